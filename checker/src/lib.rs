@@ -1,0 +1,1 @@
+//! The judge: explores the model and judges its properties.

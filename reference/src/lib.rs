@@ -1,0 +1,1 @@
+//! Process migration with real pages.

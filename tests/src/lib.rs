@@ -1,0 +1,1 @@
+//! The tie between model, checker and reference: see `tests/`.
