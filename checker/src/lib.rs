@@ -1,1 +1,5 @@
 //! The judge: explores the model and judges its properties.
+
+pub mod tabled;
+#[doc(hidden)]
+pub mod testing;
