@@ -1,5 +1,6 @@
 //! The judge: explores the model and judges its properties.
 
+pub mod liveness;
 pub mod tabled;
 #[doc(hidden)]
 pub mod testing;

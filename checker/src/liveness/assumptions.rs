@@ -1,0 +1,54 @@
+//! Fairness that a caller assumes in addition to what the system says.
+
+use std::collections::BTreeMap;
+
+use model::concrete::{Concrete, Move, Step};
+use model::system::{Fairness, Live, System};
+
+/// Steps whose fairness is taken to be other than the system says, for questions such as "does it hold if
+/// the operator does not wait for ever?". Each page keeps a fairness condition of its own.
+#[derive(Clone, Debug)]
+pub struct Assumptions<S: System> {
+    control: BTreeMap<S::ControlStep, Fairness>,
+    page: BTreeMap<S::PageStep, Fairness>,
+}
+
+impl<S: System> Default for Assumptions<S> {
+    fn default() -> Self {
+        Assumptions { control: BTreeMap::new(), page: BTreeMap::new() }
+    }
+}
+
+impl<S: System> Assumptions<S> {
+    /// Takes this fairness for a control step.
+    pub fn control(mut self, step: S::ControlStep, fairness: Fairness) -> Self {
+        self.control.insert(step, fairness);
+        self
+    }
+
+    /// Takes this fairness for a page step, of every page.
+    pub fn page(mut self, step: S::PageStep, fairness: Fairness) -> Self {
+        self.page.insert(step, fairness);
+        self
+    }
+}
+
+impl<S: Live> Assumptions<S> {
+    /// The fairness of a step, with these assumptions.
+    pub fn fairness(&self, system: &S, step: Step<S>) -> Fairness {
+        match step {
+            Move::Control(step) => {
+                self.control.get(&step).copied().unwrap_or_else(|| system.control_fairness(step))
+            }
+            Move::Page(step, _) => {
+                self.page.get(&step).copied().unwrap_or_else(|| system.page_fairness(step))
+            }
+        }
+    }
+
+    /// The strongest fairness of any step of the population.
+    pub fn strongest(&self, concrete: &Concrete<S>) -> Fairness {
+        let all = concrete.steps().map(|step| self.fairness(&concrete.system, step));
+        all.max().unwrap_or(Fairness::None)
+    }
+}

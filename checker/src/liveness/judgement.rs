@@ -1,0 +1,128 @@
+//! From the search on a graph to a verdict about a property, replayed where it is a counterexample.
+
+use model::concrete::{Move, Step};
+use model::property::Property;
+use model::system::{Fairness, Live, Scope};
+
+use super::Counterexample;
+use super::assumptions::Assumptions;
+use super::components::Allowed;
+use super::graph::{Label, Node};
+use super::lasso::{self, Lasso, Tail};
+use super::possibility;
+use super::replay::{ReplayError, replay};
+use super::response::{self, Response};
+use super::space::Space;
+use super::verdict::{Liveness, Outcome};
+
+/// The properties of one space under one set of assumptions.
+pub(super) struct Judgement<'a, S: Live> {
+    space: &'a Space<'a, S>,
+    assumptions: &'a Assumptions<S>,
+    /// By label.
+    fairness: Vec<Fairness>,
+}
+
+impl<'a, S: Live> Judgement<'a, S> {
+    pub(super) fn new(space: &'a Space<'a, S>, assumptions: &'a Assumptions<S>) -> Self {
+        let system = &space.concrete.system;
+        let fairness = space.steps.iter().map(|step| assumptions.fairness(system, *step)).collect();
+        Judgement { space, assumptions, fairness }
+    }
+
+    pub(super) fn judge(&self, property: Property, scope: Scope) -> Result<Liveness<S>, ReplayError> {
+        let mut verdict = match scope {
+            Scope::Control | Scope::Page => self.response(property, scope)?,
+            Scope::Possibility => self.possibility(property),
+        };
+        match (&verdict.outcome, self.space.truncated()) {
+            (Outcome::Fails(lasso), _) => {
+                replay(self.space.concrete, property, self.assumptions, lasso)?;
+            }
+            (_, Some(reason)) => verdict.outcome = Outcome::Inconclusive(reason.to_string()),
+            (_, None) => verdict.vacuous = verdict.pending == 0,
+        }
+        Ok(verdict)
+    }
+
+    fn response(&self, property: Property, scope: Scope) -> Result<Liveness<S>, ReplayError> {
+        let graph = &self.space.graph;
+        let discharging = (scope == Scope::Page).then(|| self.discharging(property));
+        let found = response::search(
+            graph,
+            &Response {
+                pending: |state: Node| self.pending(property, state),
+                discharging: discharging.as_deref(),
+                fairness: &self.fairness,
+            },
+        );
+        let mut verdict = self.holds(property, found.pending);
+        verdict.strong = found.strong.iter().map(|label| self.space.step(*label)).collect();
+        verdict.fairness = match (found.pending, found.strong.is_empty()) {
+            (0, _) => Fairness::None,
+            (_, true) => Fairness::Weak,
+            (_, false) => Fairness::Strong,
+        };
+        if !found.none() {
+            let allowed = Allowed { barred: discharging.as_deref() };
+            let lasso = lasso::shortest(graph, &found, allowed, &self.fairness);
+            let lasso = lasso.ok_or(ReplayError::NotClosed)?;
+            verdict.outcome = Outcome::Fails(self.in_words(lasso));
+            verdict.fairness = self.fairness.iter().copied().max().unwrap_or(Fairness::None);
+            verdict.strong.clear();
+        }
+        Ok(verdict)
+    }
+
+    fn possibility(&self, property: Property) -> Liveness<S> {
+        let graph = &self.space.graph;
+        let doom = possibility::search(graph, |state| self.pending(property, state));
+        let mut verdict = self.holds(property, doom.pending);
+        if let Some(state) = doom.nearest {
+            let lasso = lasso::with_stem(graph, state, Tail::Doomed);
+            verdict.outcome = Outcome::Fails(self.in_words(lasso));
+        }
+        verdict
+    }
+
+    fn holds(&self, property: Property, pending: u64) -> Liveness<S> {
+        Liveness {
+            property,
+            outcome: Outcome::Holds,
+            fairness: Fairness::None,
+            strong: Vec::new(),
+            states: u64::from(self.space.graph.states()),
+            transitions: self.space.graph.transitions() as u64,
+            pending,
+            vacuous: false,
+        }
+    }
+
+    fn pending(&self, property: Property, state: Node) -> bool {
+        self.space.pending[state as usize].contains(property)
+    }
+
+    /// By label: is it a step of page 0 that discharges the property?
+    fn discharging(&self, property: Property) -> Vec<bool> {
+        let discharges = |step: &Step<S>| match step {
+            Move::Page(step, 0) => self.space.concrete.system.discharges(property, *step),
+            Move::Page(..) | Move::Control(_) => false,
+        };
+        self.space.steps.iter().map(discharges).collect()
+    }
+
+    fn in_words(&self, lasso: Lasso<Node, Label>) -> Counterexample<S> {
+        let path = |path: Vec<(Label, Node)>| {
+            path.into_iter().map(|(label, state)| (self.space.step(label), self.space.state(state))).collect()
+        };
+        Lasso {
+            start: self.space.state(lasso.start),
+            stem: path(lasso.stem),
+            tail: match lasso.tail {
+                Tail::Cycle(cycle) => Tail::Cycle(path(cycle)),
+                Tail::Stutter => Tail::Stutter,
+                Tail::Doomed => Tail::Doomed,
+            },
+        }
+    }
+}
