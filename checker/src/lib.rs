@@ -4,3 +4,4 @@ pub mod liveness;
 pub mod tabled;
 #[doc(hidden)]
 pub mod testing;
+pub mod views;

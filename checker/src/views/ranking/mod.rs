@@ -1,0 +1,76 @@
+//! Response properties for any number of pages, by rankings.
+//!
+//! A run on which a property stays pending is shown to be unfair, in levels. What is known before a level
+//! is a set of pairs (control record, page record), `every`, that all pages stay inside from some point
+//! on, and for a property about one page a smaller set, `waiting`, that this page stays inside. A level
+//! gives each pair, or each control record, a rank such that
+//!
+//! * no step inside the known pairs raises a rank, whoever takes it, so each page's rank settles;
+//! * at some ranks a *helpful* step, to which the scheduler is obliged, lowers the rank wherever it is
+//!   taken. Under weak fairness it must be enabled at every pair with this rank, whatever known pairs the
+//!   other pages have: no page settles there. Under strong fairness it need not: no page comes back for
+//!   ever to where it is enabled.
+//!
+//! So these pairs are struck out, and the next level knows less of them, which is what meets the universal
+//! requirements of its own helpful steps. When nothing is left for the page that waits, no fair run waits
+//! for ever. Altogether this is a ranking by the number of pages at each rank, level by level,
+//! lexicographically, and nowhere does the number of pages matter.
+//!
+//! [`find`] computes the levels from strongly connected components; [`check`] takes any ranking and
+//! verifies the conditions above pair by pair, without components and without trust in [`find`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::property::Property;
+use model::system::System;
+
+mod check;
+mod find;
+mod graph;
+
+pub use check::{RankingError, RankingErrorOf, check};
+pub use find::{Unranked, find};
+
+/// Every control record with every page record that occurs with it; see
+/// [`Invariant::pairs`](super::Invariant::pairs).
+pub type Pairs<S> = BTreeSet<Pair<S>>;
+
+/// A control record and a page record.
+pub type Pair<S> = (<S as System>::Control, <S as System>::Page);
+
+/// A proof that no fair run leaves the property pending for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ranking<C, P, X, Y> {
+    /// What it proves.
+    pub property: Property,
+    /// The levels, in the order in which they strike out pairs.
+    pub levels: Vec<Level<C, P, X, Y>>,
+}
+
+/// A ranking for a system.
+pub type RankingOf<S> =
+    Ranking<<S as System>::Control, <S as System>::Page, <S as System>::ControlStep, <S as System>::PageStep>;
+
+/// What is ranked, and which step helps at a rank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Level<C, P, X, Y> {
+    /// The control record is ranked.
+    Control(Ranks<C, X>),
+    /// Every page is ranked.
+    EveryPage(Ranks<(C, P), Y>),
+    /// Only the page that the property is about is ranked.
+    WaitingPage(Ranks<(C, P), Y>),
+}
+
+/// A level of a system's ranking.
+pub type LevelOf<S> =
+    Level<<S as System>::Control, <S as System>::Page, <S as System>::ControlStep, <S as System>::PageStep>;
+
+/// Ranks, and the helpful steps at some of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ranks<T, Step> {
+    /// The rank of each thing that is ranked.
+    pub ranks: BTreeMap<T, usize>,
+    /// The helpful step at a rank.
+    pub helpful: BTreeMap<usize, Step>,
+}
