@@ -1,26 +1,67 @@
-//! The universal conditions: what a move may ask of all other pages, and nothing else.
+//! The universal conditions: all that a move may ask of *every* (other) page.
 
 use enumset::EnumSetType;
 
-/// Placeholder
+use crate::migration::Migration;
+use crate::defects::Defect;
+use crate::page::DirtyLog::{Due, InStep};
+use crate::page::{Holding, Kind, Page, Plan, Transit, WriteBack};
+use crate::strategy::Freeze;
+use crate::system::Conditions;
+
+/// Something that a page record meets or not, and that a move may ask of all (other) pages.
 #[derive(Debug, EnumSetType, PartialOrd, Ord, Hash)]
 pub enum Condition {
-    /// No request in flight or waiting, no content on its way to the running process.
+    /// No fault is being served: the process waits for nothing, nothing is on its way to it.
     Quiet,
     /// Not due in this pre-copy pass.
     NotDue,
     /// In step with the destination.
     InStep,
-    /// Has been given whatever the freeze transfer owes it.
+    /// The freeze transfer has done with it what it has to do.
     FreezeDone,
-    /// No content in flight from the source.
+    /// On a return: the source has sent it, or holds no copy.
+    Carried,
+    /// No content in flight: what a control message behind all contents on a FIFO link finds.
     Landed,
-    /// If the dirty map says it travelled, it has arrived.
+    /// If it travelled, it has arrived.
     Arrived,
-    /// The source owes nothing of it.
+    /// No other host owes it.
     Settled,
-    /// No request on its way to the source.
+    /// No request for it is in flight.
     Unasked,
-    /// No request that the source could answer is waiting at the source.
+    /// It is not the case that a request for it waits at the source and could be answered.
     NoDemand,
+    /// The file server has acknowledged its last content.
+    WrittenBack,
+}
+
+impl Migration {
+    /// The conditions that a page record meets. Reads protocol variables alone.
+    pub(crate) fn conditions_of(&self, page: &Page) -> Conditions {
+        let idle = page.write_back == WriteBack::Idle;
+        let clean = !page.dirty && idle;
+        let freeze_done = match self.strategy.freeze {
+            Freeze::All => page.sent,
+            Freeze::Modified => page.sent || clean,
+            Freeze::NotInStep => page.log == InStep,
+            Freeze::FlushModified => clean || (!page.dirty && self.is_broken(Defect::FlushUnacknowledged)),
+            Freeze::None => true,
+        };
+        let arrived = page.destination.is_held() && page.content.is_idle();
+        let met = [
+            (Condition::Quiet, !page.waiting && page.content.is_idle() && page.request.is_idle()),
+            (Condition::NotDue, page.log != Due),
+            (Condition::InStep, page.log == InStep),
+            (Condition::FreezeDone, freeze_done),
+            (Condition::Carried, page.sent || page.source == Holding::Absent),
+            (Condition::Landed, page.content.is_idle() && page.older == 0),
+            (Condition::Arrived, page.plan != Plan::Travelled || arrived),
+            (Condition::Settled, !matches!(page.plan, Plan::FromSource | Plan::FromThird)),
+            (Condition::Unasked, page.request == Transit::Idle || page.plan == Plan::FromStore),
+            (Condition::NoDemand, !(page.asked && idle)),
+            (Condition::WrittenBack, page.kind == Kind::Private || clean),
+        ];
+        met.into_iter().filter(|(_, met)| *met).map(|(condition, _)| condition).collect()
+    }
 }

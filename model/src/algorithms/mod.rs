@@ -1,0 +1,37 @@
+//! The nine built-in algorithms, one file each: where it comes from, how it goes, and its choices.
+
+mod assisted_post_copy;
+mod flushing;
+mod generic;
+mod lazy_copy;
+mod post_copy;
+mod pre_copy;
+mod total_copy;
+
+pub use assisted_post_copy::ASSISTED_POST_COPY;
+pub use flushing::FLUSHING;
+pub use generic::GENERIC;
+pub use lazy_copy::LAZY_COPY;
+pub use post_copy::POST_COPY;
+pub use pre_copy::{PRE_COPY, PRE_COPY_UNBOUNDED};
+pub use total_copy::{TOTAL_COPY, TOTAL_COPY_DIRTY};
+
+use crate::strategy::Strategy;
+
+/// Every built-in algorithm, in the order of the taxonomy.
+pub const BUILT_IN: [Strategy; 9] = [
+    TOTAL_COPY,
+    TOTAL_COPY_DIRTY,
+    PRE_COPY,
+    PRE_COPY_UNBOUNDED,
+    LAZY_COPY,
+    FLUSHING,
+    POST_COPY,
+    ASSISTED_POST_COPY,
+    GENERIC,
+];
+
+/// The built-in algorithm of that name.
+pub fn built_in(name: &str) -> Option<Strategy> {
+    BUILT_IN.into_iter().find(|strategy| strategy.name == name)
+}

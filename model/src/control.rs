@@ -1,0 +1,156 @@
+//! The control record: who runs, how far the migration is, which control message is in flight.
+//!
+//! ```text
+//!                 ┌────────────────────────── process runs at the source ─────────────────────────┐
+//!                 │                                                                               │
+//!   Rest ──migrate──▶ PreCopy ──suspend──▶ Freeze ──state──▶ Offered ──▶ Rebuilding ──ready──▶ Accepted
+//!     ▲     └───────── without pre-copy ─────▲                                                     │
+//!     │                                                                              commit: go    │
+//!   finish                                                                                         ▼
+//!     │                                                                                        Committed
+//!  Departing ◀──destroyed── Completing ◀──complete── Running ◀──────────── resume ─────────────────┘
+//!     │                                                 │
+//!     └────── process runs at the destination ──────────┘    (lazy copy may migrate again from Running)
+//! ```
+//!
+//! The five steps that all algorithms share are edges here: *suspend* (migrate or suspend), *transmit*
+//! (send state, and what the freeze sends), *reconstruct* (ready), *resume*, *remove* (destroy).
+
+use serde::{Deserialize, Serialize};
+
+/// The state of the process, as the literature names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Process {
+    /// Runs on one host, and no other host matters.
+    Normal,
+    /// Runs at the source while pages already travel, or while its dirty pages are written back.
+    PreMigration,
+    /// Suspended.
+    Migration,
+    /// Runs at the destination while pages are still owed.
+    PostMigration,
+    /// Has exited.
+    Exited,
+}
+
+/// How far the migration is. At most one control message is in flight at a time, so the phase names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// No migration under way.
+    Rest,
+    /// Pages are copied while the process runs; passes count from 1.
+    PreCopy {
+        /// The pass under way; stays 1 where the number of passes is unbounded.
+        pass: u8,
+    },
+    /// Suspended; the source sends or flushes what the freeze transfer demands.
+    Freeze,
+    /// The state without pages is on its way to the destination, the dirty map with it.
+    Offered,
+    /// The destination has the state and reconstructs the process.
+    Rebuilding,
+    /// The destination's *ready* is on its way to the source.
+    Accepted,
+    /// The source has committed: its *go* is on its way, and it never runs the process again.
+    Committed,
+    /// The process runs at the destination; the source only answers for what it owes.
+    Running,
+    /// The destination's *complete* is on its way: it needs the source no more.
+    Completing,
+    /// The source has destroyed its process; the word of it is on its way.
+    Departing,
+    /// The process has exited; the notice is on its way to the other host.
+    Exiting,
+    /// Nothing is left.
+    Exited,
+}
+
+impl Phase {
+    /// Is the process, running or suspended, at the source? After the hand-over it is at the destination.
+    pub fn at_source(self) -> bool {
+        matches!(
+            self,
+            Phase::Rest
+                | Phase::PreCopy { .. }
+                | Phase::Freeze
+                | Phase::Offered
+                | Phase::Rebuilding
+                | Phase::Accepted
+                | Phase::Committed
+        )
+    }
+
+    /// Has the source given the process up for good?
+    pub fn committed(self) -> bool {
+        matches!(self, Phase::Committed | Phase::Running | Phase::Completing | Phase::Departing)
+    }
+
+    /// Is a control message in flight?
+    pub fn message_in_flight(self) -> bool {
+        matches!(
+            self,
+            Phase::Offered
+                | Phase::Accepted
+                | Phase::Committed
+                | Phase::Completing
+                | Phase::Departing
+                | Phase::Exiting
+        )
+    }
+}
+
+/// The control record of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Control {
+    /// How far the migration is.
+    pub phase: Phase,
+    /// The state of the process.
+    pub process: Process,
+    /// The source's processor executes the process.
+    pub source_runs: bool,
+    /// The destination's processor executes the process.
+    pub destination_runs: bool,
+    /// The control message in flight was lost and will be sent again (lossy links).
+    pub message_lost: bool,
+    /// The code page under the instruction pointer went along with the state.
+    pub code_page_sent: bool,
+    /// The stack page under the stack pointer went along with the state.
+    pub stack_page_sent: bool,
+    /// The destination is a host that still held pages: what moved is carried back to it.
+    pub returning: bool,
+}
+
+impl Control {
+    /// A process at rest in the given state.
+    pub fn at_rest(process: Process) -> Self {
+        Control {
+            phase: Phase::Rest,
+            process,
+            source_runs: true,
+            destination_runs: false,
+            message_lost: false,
+            code_page_sent: false,
+            stack_page_sent: false,
+            returning: false,
+        }
+    }
+
+    /// The process has exited.
+    pub const GONE: Control = Control {
+        phase: Phase::Exited,
+        process: Process::Exited,
+        source_runs: false,
+        destination_runs: false,
+        message_lost: false,
+        code_page_sent: false,
+        stack_page_sent: false,
+        returning: false,
+    };
+
+    /// Does some host execute the process?
+    pub fn runs(&self) -> bool {
+        self.source_runs || self.destination_runs
+    }
+}

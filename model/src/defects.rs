@@ -1,0 +1,173 @@
+//! The negative controls: deliberate defects, each with the property that must catch it.
+//!
+//! A defect that nothing catches is a hole in the properties. Where a defect needs a particular link,
+//! a third host or a second migration to show, its entry says so.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::migration::{Hosts, Link};
+use crate::property::Property;
+
+/// A named, deliberate defect of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // What each one is stands in the table below.
+pub enum Defect {
+    LiteralGeneric,
+    ForgetWriteBackDuty,
+    ClearDirtyOnArrival,
+    MarkSentUnsent,
+    DropDirtyMap,
+    FlushUnacknowledged,
+    MigrateWhileOwed,
+    ForgetRedirtied,
+    KeepStale,
+    NoSequenceNumbers,
+    ResumeBeforePages,
+    DivergingReplica,
+    RunOnAtSource,
+    PushWhileFrozen,
+    FreezeSendsAll,
+    SwollenWorkingSet,
+    DestroyWhileOwed,
+    ReturnEmptyHanded,
+    AcknowledgeUnstored,
+    StoreOlder,
+    DemandBehindPushes,
+    SendTwice,
+    SkipPostMigration,
+    ResumeBeforeState,
+    CommitForgotten,
+    NeverPush,
+    ForgetDemand,
+    NeverWriteBack,
+}
+
+/// What there is to know about a defect.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The defect.
+    pub defect: Defect,
+    /// What the protocol does wrong, in one sentence.
+    pub meaning: &'static str,
+    /// The property that must catch it.
+    pub caught_by: Property,
+    /// A built-in algorithm that has the step in question.
+    pub algorithm: &'static str,
+    /// The most orderly link on which it shows.
+    pub link: Link,
+    /// The fewest hosts with which it shows.
+    pub hosts: Hosts,
+    /// The migration in which it shows: 1 or 2.
+    pub hop: u8,
+}
+
+const fn entry(
+    defect: Defect,
+    caught_by: Property,
+    algorithm: &'static str,
+    meaning: &'static str,
+) -> Entry {
+    Entry { defect, meaning, caught_by, algorithm, link: Link::Fifo, hosts: Hosts::Two, hop: 1 }
+}
+
+/// Every defect, by the property that must catch it.
+#[rustfmt::skip]
+pub const DEFECTS: [Entry; 28] = {
+    use Defect::*;
+    use Property::*;
+    [
+        entry(LiteralGeneric, S1, "generic",
+            "A dirty file-mapped page is fetched from the file server at once, as the description literally says."),
+        Entry { hop: 2, ..entry(ForgetWriteBackDuty, S1, "generic",
+            "A file-mapped page that arrives with its write-back due is taken for clean.") },
+        Entry { hop: 2, ..entry(ClearDirtyOnArrival, S1, "total-copy-dirty",
+            "The dirty bit is cleared when a page arrives.") },
+        entry(MarkSentUnsent, S1, "post-copy",
+            "A page is marked as sent before it is sent, and then is not."),
+        entry(DropDirtyMap, S1, "generic",
+            "The state arrives without the dirty map."),
+        entry(FlushUnacknowledged, S1, "flushing",
+            "The state is sent before the file server has acknowledged the flushed pages."),
+        Entry { hop: 2, ..entry(MigrateWhileOwed, S1, "post-copy",
+            "The next migration starts while the former source still owes pages.") },
+        entry(ForgetRedirtied, S2, "pre-copy",
+            "A page that is modified after it was sent is not sent again."),
+        entry(KeepStale, S2, "assisted-post-copy",
+            "A pre-copied page that the dirty map declares stale is not discarded."),
+        Entry { link: Link::Unordered, ..entry(NoSequenceNumbers, S2, "assisted-post-copy",
+            "Page messages carry no sequence number: the last to arrive wins.") },
+        Entry { link: Link::Unordered, ..entry(ResumeBeforePages, S2, "pre-copy",
+            "The process resumes when the state has arrived, though pages sent before it have not.") },
+        entry(DivergingReplica, S2, "total-copy-dirty",
+            "The destination's backing store is no exact replica.") ,
+        entry(RunOnAtSource, S3, "post-copy",
+            "The source does not stop the process when it suspends it."),
+        entry(PushWhileFrozen, S4, "post-copy",
+            "The source starts to push before it has committed."),
+        entry(FreezeSendsAll, S4, "pre-copy",
+            "The freeze sends pages that are in step as well."),
+        entry(SwollenWorkingSet, S4, "generic",
+            "The working set is as large as the address space."),
+        entry(DestroyWhileOwed, S5, "post-copy",
+            "The source is told to destroy its process while it still owes pages."),
+        entry(ReturnEmptyHanded, S5, "lazy-copy",
+            "A return leaves behind what had moved, and yet ends the dependency."),
+        entry(AcknowledgeUnstored, S6, "generic",
+            "The file server acknowledges a write-back that it does not store."),
+        Entry { link: Link::Lossy, ..entry(StoreOlder, S6, "generic",
+            "The file server stores whatever arrives last.") },
+        entry(DemandBehindPushes, S7, "post-copy",
+            "The source pushes on while a requested page waits."),
+        entry(SendTwice, S8, "post-copy",
+            "A request for a page that is already on its way is answered again."),
+        entry(SkipPostMigration, S9, "generic",
+            "The process is taken to be back at rest as soon as it resumes."),
+        entry(ResumeBeforeState, S9, "total-copy",
+            "The destination resumes the process before its state has arrived."),
+        entry(CommitForgotten, S10, "total-copy",
+            "The source does not react to the destination's ready."),
+        entry(NeverPush, L1, "post-copy",
+            "The source sends nothing unasked."),
+        entry(ForgetDemand, L3, "lazy-copy",
+            "Requests are dropped at the source."),
+        entry(NeverWriteBack, L6, "generic",
+            "Dirty file-mapped pages stay where they are."),
+    ]
+};
+
+impl Defect {
+    /// The entry in [`DEFECTS`].
+    pub fn entry(self) -> Entry {
+        DEFECTS
+            .into_iter()
+            .find(|entry| entry.defect == self)
+            .unwrap_or_else(|| unreachable!("a test finds every defect in the table"))
+    }
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::step::kebab(f, &format!("{self:?}"))
+    }
+}
+
+/// The text names no defect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no defect is called '{0}'")]
+pub struct UnknownDefect(pub String);
+
+impl FromStr for Defect {
+    type Err = UnknownDefect;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        DEFECTS
+            .iter()
+            .map(|entry| entry.defect)
+            .find(|defect| defect.to_string() == text)
+            .ok_or_else(|| UnknownDefect(text.to_owned()))
+    }
+}

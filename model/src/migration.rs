@@ -1,0 +1,226 @@
+//! One algorithm in one setting: the [`System`] that everything explores, proves and judges.
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::{Control, Phase};
+use crate::defects::Defect;
+use crate::page::{Kind, Page};
+use crate::property::Property;
+use crate::step::{ControlStep, PageStep};
+use crate::strategy::{Clean, Freeze, Passes, Pre, Push, Strategy};
+use crate::system::{
+    Conditions, ControlMove, Fairness, Judged, Live, PageMove, Properties, Scope, System, Verdict,
+};
+
+/// How many hosts there are, beside the file server. Hosts that hold nothing are interchangeable, so a
+/// fourth would add nothing but for lazy copy's chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Hosts {
+    /// A source and a destination: every migration goes back.
+    Two,
+    /// A third one to migrate onward to.
+    Three,
+}
+
+/// What every link between two places does to messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Link {
+    /// Reliable, in order, as a TCP connection.
+    Fifo,
+    /// Reliable, in any order.
+    Unordered,
+    /// In any order, with loss, duplication, and retransmission.
+    Lossy,
+}
+
+/// An algorithm in a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// The algorithm.
+    pub strategy: Strategy,
+    /// How many hosts there are.
+    pub hosts: Hosts,
+    /// What links do.
+    pub link: Link,
+    /// The defect built in, if any.
+    pub defect: Option<Defect>,
+    control_steps: Vec<ControlStep>,
+    page_steps: Vec<PageStep>,
+}
+
+impl Migration {
+    /// The algorithm in a setting, without defect.
+    pub fn new(strategy: Strategy, hosts: Hosts, link: Link) -> Self {
+        Migration { strategy, hosts, link, defect: None, control_steps: vec![], page_steps: vec![] }
+            .with_steps()
+    }
+
+    /// The same with a defect.
+    pub fn with_defect(self, defect: Defect) -> Self {
+        Migration { defect: Some(defect), ..self }.with_steps()
+    }
+
+    fn with_steps(mut self) -> Self {
+        self.control_steps =
+            ControlStep::ALL.into_iter().filter(|step| self.has_control_step(*step)).collect();
+        self.page_steps = PageStep::ALL.into_iter().filter(|step| self.has_page_step(*step)).collect();
+        self
+    }
+
+    /// Is this the defect built in?
+    pub(crate) fn is_broken(&self, defect: Defect) -> bool {
+        self.defect == Some(defect)
+    }
+
+    /// Does the algorithm have the step in this setting? Without a defect every such step must occur in
+    /// some explored run: the checker reports one that does not.
+    fn has_control_step(&self, step: ControlStep) -> bool {
+        match step {
+            ControlStep::MigrateOnward => self.hosts == Hosts::Three,
+            ControlStep::NextPass => {
+                matches!(self.strategy.pre, Pre::Copy(passes) if passes != Passes::AtMost(1))
+            }
+            ControlStep::Suspend => matches!(self.strategy.pre, Pre::Copy(_)),
+            ControlStep::LoseMessage | ControlStep::ResendMessage => self.link == Link::Lossy,
+            _ => true,
+        }
+    }
+
+    fn has_page_step(&self, step: PageStep) -> bool {
+        let strategy = &self.strategy;
+        let lossy = self.link == Link::Lossy;
+        let flushes = strategy.freeze == Freeze::FlushModified;
+        let loads = strategy.clean == Clean::LocalStore;
+        let fetches = flushes || (strategy.pre == Pre::WriteBack && loads);
+        let copies = matches!(strategy.pre, Pre::Copy(_));
+        match step {
+            // Where the process's host has the only copy there is, a write changes nothing here.
+            PageStep::Write => copies || strategy.tracks_dirty() || lossy || self.defect.is_some(),
+            PageStep::DeliverPage => true,
+            PageStep::LoadLocal => loads,
+            PageStep::Fault => strategy.owes_pages() || fetches,
+            PageStep::Copy | PageStep::DeliverOlder => copies,
+            PageStep::SendFrozen => {
+                let settled_before = strategy.pre == Pre::Copy(Passes::Unbounded);
+                let sends = matches!(strategy.freeze, Freeze::All | Freeze::Modified | Freeze::NotInStep);
+                (sends && !settled_before) || strategy.is_lazy()
+            }
+            PageStep::SendWorkingSet => strategy.working_set,
+            PageStep::Serve | PageStep::DeliverRequest => strategy.owes_pages(),
+            PageStep::Push => strategy.push != Push::None,
+            PageStep::DuplicateRequest => lossy && strategy.owes_pages(),
+            PageStep::ServeFromStore => fetches,
+            PageStep::WriteBack | PageStep::Store | PageStep::DeliverAcknowledgement => {
+                strategy.writes_to_store()
+            }
+            PageStep::DuplicatePage
+            | PageStep::DeliverEcho
+            | PageStep::LosePage
+            | PageStep::ResendPage => lossy,
+            PageStep::LoseRequest | PageStep::ResendRequest => lossy && (strategy.owes_pages() || fetches),
+            PageStep::DuplicateStore
+            | PageStep::StoreEcho
+            | PageStep::LoseWriteBack
+            | PageStep::ResendWriteBack => lossy && strategy.writes_to_store(),
+        }
+    }
+}
+
+impl System for Migration {
+    type Control = Control;
+    type Page = Page;
+    type ControlStep = ControlStep;
+    type PageStep = PageStep;
+
+    fn initial_control(&self) -> Control {
+        Control::at_rest(self.strategy.resting())
+    }
+
+    fn initial_pages(&self) -> Vec<Page> {
+        let kinds: &[Kind] = match self.strategy.tells_kinds_apart() {
+            true => &[Kind::Private, Kind::FileMapped],
+            false => &[Kind::Private],
+        };
+        kinds.iter().map(|kind| Page::loaded(*kind)).collect()
+    }
+
+    fn conditions(&self, page: &Page) -> Conditions {
+        self.conditions_of(page)
+    }
+
+    fn control_steps(&self) -> &[ControlStep] {
+        &self.control_steps
+    }
+
+    fn control_move(&self, step: ControlStep, control: &Control) -> Option<ControlMove<Control>> {
+        self.control_step(step, control)
+    }
+
+    fn carry(&self, step: ControlStep, control: &Control, page: &Page) -> Page {
+        self.carried(step, control, page)
+    }
+
+    fn page_steps(&self) -> &[PageStep] {
+        &self.page_steps
+    }
+
+    fn page_move(&self, step: PageStep, control: &Control, page: &Page) -> Option<PageMove<Control, Page>> {
+        self.page_step(step, control, page)
+    }
+}
+
+impl Judged for Migration {
+    fn judge_control(&self, control: &Control) -> Properties {
+        self.violated_by_control(control)
+    }
+
+    fn judge_page(&self, control: &Control, page: &Page) -> Properties {
+        self.violated_by_page(control, page)
+    }
+
+    fn judge_control_move(
+        &self,
+        step: ControlStep,
+        before: &Control,
+        after: &ControlMove<Control>,
+    ) -> Properties {
+        self.violated_by_control_step(step, before, &after.control)
+    }
+
+    fn judge_page_move(
+        &self,
+        step: PageStep,
+        control: &Control,
+        page: &Page,
+        after: &PageMove<Control, Page>,
+    ) -> Verdict {
+        self.violated_by_page_step(step, control, page, after)
+    }
+
+    fn may_end(&self, control: &Control) -> bool {
+        control.phase == Phase::Exited
+    }
+}
+
+impl Live for Migration {
+    fn control_fairness(&self, step: ControlStep) -> Fairness {
+        step.fairness(self.link == Link::Lossy)
+    }
+
+    fn page_fairness(&self, step: PageStep) -> Fairness {
+        step.fairness(self.link == Link::Lossy)
+    }
+
+    fn scope(&self, property: Property) -> Option<Scope> {
+        self.liveness_scope(property)
+    }
+
+    fn pending(&self, property: Property, control: &Control, page: Option<&Page>) -> bool {
+        self.is_pending(property, control, page)
+    }
+
+    fn discharges(&self, property: Property, step: PageStep) -> bool {
+        self.is_discharged_by(property, step)
+    }
+}

@@ -1,0 +1,39 @@
+//! S9, state cycle. Caught: `skip-post-migration`, `resume-before-state`.
+//!
+//! ```text
+//!         ┌──────────────── without pre-copy ───────────────┐
+//!      Normal ──▶ Pre-migration ──▶ Migration ──▶ Post-migration ──▶ Normal
+//!                                        └── nothing owed ──────────▶ Normal
+//!  generic:       Pre-migration ──▶ Migration ──▶ Post-migration ──▶ Pre-migration
+//! ```
+
+use crate::control::{Control, Phase, Process};
+use crate::migration::Migration;
+use crate::step::ControlStep;
+use crate::strategy::Pre;
+
+pub(super) const TITLE: &str = "state cycle";
+pub(super) const MEANING: &str =
+    "The process's states follow the algorithm's cycle, and Migration is left only with the state in place.";
+
+impl Migration {
+    pub(super) fn leaves_cycle(&self, step: ControlStep, before: &Control, after: &Control) -> bool {
+        let resumes_early = step == ControlStep::Resume && before.phase != Phase::Committed;
+        let rest = self.strategy.resting();
+        let copies = matches!(self.strategy.pre, Pre::Copy(_));
+        let owes = self.strategy.owes_pages();
+        let lazy = self.strategy.is_lazy();
+        let legal = match (before.process, after.process) {
+            (from, to) if from == to => true,
+            (Process::Migration, Process::Exited) => false,
+            (_, Process::Exited) => true,
+            (from, Process::PreMigration) if copies => from == Process::Normal,
+            (from, Process::Migration) if copies => from == Process::PreMigration,
+            (from, Process::Migration) => from == rest || (lazy && from == Process::PostMigration),
+            (Process::Migration, to) => to == if owes { Process::PostMigration } else { rest },
+            (Process::PostMigration, to) => to == rest && (!lazy || before.returning),
+            _ => false,
+        };
+        resumes_early || !legal
+    }
+}

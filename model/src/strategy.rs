@@ -1,0 +1,255 @@
+//! A migration algorithm as data: the few choices in which all algorithms differ.
+//!
+//! A strategy file spells the same choices in TOML. This one is post-copy, whole:
+//!
+//! ```
+//! let file = r#"
+//!     name = "my-post-copy"
+//!     pre = "none"
+//!     freeze = "none"
+//!     missing = "source"
+//!     push = "next"
+//!     clean = "travel"
+//!     rest = "normal"
+//! "#;
+//! let strategy: model::Strategy = file.parse().expect("legal");
+//! assert_eq!(strategy.name, "my-post-copy");
+//! ```
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::Process;
+
+/// The largest number of pre-copy passes a strategy may ask for: each pass more is another value of a
+/// page's record, and nothing new happens after the third.
+pub const PASSES_MAX: u8 = 6;
+
+/// One migration algorithm. Make one with [`Strategy::check`] or by parsing a strategy file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Strategy {
+    /// What reports call it.
+    pub name: Cow<'static, str>,
+    /// Transfer while the process still runs at the source.
+    pub pre: Pre,
+    /// Transfer while it is suspended.
+    pub freeze: Freeze,
+    /// The page under the instruction pointer and the one under the stack pointer go with the state.
+    pub working_set: bool,
+    /// Where a page that did not travel comes from afterwards.
+    pub missing: Missing,
+    /// Transfer that the source makes unasked after the hand-over.
+    pub push: Push,
+    /// What is done with pages that equal their backing store.
+    pub clean: Clean,
+    /// The state in which the process rests between migrations.
+    pub rest: Rest,
+}
+
+/// Pre-migration transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pre {
+    /// Nothing.
+    None,
+    /// All pages are copied to the destination, and copied again when modified.
+    Copy(Passes),
+    /// Dirty file-mapped pages are written back to the file server as they are modified, always.
+    WriteBack,
+}
+
+/// When pre-copy stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Passes {
+    /// At the end of a pass, and after this many (1 to [`PASSES_MAX`]) at the latest.
+    AtMost(u8),
+    /// Only when every page is in step.
+    Unbounded,
+}
+
+/// Freeze transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Freeze {
+    /// Every page.
+    All,
+    /// Pages modified since they were loaded.
+    Modified,
+    /// Pages that pre-copy has not brought into step.
+    NotInStep,
+    /// Modified pages, to the file server instead of the destination.
+    FlushModified,
+    /// No page.
+    None,
+}
+
+/// Where a missing page comes from after the hand-over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// No page is missing.
+    Nothing,
+    /// From the source.
+    Source,
+    /// From the file server or the local backing store.
+    Store,
+    /// Private dirty pages, and file-mapped ones whose write-back is due, from the source; all others
+    /// from the file server or the local backing store.
+    Split,
+}
+
+/// Post-migration push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Push {
+    /// The source sends only what it is asked for.
+    None,
+    /// The next page that is still missing.
+    Next,
+    /// The next missing page after the last one requested (prefetch). The model knows no page order, so
+    /// it judges both kinds of push as "any missing page".
+    Pivot,
+}
+
+/// Clean pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clean {
+    /// They travel as the others do.
+    Travel,
+    /// They are loaded from the destination's backing store, an exact replica.
+    LocalStore,
+}
+
+/// The resting state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rest {
+    /// Normal.
+    Normal,
+    /// Pre-migration, for ever ready to migrate.
+    PreMigration,
+}
+
+/// Two choices of a strategy that do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct Contradiction {
+    /// The field to change first, as strategy files spell it.
+    pub field: &'static str,
+    /// Why the choice cannot work.
+    pub reason: String,
+}
+
+impl Strategy {
+    /// Passes the strategy on if its choices go together.
+    ///
+    /// # Errors
+    /// The first [`Contradiction`] found.
+    pub fn check(self) -> Result<Self, Contradiction> {
+        let first = self.contradictions().next();
+        match first {
+            Some((field, reason)) => Err(Contradiction { field, reason: reason.to_owned() }),
+            None => Ok(self),
+        }
+    }
+
+    #[rustfmt::skip]
+    fn contradictions(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+        let copies = matches!(self.pre, Pre::Copy(_));
+        let passes_fit = !matches!(self.pre, Pre::Copy(Passes::AtMost(passes)) if passes == 0 || passes > PASSES_MAX);
+        let writes_back = self.pre == Pre::WriteBack;
+        let travels_whole = self.clean == Clean::Travel;
+        let owes = self.owes_pages();
+        [
+            ("name", "must not be empty", !self.name.trim().is_empty()),
+            ("passes", "must be 1 to 6, or \"unbounded\"", passes_fit),
+            ("freeze", "\"not-in-step\" needs pre = \"copy\": without it no page is in step",
+                self.freeze != Freeze::NotInStep || copies),
+            ("freeze", "after pre = \"copy\" only \"not-in-step\" or \"none\" make use of what was copied",
+                !copies || matches!(self.freeze, Freeze::NotInStep | Freeze::None)),
+            ("missing", "no page is missing after freeze = \"all\": say \"nothing\"",
+                self.freeze != Freeze::All || self.missing == Missing::Nothing),
+            ("clean", "freeze = \"all\" sends clean pages too: say \"travel\"",
+                self.freeze != Freeze::All || travels_whole),
+            ("clean", "freeze = \"modified\" leaves clean pages behind: say \"local-store\"",
+                self.freeze != Freeze::Modified || !travels_whole),
+            ("missing", "freeze = \"modified\" leaves clean pages to the backing store: say \"store\"",
+                self.freeze != Freeze::Modified || self.missing == Missing::Store),
+            ("missing", "freeze = \"flush-modified\" puts every page into the store: say \"store\"",
+                self.freeze != Freeze::FlushModified || self.missing == Missing::Store),
+            ("clean", "freeze = \"flush-modified\" serves clean pages from the file server too: say \"travel\"",
+                self.freeze != Freeze::FlushModified || travels_whole),
+            ("missing", "freeze = \"not-in-step\" with clean = \"travel\" leaves no page behind: say \"nothing\"",
+                self.freeze != Freeze::NotInStep || !travels_whole || self.missing == Missing::Nothing),
+            ("missing", "freeze = \"not-in-step\" with clean = \"local-store\" leaves clean pages to the store: say \"store\"",
+                self.freeze != Freeze::NotInStep || travels_whole || self.missing == Missing::Store),
+            ("missing", "freeze = \"none\" leaves pages at the source: say \"source\" or \"split\"",
+                self.freeze != Freeze::None || owes),
+            ("missing", "\"split\" asks for pages by kind, which pre = \"copy\" does not: say \"source\"",
+                self.missing != Missing::Split || !copies),
+            ("clean", "missing = \"split\" loads clean pages from the store: say \"local-store\"",
+                self.missing != Missing::Split || !travels_whole),
+            ("push", "the source owes no page that it could push: say \"none\"",
+                self.push == Push::None || owes),
+            ("push", "without push the source would stay needed after all that was copied or written back: say \"next\" or \"pivot\"",
+                self.push != Push::None || !owes || (self.pre == Pre::None && self.missing == Missing::Source)),
+            ("working-set", "only freeze = \"none\" without pre = \"copy\" leaves a working set to send",
+                !self.working_set || (self.freeze == Freeze::None && !copies)),
+            ("rest", "\"pre-migration\" is where write-backs go on: it needs pre = \"write-back\"",
+                self.rest == Rest::Normal || writes_back),
+            ("rest", "pre = \"write-back\" never stops, so the process rests in \"pre-migration\"",
+                !writes_back || self.rest == Rest::PreMigration),
+        ]
+        .into_iter()
+        .filter(|(_, _, legal)| !legal)
+        .map(|(field, reason, _)| (field, reason))
+    }
+
+    /// Does the source owe pages after the hand-over, so that there is a Post-migration state?
+    pub fn owes_pages(&self) -> bool {
+        matches!(self.missing, Missing::Source | Missing::Split)
+    }
+
+    /// Does the dependency on the source last until each page happens to be touched?
+    pub fn is_lazy(&self) -> bool {
+        self.owes_pages() && self.push == Push::None
+    }
+
+    /// Does anything depend on whether a page differs from its backing store?
+    pub fn tracks_dirty(&self) -> bool {
+        self.clean == Clean::LocalStore
+            || self.pre == Pre::WriteBack
+            || matches!(self.freeze, Freeze::Modified | Freeze::FlushModified)
+    }
+
+    /// Does anything depend on whether a page is private or file-mapped?
+    pub fn tells_kinds_apart(&self) -> bool {
+        self.pre == Pre::WriteBack || self.working_set || self.missing == Missing::Split
+    }
+
+    /// Does it ever write to the file server?
+    pub fn writes_to_store(&self) -> bool {
+        self.pre == Pre::WriteBack || self.freeze == Freeze::FlushModified
+    }
+
+    /// The state in which the process rests.
+    pub fn resting(&self) -> Process {
+        match self.rest {
+            Rest::Normal => Process::Normal,
+            Rest::PreMigration => Process::PreMigration,
+        }
+    }
+
+    /// How often the content of one page may go from source to destination in one migration; `None`
+    /// where nothing bounds it.
+    pub fn crossings_max(&self) -> Option<u8> {
+        match (self.pre, self.freeze) {
+            (Pre::Copy(Passes::AtMost(passes)), _) => Some(passes + 1),
+            (Pre::Copy(Passes::Unbounded), _) => None,
+            (_, Freeze::FlushModified) => Some(0),
+            _ => Some(1),
+        }
+    }
+}

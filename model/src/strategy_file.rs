@@ -1,0 +1,167 @@
+//! Strategy files: a [`Strategy`] as TOML. Parsing names the line and the field at fault.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::strategy::{Clean, Contradiction, Freeze, Missing, Passes, Pre, Push, Rest, Strategy};
+
+/// What is wrong with a strategy file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrategyFileError {
+    /// Line of the file, counted from 1.
+    pub line: usize,
+    /// The field at fault, where one can be named.
+    pub field: Option<&'static str>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl fmt::Display for StrategyFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.field {
+            Some(field) => write!(f, "line {}: {}: {}", self.line, field, self.reason),
+            None => write!(f, "line {}: {}", self.line, self.reason),
+        }
+    }
+}
+
+impl std::error::Error for StrategyFileError {}
+
+impl FromStr for Strategy {
+    type Err = StrategyFileError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            StrategyFileError { line: line_of(text, start), field: None, reason: error.message().to_owned() }
+        })?;
+        file.strategy().map_err(|contradiction| {
+            let start = file.start_of(contradiction.field);
+            StrategyFileError {
+                line: line_of(text, start),
+                field: Some(contradiction.field),
+                reason: contradiction.reason,
+            }
+        })
+    }
+}
+
+impl Strategy {
+    /// The strategy as a strategy file that parses to the same strategy.
+    pub fn to_toml(&self) -> String {
+        let (pre, passes) = match self.pre {
+            Pre::None => (PreName::None, None),
+            Pre::Copy(passes) => (PreName::Copy, Some(PassesField::from(passes))),
+            Pre::WriteBack => (PreName::WriteBack, None),
+        };
+        let file = File {
+            name: unplaced(self.name.clone().into_owned()),
+            pre: unplaced(pre),
+            passes: passes.map(unplaced),
+            freeze: unplaced(self.freeze),
+            working_set: self.working_set.then(|| unplaced(true)),
+            missing: unplaced(self.missing),
+            push: unplaced(self.push),
+            clean: unplaced(self.clean),
+            rest: unplaced(self.rest),
+        };
+        toml::to_string(&file).unwrap_or_else(|error| unreachable!("plain fields always serialise: {error}"))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    name: Spanned<String>,
+    pre: Spanned<PreName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passes: Option<Spanned<PassesField>>,
+    freeze: Spanned<Freeze>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    working_set: Option<Spanned<bool>>,
+    missing: Spanned<Missing>,
+    push: Spanned<Push>,
+    clean: Spanned<Clean>,
+    rest: Spanned<Rest>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PreName {
+    None,
+    Copy,
+    WriteBack,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(untagged, expecting = "passes must be a number from 1 to 6, or \"unbounded\"")]
+enum PassesField {
+    Number(u8),
+    Word(Unbounded),
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Unbounded {
+    Unbounded,
+}
+
+impl From<Passes> for PassesField {
+    fn from(passes: Passes) -> Self {
+        match passes {
+            Passes::AtMost(passes) => PassesField::Number(passes),
+            Passes::Unbounded => PassesField::Word(Unbounded::Unbounded),
+        }
+    }
+}
+
+impl File {
+    fn strategy(&self) -> Result<Strategy, Contradiction> {
+        let refuse = |reason: &str| Err(Contradiction { field: "passes", reason: reason.to_owned() });
+        let pre = match (self.pre.get_ref(), self.passes.as_ref().map(Spanned::get_ref)) {
+            (PreName::Copy, Some(PassesField::Number(passes))) => Pre::Copy(Passes::AtMost(*passes)),
+            (PreName::Copy, Some(PassesField::Word(_))) => Pre::Copy(Passes::Unbounded),
+            (PreName::Copy, None) => return refuse("pre = \"copy\" needs it: a number, or \"unbounded\""),
+            (_, Some(_)) => return refuse("only pre = \"copy\" has passes"),
+            (PreName::None, None) => Pre::None,
+            (PreName::WriteBack, None) => Pre::WriteBack,
+        };
+        Strategy {
+            name: self.name.get_ref().clone().into(),
+            pre,
+            freeze: *self.freeze.get_ref(),
+            working_set: self.working_set.as_ref().is_some_and(|on| *on.get_ref()),
+            missing: *self.missing.get_ref(),
+            push: *self.push.get_ref(),
+            clean: *self.clean.get_ref(),
+            rest: *self.rest.get_ref(),
+        }
+        .check()
+    }
+
+    fn start_of(&self, field: &str) -> usize {
+        let span = match field {
+            "name" => self.name.span(),
+            "passes" => self.passes.as_ref().map_or(self.pre.span(), Spanned::span),
+            "freeze" => self.freeze.span(),
+            "working-set" => self.working_set.as_ref().map_or(self.freeze.span(), Spanned::span),
+            "missing" => self.missing.span(),
+            "push" => self.push.span(),
+            "clean" => self.clean.span(),
+            "rest" => self.rest.span(),
+            _ => self.pre.span(),
+        };
+        span.start
+    }
+}
+
+fn unplaced<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
