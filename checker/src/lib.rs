@@ -1,6 +1,7 @@
 //! The judge: explores the model and judges its properties.
 
 pub mod liveness;
+pub mod smt;
 pub mod tabled;
 #[doc(hidden)]
 pub mod testing;

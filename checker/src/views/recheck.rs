@@ -78,13 +78,7 @@ pub fn recheck<S: Judged + Clone>(
     system: &S,
     invariant: &InvariantOf<S>,
 ) -> Result<Rechecked, ObjectionTo<S>> {
-    let recheck = Recheck {
-        system,
-        claims: invariant.claims,
-        small: listed::<S>(invariant, &invariant.small),
-        views: listed::<S>(invariant, &invariant.views),
-        view_pages: invariant.view_pages,
-    };
+    let recheck = Recheck::new(system, invariant);
     let mut done = Rechecked::default();
     for pages in PAGES_MIN..=invariant.view_pages + 1 {
         let concrete = Concrete { system: system.clone(), pages };
@@ -99,6 +93,11 @@ pub fn recheck<S: Judged + Clone>(
     Ok(done)
 }
 
+/// The configurations with one page more than a view that the invariant permits.
+pub(crate) fn permitted<S: Judged>(system: &S, invariant: &InvariantOf<S>) -> Vec<State<S>> {
+    Recheck::new(system, invariant).permitted(invariant.view_pages + 1)
+}
+
 struct Recheck<'s, S: System> {
     system: &'s S,
     claims: Properties,
@@ -107,7 +106,17 @@ struct Recheck<'s, S: System> {
     view_pages: usize,
 }
 
-impl<S: Judged> Recheck<'_, S> {
+impl<'s, S: Judged> Recheck<'s, S> {
+    fn new(system: &'s S, invariant: &InvariantOf<S>) -> Self {
+        Recheck {
+            system,
+            claims: invariant.claims,
+            small: listed::<S>(invariant, &invariant.small),
+            views: listed::<S>(invariant, &invariant.views),
+            view_pages: invariant.view_pages,
+        }
+    }
+
     fn initial(&self, concrete: &Concrete<S>) -> Result<(), ObjectionTo<S>> {
         match concrete.initial().into_iter().find(|state| self.outside(state).is_some()) {
             Some(state) => Err(Box::new(Objection::Initial(state))),
@@ -229,7 +238,7 @@ fn listed<S: System>(invariant: &InvariantOf<S>, listed: &[Configurations]) -> F
 }
 
 /// The parts with this number of pages.
-fn parts<C: Copy, P: Copy>(state: &Configuration<C, P>, pages: usize) -> Vec<Configuration<C, P>> {
+pub(crate) fn parts<C: Copy, P: Copy>(state: &Configuration<C, P>, pages: usize) -> Vec<Configuration<C, P>> {
     let mut parts = vec![Configuration { control: state.control, pages: Default::default() }];
     for (index, page) in state.pages.iter().enumerate() {
         let left = state.pages.len() - index;

@@ -1,0 +1,196 @@
+//! Safety: what the invariant permits violates no property that it claims.
+
+use std::collections::BTreeSet;
+
+use model::concrete::{Move, Step};
+use model::property::Property;
+use model::system::{Conditions, Judged};
+
+use super::VerificationCondition;
+use super::consecution::{Variant, before, declare_guards};
+use super::script::{and, or, symbol};
+use super::vocabulary::{Vocabulary, meets_all};
+
+/// Safety of states and of steps, for every claimed property. A step that no records let violate a
+/// property has no condition.
+pub(super) fn all<S: Judged>(vocabulary: &Vocabulary<'_, S>, variant: Variant) -> Vec<VerificationCondition> {
+    let mut conditions = Vec::new();
+    for property in vocabulary.claims {
+        conditions.push(match property {
+            Property::S10 => progress(vocabulary, variant),
+            _ => of_states(vocabulary, property, variant),
+        });
+        conditions.extend(vocabulary.steps().filter_map(|step| of_step(vocabulary, property, step, variant)));
+    }
+    conditions
+}
+
+/// `None` if the step violates the property under no records.
+pub(super) fn of_step<S: Judged>(
+    vocabulary: &Vocabulary<'_, S>,
+    property: Property,
+    step: Step<S>,
+    variant: Variant,
+) -> Option<VerificationCondition> {
+    match step {
+        Move::Control(step) => of_control_step(vocabulary, property, step, variant),
+        Move::Page(step, _) => of_page_step(vocabulary, property, step, variant),
+    }
+}
+
+/// Every combination of a control record and a page record, permitted or not: that those which violate
+/// something are not permitted is for the solver to see.
+fn combinations<S: Judged>(vocabulary: &Vocabulary<'_, S>) -> impl Iterator<Item = (usize, usize)> {
+    let records = vocabulary.records.len();
+    (0..vocabulary.controls.len()).flat_map(move |control| (0..records).map(move |record| (control, record)))
+}
+
+fn of_states<S: Judged>(
+    vocabulary: &Vocabulary<'_, S>,
+    property: Property,
+    variant: Variant,
+) -> VerificationCondition {
+    let Vocabulary { system, controls, records, .. } = vocabulary;
+    let bad =
+        controls.iter().enumerate().filter(|(_, control)| system.judge_control(control).contains(property));
+    let bad_control = or(bad.map(|(index, _)| format!("(= control c{index})")));
+    let bad_pages = (0..controls.len()).map(|control| {
+        let bad =
+            |record: &usize| system.judge_page(&controls[control], &records[*record]).contains(property);
+        let bad = or((0..records.len()).filter(bad).map(|record| format!("(= (record p) r{record})")));
+        if bad == "false" { bad } else { and([format!("\n  (= control c{control})"), bad]) }
+    });
+    let mut script = before(vocabulary);
+    let violated = or([bad_control, format!("(exists ((p Page)) {})", or(bad_pages))]);
+    if variant.concluded {
+        script
+            .comment(format_args!("and {property} is not violated"))
+            .assert(format_args!("(not {violated})"));
+    } else {
+        script.comment(format_args!("and {property} is violated")).assert(violated);
+    }
+    script.condition(
+        &vocabulary.subject,
+        format!("{}safety/{property}/states", variant.prefix),
+        variant.expected,
+    )
+}
+
+fn of_control_step<S: Judged>(
+    vocabulary: &Vocabulary<'_, S>,
+    property: Property,
+    step: S::ControlStep,
+    variant: Variant,
+) -> Option<VerificationCondition> {
+    let system = vocabulary.system;
+    let violating = |(index, control): (usize, &S::Control)| {
+        let taken = system.control_move(step, control)?;
+        let violated = system.judge_control_move(step, control, &taken);
+        violated.contains(property).then(|| (index, variant.requires(taken.requires)))
+    };
+    let rows: Vec<_> = vocabulary.controls.iter().enumerate().filter_map(violating).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let mut script = before(vocabulary);
+    script.comment(format_args!("the control takes step {} and violates {property}", symbol(&step)));
+    let guards = declare_guards(&mut script, rows.iter().map(|(_, requires)| *requires), None);
+    let rows = rows
+        .iter()
+        .map(|(control, requires)| and([format!("\n  (= control c{control})"), guards[requires].clone()]));
+    script.assert(or(rows));
+    let name = format!("{}safety/{property}/control/{}", variant.prefix, symbol(&step));
+    Some(script.condition(&vocabulary.subject, name, variant.expected))
+}
+
+/// A page step under a pair of records violates a property, unless the others meet the conditions.
+struct Violating {
+    pair: (usize, usize),
+    requires: Conditions,
+    unless: Option<Conditions>,
+}
+
+fn of_page_step<S: Judged>(
+    vocabulary: &Vocabulary<'_, S>,
+    property: Property,
+    step: S::PageStep,
+    variant: Variant,
+) -> Option<VerificationCondition> {
+    let violating = |pair: (usize, usize)| {
+        let (control, page) = (&vocabulary.controls[pair.0], &vocabulary.records[pair.1]);
+        let taken = vocabulary.system.page_move(step, control, page)?;
+        let verdict = vocabulary.system.judge_page_move(step, control, page, &taken);
+        let unless = match () {
+            () if verdict.violated.contains(property) => None,
+            () if verdict.violated_unless.contains(property) => Some(verdict.conditions),
+            () => return None,
+        };
+        Some(Violating { pair, requires: variant.requires(taken.requires), unless })
+    };
+    let rows: Vec<_> = combinations(vocabulary).filter_map(violating).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let mut script = before(vocabulary);
+    script.comment(format_args!("a page, the stepper, takes step {} and violates {property}", symbol(&step)));
+    script.line("(declare-const stepper Page)");
+    let guards = declare_guards(&mut script, rows.iter().map(|row| row.requires), Some("stepper"));
+    let unexcused = |unless: Conditions| {
+        format!("(exists ((q Page)) (and (distinct q stepper) (not {})))", meets_all(unless, "(record q)"))
+    };
+    let rows = rows.iter().map(|row| {
+        let (control, record) = row.pair;
+        let pair = format!("\n  (and (= control c{control}) (= (record stepper) r{record}))");
+        let unless = row.unless.map_or("true".to_owned(), unexcused);
+        and([pair, guards[&row.requires].clone(), unless])
+    });
+    script.assert(or(rows));
+    let name = format!("{}safety/{property}/page/{}", variant.prefix, symbol(&step));
+    Some(script.condition(&vocabulary.subject, name, variant.expected))
+}
+
+/// `S10`: a state where nothing is enabled is one that may end.
+///
+/// That a page's guarded step is not enabled means that *another* page fails the guard. So that no
+/// quantifier depends on another, two constants stand for pages that fail it: either nobody wants to take
+/// such a step, or one page fails the guard and does not want to take it, or two pages fail it.
+fn progress<S: Judged>(vocabulary: &Vocabulary<'_, S>, variant: Variant) -> VerificationCondition {
+    let Vocabulary { system, controls, .. } = vocabulary;
+    let mut script = before(vocabulary);
+    let going_on = controls.iter().enumerate().filter(|(_, control)| !system.may_end(control));
+    script.comment("and the state may not end");
+    script.assert(or(going_on.map(|(index, _)| format!("(= control c{index})"))));
+    script.comment("and no step is enabled");
+    for step in system.control_steps() {
+        for (index, control) in controls.iter().enumerate() {
+            let Some(taken) = system.control_move(*step, control) else { continue };
+            let met = meets_all(taken.requires, "(record q)");
+            script.assert(format_args!("(=> (= control c{index}) (exists ((q Page)) (not {met})))"));
+        }
+    }
+    for (nth, (requires, takers)) in takers(vocabulary).into_iter().enumerate() {
+        let takers =
+            takers.into_iter().map(|(control, record)| format!("\n  (and (= c c{control}) (= r r{record}))"));
+        let fails = |page: &str| format!("(not {})", meets_all(requires, &format!("(record {page})")));
+        script.line(format_args!("(define-fun takes{nth} ((c Control) (r Record)) Bool {})", or(takers)));
+        script.line(format_args!("(declare-const one{nth} Page)\n(declare-const two{nth} Page)"));
+        script.assert(format_args!(
+            "(or (forall ((p Page)) (not (takes{nth} control (record p))))\n  (and {} (not (takes{nth} control \
+             (record one{nth}))))\n  (and (distinct one{nth} two{nth}) {} {}))",
+            fails(&format!("one{nth}")),
+            fails(&format!("one{nth}")),
+            fails(&format!("two{nth}")),
+        ));
+    }
+    script.condition(&vocabulary.subject, format!("{}safety/S10", variant.prefix), variant.expected)
+}
+
+/// For each requirement of page steps: the records under which a page has such a step.
+fn takers<S: Judged>(vocabulary: &Vocabulary<'_, S>) -> Vec<(Conditions, BTreeSet<(usize, usize)>)> {
+    let rows = || vocabulary.system.page_steps().iter().flat_map(|step| vocabulary.page_rows(*step));
+    let required: BTreeSet<_> = rows().map(|row| row.requires).collect();
+    let takers = |requires: Conditions| {
+        rows().filter(|row| row.requires == requires).map(|row| (row.control, row.record)).collect()
+    };
+    required.into_iter().map(|requires| (requires, takers(requires))).collect()
+}
