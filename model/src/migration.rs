@@ -95,9 +95,7 @@ impl Migration {
         let fetches = flushes || (strategy.pre == Pre::WriteBack && loads);
         let copies = matches!(strategy.pre, Pre::Copy(_));
         match step {
-            // Where the process's host has the only copy there is, a write changes nothing here.
-            PageStep::Write => copies || strategy.tracks_dirty() || lossy || self.defect.is_some(),
-            PageStep::DeliverPage => true,
+            PageStep::Write | PageStep::DeliverPage => true,
             PageStep::LoadLocal => loads,
             PageStep::Fault => strategy.owes_pages() || fetches,
             PageStep::Copy | PageStep::DeliverOlder => copies,

@@ -45,7 +45,8 @@ pub enum ControlStep {
 /// A step of one page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PageStep {
-    /// The process writes to the page. (Reads change nothing; `S2` judges every read that is possible.)
+    /// The process writes to the page. Where the state tells no difference, the step leads to the same
+    /// state. (Reads never make one; `S2` judges every read that is possible.)
     Write,
     /// The process touches a missing page, and its host loads it from the local backing store.
     LoadLocal,

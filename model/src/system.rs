@@ -94,8 +94,7 @@ pub trait System: Sync {
 
     /// Every page step there is; the order is the order in which moves are listed.
     fn page_steps(&self) -> &[Self::PageStep];
-    /// The move, or `None` if the control and the page record do not allow it. A move that would change
-    /// nothing is `None` too.
+    /// The move, or `None` if the control and the page record do not allow it.
     fn page_move(
         &self,
         step: Self::PageStep,

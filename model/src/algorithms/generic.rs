@@ -40,3 +40,11 @@ pub const GENERIC: Strategy = Strategy {
     rest: Rest::PreMigration,
     ..POST_COPY
 };
+
+/// The same without the two pages that go along with the state: the first accesses after the resume fault.
+pub const GENERIC_WITHOUT_WORKING_SET: Strategy =
+    Strategy { name: Cow::Borrowed("generic-without-working-set"), working_set: false, ..GENERIC };
+
+/// The same with pages pushed in no order of their own.
+pub const GENERIC_WITHOUT_PREFETCH: Strategy =
+    Strategy { name: Cow::Borrowed("generic-without-prefetch"), push: Push::Next, ..GENERIC };

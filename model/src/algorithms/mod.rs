@@ -10,7 +10,7 @@ mod total_copy;
 
 pub use assisted_post_copy::ASSISTED_POST_COPY;
 pub use flushing::FLUSHING;
-pub use generic::GENERIC;
+pub use generic::{GENERIC, GENERIC_WITHOUT_PREFETCH, GENERIC_WITHOUT_WORKING_SET};
 pub use lazy_copy::LAZY_COPY;
 pub use post_copy::POST_COPY;
 pub use pre_copy::{PRE_COPY, PRE_COPY_UNBOUNDED};
@@ -31,7 +31,10 @@ pub const BUILT_IN: [Strategy; 9] = [
     GENERIC,
 ];
 
-/// The built-in algorithm of that name.
+/// Built-in algorithms with a switch turned off.
+pub const VARIANTS: [Strategy; 2] = [GENERIC_WITHOUT_WORKING_SET, GENERIC_WITHOUT_PREFETCH];
+
+/// The built-in algorithm or variant of that name.
 pub fn built_in(name: &str) -> Option<Strategy> {
-    BUILT_IN.into_iter().find(|strategy| strategy.name == name)
+    BUILT_IN.into_iter().chain(VARIANTS).find(|strategy| strategy.name == name)
 }

@@ -14,7 +14,7 @@ impl Migration {
     /// A page that the freeze owes. Lazy copy owes none, unless it carries pages back on a return.
     pub(super) fn send_frozen(&self, control: &Control, page: &Page) -> AfterPage {
         let owed = match control.returning {
-            true => page.source.is_held(),
+            true => page.source.is_held() && !self.is_broken(Defect::ReturnEmptyHanded),
             false => {
                 is_owed_by_freeze(self.strategy.freeze, page) || self.is_broken(Defect::FreezeSendsAll)
             }
@@ -53,13 +53,17 @@ impl Migration {
         if control.phase != Phase::Freeze {
             return None;
         }
-        let done = if control.returning { Condition::Carried } else { Condition::FreezeDone };
+        let carries = control.returning && !self.is_broken(Defect::ReturnEmptyHanded);
+        let done = if carries { Condition::Carried } else { Condition::FreezeDone };
         when([done], Control { phase: Phase::Offered, ..*control })
     }
 
     /// The dirty map's entry for a page.
-    pub(super) fn map_page(&self, page: &mut Page) {
+    pub(super) fn map_page(&self, control: &Control, page: &mut Page) {
         page.plan = self.plan(page);
+        if control.returning && self.is_broken(Defect::ReturnEmptyHanded) {
+            page.plan = Plan::Settled;
+        }
         let left_behind = matches!(page.plan, Plan::FromSource | Plan::FromStore);
         if left_behind && !page.content.is_idle() {
             // A copy made by a pre-copy pass, modified since: the map makes it an older one.

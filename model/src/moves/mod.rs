@@ -53,7 +53,7 @@ impl Migration {
                 self.begin(step, control, &mut page);
             }
             ControlStep::NextPass => self.begin_pass(&mut page),
-            ControlStep::SendState => self.map_page(&mut page),
+            ControlStep::SendState => self.map_page(control, &mut page),
             ControlStep::DeliverState => self.discard_stale(&mut page),
             ControlStep::SendReady => self.settle_travelled(&mut page),
             ControlStep::Resume => self.release_settled(&mut page),
@@ -71,7 +71,7 @@ impl Migration {
     }
 
     pub(crate) fn page_step(&self, step: PageStep, control: &Control, page: &Page) -> AfterPage {
-        let taken = match step {
+        match step {
             PageStep::Write => self.write(control, page),
             PageStep::LoadLocal => self.load_local(control, page),
             PageStep::Fault => self.fault(control, page),
@@ -98,9 +98,7 @@ impl Migration {
             PageStep::ResendPage => self.resend_page(control, page),
             PageStep::LoseWriteBack => self.lose_write_back(control, page),
             PageStep::ResendWriteBack => self.resend_write_back(control, page),
-        }?;
-        let changes = taken.page != *page || taken.control != *control;
-        changes.then_some(taken)
+        }
     }
 }
 

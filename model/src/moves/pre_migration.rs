@@ -12,8 +12,7 @@ use crate::strategy::{Clean, Freeze, Passes, Pre};
 impl Migration {
     /// To the host at the other end of the last migration.
     pub(super) fn migrate_back(&self, control: &Control) -> AfterControl {
-        let returning = control.phase == Phase::Running && self.strategy.is_lazy();
-        self.migrate(control, returning && !self.is_broken(Defect::ReturnEmptyHanded))
+        self.migrate(control, control.phase == Phase::Running && self.strategy.is_lazy())
     }
 
     /// To the third host.

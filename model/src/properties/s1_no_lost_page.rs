@@ -14,9 +14,8 @@ impl Migration {
             Phase::Exiting | Phase::Exited => true,
             _ => match page.plan {
                 Plan::Undecided if page.source.is_held() => page.source.is_current(),
-                Plan::Undecided if self.strategy.is_lazy() => {
-                    page.destination.is_current() || page.third.is_current()
-                }
+                Plan::Undecided if page.destination.is_held() => page.destination.is_current(),
+                Plan::Undecided if page.third.is_held() => page.third.is_current(),
                 Plan::Undecided => arrives(page, page.store == Currency::Current),
                 Plan::Travelled | Plan::Settled => arrives(page, page.destination.is_current()),
                 Plan::FromSource => arrives(page, !page.sent && page.source.is_current()),

@@ -1,0 +1,52 @@
+//! What changes from one state to the next, variable by variable.
+
+use model::Migration;
+use model::concrete::State;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Every variable with another value afterwards, as `page 0: dirty no → yes`.
+pub(super) fn between(before: &State<Migration>, after: &State<Migration>) -> Vec<String> {
+    let mut lines = Vec::new();
+    push(&mut lines, "", &before.control, &after.control);
+    for (index, (before, after)) in before.pages.iter().zip(&after.pages).enumerate() {
+        push(&mut lines, &format!("page {index}: "), before, after);
+    }
+    lines
+}
+
+fn push<T: Serialize + PartialEq>(lines: &mut Vec<String>, prefix: &str, before: &T, after: &T) {
+    if before == after {
+        return;
+    }
+    let fields = |record: &T| match serde_json::to_value(record) {
+        Ok(Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let (before, after) = (fields(before), fields(after));
+    let changed: Vec<String> = after
+        .iter()
+        .filter(|(field, value)| before.get(*field) != Some(*value))
+        .map(|(field, value)| {
+            let old = before.get(field).map_or_else(String::new, word);
+            format!("{} {old} → {}", field.replace('_', " "), word(value))
+        })
+        .collect();
+    lines.push(format!("{prefix}{}", changed.join(", ")));
+}
+
+/// A value as a person says it.
+fn word(value: &Value) -> String {
+    match value {
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) => text.replace('-', " "),
+        Value::Null => String::new(),
+        Value::Object(fields) => {
+            let parts: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{} {}", name.replace('-', " "), word(value))).collect();
+            parts.join(" ").trim_end().to_owned()
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,156 @@
+//! What a step means: at which place, or from where to where, and in which words.
+
+use model::concrete::{State, Step};
+use model::page::{Plan, WriteBack};
+use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
+use serde::Serialize;
+
+use super::hosts::{Hosts, Place};
+
+/// How a step involves its places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Manner {
+    /// Something happens at one place.
+    Local,
+    /// A message leaves `from` for `to`.
+    Sent,
+    /// A message from `from` arrives at `to`.
+    Arrived,
+    /// A message from `from` to `to` is lost.
+    Lost,
+}
+
+/// One step in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// How the places are involved.
+    pub manner: Manner,
+    /// Where it happens, or where the message comes from.
+    pub from: Place,
+    /// Where the message goes; the same as `from` for what happens at one place.
+    pub to: Place,
+    /// What happens.
+    pub text: String,
+}
+
+pub(super) fn tell(hosts: &Hosts, before: &State<Migration>, step: Step<Migration>) -> Event {
+    match step {
+        Move::Control(step) => tell_control(hosts, &before.control, step),
+        Move::Page(step, index) => tell_page(hosts, &before.control, &before.pages[index], step, index),
+    }
+}
+
+fn local(place: Place, text: impl Into<String>) -> Event {
+    Event { manner: Manner::Local, from: place, to: place, text: text.into() }
+}
+
+fn message(manner: Manner, (from, to): (Place, Place), text: impl Into<String>) -> Event {
+    Event { manner, from, to, text: text.into() }
+}
+
+fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep) -> Event {
+    use Manner::{Arrived, Lost, Sent};
+    let forth = (hosts.source, hosts.destination);
+    let back = (hosts.destination, hosts.source);
+    match step {
+        ControlStep::MigrateBack | ControlStep::MigrateOnward => {
+            local(hosts.source, format!("operator: migrate to {}", hosts.destination))
+        }
+        ControlStep::NextPass => local(hosts.source, "next pre-copy pass"),
+        ControlStep::Suspend => local(hosts.source, "suspends the process"),
+        ControlStep::SendState => message(Sent, forth, "state, dirty map"),
+        ControlStep::DeliverState => message(Arrived, forth, "state, dirty map"),
+        ControlStep::SendReady => message(Sent, back, "ready"),
+        ControlStep::Commit => message(Arrived, back, "ready; commits, go"),
+        ControlStep::Resume => message(Arrived, forth, "go; resumes"),
+        ControlStep::SendComplete => message(Sent, back, "complete"),
+        ControlStep::Destroy => message(Arrived, back, "complete; destroys"),
+        ControlStep::Finish => message(Arrived, forth, "destroyed; at rest"),
+        ControlStep::Exit if control.phase.at_source() => local(hosts.source, "the process exits"),
+        ControlStep::Exit => local(hosts.destination, "the process exits"),
+        ControlStep::DeliverExit => local(hosts.source, "notice of exit; frees everything"),
+        ControlStep::LoseMessage => message(Lost, in_flight(hosts, control), control_message(control)),
+        ControlStep::ResendMessage => {
+            message(Sent, in_flight(hosts, control), format!("{} again", control_message(control)))
+        }
+    }
+}
+
+fn in_flight(hosts: &Hosts, control: &Control) -> (Place, Place) {
+    match control.phase {
+        Phase::Accepted | Phase::Completing => (hosts.destination, hosts.source),
+        _ => (hosts.source, hosts.destination),
+    }
+}
+
+fn control_message(control: &Control) -> &'static str {
+    match control.phase {
+        Phase::Offered => "state",
+        Phase::Accepted => "ready",
+        Phase::Committed => "go",
+        Phase::Completing => "complete",
+        Phase::Departing => "destroyed",
+        _ => "notice of exit",
+    }
+}
+
+fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, index: usize) -> Event {
+    use Manner::{Arrived, Lost, Sent};
+    let here = if control.phase.at_source() { hosts.source } else { hosts.destination };
+    let owner = owner(hosts, control, page);
+    let (request, answer) = ((here, owner), (owner, here));
+    let forth = (hosts.source, hosts.destination);
+    let content = if page.plan == Plan::Undecided && page.source.is_held() { forth } else { answer };
+    let content = if matches!(page.plan, Plan::Travelled | Plan::Settled) { forth } else { content };
+    let keeper = write_back_host(hosts, control, page);
+    let name = format!("page {index}");
+    match step {
+        PageStep::Write => local(here, format!("writes {name}")),
+        PageStep::LoadLocal => local(here, format!("loads {name} from local store")),
+        PageStep::Fault => message(Sent, request, format!("fault: request {name}")),
+        PageStep::Copy | PageStep::SendFrozen => message(Sent, forth, name),
+        PageStep::SendWorkingSet => message(Sent, forth, format!("{name}, working set")),
+        PageStep::Serve => message(Sent, answer, format!("{name}, requested")),
+        PageStep::Push => message(Sent, forth, format!("{name}, pushed")),
+        PageStep::DeliverRequest => message(Arrived, request, format!("request {name}")),
+        PageStep::DuplicateRequest => message(Arrived, request, format!("request {name}, twice")),
+        PageStep::DeliverPage => message(Arrived, content, name),
+        PageStep::DuplicatePage => message(Arrived, content, format!("{name}, twice")),
+        PageStep::DeliverOlder => message(Arrived, forth, format!("{name}, older copy")),
+        PageStep::DeliverEcho => message(Arrived, content, format!("{name}, duplicate")),
+        PageStep::ServeFromStore => message(Sent, (Place::FileServer, here), name),
+        PageStep::WriteBack => message(Sent, (keeper, Place::FileServer), format!("write back {name}")),
+        PageStep::Store | PageStep::DuplicateStore => {
+            message(Arrived, (keeper, Place::FileServer), format!("write back {name}"))
+        }
+        PageStep::StoreEcho => message(Arrived, (keeper, Place::FileServer), format!("{name}, duplicate")),
+        PageStep::DeliverAcknowledgement => {
+            message(Arrived, (Place::FileServer, keeper), format!("{name} stored"))
+        }
+        PageStep::LoseRequest => message(Lost, request, format!("request {name}")),
+        PageStep::ResendRequest => message(Sent, request, format!("request {name} again")),
+        PageStep::LosePage => message(Lost, content, name),
+        PageStep::ResendPage => message(Sent, content, format!("{name} again")),
+        PageStep::LoseWriteBack => message(Lost, (keeper, Place::FileServer), format!("write back {name}")),
+        PageStep::ResendWriteBack => {
+            message(Sent, (keeper, Place::FileServer), format!("write back {name} again"))
+        }
+    }
+}
+
+/// Whom the process's host asks for a missing page.
+fn owner(hosts: &Hosts, control: &Control, page: &Page) -> Place {
+    match page.plan {
+        Plan::FromStore => Place::FileServer,
+        Plan::FromThird => hosts.third,
+        Plan::Undecided if control.phase.at_source() => Place::FileServer,
+        _ => hosts.source,
+    }
+}
+
+/// Whose write-back of a page is under way: the source's until the page has left it.
+fn write_back_host(hosts: &Hosts, control: &Control, page: &Page) -> Place {
+    let from_source = page.plan == Plan::FromSource && page.write_back != WriteBack::Idle;
+    if control.phase.at_source() || from_source { hosts.source } else { hosts.destination }
+}

@@ -1,0 +1,67 @@
+//! Which host plays which role.
+
+use std::fmt;
+use std::mem::swap;
+
+use model::concrete::Step;
+use model::{Control, ControlStep, Migration, Move, Phase};
+use serde::Serialize;
+
+/// A place that messages go between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Place {
+    /// The host on which the process was started.
+    A,
+    /// The host of its first migration.
+    B,
+    /// The third host.
+    C,
+    /// The file server.
+    #[serde(rename = "file server")]
+    FileServer,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Place::A => "A",
+            Place::B => "B",
+            Place::C => "C",
+            Place::FileServer => "file server",
+        })
+    }
+}
+
+/// The hosts by their roles.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hosts {
+    pub(super) source: Place,
+    pub(super) destination: Place,
+    pub(super) third: Place,
+}
+
+impl Hosts {
+    pub(super) fn at_start() -> Self {
+        Hosts { source: Place::A, destination: Place::B, third: Place::C }
+    }
+
+    /// A migration gives out the roles before its first step is told.
+    pub(super) fn before(&mut self, step: Step<Migration>, control: &Control) {
+        let Move::Control(step @ (ControlStep::MigrateBack | ControlStep::MigrateOnward)) = step else {
+            return;
+        };
+        if control.phase == Phase::Running {
+            swap(&mut self.source, &mut self.destination);
+        }
+        if step == ControlStep::MigrateOnward {
+            swap(&mut self.destination, &mut self.third);
+        }
+    }
+
+    /// At rest the process's host is called the source.
+    pub(super) fn after(&mut self, step: Step<Migration>) {
+        if step == Move::Control(ControlStep::Finish) {
+            swap(&mut self.source, &mut self.destination);
+        }
+    }
+}

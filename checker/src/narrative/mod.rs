@@ -1,0 +1,79 @@
+//! Runs of the model, told to a person: who does what, what travels where, what changes.
+//!
+//! The model speaks of roles; a story needs names. The process starts on host **A**, migrates to **B**, and
+//! from there back to A or onward to **C**.
+
+mod changes;
+mod event;
+mod hosts;
+mod mermaid;
+mod text;
+
+use model::concrete::{State, Step};
+use model::{Migration, Move};
+use serde::Serialize;
+
+pub use event::{Event, Manner};
+pub use hosts::Place;
+
+/// A run to be told: its first state, then each step with the state it leads to.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// What the run shows.
+    pub title: String,
+    /// The state in which it starts.
+    pub start: State<Migration>,
+    /// The steps, each with the state afterwards.
+    pub steps: Vec<(Step<Migration>, State<Migration>)>,
+    /// For a lasso: the number of steps before the part that is repeated for ever.
+    pub loop_from: Option<usize>,
+}
+
+/// One step of a story.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Counted from 1.
+    pub number: usize,
+    /// The name of the model's step.
+    pub step: String,
+    /// The page it is about, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<usize>,
+    /// What happens, and between whom.
+    #[serde(flatten)]
+    pub event: Event,
+    /// Every variable that changes, with its old and new value.
+    pub changes: Vec<String>,
+}
+
+impl Story {
+    /// The steps with host names and changes.
+    pub fn lines(&self) -> Vec<Line> {
+        let mut hosts = hosts::Hosts::at_start();
+        let mut before = &self.start;
+        let mut lines = Vec::with_capacity(self.steps.len());
+        for (index, (step, after)) in self.steps.iter().enumerate() {
+            hosts.before(*step, &before.control);
+            let (name, page) = match step {
+                Move::Control(step) => (step.to_string(), None),
+                Move::Page(step, page) => (step.to_string(), Some(*page)),
+            };
+            let event = event::tell(&hosts, before, *step);
+            let changes = changes::between(before, after);
+            lines.push(Line { number: index + 1, step: name, page, event, changes });
+            hosts.after(*step);
+            before = after;
+        }
+        lines
+    }
+
+    /// A sequence diagram for a terminal, `style` deciding about colour.
+    pub fn to_text(&self) -> String {
+        text::render(self)
+    }
+
+    /// A Mermaid sequence diagram.
+    pub fn to_mermaid(&self) -> String {
+        mermaid::render(self)
+    }
+}
