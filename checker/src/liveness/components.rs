@@ -89,6 +89,7 @@ impl<'g> Components<'g> {
         }
     }
 
+    #[inline]
     fn enter(&mut self, state: Node, visits: &mut u32) {
         *visits += 1;
         self.low[state as usize] = *visits;

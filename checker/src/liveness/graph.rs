@@ -60,12 +60,14 @@ impl Graph {
     }
 
     /// The outgoing transitions of a state; none for a state that was not expanded.
+    #[inline]
     pub fn successors(&self, state: Node) -> impl Iterator<Item = (Label, Node)> + '_ {
         let row = self.row(state);
         self.labels[row.clone()].iter().copied().zip(self.targets[row].iter().copied())
     }
 
     /// The labels on the outgoing transitions of a state: the action instances enabled in it.
+    #[inline]
     pub fn enabled(&self, state: Node) -> &[Label] {
         &self.labels[self.row(state)]
     }
@@ -92,6 +94,7 @@ impl Graph {
     }
 
     /// The positions of a state's transitions, for [`Graph::label`] and [`Graph::target`].
+    #[inline]
     pub(super) fn row(&self, state: Node) -> Range<usize> {
         match self.offsets.get(state as usize..state as usize + 2) {
             Some(ends) => ends[0] as usize..ends[1] as usize,
@@ -99,10 +102,12 @@ impl Graph {
         }
     }
 
+    #[inline]
     pub(super) fn label(&self, transition: usize) -> Label {
         self.labels[transition]
     }
 
+    #[inline]
     pub(super) fn target(&self, transition: usize) -> Node {
         self.targets[transition]
     }
@@ -151,6 +156,7 @@ impl Builder {
 
     /// Adds a transition to the row of [`Builder::next`]. A new state must have the number
     /// [`Builder::states`].
+    #[inline]
     pub fn transition(&mut self, label: Label, target: Node) {
         debug_assert!(target <= self.graph.states, "states are numbered in the order of their discovery");
         self.graph.states = self.graph.states.max(target + 1);
@@ -159,6 +165,7 @@ impl Builder {
     }
 
     /// Ends the row of [`Builder::next`].
+    #[inline]
     pub fn end_row(&mut self) {
         self.graph.offsets.push(self.graph.targets.len() as u32);
         let expanded = self.graph.expanded();
@@ -173,6 +180,8 @@ impl Builder {
         // A row that was begun and not ended tells nothing about its state.
         graph.targets.truncate(graph.offsets[graph.offsets.len() - 1] as usize);
         graph.labels.truncate(graph.targets.len());
+        graph.targets.shrink_to_fit();
+        graph.labels.shrink_to_fit();
         if graph.levels.last() != Some(&graph.states) {
             graph.levels.push(graph.states);
         }

@@ -13,6 +13,7 @@
 
 mod assumptions;
 pub mod components;
+mod exploration;
 pub mod graph;
 mod judgement;
 pub mod lasso;
@@ -35,7 +36,7 @@ pub use assumptions::Assumptions;
 use judgement::Judgement;
 pub use lasso::{Lasso, Tail};
 pub use replay::{ReplayError, replay};
-pub use space::{Progress, Space, Truncation};
+pub use space::{Limits, Progress, Space, Truncation};
 pub use verdict::{Liveness, Outcome};
 
 /// A counterexample in terms of a system.

@@ -2,17 +2,13 @@
 //! are judged on. No symmetry is used: fairness is about each page on its own, and a quotient by the order
 //! of pages forgets which page a step belongs to.
 
-use arrayvec::ArrayVec;
-use model::concrete::{Concrete, Configuration, PAGES_MAX, State, Step};
+use model::concrete::{Concrete, Configuration, State, Step};
 use model::system::{Live, Properties};
 
-use super::graph::{Builder, Graph, Label, Node, STATES_MAX, TRANSITIONS_MAX};
-use super::pending::Pending;
-use super::states::States;
-use crate::tabled::{ControlId, PageId, Tabled, Taken, TooManyRecords};
-
-/// After how many states the caller is asked whether to go on.
-const WATCH_EVERY: u32 = 1 << 14;
+use super::exploration::Exploration;
+use super::graph::{Graph, Label, Node, STATES_MAX, TRANSITIONS_MAX};
+use super::states::{Key, Pages, words};
+use crate::tabled::{ControlId, Tabled, TooManyRecords};
 
 /// The reachable states, with what is pending in each.
 pub struct Space<'a, S: Live> {
@@ -24,7 +20,7 @@ pub struct Space<'a, S: Live> {
     pub(super) pending: Vec<Properties>,
     pub(super) truncated: Option<Truncation>,
     tabled: Tabled<'a, S>,
-    states: States,
+    states: Box<dyn Rows>,
 }
 
 /// Why a space lacks states.
@@ -60,36 +56,59 @@ pub struct Progress {
     pub memory_bytes: u64,
 }
 
+/// How far to go, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most states to number.
+    pub states_max: u32,
+    /// How many threads explore; 0 is taken for 1. The result does not depend on it.
+    pub threads: usize,
+}
+
+impl Default for Limits {
+    /// As many states as a graph can have, on one thread.
+    fn default() -> Self {
+        Limits { states_max: STATES_MAX, threads: 1 }
+    }
+}
+
 impl<'a, S: Live> Space<'a, S> {
     /// Explores the whole state space, whatever it takes.
     pub fn explore(concrete: &'a Concrete<S>) -> Self {
-        Space::explore_while(concrete, STATES_MAX, |_| Ok(()))
+        Space::explore_while(concrete, Limits::default(), |_| Ok(()))
     }
 
-    /// Explores until all states are known, or there are more than `states_max`, or `watch` returns an
-    /// error: the reason to be shown for a verdict that then remains open.
+    /// Explores until all states are known, or a limit is reached, or `watch` returns an error: the reason
+    /// to be shown for a verdict that then remains open. It is called every few thousand states.
     pub fn explore_while(
         concrete: &'a Concrete<S>,
-        states_max: u32,
+        limits: Limits,
+        watch: impl FnMut(Progress) -> Result<(), String>,
+    ) -> Self {
+        match words(concrete.pages) {
+            1 => Space::explore_packed::<1>(concrete, limits, watch),
+            2 => Space::explore_packed::<2>(concrete, limits, watch),
+            3 => Space::explore_packed::<3>(concrete, limits, watch),
+            _ => Space::explore_packed::<4>(concrete, limits, watch),
+        }
+    }
+
+    fn explore_packed<const WORDS: usize>(
+        concrete: &'a Concrete<S>,
+        limits: Limits,
         mut watch: impl FnMut(Progress) -> Result<(), String>,
     ) -> Self {
-        let mut exploration = Exploration {
-            concrete,
-            tabled: Tabled::new(&concrete.system),
-            states: States::new(1 + concrete.pages),
-            pending: Pending::new(&concrete.system),
-            marks: Vec::new(),
-        };
-        let mut graph = Builder::new(0);
-        let truncated = exploration.run(&mut graph, states_max.min(STATES_MAX), &mut watch).err();
+        let limits = Limits { states_max: limits.states_max.min(STATES_MAX), ..limits };
+        let mut exploration = Exploration::<S, WORDS>::new(concrete);
+        let truncated = exploration.run(limits, &mut watch).err();
         Space {
             concrete,
-            graph: graph.finish(),
+            graph: exploration.graph.finish(),
             steps: concrete.steps().collect(),
             pending: exploration.marks,
             truncated,
             tabled: exploration.tabled,
-            states: exploration.states,
+            states: Box::new(exploration.states.into_keys()),
         }
     }
 
@@ -105,10 +124,9 @@ impl<'a, S: Live> Space<'a, S> {
 
     /// The state with this number.
     pub fn state(&self, state: Node) -> State<S> {
-        let row = self.states.get(state);
-        let control = *self.tabled.control(ControlId(row[0]));
-        let pages = row[1..].iter().map(|page| *self.tabled.page(PageId(*page))).collect();
-        Configuration { control, pages }
+        let (control, pages) = self.states.row(state, self.concrete.pages);
+        let pages = pages.iter().map(|page| *self.tabled.page(*page)).collect();
+        Configuration { control: *self.tabled.control(control), pages }
     }
 
     /// The step with this label.
@@ -117,96 +135,14 @@ impl<'a, S: Live> Space<'a, S> {
     }
 }
 
-struct Exploration<'a, S: Live> {
-    concrete: &'a Concrete<S>,
-    tabled: Tabled<'a, S>,
-    states: States,
-    pending: Pending<'a, S>,
-    marks: Vec<Properties>,
+/// The states, whatever the width of their keys.
+trait Rows: Send + Sync {
+    fn row(&self, state: Node, pages: usize) -> (ControlId, Pages);
 }
 
-impl<S: Live> Exploration<'_, S> {
-    fn run(
-        &mut self,
-        graph: &mut Builder,
-        states_max: u32,
-        watch: &mut impl FnMut(Progress) -> Result<(), String>,
-    ) -> Result<(), Truncation> {
-        let system = &self.concrete.system;
-        let (controls, pages) = (system.control_steps().len(), system.page_steps().len());
-        if controls + self.concrete.pages * pages > usize::from(Label::MAX) {
-            return Err(Truncation::TooManySteps);
-        }
-        self.initial()?;
-        *graph = Builder::new(self.states.len());
-        let mut row = ArrayVec::<u16, { PAGES_MAX + 1 }>::new();
-        let mut next = row.clone();
-        while graph.next() < self.states.len() {
-            let state = graph.next();
-            if state.is_multiple_of(WATCH_EVERY) {
-                self.watch(graph, watch)?;
-            }
-            row.clear();
-            row.extend(self.states.get(state).iter().copied());
-            let control = ControlId(row[0]);
-            let ids: ArrayVec<PageId, PAGES_MAX> = row[1..].iter().copied().map(PageId).collect();
-            self.marks.push(self.pending.of(&self.tabled, control, ids.first().copied()));
-            self.tabled.complete(control, &ids)?;
-            let states = &mut self.states;
-            self.tabled.expand(control, &ids, |taken| {
-                let label = match taken {
-                    Taken::Control { edge, pages } => {
-                        next.clear();
-                        next.push(edge.control.0);
-                        next.extend(pages.iter().map(|page| page.0));
-                        usize::from(edge.step)
-                    }
-                    Taken::Page { index, edge, .. } => {
-                        next.clone_from(&row);
-                        next[0] = edge.control.0;
-                        next[1 + index] = edge.page.0;
-                        controls + index * pages + usize::from(edge.step)
-                    }
-                };
-                graph.transition(label as Label, states.insert(&next));
-            });
-            if self.states.len() > states_max {
-                return Err(Truncation::TooManyStates(states_max));
-            }
-            if graph.transitions() > TRANSITIONS_MAX {
-                return Err(Truncation::TooManyTransitions);
-            }
-            graph.end_row();
-        }
-        Ok(())
-    }
-
-    fn initial(&mut self) -> Result<(), Truncation> {
-        let (control, pages) = self.tabled.initial()?;
-        let mut rows = vec![vec![control.0]];
-        for _ in 0..self.concrete.pages {
-            let longer = |row: &Vec<u16>| {
-                pages.iter().map(|page| [row.as_slice(), &[page.0]].concat()).collect::<Vec<_>>()
-            };
-            rows = rows.iter().flat_map(longer).collect();
-        }
-        for row in rows {
-            self.states.insert(&row);
-        }
-        Ok(())
-    }
-
-    fn watch(
-        &self,
-        graph: &Builder,
-        watch: &mut impl FnMut(Progress) -> Result<(), String>,
-    ) -> Result<(), Truncation> {
-        let progress = Progress {
-            states: self.states.len(),
-            expanded: graph.next(),
-            transitions: graph.transitions(),
-            memory_bytes: graph.memory_bytes() + self.states.memory_bytes() + self.tabled.memory_bytes(),
-        };
-        watch(progress).map_err(Truncation::Stopped)
+impl<const WORDS: usize> Rows for Vec<Key<WORDS>> {
+    fn row(&self, state: Node, pages: usize) -> (ControlId, Pages) {
+        let key = self[state as usize];
+        (key.control(), key.pages(pages))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use checker::liveness::{Assumptions, Liveness, Outcome, Space, Tail, Truncation, check, judge};
+use checker::liveness::{Assumptions, Limits, Liveness, Outcome, Space, Tail, Truncation, check, judge};
 use checker::testing::{RandomSystem, Shape};
 use model::concrete::{Concrete, Move, State, Step};
 use model::property::Property;
@@ -46,10 +46,13 @@ fn agrees_with_a_naive_checker() {
 #[test]
 fn threads_make_no_difference() {
     for seed in 0..SYSTEMS {
-        let concrete = population(seed, 2);
-        let space = Space::explore(&concrete);
-        let text =
-            |threads| format!("{:?}", judge(&space, Properties::all(), &Assumptions::default(), threads));
+        let concrete = population(seed, 3);
+        let text = |threads| {
+            let limits = Limits { threads, ..Limits::default() };
+            let space = Space::explore_while(&concrete, limits, |_| Ok(()));
+            let verdicts = judge(&space, Properties::all(), &Assumptions::default(), threads);
+            format!("{:?} {verdicts:?}", space.graph())
+        };
         assert_eq!(text(1), text(2), "seed {seed}");
     }
 }
@@ -62,9 +65,10 @@ fn a_truncated_space_proves_nothing() {
         let concrete = population(seed, 2);
         let whole = checked(&concrete);
         let stop = |_| Err("interrupted".to_owned());
-        let stopped = Space::explore_while(&concrete, u32::MAX, stop);
+        let stopped = Space::explore_while(&concrete, Limits::default(), stop);
         assert_eq!(stopped.truncated(), Some(&Truncation::Stopped("interrupted".to_owned())));
-        let space = Space::explore_while(&concrete, (seed % 20) as u32, |_| Ok(()));
+        let limits = Limits { states_max: (seed % 20) as u32, ..Limits::default() };
+        let space = Space::explore_while(&concrete, limits, |_| Ok(()));
         let verdicts = judge(&space, Properties::all(), &Assumptions::default(), 1);
         for (part, whole) in verdicts.unwrap_or_default().iter().zip(&whole) {
             match part.outcome {
