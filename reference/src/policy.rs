@@ -1,0 +1,329 @@
+//! An algorithm as a value: six choices, nine named combinations.
+//!
+//! Every migration algorithm suspends, transmits, reconstructs, resumes and removes; they differ in *which page
+//! travels when*. A [`Policy`] says so, and the endpoints read nothing else about the algorithm.
+//!
+//! | name | pre | freeze | afterwards | push | process states |
+//! |---|---|---|---|---|---|
+//! | `total-copy` | – | all | – | – | Normal → Migration → Normal |
+//! | `total-copy-dirty` | – | modified | local backing store | – | Normal → Migration → Normal |
+//! | `pre-copy` | copy, ≤ R passes | not in step | – | – | Normal → Pre → Migration → Normal |
+//! | `pre-copy-unbounded` | copy until clean | not in step | – | – | as `pre-copy` |
+//! | `lazy-copy` | – | none | source on demand | – | Normal → Migration → Post |
+//! | `flushing` | – | modified, to the file server | file server on demand | – | Normal → Migration → Normal |
+//! | `post-copy` | – | none | source on demand | yes | Normal → Migration → Post → Normal |
+//! | `assisted-post-copy` | copy, 1 pass | none | source on demand | yes | Normal → Pre → Migration → Post → Normal |
+//! | `generic` | write back | none (+ working set) | by kind | yes, pivot | Pre → Migration → Post → Pre |
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// Passes of pre-copy unless a policy says otherwise.
+pub const PASSES_DEFAULT: u32 = 2;
+
+/// One algorithm: a choice on each axis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Policy {
+    /// Name in logs and transcripts.
+    pub name: Cow<'static, str>,
+    /// What is transferred while the process still runs at the source.
+    pub pre: Pre,
+    /// What is transferred while the process is suspended.
+    pub freeze: Freeze,
+    /// Whether the pages under the instruction pointer and the stack pointer travel in the freeze as well.
+    #[serde(default)]
+    pub working_set: bool,
+    /// Where a page that did not travel comes from.
+    pub missing: Missing,
+    /// What the source sends unasked after the process has resumed.
+    pub push: Push,
+    /// How pages that were never modified reach the destination.
+    pub clean: Clean,
+    /// The process state between migrations.
+    pub rest: Rest,
+}
+
+/// Transfer before suspension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pre {
+    /// Nothing.
+    None,
+    /// Copy all pages, then what was written meanwhile, in passes.
+    Copy(Passes),
+    /// Write modified file-mapped pages back to the file server, always, not only before a migration.
+    WriteBack,
+}
+
+/// How many passes a pre-copy makes before it suspends the process regardless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Passes {
+    /// At most this many; suspension is allowed at the end of any.
+    AtMost(u32),
+    /// As many as it takes: suspends only when every page is in step, which may be never.
+    UntilInStep,
+}
+
+/// Transfer while the process is suspended, besides the working set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Freeze {
+    /// All pages.
+    All,
+    /// Pages modified since they were loaded.
+    Modified,
+    /// Pages of which the destination has no copy, or an outdated one.
+    NotInStep,
+    /// Modified pages, to the file server, each acknowledged.
+    Flush,
+    /// No pages.
+    None,
+}
+
+/// Where the destination finds a page that did not travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// No page is missing (but see [`Clean::LocalStore`]).
+    Never,
+    /// At the source.
+    Source,
+    /// At the file server.
+    FileServer,
+    /// Modified private pages and file-mapped pages not yet safe on the file server: at the source. Other
+    /// file-mapped pages: at the file server. Unmodified private pages: in the local backing store.
+    ByKind,
+}
+
+/// What the source sends unasked after the process has resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Push {
+    /// Nothing.
+    None,
+    /// The next missing page, in page order.
+    NextMissing,
+    /// The next missing page after the one last requested.
+    Pivot,
+}
+
+/// How a page that was never modified reaches the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clean {
+    /// Like any other page.
+    Travel,
+    /// From the destination's local backing store, an exact replica of the program image.
+    LocalStore,
+}
+
+/// The process state between migrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rest {
+    /// Nothing goes on.
+    Normal,
+    /// Pre-migration transfer never stops.
+    PreMigration,
+}
+
+/// Why a combination of choices is not an algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// No page would be missing afterwards, though some neither travel nor are in the local store.
+    #[error("pages that do not travel need a place to come from (missing = never)")]
+    PagesLost,
+    /// Pages come from the file server, which nothing brings up to date.
+    #[error("pages come from the file server, so they must be flushed to it or written back")]
+    StoreOutdated,
+    /// Pages are flushed to the file server, but looked for elsewhere.
+    #[error("flushed pages must be fetched from the file server")]
+    FlushedInVain,
+    /// The source pushes pages it does not owe.
+    #[error("only pages missing at the source's side can be pushed")]
+    NothingToPush,
+    /// Unmodified pages come from the local store although written-back ones count as unmodified.
+    #[error("written-back pages differ from the local store: missing = by-kind tells them apart")]
+    LocalStoreOutdated,
+    /// A pre-copy of no pass.
+    #[error("a pre-copy makes at least one pass")]
+    NoPass,
+    /// Write-back goes on at rest, or the process is not at rest in Pre-migration.
+    #[error("resting in pre-migration and writing back go together")]
+    RestlessWriteBack,
+}
+
+impl Policy {
+    /// Suspend, copy everything, resume (Charlotte, V's first version, most checkpointers).
+    pub const TOTAL_COPY: Self =
+        Self::new("total-copy", Pre::None, Freeze::All, Missing::Never, Push::None, Clean::Travel);
+    /// As `total-copy`, but unmodified pages are loaded from the local replica of the program image.
+    pub const TOTAL_COPY_DIRTY: Self = Self::new(
+        "total-copy-dirty",
+        Pre::None,
+        Freeze::Modified,
+        Missing::Never,
+        Push::None,
+        Clean::LocalStore,
+    );
+    /// Copy while the process runs, at most [`PASSES_DEFAULT`] passes, then suspend and copy the rest (V).
+    pub const PRE_COPY: Self =
+        Self::new("pre-copy", Self::COPY, Freeze::NotInStep, Missing::Never, Push::None, Clean::Travel);
+    /// As `pre-copy`, until the destination is in step, however long that takes.
+    pub const PRE_COPY_UNBOUNDED: Self = Self::new(
+        "pre-copy-unbounded",
+        Pre::Copy(Passes::UntilInStep),
+        Freeze::NotInStep,
+        Missing::Never,
+        Push::None,
+        Clean::Travel,
+    );
+    /// Move only the state; each page follows when it is first touched (Accent).
+    pub const LAZY_COPY: Self =
+        Self::new("lazy-copy", Pre::None, Freeze::None, Missing::Source, Push::None, Clean::Travel);
+    /// Flush modified pages to the file server, fetch from there (Sprite).
+    pub const FLUSHING: Self =
+        Self::new("flushing", Pre::None, Freeze::Flush, Missing::FileServer, Push::None, Clean::Travel);
+    /// As `lazy-copy`, and the source also pushes pages unasked.
+    pub const POST_COPY: Self =
+        Self::new("post-copy", Pre::None, Freeze::None, Missing::Source, Push::NextMissing, Clean::Travel);
+    /// One pre-copy pass, then post-copy of what was written meanwhile.
+    pub const ASSISTED_POST_COPY: Self = Self::new(
+        "assisted-post-copy",
+        Pre::Copy(Passes::AtMost(1)),
+        Freeze::None,
+        Missing::Source,
+        Push::NextMissing,
+        Clean::Travel,
+    );
+    /// Write back file-mapped pages all along; afterwards the source owes only what is nowhere else.
+    pub const GENERIC: Self =
+        Self::new("generic", Pre::WriteBack, Freeze::None, Missing::ByKind, Push::Pivot, Clean::LocalStore);
+
+    /// The built-in algorithms, in the order of the table above.
+    pub const ALL: [Self; 9] = [
+        Self::TOTAL_COPY,
+        Self::TOTAL_COPY_DIRTY,
+        Self::PRE_COPY,
+        Self::PRE_COPY_UNBOUNDED,
+        Self::LAZY_COPY,
+        Self::FLUSHING,
+        Self::POST_COPY,
+        Self::ASSISTED_POST_COPY,
+        Self::GENERIC,
+    ];
+
+    const COPY: Pre = Pre::Copy(Passes::AtMost(PASSES_DEFAULT));
+
+    /// An algorithm that writes back rests in Pre-migration, and has its working set travel.
+    const fn new(
+        name: &'static str,
+        pre: Pre,
+        freeze: Freeze,
+        missing: Missing,
+        push: Push,
+        clean: Clean,
+    ) -> Self {
+        let writes_back = matches!(pre, Pre::WriteBack);
+        let rest = if writes_back { Rest::PreMigration } else { Rest::Normal };
+        Self { name: Cow::Borrowed(name), pre, freeze, working_set: writes_back, missing, push, clean, rest }
+    }
+
+    /// The built-in algorithm of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.name == name)
+    }
+
+    /// Whether the choices fit together. Endpoints accept only policies for which they do.
+    pub fn check(&self) -> Result<(), Contradiction> {
+        let all_travel = matches!(self.freeze, Freeze::All | Freeze::NotInStep);
+        let modified_travel = self.freeze == Freeze::Modified && self.clean == Clean::LocalStore;
+        let written_back = self.pre == Pre::WriteBack;
+        let contradictions = [
+            (self.missing == Missing::Never && !all_travel && !modified_travel, Contradiction::PagesLost),
+            (
+                self.missing == Missing::FileServer && self.freeze != Freeze::Flush,
+                Contradiction::StoreOutdated,
+            ),
+            (self.missing == Missing::ByKind && !written_back, Contradiction::StoreOutdated),
+            (
+                self.freeze == Freeze::Flush && self.missing != Missing::FileServer,
+                Contradiction::FlushedInVain,
+            ),
+            (self.push != Push::None && !self.has_post_migration(), Contradiction::NothingToPush),
+            (written_back && self.missing != Missing::ByKind, Contradiction::LocalStoreOutdated),
+            (self.pre == Pre::Copy(Passes::AtMost(0)), Contradiction::NoPass),
+            (written_back != (self.rest == Rest::PreMigration), Contradiction::RestlessWriteBack),
+        ];
+        contradictions.into_iter().find(|(found, _)| *found).map_or(Ok(()), |(_, which)| Err(which))
+    }
+
+    /// Whether the source can owe pages after the process has resumed elsewhere.
+    pub fn has_post_migration(&self) -> bool {
+        matches!(self.missing, Missing::Source | Missing::ByKind)
+    }
+
+    /// Whether pages stay behind until they are touched, along a chain of former hosts (`lazy-copy`). Only such
+    /// an algorithm may migrate again before it is back at rest.
+    pub fn leaves_pages_behind(&self) -> bool {
+        self.has_post_migration() && self.push == Push::None
+    }
+
+    /// Whether modified file-mapped pages are written back all along.
+    pub fn writes_back(&self) -> bool {
+        self.pre == Pre::WriteBack
+    }
+
+    /// Most times the content of one page crosses the link between source and destination in one migration;
+    /// `None` when there is no bound.
+    pub fn crossings_per_page_max(&self) -> Option<u64> {
+        let before = match self.pre {
+            Pre::Copy(Passes::AtMost(passes)) => u64::from(passes),
+            Pre::Copy(Passes::UntilInStep) => return None,
+            Pre::None | Pre::WriteBack => 0,
+        };
+        Some(before + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_algorithms_are_consistent_and_have_distinct_names() {
+        for policy in Policy::ALL {
+            assert_eq!(policy.check(), Ok(()), "{}", policy.name);
+            assert_eq!(Policy::named(&policy.name).as_ref(), Some(&policy));
+        }
+    }
+
+    #[test]
+    fn a_policy_survives_toml() {
+        for policy in Policy::ALL {
+            let text = toml::to_string(&policy).unwrap();
+            assert_eq!(toml::from_str::<Policy>(&text).unwrap(), policy);
+        }
+    }
+
+    #[test]
+    fn contradictory_choices_are_named() {
+        let lost = Policy { freeze: Freeze::None, ..Policy::TOTAL_COPY };
+        assert_eq!(lost.check(), Err(Contradiction::PagesLost));
+        let outdated = Policy { missing: Missing::FileServer, ..Policy::POST_COPY };
+        assert_eq!(outdated.check(), Err(Contradiction::StoreOutdated));
+        let in_vain = Policy { missing: Missing::Source, ..Policy::FLUSHING };
+        assert_eq!(in_vain.check(), Err(Contradiction::FlushedInVain));
+        let nothing = Policy { push: Push::Pivot, ..Policy::TOTAL_COPY };
+        assert_eq!(nothing.check(), Err(Contradiction::NothingToPush));
+        let local = Policy { missing: Missing::Source, ..Policy::GENERIC };
+        assert_eq!(local.check(), Err(Contradiction::LocalStoreOutdated));
+        let no_pass = Policy { pre: Pre::Copy(Passes::AtMost(0)), ..Policy::PRE_COPY };
+        assert_eq!(no_pass.check(), Err(Contradiction::NoPass));
+        let restless = Policy { rest: Rest::Normal, ..Policy::GENERIC };
+        assert_eq!(restless.check(), Err(Contradiction::RestlessWriteBack));
+    }
+}

@@ -1,0 +1,188 @@
+use quickcheck::{Arbitrary, Gen, quickcheck};
+
+use super::*;
+use crate::page::{PageBytes, PageNumber};
+use crate::place::{FormerHost, HostId, Sequence, Version};
+
+fn page_bytes(g: &mut Gen) -> PageBytes {
+    let mut content = PageBytes::zeroed();
+    let some = Vec::<u8>::arbitrary(g);
+    content.as_mut_slice().iter_mut().zip(some).for_each(|(to, from)| *to = from);
+    content
+}
+
+fn plan_entry(g: &mut Gen) -> PlanEntry {
+    let former = FormerHost { host: HostId(u16::arbitrary(g)), epoch: Epoch(u64::arbitrary(g)) };
+    let whereabouts = match u8::arbitrary(g) % 4 {
+        0 => Whereabouts::Travelled(Sequence(u64::arbitrary(g))),
+        1 => Whereabouts::At(former, Sequence(u64::arbitrary(g))),
+        2 => Whereabouts::FileServer,
+        _ => Whereabouts::LocalStore,
+    };
+    PlanEntry { whereabouts, dirty: bool::arbitrary(g), version: Version(u64::arbitrary(g)) }
+}
+
+impl Arbitrary for Frame {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let (page, number) = (PageNumber(u64::arbitrary(g)), u64::arbitrary(g));
+        let (sequence, version) = (Sequence(number), Version(number));
+        let message = match u8::arbitrary(g) % 12 {
+            0 => Message::Page { page, sequence, content: page_bytes(g) },
+            1 => Message::State(State {
+                registers: Vec::arbitrary(g),
+                former_hosts: (0..u8::arbitrary(g) % 5)
+                    .map(|host| FormerHost { host: HostId(host.into()), epoch: Epoch(u64::arbitrary(g)) })
+                    .collect(),
+                plan: (0..u8::arbitrary(g)).map(|_| plan_entry(g)).collect(),
+            }),
+            2 => Message::Ready,
+            3 => Message::Go,
+            4 => Message::Request { page },
+            5 => Message::Complete,
+            6 => Message::Destroyed,
+            7 => Message::Exit,
+            8 => Message::WriteBack { page, version, content: page_bytes(g) },
+            9 => Message::WriteBackDone { page, version },
+            10 => Message::Fetch { page },
+            _ => Message::Fetched { page, version, content: page_bytes(g) },
+        };
+        Self { epoch: Epoch(u64::arbitrary(g)), message }
+    }
+}
+
+fn bytes_of(frame: &Frame) -> Vec<u8> {
+    encode(frame.epoch, &frame.message).unwrap()
+}
+
+/// Gives a changed frame a checksum that fits again.
+fn reseal(mut bytes: Vec<u8>) -> Vec<u8> {
+    let sum = checksum(&bytes[..CHECKSUM_AT], &bytes[HEADER_LEN..]);
+    bytes[CHECKSUM_AT..HEADER_LEN].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+quickcheck! {
+    fn a_frame_survives_and_ends_where_it_says(frame: Frame, after: Vec<u8>) -> bool {
+        let mut bytes = bytes_of(&frame);
+        let len = bytes.len();
+        bytes.extend(after);
+        decode(&bytes) == Ok((frame, len))
+    }
+
+    fn encoding_is_canonical(frame: Frame) -> bool {
+        let bytes = bytes_of(&frame);
+        decode(&bytes).map(|(decoded, _)| bytes_of(&decoded)) == Ok(bytes)
+    }
+
+    fn a_truncated_frame_is_incomplete(frame: Frame, cut: usize) -> bool {
+        let bytes = bytes_of(&frame);
+        let cut = cut % bytes.len();
+        matches!(decode(&bytes[..cut]), Err(DecodeError::Incomplete { needed }) if needed > cut && needed <= bytes.len())
+    }
+
+    fn a_flipped_bit_is_noticed(frame: Frame, bit: usize) -> bool {
+        let mut bytes = bytes_of(&frame);
+        let bit = bit % (bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        decode(&bytes).is_err()
+    }
+
+    fn noise_under_a_valid_checksum_never_panics(frame: Frame, noise: Vec<(usize, u8)>) -> bool {
+        let mut bytes = bytes_of(&frame);
+        for (at, byte) in noise {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        match decode(&reseal(bytes)) {
+            Ok((decoded, _)) => decode(&bytes_of(&decoded)).map(|(again, _)| again) == Ok(decoded),
+            Err(_) => true,
+        }
+    }
+
+    fn noise_never_panics(bytes: Vec<u8>) -> bool {
+        decode(&bytes).is_err()
+    }
+}
+
+fn frame(message: Message) -> Vec<u8> {
+    encode(Epoch(1), &message).unwrap()
+}
+
+#[test]
+fn the_header_is_as_specified() {
+    let bytes = encode(Epoch(0x0102), &Message::Request { page: PageNumber(5) }).unwrap();
+    assert_eq!(bytes[..20], *b"SJRN\x01\x05\0\0\x02\x01\0\0\0\0\0\0\x08\0\0\0");
+    assert_eq!(bytes[24..], 5u64.to_le_bytes());
+}
+
+#[test]
+fn every_kind_has_its_own_byte() {
+    for kind in KINDS {
+        assert_eq!(kind_from_byte(kind_to_byte(kind)), Some(kind));
+    }
+    assert_eq!((kind_from_byte(0), kind_from_byte(13)), (None, None));
+}
+
+#[test]
+fn a_foreign_header_is_refused() {
+    let mut bytes = frame(Message::Ready);
+    bytes[0] = b'X';
+    assert_eq!(decode(&bytes), Err(DecodeError::Magic));
+    let mut bytes = frame(Message::Ready);
+    bytes[4] = 2;
+    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Version(2)));
+    let mut bytes = frame(Message::Ready);
+    bytes[5] = 99;
+    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Kind(99)));
+    let mut bytes = frame(Message::Ready);
+    bytes[6] = 1;
+    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Malformed("reserved bytes")));
+}
+
+#[test]
+fn an_oversized_payload_is_refused_before_it_arrives() {
+    let mut header = frame(Message::Ready);
+    header[16..20].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(decode(&header), Err(DecodeError::Oversized { len: u32::MAX as usize, max: 0 }));
+}
+
+#[test]
+fn a_wrong_checksum_is_reported_with_both_values() {
+    let mut bytes = frame(Message::Request { page: PageNumber(1) });
+    bytes[HEADER_LEN] ^= 1;
+    assert!(
+        matches!(decode(&bytes), Err(DecodeError::Checksum { computed, announced }) if computed != announced)
+    );
+}
+
+#[test]
+fn counts_that_the_payload_cannot_hold_are_refused_before_allocating() {
+    let state = State { registers: vec![], former_hosts: vec![], plan: Plan::default() };
+    let bytes = frame(Message::State(state));
+    let runs_at = bytes.len() - 4;
+    let with = |at: usize, value: &[u8]| {
+        let mut bytes = bytes.clone();
+        bytes[at..at + value.len()].copy_from_slice(value);
+        decode(&reseal(bytes)).unwrap_err()
+    };
+    assert_eq!(with(runs_at, &u32::MAX.to_le_bytes()), DecodeError::Malformed("length of the plan"));
+    assert_eq!(with(runs_at - 1, &[64]), DecodeError::Malformed("number of former hosts"));
+    assert_eq!(with(runs_at - 1, &[65]), DecodeError::Malformed("number of former hosts"));
+    assert_eq!(with(HEADER_LEN, &u32::MAX.to_le_bytes()), DecodeError::Malformed("length of the registers"));
+}
+
+#[test]
+fn a_plan_of_too_many_pages_is_refused() {
+    let entry = PlanEntry { whereabouts: Whereabouts::LocalStore, dirty: false, version: Version(0) };
+    assert!(Plan::from_runs(vec![(1 << 20, entry)]).is_some());
+    assert!(Plan::from_runs(vec![(1 << 20, entry), (1, entry)]).is_none());
+    assert!(Plan::from_runs(vec![(u32::MAX, entry), (u32::MAX, entry)]).is_none());
+    assert!(Plan::from_runs(vec![(0, entry)]).is_none());
+}
+
+#[test]
+fn a_state_that_is_too_large_has_no_frame() {
+    let state =
+        State { registers: vec![0; REGISTERS_LEN_MAX + 1], former_hosts: vec![], plan: Plan::default() };
+    assert!(encode(Epoch(1), &Message::State(state)).is_err());
+}
