@@ -1,5 +1,6 @@
 //! The judge: explores the model and judges its properties.
 
+pub mod explore;
 pub mod liveness;
 pub mod smt;
 pub mod tabled;
