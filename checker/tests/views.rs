@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use checker::liveness;
 use checker::testing::{RandomSystem, Shape};
-use checker::views::ranking::{self, Level, RankingError, Unranked};
+use checker::views::ranking::{self, Level, RankingError, RankingOf, Unranked};
 use checker::views::recheck::Objection;
 use checker::views::{Bounds, Invariant, InvariantError, InvariantOf, Outcome, prove, recheck};
 use model::concrete::{Concrete, State};
+use model::defects::DEFECTS;
 use model::property::Property;
 use model::system::{Judged, Properties};
+use model::{Expectation, Hosts, Link, Migration, algorithms};
 use proptest::prelude::*;
 
 #[path = "views/toy.rs"]
@@ -79,13 +82,113 @@ proptest! {
     }
 
     #[test]
-    fn a_ranking_that_is_found_passes_the_check(system in random_systems()) {
+    fn a_ranking_passes_the_check_and_no_small_population_refutes_it(system in random_systems()) {
         let pairs = prove(&system, Bounds::default()).invariant.pairs();
+        let mut ranked = Properties::empty();
         for property in Properties::all() {
             if let Ok(found) = ranking::find(&system, property, &pairs) {
                 prop_assert_eq!(ranking::check(&system, &pairs, &found), Ok(()));
+                ranked |= property;
             }
         }
+        for pages in 1..=3 {
+            let concrete = Concrete { system: system.clone(), pages };
+            for judged in liveness::check(&concrete, ranked).unwrap() {
+                prop_assert!(judged.outcome.holds(), "{} with {pages} pages: {:?}", judged.property, judged.outcome);
+            }
+        }
+    }
+
+    #[test]
+    fn a_ranking_changed_at_random_proves_nothing_false(
+        system in random_systems(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), 0usize..4), 1..4),
+    ) {
+        let pairs = prove(&system, Bounds::default()).invariant.pairs();
+        for property in Properties::all() {
+            let mut changed = match ranking::find(&system, property, &pairs) {
+                Ok(found) => found,
+                Err(_) => continue,
+            };
+            for (index, rank) in &changes {
+                change(&mut changed, index, *rank);
+            }
+            // Whether or not another property would need it, what passes the check must be true.
+            for claimed in Properties::all() {
+                changed.property = claimed;
+                if ranking::check(&system, &pairs, &changed).is_ok() {
+                    let concrete = Concrete { system: system.clone(), pages: 2 };
+                    for judged in liveness::check(&concrete, claimed.into()).unwrap() {
+                        prop_assert!(judged.outcome.holds(), "{claimed}: {:?}", judged.outcome);
+                    }
+                }
+            }
+        }
+    }
+}
+
+// What the real algorithms are expected to do, they do for any number of pages.
+
+fn settings() -> impl Iterator<Item = Migration> {
+    let links = [Link::Fifo, Link::Unordered, Link::Lossy];
+    let settings =
+        [Hosts::Two, Hosts::Three].into_iter().flat_map(move |hosts| links.map(|link| (hosts, link)));
+    let algorithms = || algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS);
+    settings.flat_map(move |(hosts, link)| algorithms().map(move |of| Migration::new(of, hosts, link)))
+}
+
+#[test]
+fn every_algorithm_is_safe_with_any_number_of_pages() {
+    for system in settings() {
+        let proof = prove(&system, Bounds::default());
+        for (property, outcome) in &proof.verdicts {
+            let Migration { strategy, hosts, link, .. } = &system;
+            let holds = matches!(outcome, Outcome::HoldsForAny { .. });
+            let expected = strategy.expectation(*property) != Expectation::Fails;
+            assert_eq!(holds, expected, "{property} of {}, {hosts:?}, {link:?}: {outcome:?}", strategy.name);
+        }
+    }
+}
+
+#[test]
+fn every_invariant_survives_its_document_and_the_recheck() {
+    for system in settings().filter(|system| system.link != Link::Lossy) {
+        let invariant = prove(&system, Bounds::default()).invariant;
+        let json = invariant.to_json().unwrap();
+        let read = Invariant::from_json(&json).unwrap();
+        assert_eq!(read, invariant);
+        let objection = recheck(&system, &read).err();
+        assert_eq!(objection, None, "{}", system.strategy.name);
+    }
+}
+
+#[test]
+fn liveness_has_a_ranking_exactly_where_it_is_expected_to_hold() {
+    for system in settings() {
+        let pairs = prove(&system, Bounds::default()).invariant.pairs();
+        for property in [Property::L1, Property::L2, Property::L3, Property::L4, Property::L5, Property::L6] {
+            let Migration { strategy, hosts, link, .. } = &system;
+            let expected = strategy.expectation(property) != Expectation::Fails;
+            match ranking::find(&system, property, &pairs) {
+                Ok(found) => {
+                    assert!(expected, "{property} of {}, {hosts:?}, {link:?}", strategy.name);
+                    assert_eq!(ranking::check(&system, &pairs, &found), Ok(()));
+                }
+                Err(left) => {
+                    assert!(!expected, "{property} of {}, {hosts:?}, {link:?}: {left:?}", strategy.name)
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn defects_of_safety_fail_with_a_run() {
+    for entry in DEFECTS.into_iter().filter(|entry| entry.caught_by.is_safety()) {
+        let strategy = algorithms::built_in(entry.algorithm).unwrap();
+        let system = Migration::new(strategy, entry.hosts, entry.link).with_defect(entry.defect);
+        let outcome = &prove(&system, Bounds::default()).verdicts[&entry.caught_by];
+        assert!(matches!(outcome, Outcome::Fails { .. }), "{:?}: {outcome:?}", entry.defect);
     }
 }
 
@@ -121,6 +224,20 @@ fn explore<S: Judged + Clone>(system: &S, pages: usize) -> (BTreeSet<State<S>>, 
         }
     }
     (states, violated)
+}
+
+/// Gives something in a ranking another rank.
+fn change(ranking: &mut RankingOf<RandomSystem>, index: &prop::sample::Index, rank: usize) {
+    if ranking.levels.is_empty() {
+        return;
+    }
+    let level = index.index(ranking.levels.len());
+    let ranks: Vec<_> = match &mut ranking.levels[level] {
+        Level::Control(ranks) => ranks.ranks.values_mut().collect(),
+        Level::EveryPage(ranks) | Level::WaitingPage(ranks) => ranks.ranks.values_mut().collect(),
+    };
+    let at = index.index(ranks.len().max(1));
+    ranks.into_iter().skip(at).take(1).for_each(|of| *of = rank);
 }
 
 /// Are all views of the state in the invariant?

@@ -152,12 +152,13 @@ impl<S: Live> Known<'_, S> {
                 ranks.ranks.get(&control).ok_or(RankingError::NoRank { level: self.level, pair: *pair })?;
             let Some(step) = ranks.helpful.get(rank) else { continue };
             let taken = self.system.control_move(*step, &control);
-            let enabled = taken.filter(|taken| self.all_meet(&control, taken.requires));
-            let after = enabled.map(|taken| taken.control);
-            let lower = after
-                .is_none_or(|after| !self.met.contains_key(&after) || ranks.ranks.get(&after) < Some(rank));
+            let enabled = taken.is_some_and(|taken| self.all_meet(&control, taken.requires));
+            let lower = taken.is_none_or(|taken| {
+                let after = taken.control;
+                !self.met.contains_key(&after) || ranks.ranks.get(&after) < Some(rank)
+            });
             let fairness = self.system.control_fairness(*step);
-            if self.helps(pair, fairness, enabled.is_some(), lower)? {
+            if self.helps(pair, fairness, enabled, lower)? {
                 struck.insert(control);
             }
         }
@@ -202,21 +203,23 @@ impl<S: Live> Known<'_, S> {
                 ranks.ranks.get(pair).ok_or(RankingError::NoRank { level: self.level, pair: *pair })?;
             let Some(step) = ranks.helpful.get(rank) else { continue };
             let taken = self.system.page_move(*step, &pair.0, &pair.1);
-            let enabled = taken.filter(|taken| self.all_meet(&pair.0, taken.requires));
-            let awaited = waiting && self.system.discharges(self.property, *step);
-            let lower = enabled.is_none_or(|taken| {
+            let enabled = taken.is_some_and(|taken| self.all_meet(&pair.0, taken.requires));
+            let awaited = waiting && self.discharges(*step);
+            let lower = taken.is_none_or(|taken| {
                 let after = (taken.control, taken.page);
                 awaited || !ranked.contains(&after) || ranks.ranks.get(&after) < Some(rank)
             });
             let fairness = self.system.page_fairness(*step);
-            if self.helps(pair, fairness, enabled.is_some(), lower)? {
+            if self.helps(pair, fairness, enabled, lower)? {
                 struck.insert(*pair);
             }
         }
         Ok(struck)
     }
 
-    /// Does a step that is called helpful strike out this pair?
+    /// Does a step that is called helpful strike out this pair? It must lower the rank wherever it may be
+    /// taken, also where it is only enabled when the other pages allow it: a scheduler that has to take it
+    /// infinitely often could take it there.
     fn helps(
         &self,
         pair: &Pair<S>,
@@ -236,9 +239,15 @@ impl<S: Live> Known<'_, S> {
     /// Where a page's own steps lead; those of the page that waits end the wait if they discharge it.
     fn own_steps(&self, pair: &Pair<S>, waiting: bool) -> Vec<Pair<S>> {
         let steps = self.system.page_steps().iter();
-        let steps = steps.filter(|step| !(waiting && self.system.discharges(self.property, **step)));
+        let steps = steps.filter(|step| !(waiting && self.discharges(**step)));
         let moves = steps.filter_map(|step| self.system.page_move(*step, &pair.0, &pair.1));
         moves.map(|taken| (taken.control, taken.page)).collect()
+    }
+
+    /// Does the step end the wait of a page that takes it? Only pages that a property is about wait so.
+    fn discharges(&self, step: S::PageStep) -> bool {
+        let about_a_page = self.system.scope(self.property) == Some(Scope::Page);
+        about_a_page && self.system.discharges(self.property, step)
     }
 
     /// Where control steps that this page does not forbid take it.

@@ -40,7 +40,7 @@ pub fn find<S: Live>(
     };
     let waiting = graph.pairs.iter().map(pending).collect();
     let every = vec![true; graph.pairs.len()];
-    let mut search = Search { system, property, graph: &graph, every, waiting };
+    let mut search = Search { system, property, scope, graph: &graph, every, waiting };
     search.restrict();
 
     let mut levels = Vec::new();
@@ -55,6 +55,7 @@ pub fn find<S: Live>(
 struct Search<'g, S: Live> {
     system: &'g S,
     property: Property,
+    scope: Scope,
     graph: &'g Graph<S>,
     /// Where all pages stay from some point on.
     every: Vec<bool>,
@@ -135,14 +136,12 @@ impl<S: Live> Search<'_, S> {
             moves.entry(node.control).or_insert(&node.control_moves);
         }
         let helps = |rank: usize, step: S::ControlStep| {
-            let struck = |control: &usize| {
-                let edge = moves[control].iter().find(|edge| edge.step == step)?;
-                met[*control].is_superset(edge.requires).then_some(edge)
-            };
+            let edge = |control: &usize| moves[control].iter().find(|edge| edge.step == step);
+            let enabled = |control: &usize, edge: &Edge<_>| met[*control].is_superset(edge.requires);
             let lower = |edge: &Edge<S::ControlStep>| {
                 edge.control.and_then(|control| components.of[control]).is_none_or(|after| after < rank)
             };
-            strikes(&components.members[rank], self.system.control_fairness(step), struck, lower)
+            strikes(&components.members[rank], self.system.control_fairness(step), edge, enabled, lower)
         };
         let (helpful, struck) = first_helpful(&components, self.system.control_steps(), helps)?;
         let ranks = nodes.iter().filter_map(|id| Some((self.graph.controls[*id], components.of[*id]?)));
@@ -155,22 +154,21 @@ impl<S: Live> Search<'_, S> {
         ranked: &[bool],
         waiting: bool,
     ) -> Option<(Ranks<Pair<S>, S::PageStep>, BTreeSet<usize>)> {
-        let discharges = |step| waiting && self.system.discharges(self.property, step);
+        let about_a_page = waiting && self.scope == Scope::Page;
+        let discharges = |step| about_a_page && self.system.discharges(self.property, step);
         let nodes = || (0..ranked.len()).filter(|id| ranked[*id]);
         let edges = self.page_edges(ranked, &discharges);
         let components = components(ranked.len(), nodes(), edges);
 
         let helps = |rank: usize, step: S::PageStep| {
-            let struck = |id: &usize| {
-                let node = &self.graph.pairs[*id];
-                let edge = node.page_moves.iter().find(|edge| edge.step == step)?;
-                met[node.control].is_superset(edge.requires).then_some(edge)
-            };
+            let node = |id: &usize| &self.graph.pairs[*id];
+            let edge = |id: &usize| node(id).page_moves.iter().find(|edge| edge.step == step);
+            let enabled = |id: &usize, edge: &Edge<_>| met[node(id).control].is_superset(edge.requires);
             let lower = |edge: &Edge<S::PageStep>| {
                 let after = edge.target.and_then(|target| components.of[target]);
                 discharges(edge.step) || after.is_none_or(|after| after < rank)
             };
-            strikes(&components.members[rank], self.system.page_fairness(step), struck, lower)
+            strikes(&components.members[rank], self.system.page_fairness(step), edge, enabled, lower)
         };
         let (helpful, struck) = first_helpful(&components, self.system.page_steps(), helps)?;
         let pair = |id: usize| (self.graph.controls[self.graph.pairs[id].control], self.graph.pairs[id].page);
@@ -220,26 +218,22 @@ impl<S: Live> Search<'_, S> {
     }
 }
 
-/// What a step strikes out of a component, if it helps there.
+/// What a step strikes out of a component, if it helps there. It must lead out of the component wherever it
+/// may be taken, also where it is only enabled when the other pages allow it.
 fn strikes<'e, Step: 'e>(
     members: &[usize],
     fairness: Fairness,
-    enabled: impl Fn(&usize) -> Option<&'e Edge<Step>>,
+    edge: impl Fn(&usize) -> Option<&'e Edge<Step>>,
+    enabled: impl Fn(&usize, &Edge<Step>) -> bool,
     lower: impl Fn(&Edge<Step>) -> bool,
 ) -> Option<Vec<usize>> {
-    if fairness == Fairness::None {
+    if fairness == Fairness::None || members.iter().filter_map(&edge).any(|edge| !lower(edge)) {
         return None;
     }
-    let mut struck = Vec::new();
-    for member in members {
-        match enabled(member) {
-            Some(edge) if lower(edge) => struck.push(*member),
-            Some(_) => return None,
-            None if fairness == Fairness::Weak => return None,
-            None => {}
-        }
-    }
-    (!struck.is_empty()).then_some(struck)
+    let enabled = |member: &&usize| edge(member).is_some_and(|edge| enabled(member, edge));
+    let struck: Vec<_> = members.iter().filter(enabled).copied().collect();
+    let enough = if fairness == Fairness::Weak { members.len() } else { 1 };
+    (struck.len() >= enough).then_some(struck)
 }
 
 /// For every component the first step that strikes out something; `None` if there is no such step at all.

@@ -6,10 +6,10 @@
 //! gives each pair, or each control record, a rank such that
 //!
 //! * no step inside the known pairs raises a rank, whoever takes it, so each page's rank settles;
-//! * at some ranks a *helpful* step, to which the scheduler is obliged, lowers the rank wherever it is
-//!   taken. Under weak fairness it must be enabled at every pair with this rank, whatever known pairs the
-//!   other pages have: no page settles there. Under strong fairness it need not: no page comes back for
-//!   ever to where it is enabled.
+//! * at some ranks a *helpful* step, to which the scheduler is obliged, lowers the rank wherever it can be
+//!   taken. Under weak fairness it must also be enabled at every pair with this rank, whatever known pairs
+//!   the other pages have: no page settles there. Under strong fairness it need not be: no page comes back
+//!   for ever to where it is enabled whatever the others are.
 //!
 //! So these pairs are struck out, and the next level knows less of them, which is what meets the universal
 //! requirements of its own helpful steps. When nothing is left for the page that waits, no fair run waits
