@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use model::concrete::{Concrete, Move, Step};
+use model::concrete::{Move, Step};
 use model::system::{Fairness, Live, System};
 
 /// Steps whose fairness is taken to be other than the system says, for questions such as "does it hold if
 /// the operator does not wait for ever?". Each page keeps a fairness condition of its own.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Assumptions<S: System> {
     control: BTreeMap<S::ControlStep, Fairness>,
     page: BTreeMap<S::PageStep, Fairness>,
+}
+
+impl<S: System> Clone for Assumptions<S> {
+    fn clone(&self) -> Self {
+        Assumptions { control: self.control.clone(), page: self.page.clone() }
+    }
 }
 
 impl<S: System> Default for Assumptions<S> {
@@ -33,6 +39,16 @@ impl<S: System> Assumptions<S> {
     }
 }
 
+impl<S: System> Assumptions<S> {
+    /// Takes this fairness for a step; for a page step, of every page.
+    pub fn step(self, step: Step<S>, fairness: Fairness) -> Self {
+        match step {
+            Move::Control(step) => self.control(step, fairness),
+            Move::Page(step, _) => self.page(step, fairness),
+        }
+    }
+}
+
 impl<S: Live> Assumptions<S> {
     /// The fairness of a step, with these assumptions.
     pub fn fairness(&self, system: &S, step: Step<S>) -> Fairness {
@@ -44,11 +60,5 @@ impl<S: Live> Assumptions<S> {
                 self.page.get(&step).copied().unwrap_or_else(|| system.page_fairness(step))
             }
         }
-    }
-
-    /// The strongest fairness of any step of the population.
-    pub fn strongest(&self, concrete: &Concrete<S>) -> Fairness {
-        let all = concrete.steps().map(|step| self.fairness(&concrete.system, step));
-        all.max().unwrap_or(Fairness::None)
     }
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::thread;
 
-use model::concrete::Concrete;
+use model::concrete::{Concrete, PAGES_MAX};
 use model::system::{Live, Properties};
 
 use super::graph::{Builder, Label, Node, TRANSITIONS_MAX};
@@ -56,6 +56,9 @@ impl<'a, S: Live, const WORDS: usize> Exploration<'a, S, WORDS> {
         limits: Limits,
         watch: &mut impl FnMut(Progress) -> Result<(), String>,
     ) -> Result<(), Truncation> {
+        if self.concrete.pages > PAGES_MAX {
+            return Err(Truncation::TooManyPages(self.concrete.pages));
+        }
         if self.concrete.steps().count() > usize::from(Label::MAX) {
             return Err(Truncation::TooManySteps);
         }

@@ -1,5 +1,7 @@
 //! From the search on a graph to a verdict about a property, replayed where it is a counterexample.
 
+use std::collections::BTreeSet;
+
 use model::concrete::{Move, Step};
 use model::property::Property;
 use model::system::{Fairness, Live, Scope};
@@ -11,7 +13,7 @@ use super::graph::{Label, Node};
 use super::lasso::{self, Lasso, Tail};
 use super::possibility;
 use super::replay::{ReplayError, replay};
-use super::response::{self, Response};
+use super::response::{self, Found, Response};
 use super::space::Space;
 use super::verdict::{Liveness, Outcome};
 
@@ -45,19 +47,24 @@ impl<'a, S: Live> Judgement<'a, S> {
         Ok(verdict)
     }
 
+    /// Does a response property hold? Nothing is said about truncated graphs.
+    pub(super) fn response_holds(&self, property: Property, scope: Scope) -> bool {
+        let discharging = (scope == Scope::Page).then(|| self.discharging(property));
+        self.search(property, discharging.as_deref()).none()
+    }
+
+    fn search(&self, property: Property, discharging: Option<&[bool]>) -> Found {
+        let pending = |state: Node| self.pending(property, state);
+        let response = Response { pending, discharging, fairness: &self.fairness };
+        response::search(&self.space.graph, &response)
+    }
+
     fn response(&self, property: Property, scope: Scope) -> Result<Liveness<S>, ReplayError> {
         let graph = &self.space.graph;
         let discharging = (scope == Scope::Page).then(|| self.discharging(property));
-        let found = response::search(
-            graph,
-            &Response {
-                pending: |state: Node| self.pending(property, state),
-                discharging: discharging.as_deref(),
-                fairness: &self.fairness,
-            },
-        );
+        let found = self.search(property, discharging.as_deref());
         let mut verdict = self.holds(property, found.pending);
-        verdict.strong = found.strong.iter().map(|label| self.space.step(*label)).collect();
+        verdict.strong = self.distinct(&found.strong);
         verdict.fairness = match (found.pending, found.strong.is_empty()) {
             (0, _) => Fairness::None,
             (_, true) => Fairness::Weak,
@@ -109,6 +116,16 @@ impl<'a, S: Live> Judgement<'a, S> {
             Move::Page(..) | Move::Control(_) => false,
         };
         self.space.steps.iter().map(discharges).collect()
+    }
+
+    /// The steps with these labels, each once whatever the page.
+    fn distinct(&self, labels: &[Label]) -> Vec<Step<S>> {
+        let any_page = |label: &Label| match self.space.step(*label) {
+            Move::Page(step, _) => Move::Page(step, 0),
+            control => control,
+        };
+        let steps: BTreeSet<_> = labels.iter().map(any_page).collect();
+        steps.into_iter().collect()
     }
 
     fn in_words(&self, lasso: Lasso<Node, Label>) -> Counterexample<S> {

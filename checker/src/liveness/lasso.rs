@@ -1,11 +1,9 @@
 //! A counterexample to a liveness property: a stem, and how it goes on for ever.
 
-use std::collections::VecDeque;
-
 use model::system::Fairness;
-use rustc_hash::FxHashMap;
 
 use super::components::Allowed;
+use super::cycle::Inside;
 use super::graph::{Graph, Label, Node};
 use super::response::Found;
 
@@ -58,7 +56,8 @@ const WORK_MAX: usize = 1 << 20;
 const STARTS_MAX: usize = 64;
 
 /// A short lasso around one of the fair components found: the stem is a shortest path to the state where
-/// the cycle begins; which state that is, is chosen for the sum of both among the nearest ones.
+/// the cycle begins; which state that is, is chosen for the sum of both among the nearest ones. In small
+/// components nothing is shorter.
 pub fn shortest(
     graph: &Graph,
     found: &Found,
@@ -69,7 +68,7 @@ pub fn shortest(
     for states in &found.components {
         let inside = Inside::new(graph, states, allowed, fairness);
         let starts = STARTS_MAX.min(1 + WORK_MAX / states.len());
-        for (start, state) in states.iter().enumerate().take(starts) {
+        for (start, state) in (0..).zip(states).take(starts) {
             let depth = graph.depth(*state);
             if best.as_ref().is_some_and(|(length, ..)| *length <= depth + 1) {
                 break;
@@ -90,104 +89,4 @@ pub fn shortest(
 pub fn with_stem(graph: &Graph, knot: Node, tail: Tail<Node, Label>) -> Lasso<Node, Label> {
     let (start, stem) = graph.shortest_path(knot);
     Lasso { start, stem, tail }
-}
-
-/// A fair component with the transitions inside it; states are numbered by their position in `states`.
-struct Inside<'a> {
-    graph: &'a Graph,
-    states: &'a [Node],
-    fairness: &'a [Fairness],
-    steps: Vec<Vec<(Label, usize)>>,
-}
-
-/// What a cycle still has to do for fairness.
-#[derive(Default)]
-struct Duties {
-    /// Instances that were enabled wherever the cycle went so far (weak) or anywhere (strong), not taken.
-    due: Vec<Label>,
-    taken: Vec<Label>,
-}
-
-impl<'a> Inside<'a> {
-    fn new(graph: &'a Graph, states: &'a [Node], allowed: Allowed<'_>, fairness: &'a [Fairness]) -> Self {
-        let position: FxHashMap<Node, usize> = states.iter().copied().zip(0..).collect();
-        let inner = |state: &Node| {
-            let steps = graph.successors(*state).filter(|(label, _)| allowed.permits(*label));
-            steps.filter_map(|(label, target)| Some((label, *position.get(&target)?))).collect()
-        };
-        Inside { graph, states, fairness, steps: states.iter().map(inner).collect() }
-    }
-
-    /// A cycle from `start` that is fair; found by going to the nearest duty until none is left, and back.
-    /// Empty where a fair run may stutter.
-    fn cycle(&self, start: usize) -> Option<Vec<(Label, Node)>> {
-        let mut duties = Duties::default();
-        duties.due.extend(self.graph.enabled(self.states[start]).iter().filter(|label| self.fair(**label)));
-        let mut cycle = Vec::new();
-        let mut at = start;
-        while !duties.due.is_empty() || at != start {
-            let path = if duties.due.is_empty() {
-                self.path(at, |_, to| to == start)
-            } else {
-                self.path(at, |label, to| {
-                    duties.due.contains(&label) || duties.due.iter().any(|due| self.rests(*due, to))
-                })
-            };
-            for (label, to) in path? {
-                self.fulfil(&mut duties, label, to);
-                cycle.push((label, self.states[to]));
-                at = to;
-            }
-        }
-        Some(cycle)
-    }
-
-    fn fair(&self, label: Label) -> bool {
-        self.fairness[usize::from(label)] > Fairness::None
-    }
-
-    fn strong(&self, label: Label) -> bool {
-        self.fairness[usize::from(label)] == Fairness::Strong
-    }
-
-    /// Does a visit to this state do for an instance that need not be taken?
-    fn rests(&self, label: Label, state: usize) -> bool {
-        !self.strong(label) && !self.graph.enabled(self.states[state]).contains(&label)
-    }
-
-    fn fulfil(&self, duties: &mut Duties, label: Label, to: usize) {
-        duties.taken.push(label);
-        duties.due.retain(|due| *due != label && !self.rests(*due, to));
-        for enabled in self.graph.enabled(self.states[to]) {
-            if self.strong(*enabled) && !duties.taken.contains(enabled) && !duties.due.contains(enabled) {
-                duties.due.push(*enabled);
-            }
-        }
-    }
-
-    /// A shortest non-empty path to the first transition that is wanted, that one included.
-    fn path(&self, from: usize, wanted: impl Fn(Label, usize) -> bool) -> Option<Vec<(Label, usize)>> {
-        let mut reached: FxHashMap<usize, (Label, usize)> = FxHashMap::default();
-        let mut queue = VecDeque::from([from]);
-        while let Some(at) = queue.pop_front() {
-            for (label, to) in &self.steps[at] {
-                if wanted(*label, *to) {
-                    let mut path = vec![(*label, *to)];
-                    let mut back = at;
-                    while back != from {
-                        let (label, before) = *reached.get(&back)?;
-                        path.push((label, back));
-                        back = before;
-                    }
-                    path.reverse();
-                    return Some(path);
-                }
-                if *to != from && !reached.contains_key(to) {
-                    reached.insert(*to, (*label, at));
-                    queue.push_back(*to);
-                }
-            }
-        }
-        None
-    }
 }

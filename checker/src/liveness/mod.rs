@@ -13,6 +13,7 @@
 
 mod assumptions;
 pub mod components;
+mod cycle;
 mod exploration;
 pub mod graph;
 mod judgement;
@@ -29,8 +30,8 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use model::concrete::{Concrete, State, Step};
-use model::system::{Live, Properties};
+use model::concrete::{Concrete, Move, State, Step};
+use model::system::{Fairness, Live, Properties};
 
 pub use assumptions::Assumptions;
 use judgement::Judgement;
@@ -75,6 +76,36 @@ pub fn judge<S: Live>(
     });
     verdicts.sort_by_key(|(property, _)| *property);
     verdicts.into_iter().map(|(_, verdict)| verdict).collect()
+}
+
+/// Which of the steps in [`Liveness::strong`] have to be strongly fair: a set of which none can be left out,
+/// while weak fairness does for all others. Empty unless the property holds.
+///
+/// This judges the property once more for each of these steps.
+pub fn strong_needed<S: Live>(
+    space: &Space<'_, S>,
+    verdict: &Liveness<S>,
+    assumptions: &Assumptions<S>,
+) -> Vec<Step<S>> {
+    let scope = space.concrete.system.scope(verdict.property);
+    let Some(scope) = scope.filter(|_| verdict.outcome.holds()) else { return Vec::new() };
+    let strong = |assumptions: &Assumptions<S>, step: Step<S>| {
+        assumptions.fairness(&space.concrete.system, step) == Fairness::Strong
+    };
+    // Steps that are not listed excluded nothing by being strongly fair.
+    let mut weakened = assumptions.clone();
+    for step in space.steps.iter().filter(|step| !matches!(step, Move::Page(_, 1..))) {
+        if strong(assumptions, *step) && !verdict.strong.contains(step) {
+            weakened = weakened.step(*step, Fairness::Weak);
+        }
+    }
+    for step in &verdict.strong {
+        let weaker = weakened.clone().step(*step, Fairness::Weak);
+        if Judgement::new(space, &weaker).response_holds(verdict.property, scope) {
+            weakened = weaker;
+        }
+    }
+    verdict.strong.iter().copied().filter(|step| strong(&weakened, *step)).collect()
 }
 
 /// Explores a whole state space and judges liveness properties on it.

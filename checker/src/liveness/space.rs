@@ -2,7 +2,7 @@
 //! are judged on. No symmetry is used: fairness is about each page on its own, and a quotient by the order
 //! of pages forgets which page a step belongs to.
 
-use model::concrete::{Concrete, Configuration, State, Step};
+use model::concrete::{Concrete, Configuration, PAGES_MAX, State, Step};
 use model::system::{Live, Properties};
 
 use super::exploration::Exploration;
@@ -29,6 +29,9 @@ pub enum Truncation {
     /// The caller did not want to go on.
     #[error("{0}")]
     Stopped(String),
+    /// More pages than a state can have.
+    #[error("{0} pages are too many; a state has at most {PAGES_MAX}")]
+    TooManyPages(usize),
     /// More states than were asked for or than a graph can have.
     #[error("there are more than {0} states")]
     TooManyStates(u32),

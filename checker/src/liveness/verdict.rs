@@ -17,7 +17,9 @@ pub struct Liveness<S: System> {
     /// or a vacuous property, [`Fairness::Weak`] where no step has to be strongly fair. For one that fails,
     /// the strongest fairness of any step: the counterexample respects it.
     pub fairness: Fairness,
-    /// The steps whose strong fairness excluded a run that weak fairness would allow.
+    /// The steps whose strong fairness excluded a component that weak fairness would allow, for a property
+    /// that holds. All of them together are enough; [`strong_needed`](super::strong_needed) tells which are
+    /// necessary. A page step is listed once, as one of page 0.
     pub strong: Vec<Step<S>>,
     /// The states judged.
     pub states: u64,

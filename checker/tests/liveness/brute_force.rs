@@ -57,6 +57,49 @@ pub fn is_counterexample(small: &SmallGraph, numbered: &Numbered, lasso: &Lasso<
         && is_fair(small, &numbered.graph, &states, &cycle)
 }
 
+/// The length of a shortest counterexample, stem and cycle together.
+pub fn shortest(small: &SmallGraph, numbered: &Numbered) -> Option<usize> {
+    let pending = |state: Node| small.pending.contains(&numbered.names[state as usize]);
+    let waiting: Vec<Transition> = transitions(&numbered.graph)
+        .into_iter()
+        .filter(|(_, label, to)| pending(*to) && !small.discharging[usize::from(*label)])
+        .collect();
+    let knots = (0..numbered.graph.states()).filter(|state| pending(*state));
+    let lengths = knots.filter_map(|knot| {
+        let cycle = shortest_cycle(small, &numbered.graph, &waiting, knot)?;
+        Some(numbered.graph.depth(knot) + cycle)
+    });
+    lengths.min()
+}
+
+/// Tries all closed walks, breadth first; those in the same state that took the same transitions are as
+/// good as each other.
+fn shortest_cycle(small: &SmallGraph, graph: &Graph, waiting: &[Transition], knot: Node) -> Option<usize> {
+    let mut seen = BTreeSet::from([(knot, 0u32)]);
+    let mut walks = vec![(knot, 0u32)];
+    for length in 0.. {
+        if walks.is_empty() {
+            return None;
+        }
+        let mut longer = Vec::new();
+        for (at, taken) in walks {
+            let chosen = |nth: &usize| taken >> nth & 1 == 1;
+            let steps: Vec<_> = (0..waiting.len()).filter(chosen).map(|nth| waiting[nth]).collect();
+            let states = steps.iter().map(|(_, _, to)| *to).chain([knot]).collect();
+            if at == knot && is_fair(small, graph, &states, &steps) {
+                return Some(length);
+            }
+            for (nth, (_, _, to)) in waiting.iter().enumerate().filter(|(_, (from, ..))| *from == at) {
+                if seen.insert((*to, taken | 1 << nth)) {
+                    longer.push((*to, taken | 1 << nth));
+                }
+            }
+        }
+        walks = longer;
+    }
+    None
+}
+
 /// Is a goal reachable from every state that is pending?
 pub fn always_possible(small: &SmallGraph, numbered: &Numbered) -> bool {
     let goal = |state: Node| !small.pending.contains(&numbered.names[state as usize]);

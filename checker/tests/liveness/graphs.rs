@@ -31,6 +31,18 @@ fn agrees_with_brute_force() {
     assert!(violated > GRAPHS / 5 && violated < GRAPHS / 5 * 4, "{violated} of {GRAPHS}: no good mixture");
 }
 
+/// On graphs this small, no lasso is shorter than the one shown.
+#[test]
+fn shows_a_shortest_lasso() {
+    for seed in 0..GRAPHS / 20 {
+        let small = random(seed);
+        let numbered = small.number(usize::MAX);
+        let lasso = small.lasso(&numbered, &small.search(&numbered));
+        let shown = lasso.map(|lasso| lasso.len());
+        assert_eq!(shown, brute_force::shortest(&small, &numbered), "seed {seed}: {small:?}");
+    }
+}
+
 /// Strong fairness is reported as needed exactly where the property fails with weak fairness instead.
 #[test]
 fn tells_when_strong_fairness_is_needed() {

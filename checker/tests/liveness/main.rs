@@ -1,5 +1,6 @@
 //! The liveness checker against brute force, and against what other tools got wrong.
 
+mod algorithms;
 mod brute_force;
 mod graphs;
 mod replayed;

@@ -3,9 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use checker::liveness::{Assumptions, Limits, Liveness, Outcome, Space, Tail, Truncation, check, judge};
+use checker::liveness::{
+    Assumptions, Limits, Liveness, Outcome, Space, Tail, Truncation, check, judge, strong_needed,
+};
 use checker::testing::{RandomSystem, Shape};
-use model::concrete::{Concrete, Move, State, Step};
+use model::concrete::{Concrete, Move, PAGES_MAX, State, Step};
 use model::property::Property;
 use model::system::{Fairness, Live, Properties, Scope};
 use petgraph::algo::tarjan_scc;
@@ -124,6 +126,45 @@ fn assumptions_replace_fairness() {
                 assert_eq!(stutters, (!liveness.vacuous).then_some(true), "seed {seed}: {liveness:?}");
             }
         }
+    }
+}
+
+/// What is listed as needing strong fairness is enough, and nothing on the list can be left out.
+#[test]
+fn strong_fairness_is_minimised() {
+    let (mut shorter, mut kept) = (0, 0);
+    for seed in 0..4 * SYSTEMS {
+        let concrete = population(seed, 2);
+        let space = Space::explore(&concrete);
+        let all = Assumptions::default();
+        for liveness in judge(&space, Properties::all(), &all, 1).unwrap_or_default() {
+            let needed = strong_needed(&space, &liveness, &all);
+            let holds_with = |strong: &[Step<RandomSystem>]| {
+                let weakened = concrete.steps().filter(|step| {
+                    all.fairness(&concrete.system, *step) == Fairness::Strong && !strong.contains(step)
+                });
+                let first = weakened.filter(|step| !matches!(step, Move::Page(_, 1..)));
+                let less = first.fold(all.clone(), |less, step| less.step(step, Fairness::Weak));
+                let verdicts = judge(&space, liveness.property.into(), &less, 1).unwrap_or_default();
+                verdicts.iter().all(|verdict| verdict.outcome.holds())
+            };
+            assert_eq!(holds_with(&needed), liveness.outcome.holds(), "seed {seed}: {liveness:?}");
+            for left_out in &needed {
+                let fewer: Vec<_> = needed.iter().copied().filter(|step| step != left_out).collect();
+                assert!(!holds_with(&fewer), "seed {seed}: {liveness:?}");
+            }
+            shorter += usize::from(needed.len() < liveness.strong.len());
+            kept += needed.len();
+        }
+    }
+    assert!(shorter > 10 && kept > 10, "{shorter} and {kept}: no good mixture");
+}
+
+/// More pages than a state can have are an open question, not a panic.
+#[test]
+fn too_many_pages_are_inconclusive() {
+    for liveness in checked(&population(0, PAGES_MAX + 1)) {
+        assert!(matches!(liveness.outcome, Outcome::Inconclusive(_)), "{liveness:?}");
     }
 }
 
