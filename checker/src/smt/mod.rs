@@ -20,6 +20,8 @@
 //! `sat`: the conclusion asserted instead of negated (the hypotheses are not contradictory), a view left
 //! out, a guard left out. How to run them is in `proofs-notes/smt.md`.
 
+use std::fmt;
+
 use model::system::Judged;
 
 use crate::views::InvariantOf;
@@ -60,12 +62,12 @@ pub enum Answer {
     Sat,
 }
 
-impl Answer {
-    fn symbol(self) -> &'static str {
-        match self {
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Answer::Unsat => "unsat",
             Answer::Sat => "sat",
-        }
+        })
     }
 }
 

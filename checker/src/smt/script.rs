@@ -27,9 +27,8 @@ impl Script {
 
     /// The script with its head and its question.
     pub fn condition(&self, subject: &str, name: String, expected: Answer) -> VerificationCondition {
-        let status = expected.symbol();
         let text = format!(
-            "; {subject}: {name}\n(set-info :smt-lib-version 2.6)\n(set-info :status {status})\n\
+            "; {subject}: {name}\n(set-info :smt-lib-version 2.6)\n(set-info :status {expected})\n\
              (set-logic ALL)\n{}(check-sat)\n",
             self.lines
         );

@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::property::Property;
-use model::system::{Conditions, Fairness, Live, Scope};
-use petgraph::algo::tarjan_scc;
-use petgraph::graph::{DiGraph, NodeIndex};
+use model::system::{Conditions, Live, Scope};
 
+use super::components::{Components, first_helpful, strikes};
 use super::graph::{Edge, Graph};
 use super::{Level, LevelOf, Pair, Pairs, Ranking, RankingOf, Ranks};
 
@@ -52,6 +51,9 @@ pub fn find<S: Live>(
     Ok(Ranking { property, levels })
 }
 
+/// Ranks, and the indices of what they strike out.
+type Helped<T, Step> = (Ranks<T, Step>, BTreeSet<usize>);
+
 struct Search<'g, S: Live> {
     system: &'g S,
     property: Property,
@@ -61,12 +63,6 @@ struct Search<'g, S: Live> {
     every: Vec<bool>,
     /// Where the page that waits stays; a part of `every`.
     waiting: Vec<bool>,
-}
-
-/// Components in an order in which every edge leads to an earlier one, or stays.
-struct Components {
-    of: Vec<Option<usize>>,
-    members: Vec<Vec<usize>>,
 }
 
 impl<S: Live> Search<'_, S> {
@@ -114,10 +110,7 @@ impl<S: Live> Search<'_, S> {
         met
     }
 
-    fn control_level(
-        &self,
-        met: &[Conditions],
-    ) -> Option<(Ranks<S::Control, S::ControlStep>, BTreeSet<usize>)> {
+    fn control_level(&self, met: &[Conditions]) -> Option<Helped<S::Control, S::ControlStep>> {
         let nodes: BTreeSet<_> = self.known().map(|id| self.graph.pairs[id].control).collect();
         let mut edges = BTreeSet::new();
         for id in self.known() {
@@ -128,7 +121,7 @@ impl<S: Live> Search<'_, S> {
                 own.chain(control.filter_map(|edge| edge.target)).filter(|target| self.every[*target]);
             edges.extend(targets.map(|target| (node.control, self.graph.pairs[target].control)));
         }
-        let components = components(self.graph.controls.len(), nodes.iter().copied(), edges);
+        let components = Components::new(self.graph.controls.len(), nodes.iter().copied(), edges);
 
         let mut moves = BTreeMap::new();
         for id in self.known() {
@@ -139,12 +132,12 @@ impl<S: Live> Search<'_, S> {
             let edge = |control: &usize| moves[control].iter().find(|edge| edge.step == step);
             let enabled = |control: &usize, edge: &Edge<_>| met[*control].is_superset(edge.requires);
             let lower = |edge: &Edge<S::ControlStep>| {
-                edge.control.and_then(|control| components.of[control]).is_none_or(|after| after < rank)
+                edge.control.and_then(|control| components.rank(control)).is_none_or(|after| after < rank)
             };
-            strikes(&components.members[rank], self.system.control_fairness(step), edge, enabled, lower)
+            strikes(components.members(rank), self.system.control_fairness(step), edge, enabled, lower)
         };
         let (helpful, struck) = first_helpful(&components, self.system.control_steps(), helps)?;
-        let ranks = nodes.iter().filter_map(|id| Some((self.graph.controls[*id], components.of[*id]?)));
+        let ranks = nodes.iter().filter_map(|id| Some((self.graph.controls[*id], components.rank(*id)?)));
         Some((Ranks { ranks: ranks.collect(), helpful }, struck))
     }
 
@@ -153,26 +146,26 @@ impl<S: Live> Search<'_, S> {
         met: &[Conditions],
         ranked: &[bool],
         waiting: bool,
-    ) -> Option<(Ranks<Pair<S>, S::PageStep>, BTreeSet<usize>)> {
+    ) -> Option<Helped<Pair<S>, S::PageStep>> {
         let about_a_page = waiting && self.scope == Scope::Page;
         let discharges = |step| about_a_page && self.system.discharges(self.property, step);
         let nodes = || (0..ranked.len()).filter(|id| ranked[*id]);
         let edges = self.page_edges(ranked, &discharges);
-        let components = components(ranked.len(), nodes(), edges);
+        let components = Components::new(ranked.len(), nodes(), edges);
 
         let helps = |rank: usize, step: S::PageStep| {
             let node = |id: &usize| &self.graph.pairs[*id];
             let edge = |id: &usize| node(id).page_moves.iter().find(|edge| edge.step == step);
             let enabled = |id: &usize, edge: &Edge<_>| met[node(id).control].is_superset(edge.requires);
             let lower = |edge: &Edge<S::PageStep>| {
-                let after = edge.target.and_then(|target| components.of[target]);
+                let after = edge.target.and_then(|target| components.rank(target));
                 discharges(edge.step) || after.is_none_or(|after| after < rank)
             };
-            strikes(&components.members[rank], self.system.page_fairness(step), edge, enabled, lower)
+            strikes(components.members(rank), self.system.page_fairness(step), edge, enabled, lower)
         };
         let (helpful, struck) = first_helpful(&components, self.system.page_steps(), helps)?;
         let pair = |id: usize| (self.graph.controls[self.graph.pairs[id].control], self.graph.pairs[id].page);
-        let ranks = nodes().filter_map(|id| Some((pair(id), components.of[id]?))).collect();
+        let ranks = nodes().filter_map(|id| Some((pair(id), components.rank(id)?))).collect();
         Some((Ranks { ranks, helpful }, struck))
     }
 
@@ -216,65 +209,4 @@ impl<S: Live> Search<'_, S> {
     fn known(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.every.len()).filter(|id| self.every[*id])
     }
-}
-
-/// What a step strikes out of a component, if it helps there. It must lead out of the component wherever it
-/// may be taken, also where it is only enabled when the other pages allow it.
-fn strikes<'e, Step: 'e>(
-    members: &[usize],
-    fairness: Fairness,
-    edge: impl Fn(&usize) -> Option<&'e Edge<Step>>,
-    enabled: impl Fn(&usize, &Edge<Step>) -> bool,
-    lower: impl Fn(&Edge<Step>) -> bool,
-) -> Option<Vec<usize>> {
-    if fairness == Fairness::None || members.iter().filter_map(&edge).any(|edge| !lower(edge)) {
-        return None;
-    }
-    let enabled = |member: &&usize| edge(member).is_some_and(|edge| enabled(member, edge));
-    let struck: Vec<_> = members.iter().filter(enabled).copied().collect();
-    let enough = if fairness == Fairness::Weak { members.len() } else { 1 };
-    (struck.len() >= enough).then_some(struck)
-}
-
-/// For every component the first step that strikes out something; `None` if there is no such step at all.
-fn first_helpful<Step: Copy>(
-    components: &Components,
-    steps: &[Step],
-    helps: impl Fn(usize, Step) -> Option<Vec<usize>>,
-) -> Option<(BTreeMap<usize, Step>, BTreeSet<usize>)> {
-    let mut helpful = BTreeMap::new();
-    let mut struck = BTreeSet::new();
-    for rank in 0..components.members.len() {
-        if let Some((step, members)) = steps.iter().find_map(|step| Some((*step, helps(rank, *step)?))) {
-            helpful.insert(rank, step);
-            struck.extend(members);
-        }
-    }
-    (!helpful.is_empty()).then_some((helpful, struck))
-}
-
-fn components(
-    size: usize,
-    nodes: impl Iterator<Item = usize>,
-    edges: impl IntoIterator<Item = (usize, usize)>,
-) -> Components {
-    let mut graph = DiGraph::<usize, ()>::new();
-    let mut indices: Vec<Option<NodeIndex>> = vec![None; size];
-    for node in nodes {
-        indices[node] = Some(graph.add_node(node));
-    }
-    for (from, to) in edges {
-        if let (Some(from), Some(to)) = (indices[from], indices[to]) {
-            graph.add_edge(from, to, ());
-        }
-    }
-    let mut of = vec![None; size];
-    let mut members = Vec::new();
-    // Tarjan's algorithm gives components in reverse topological order.
-    for (rank, component) in tarjan_scc(&graph).into_iter().enumerate() {
-        let component: Vec<_> = component.into_iter().map(|index| graph[index]).collect();
-        component.iter().for_each(|node| of[*node] = Some(rank));
-        members.push(component);
-    }
-    Components { of, members }
 }

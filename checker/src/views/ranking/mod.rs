@@ -17,14 +17,16 @@
 //! lexicographically, and nowhere does the number of pages matter.
 //!
 //! [`find`] computes the levels from strongly connected components; [`check`] takes any ranking and
-//! verifies the conditions above pair by pair, without components and without trust in [`find`].
+//! verifies the conditions above pair by pair, without components and without trust in [`find`]. [`judge`]
+//! does both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::property::Property;
-use model::system::System;
+use model::system::{Live, System};
 
 mod check;
+mod components;
 mod find;
 mod graph;
 
@@ -37,6 +39,37 @@ pub type Pairs<S> = BTreeSet<Pair<S>>;
 
 /// A control record and a page record.
 pub type Pair<S> = (<S as System>::Control, <S as System>::Page);
+
+/// What is known of a response property for any number of pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome<Ranking> {
+    /// It holds on every fair run of every population: a ranking was found, and passed the check.
+    HoldsForAny {
+        /// The ranking; without levels if the property is never pending.
+        ranking: Ranking,
+    },
+    /// There is no such ranking, and why; the property may hold nevertheless.
+    Inconclusive(String),
+}
+
+/// Judges a response property for every population whose states consist of `pairs`; `None` if it is not a
+/// response property of the system.
+pub fn judge<S: Live>(system: &S, property: Property, pairs: &Pairs<S>) -> Option<Outcome<RankingOf<S>>> {
+    let ranking = match find(system, property, pairs) {
+        Ok(ranking) => ranking,
+        Err(Unranked::NotAResponse(_)) => return None,
+        Err(Unranked::Left(left)) => {
+            let (first, pairs) = (left.first(), left.len());
+            let reason =
+                format!("nothing obliges pages to leave {pairs} pairs of records, such as {first:?}");
+            return Some(Outcome::Inconclusive(reason));
+        }
+    };
+    Some(match check(system, pairs, &ranking) {
+        Ok(()) => Outcome::HoldsForAny { ranking },
+        Err(error) => Outcome::Inconclusive(format!("the ranking that was found is wrong: {error}")),
+    })
+}
 
 /// A proof that no fair run leaves the property pending for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
