@@ -16,6 +16,8 @@ use crate::tabled::{Tabled, Taken};
 /// States of a batch for each thread: enough to be worth the start of a thread, few enough that what they
 /// lead to stays in the cache.
 const BATCH_STATES: u32 = 1 << 11;
+/// Fewer states are expanded before another thread has started.
+const SHARE_STATES_MIN: u32 = 64;
 
 /// An exploration under way.
 pub(super) struct Exploration<'a, S: Live, const WORDS: usize> {
@@ -69,7 +71,7 @@ impl<'a, S: Live, const WORDS: usize> Exploration<'a, S, WORDS> {
             watch(self.progress()).map_err(Truncation::Stopped)?;
             let first = self.graph.next();
             let end = self.states.len().min(first.saturating_add(BATCH_STATES * threads));
-            let share = (end - first).div_ceil(threads).max(1);
+            let share = (end - first).div_ceil(threads).max(SHARE_STATES_MIN);
             let shares = (first..end).step_by(share as usize);
             let shares: Vec<_> = shares.map(|start| start..end.min(start + share)).collect();
             for (share, rows) in shares.iter().zip(self.expand_all(&shares)) {

@@ -55,7 +55,8 @@ pub struct Progress {
     pub expanded: u32,
     /// Transitions known.
     pub transitions: usize,
-    /// Memory taken, in bytes.
+    /// Memory taken, in bytes. Judging takes some more afterwards: for each thread 4 bytes a state, and up to
+    /// 16 bytes for each state of the longest path that its search goes down.
     pub memory_bytes: u64,
 }
 

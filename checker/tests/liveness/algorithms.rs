@@ -71,14 +71,15 @@ fn verdicts_are_the_expected_ones() {
 /// nothing else needs strong fairness.
 #[test]
 fn only_write_back_needs_strong_fairness_where_nothing_is_lost() {
-    for (name, _) in EXPECTED {
-        let concrete = migration(name, Hosts::Two, Link::Fifo, 2);
+    let links = [Link::Fifo, Link::Unordered];
+    for ((name, _), link) in EXPECTED.into_iter().flat_map(|row| links.map(|link| (row, link))) {
+        let concrete = migration(name, Hosts::Two, link, 2);
         let space = Space::explore(&concrete);
         for verdict in judge(&space, Properties::all(), &Assumptions::default(), 1).unwrap_or_default() {
             let needed = strong_needed(&space, &verdict, &Assumptions::default());
             let write_back = (name, verdict.property) == ("generic", Property::L6);
             let expected = if write_back { vec![Move::Page(PageStep::WriteBack, 0)] } else { Vec::new() };
-            assert_eq!(needed, expected, "{name}: {}", verdict.property);
+            assert_eq!(needed, expected, "{name}, {link:?}: {}", verdict.property);
         }
     }
 }
@@ -108,6 +109,7 @@ fn lazy_copy_ends_under_further_assumptions() {
     // It is back at rest only when the process exits in spite of being suspended again and again, or when
     // the operator leaves it the time to complete its return.
     assert_eq!(with(assume().control(ControlStep::Exit, Fairness::Strong)), "++++--+");
+    assert_eq!(with(assume().control(ControlStep::MigrateBack, Fairness::Strong)), "+x++--+");
     let returns = assume().control(ControlStep::MigrateBack, Fairness::Weak);
     assert_eq!(with(returns.control(ControlStep::SendComplete, Fairness::Strong)), "++++--+");
 }

@@ -2,6 +2,7 @@
 
 mod algorithms;
 mod brute_force;
+mod cost;
 mod graphs;
 mod replayed;
 mod small_graph;
