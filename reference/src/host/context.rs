@@ -1,0 +1,85 @@
+//! What a phase may look at, and what it may touch besides its own state.
+
+use std::collections::VecDeque;
+
+use crate::error::{Error, Misbehaviour};
+use crate::event::Event;
+use crate::memory::Memory;
+use crate::page::{Image, PageBytes, PageNumber};
+use crate::place::{Epoch, HostId, Place};
+use crate::policy::Policy;
+use crate::wire::{Envelope, Message, MessageKind};
+
+/// Highest sequence number and version that a peer may name: no real count gets there, and counting on from it
+/// cannot overflow.
+pub(crate) const COUNTER_MAX: u64 = 1 << 62;
+
+/// Read access: enough to say which work is due.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub policy: &'a Policy,
+    pub image: &'a Image,
+    pub memory: &'a dyn Memory,
+}
+
+/// Access for a step.
+pub(crate) struct Context<'a> {
+    pub me: HostId,
+    pub policy: &'a Policy,
+    pub image: &'a Image,
+    pub memory: &'a mut dyn Memory,
+    pub outbox: &'a mut VecDeque<Envelope>,
+}
+
+impl Context<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
+        View { policy: self.policy, image: self.image, memory: self.memory }
+    }
+
+    /// Hands a message to the network. Cannot fail, so it comes after everything that can.
+    pub(crate) fn send(&mut self, to: impl Into<Place>, epoch: Epoch, message: Message) {
+        self.outbox.push_back(Envelope { from: self.me.into(), to: to.into(), epoch, message });
+    }
+
+    /// Drops every page: nothing of the process is left on this host.
+    pub(crate) fn discard_all(&mut self) -> Result<(), Error> {
+        self.memory.freeze();
+        for page in self.image.page_numbers() {
+            self.memory.discard(page).map_err(crate::error::LocalFault::from)?;
+        }
+        Ok(())
+    }
+}
+
+/// A page message without its envelope.
+pub(crate) struct Arrival<'a> {
+    pub from: HostId,
+    pub epoch: Epoch,
+    pub page: PageNumber,
+    /// Sequence number or version.
+    pub number: u64,
+    pub content: &'a PageBytes,
+}
+
+impl Arrival<'_> {
+    pub(crate) fn not_owed(&self, kind: MessageKind) -> Error {
+        misbehaved(self.from, Misbehaviour::NotOwed { kind, page: self.page })
+    }
+
+    pub(crate) fn number_ahead(&self, kind: MessageKind, latest: u64) -> Error {
+        misbehaved(
+            self.from,
+            Misbehaviour::NumberAhead { kind, page: self.page, number: self.number, latest },
+        )
+    }
+}
+
+pub(crate) fn misbehaved(peer: impl Into<Place>, what: Misbehaviour) -> Error {
+    Error::PeerMisbehaved { peer: peer.into(), what }
+}
+
+/// What a step came to: the migration it belongs to and what happened.
+pub(crate) type Stepped = Result<(Epoch, Event), Error>;
+
+/// What came of a message: something happened, or it came too late to matter.
+pub(crate) type Handled = Result<Option<(Epoch, Event)>, Error>;

@@ -1,0 +1,423 @@
+//! A host: memory, and the part that it currently has in the migration of the process.
+//!
+//! One engine serves all algorithms; the [`Policy`] decides which pages take which way. A migration from A to B
+//! with everything that can happen in it (no algorithm has all of it):
+//!
+//! ```text
+//!        A: Source                                B: Destination                 file server
+//!        Resting                                  (vacant)                            │
+//!  start ├─▶ PreMigration                  expect ├─▶ Receiving                       │
+//!        │    Page ─────── pre-copy passes ──────▶│    install                        │
+//!        │    WriteBack ──────── generic ────────────────────────────────────────────▶│ store if newer
+//!        │◀────────────────────────────────────────────────────────── WriteBackDone ──│
+//! suspend├─▶ Frozen                               │                                   │
+//!        │    Page ─────── freeze transfer ──────▶│    install                        │
+//!        │    WriteBack ──────── flushing ───────────────────────────────────────────▶│
+//!        │    State ─ registers, dirty map, plan ▶├─▶ Assembling: discard stale pages │
+//!        ├─▶ Offered                              │    all that travels is here       │
+//!        │◀───────────────────────────── Ready ───├─▶ AwaitingGo                      │
+//!        │    Go ────────────────────────────────▶├─▶ Post: the process runs          │
+//!        ├─▶ Shadow                               │    fault on page 7                │
+//!        │◀───────────────────────── Request 7 ───│                                   │
+//!        │    Page 7 ──────── demand first ──────▶│    install                        │
+//!        │    Page 8 ──────── push ──────────────▶│    install                        │
+//!        │                                        │    Fetch 3 ──────────────────────▶│
+//!        │                                        │◀────────────────────── Fetched 3 ─│
+//!        │                                        │    nothing is owed                │
+//!        │◀────────────────────────── Complete ───├─▶ Completing                      │
+//!        ├─▶ Draining: write-backs acknowledged   │                                   │
+//!        │    Destroyed ─────────────────────────▶├─▶ Source::Resting                 │
+//!        (vacant)                                                                     │
+//! ```
+//!
+//! # Driving a host
+//!
+//! A [`Host`] does no I/O and knows no time. Input: [`handle_message`](Host::handle_message), the commands
+//! [`expect_migration`](Host::expect_migration), [`start_migration`](Host::start_migration),
+//! [`suspend`](Host::suspend), the process's [`read`](Host::read), [`write`](Host::write), [`fault`](Host::fault),
+//! [`exit`](Host::exit). What the host does of its own accord is one [`Work`] at a time, when the driver says so:
+//! [`tasks`](Host::tasks) lists what is due, most urgent first, [`perform`](Host::perform) does one. Output:
+//! [`poll_message`](Host::poll_message) and [`poll_event`](Host::poll_event).
+
+pub(crate) mod context;
+mod process;
+mod resident;
+mod work;
+
+pub use process::{ProcessState, Suspension};
+pub use resident::{Location, PageRecord, Resident};
+pub use work::{Task, Work};
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::destination::{Destination, Next};
+use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
+use crate::event::Event;
+use crate::memory::{Memory, PageStore};
+use crate::page::{Image, PageNumber};
+use crate::place::{Epoch, HostId, Place};
+use crate::policy::{Contradiction, Policy};
+use crate::source::{Route, Source};
+use crate::wire::{Envelope, Message, MessageKind};
+use context::{Arrival, Context, Handled, Stepped, View, misbehaved};
+
+/// A machine that can run the process.
+#[derive(Clone, Debug)]
+pub struct Host<M> {
+    id: HostId,
+    policy: Policy,
+    image: Arc<Image>,
+    memory: M,
+    role: Role,
+    /// The latest migration in which this host had a part.
+    known: Epoch,
+    outbox: VecDeque<Envelope>,
+    events: VecDeque<(Epoch, Event)>,
+}
+
+/// The part that a host has in the migration of the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// None: no page of the process is here.
+    #[default]
+    Vacant,
+    /// The process runs here and may leave, or it has left.
+    Source(Source),
+    /// The process is coming, or has come and is not at rest yet.
+    Destination(Destination),
+    /// The host cannot go on.
+    Failed(LocalFault),
+}
+
+/// What came of a message that was not wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It changed something.
+    Applied,
+    /// It came too late to matter: a duplicate, or one overtaken by events.
+    Ignored,
+}
+
+impl Host<PageStore> {
+    /// A host on which the process has just been started: every page is loaded from the image.
+    pub fn with_process(id: HostId, policy: Policy, image: Arc<Image>) -> Result<Self, Contradiction> {
+        let pages = image.page_numbers().map(|_| PageRecord::loaded()).collect();
+        let memory = PageStore::loaded(&image);
+        let role = Role::Source(Source::Resting(Resident { pages, ..Resident::default() }));
+        Ok(Self { role, ..Self::vacant(id, policy, image, memory)? })
+    }
+
+    /// A host without a process, with memory in this process.
+    pub fn without_process(id: HostId, policy: Policy, image: Arc<Image>) -> Result<Self, Contradiction> {
+        let memory = PageStore::vacant(image.page_count());
+        Self::vacant(id, policy, image, memory)
+    }
+}
+
+impl<M: Memory> Host<M> {
+    /// A host without a process. `memory` has room for the pages of the image; none is present, all are frozen.
+    pub fn vacant(id: HostId, policy: Policy, image: Arc<Image>, memory: M) -> Result<Self, Contradiction> {
+        policy.check()?;
+        let (outbox, events) = (VecDeque::new(), VecDeque::new());
+        Ok(Self { id, policy, image, memory, role: Role::Vacant, known: Epoch(0), outbox, events })
+    }
+
+    /// Tells the host to take the process from another one. The operator does this before it starts the migration
+    /// there; `epoch` is the number that the migration will have.
+    pub fn expect_migration(&mut self, from: HostId, epoch: Epoch) -> Result<(), Error> {
+        self.check_failure()?;
+        if from == self.id || epoch <= self.known {
+            return Err(Refusal::NoSuchMigration.into());
+        }
+        let former = match std::mem::take(&mut self.role) {
+            Role::Vacant => None,
+            Role::Source(Source::Shadow(shadow)) if self.policy.leaves_pages_behind() => Some(shadow),
+            other => {
+                self.role = other;
+                return Err(Refusal::Occupied.into());
+            }
+        };
+        self.role = Role::Destination(Destination::expect(from, epoch, self.image.page_count(), former));
+        self.known = epoch;
+        self.events.push_back((epoch, Event::MigrationExpected { from }));
+        Ok(())
+    }
+
+    /// Starts to move the process to another host, which has been told to expect it. The process goes on running.
+    /// Returns the number of the migration.
+    pub fn start_migration(&mut self, to: HostId) -> Result<Epoch, Error> {
+        self.check_failure()?;
+        let epoch = self.known.next().filter(|_| to != self.id).ok_or(Refusal::NoSuchMigration)?;
+        let resident = match &mut self.role {
+            Role::Source(Source::Resting(resident)) if resident.exited => return Err(Refusal::Exited.into()),
+            Role::Source(Source::Resting(resident)) => std::mem::take(resident),
+            Role::Source(Source::PreMigration(_)) => return Err(Refusal::NotAtRest.into()),
+            Role::Destination(destination) => destination.move_on(&self.policy)?,
+            Role::Vacant | Role::Source(_) | Role::Failed(_) => return Err(Refusal::NotRunning.into()),
+        };
+        self.role = Role::Source(Source::start(resident, Route { to, epoch }, &self.policy));
+        self.known = epoch;
+        self.events.push_back((epoch, Event::MigrationStarted { to }));
+        Ok(epoch)
+    }
+
+    /// Handles a message. An error leaves the host as it was.
+    pub fn handle_message(&mut self, from: Place, epoch: Epoch, message: &Message) -> Result<Outcome, Error> {
+        self.check_failure()?;
+        self.check_message(from, epoch, message)?;
+        let handled = self.dispatch(from, epoch, message);
+        let (kind, page, number) = (message.kind(), message.page(), message.number());
+        match self.settle(handled)? {
+            Some(happened) => {
+                self.events.push_back(happened);
+                Ok(Outcome::Applied)
+            }
+            None => {
+                self.events.push_back((epoch, Event::MessageIgnored { kind, page, number, from }));
+                Ok(Outcome::Ignored)
+            }
+        }
+    }
+
+    /// The work that is due, most urgent first. What is requested comes before what is not.
+    pub fn tasks(&self) -> impl Iterator<Item = Task> + '_ {
+        let view = self.view();
+        let candidates: Box<dyn Iterator<Item = Work> + '_> = match &self.role {
+            Role::Source(source) => source.candidates(view),
+            Role::Destination(destination) => destination.candidates(view),
+            Role::Vacant | Role::Failed(_) => Box::new(std::iter::empty()),
+        };
+        candidates
+            .filter(move |&work| self.is_due(work))
+            .map(move |work| Task { work, page_to: self.page_to(work) })
+    }
+
+    /// Whether this work is due.
+    pub fn is_due(&self, work: Work) -> bool {
+        if work.page().is_some_and(|page| !self.image.contains(page)) {
+            return false;
+        }
+        match &self.role {
+            Role::Source(source) => source.is_due(work, self.view()),
+            Role::Destination(destination) => destination.is_due(work, self.view()),
+            Role::Vacant | Role::Failed(_) => false,
+        }
+    }
+
+    /// Does work that is due. An error leaves the host as it was.
+    pub fn perform(&mut self, work: Work) -> Result<(), Error> {
+        self.check_failure()?;
+        if !self.is_due(work) {
+            return Err(Refusal::NotDue(work).into());
+        }
+        let (role, mut cx) = self.parts();
+        let stepped = match std::mem::take(role) {
+            Role::Source(source) => {
+                let (source, stepped) = source.perform(work, &mut cx);
+                *role = source.map_or(Role::Vacant, Role::Source);
+                stepped
+            }
+            Role::Destination(destination) => {
+                let (destination, stepped) = destination.perform(work, &mut cx);
+                *role = destination.map_or(Role::Vacant, Role::Destination);
+                stepped
+            }
+            other => {
+                *role = other;
+                Err(Refusal::NotDue(work).into())
+            }
+        };
+        self.record(stepped)
+    }
+
+    /// Does the most urgent work that is due, if any, and says what it was.
+    pub fn perform_next(&mut self) -> Result<Option<Work>, Error> {
+        let next = self.tasks().next();
+        next.map(|task| self.perform(task.work).map(|()| task.work)).transpose()
+    }
+
+    /// The next message to be sent, in the order in which they were decided upon.
+    pub fn poll_message(&mut self) -> Option<Envelope> {
+        self.outbox.pop_front()
+    }
+
+    /// The next event, with the migration it belongs to: one for each step.
+    pub fn poll_event(&mut self) -> Option<(Epoch, Event)> {
+        self.events.pop_front()
+    }
+
+    /// Which host this is.
+    pub fn id(&self) -> HostId {
+        self.id
+    }
+
+    /// The algorithm.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The part that the host has in the migration.
+    pub fn role(&self) -> &Role {
+        &self.role
+    }
+
+    /// The memory of the process on this host.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// The latest migration in which this host had a part.
+    pub fn epoch(&self) -> Epoch {
+        self.known
+    }
+
+    fn check_failure(&self) -> Result<(), Error> {
+        if matches!(self.role, Role::Failed(_)) { Err(LocalFault::Failed.into()) } else { Ok(()) }
+    }
+
+    /// What can be said about a message before looking at the phase.
+    fn check_message(&self, from: Place, epoch: Epoch, message: &Message) -> Result<(), Error> {
+        let kind = message.kind();
+        let what = match (from, kind) {
+            (_, MessageKind::WriteBack | MessageKind::Fetch) => Misbehaviour::Unexpected { kind },
+            (Place::Host(_), MessageKind::WriteBackDone | MessageKind::Fetched) => {
+                Misbehaviour::NotThePeer { kind }
+            }
+            (Place::Host(host), _) if host == self.id => Misbehaviour::NotThePeer { kind },
+            (Place::FileServer, kind)
+                if !matches!(kind, MessageKind::WriteBackDone | MessageKind::Fetched) =>
+            {
+                Misbehaviour::NotThePeer { kind }
+            }
+            _ if epoch > self.known => Misbehaviour::UnknownEpoch { kind, epoch, known: self.known },
+            _ => match message.page() {
+                Some(page) if !self.image.contains(page) => {
+                    Misbehaviour::PageOutOfRange { page, page_count: self.image.page_count() }
+                }
+                _ => return Ok(()),
+            },
+        };
+        Err(misbehaved(from, what))
+    }
+
+    fn dispatch(&mut self, from: Place, epoch: Epoch, message: &Message) -> Handled {
+        let (role, mut cx) = self.parts();
+        match (message, from) {
+            (Message::WriteBackDone { page, version }, _) => match role {
+                Role::Source(source) => source.write_back_done(epoch, *page, *version),
+                Role::Destination(destination) => destination.write_back_done(epoch, *page, *version),
+                Role::Vacant | Role::Failed(_) => Ok(None),
+            },
+            (Message::Fetched { page, version, content }, _) => match role.running_mut() {
+                Some(resident) => resident.page_fetched(epoch, (*page, *version), content, &mut cx),
+                None => Ok(None),
+            },
+            (Message::Page { page, sequence, content }, Place::Host(from)) => {
+                let arrival = Arrival { from, epoch, page: *page, number: sequence.0, content };
+                role.page_arrived(&arrival, &mut cx)
+            }
+            (_, Place::Host(from)) => role.handle(from, epoch, message, &mut cx),
+            (_, Place::FileServer) => Ok(None),
+        }
+    }
+
+    /// The role, and everything else that a step may touch.
+    fn parts(&mut self) -> (&mut Role, Context<'_>) {
+        let Self { id, policy, image, memory, role, outbox, .. } = self;
+        (role, Context { me: *id, policy, image, memory, outbox })
+    }
+
+    fn view(&self) -> View<'_> {
+        View { policy: &self.policy, image: &self.image, memory: &self.memory }
+    }
+
+    fn page_to(&self, work: Work) -> Option<Place> {
+        let to = match work {
+            Work::WriteBack(_) | Work::Flush(_) => return Some(Place::FileServer),
+            Work::Copy(_) | Work::Transfer(_) | Work::Push(_) => match &self.role {
+                Role::Source(source) => source.route()?.to,
+                _ => return None,
+            },
+            Work::Serve(page) => self.role.requester(page)?,
+            _ => return None,
+        };
+        Some(to.into())
+    }
+
+    /// A fault of this host ends its part; any other error has changed nothing.
+    fn settle<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::LocalFault(fault)) = &result {
+            self.role = Role::Failed(*fault);
+        }
+        result
+    }
+
+    fn record(&mut self, stepped: Stepped) -> Result<(), Error> {
+        let happened = self.settle(stepped)?;
+        self.events.push_back(happened);
+        Ok(())
+    }
+}
+
+impl Role {
+    fn running_mut(&mut self) -> Option<&mut Resident> {
+        match self {
+            Self::Source(source) => source.running_mut(),
+            Self::Destination(destination) => destination.running_mut(),
+            Self::Vacant | Self::Failed(_) => None,
+        }
+    }
+
+    /// The process, where its state is here.
+    pub fn resident(&self) -> Option<&Resident> {
+        match self {
+            Self::Source(source) => source.resident(),
+            Self::Destination(destination) => destination.resident(),
+            Self::Vacant | Self::Failed(_) => None,
+        }
+    }
+
+    fn requester(&self, page: PageNumber) -> Option<HostId> {
+        let shadow = match self {
+            Self::Source(Source::Shadow(shadow)) => shadow,
+            Self::Destination(Destination::Receiving(receiving)) => receiving.former.as_ref()?,
+            _ => return None,
+        };
+        shadow.demands.iter().find(|(demanded, _)| *demanded == page).map(|(_, requester)| *requester)
+    }
+
+    fn page_arrived(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) -> Handled {
+        if let Self::Destination(destination) = self {
+            return destination.page_arrived(arrival, cx);
+        }
+        match self.running_mut() {
+            Some(resident) if arrival.epoch <= resident.epoch => resident.page_arrived(arrival, cx),
+            // Of the migration away from here: the source is not sent pages.
+            Some(_) => Err(misbehaved(arrival.from, Misbehaviour::Unexpected { kind: MessageKind::Page })),
+            None => match self {
+                Self::Source(source) if arrival.epoch == source.epoch() => {
+                    Err(misbehaved(arrival.from, Misbehaviour::Unexpected { kind: MessageKind::Page }))
+                }
+                _ => Ok(None),
+            },
+        }
+    }
+
+    fn handle(&mut self, from: HostId, epoch: Epoch, message: &Message, cx: &mut Context<'_>) -> Handled {
+        match self {
+            Self::Source(source) => source.handle(from, epoch, message, cx.policy),
+            Self::Destination(destination) => {
+                let (next, happened) = destination.handle(from, epoch, message, cx)?;
+                match next {
+                    Next::Same => {}
+                    Next::Resting(resident) => *self = Self::Source(Source::Resting(resident)),
+                    Next::Dismissed(None) => *self = Self::Vacant,
+                    Next::Dismissed(Some(former)) => *self = Self::Source(Source::Shadow(former)),
+                }
+                Ok(happened)
+            }
+            Self::Vacant | Self::Failed(_) => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Every algorithm over every kind of link under every workload, three hops: the process sees what it would have
+//! seen without moving, and no more pages cross the wire than the algorithm allows.
+
+use reference::net::{LinkConfig, Order};
+use reference::place::{Epoch, HostId};
+use reference::policy::Policy;
+use reference::workload::{Layout, Pattern, Workload};
+use reference::world::{Ending, Report, Scenario, World};
+
+const A: HostId = HostId(0);
+const B: HostId = HostId(1);
+const C: HostId = HostId(2);
+
+const PATTERNS: [Pattern; 4] =
+    [Pattern::Uniform, Pattern::Sequential, Pattern::Zipf, Pattern::WorkingSet { pages: 6, dwell: 20 }];
+
+const ORDERS: [Order; 3] = [
+    Order::Fifo,
+    Order::Unordered { jitter_ns: 2_000_000 },
+    Order::Lossy {
+        jitter_ns: 2_000_000,
+        loss_percent: 20,
+        duplicate_percent: 20,
+        retransmit_after_ns: 3_000_000,
+    },
+];
+
+fn scenario(policy: &Policy, order: Order, pattern: Pattern, route: &[HostId], seed: u64) -> Scenario {
+    Scenario {
+        policy: policy.clone(),
+        layout: Layout { pages: 24, file_mapped_percent: 40, initially_dirty_percent: 50 },
+        workload: Workload { pattern, write_percent: 50, interval_ns: 300_000 },
+        link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
+        route: route.to_vec(),
+        accesses_per_stay: 60,
+        registers_len: 100,
+        ending: Ending::Idle,
+        seed,
+    }
+}
+
+fn run(scenario: &Scenario) -> Report {
+    let line = serde_json::to_string(scenario).unwrap();
+    World::run(scenario).unwrap_or_else(|error| panic!("{error}\nscenario: {line}"))
+}
+
+fn everything(route: &[HostId], mut check: impl FnMut(&Scenario, &Report)) {
+    for policy in Policy::ALL {
+        for order in ORDERS {
+            for pattern in PATTERNS {
+                for seed in 1..=4 {
+                    let scenario = scenario(&policy, order, pattern, route, seed);
+                    check(&scenario, &run(&scenario));
+                }
+            }
+        }
+    }
+}
+
+fn check_traffic(scenario: &Scenario, report: &Report) {
+    let policy = &scenario.policy;
+    assert_eq!(report.migrations.len(), scenario.route.len() - 1, "{}", policy.name);
+    for (migration, hop) in report.migrations.iter().zip(scenario.route.windows(2)) {
+        assert_eq!([migration.from, migration.to], hop);
+        if let Some(max) = policy.crossings_per_page_max() {
+            assert!(migration.crossings_of_a_page_max <= max, "{}: {migration:?}", policy.name);
+        }
+        assert!(migration.freeze_ns().is_some(), "{}: {migration:?}", policy.name);
+    }
+}
+
+#[test]
+fn to_three_hosts() {
+    everything(&[A, B, C, A], check_traffic);
+}
+
+#[test]
+fn there_and_back_and_there_again() {
+    everything(&[A, B, A, B], check_traffic);
+}
+
+/// In the freeze nothing travels but what the algorithm says: no page at all for those that move pages afterwards,
+/// up to two for the working set.
+#[test]
+fn the_freeze_stays_within_its_budget() {
+    everything(&[A, B, C, A], |scenario, report| {
+        let max = match &*scenario.policy.name {
+            "post-copy" | "assisted-post-copy" | "flushing" => 0,
+            "generic" => 2,
+            // Back on A, what was at C is carried there; on the way out nothing is.
+            "lazy-copy" => {
+                assert!(report.migrations[..2].iter().all(|migration| migration.pages_transferred == 0));
+                24
+            }
+            _ => 24,
+        };
+        for migration in &report.migrations {
+            assert!(migration.pages_transferred <= max, "{}: {migration:?}", scenario.policy.name);
+        }
+    });
+}
+
+#[test]
+fn every_algorithm_but_lazy_copy_comes_back_to_rest() {
+    everything(&[A, B, C], |scenario, report| {
+        let at_rest = report.migrations.iter().all(|migration| migration.at_rest_ns.is_some());
+        assert_eq!(at_rest, scenario.policy != Policy::LAZY_COPY, "{}", scenario.policy.name);
+    });
+}
+
+#[test]
+fn lazy_copy_comes_to_rest_after_a_return() {
+    for order in ORDERS {
+        let report = run(&scenario(&Policy::LAZY_COPY, order, Pattern::Uniform, &[A, B, A], 1));
+        assert_eq!(report.migrations[0].at_rest_ns, None);
+        assert!(report.migrations[1].at_rest_ns.is_some());
+    }
+}
+
+#[test]
+fn after_exit_nothing_is_left_on_any_host() {
+    for route in [&[A][..], &[A, B], &[A, B, C], &[A, B, A]] {
+        everything(route, |scenario, _| {
+            run(&Scenario { ending: Ending::Exit, ..scenario.clone() });
+        });
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for policy in Policy::ALL {
+        let scenario = scenario(&policy, ORDERS[2], Pattern::Zipf, &[A, B, C], 9);
+        assert_eq!(run(&scenario), run(&scenario));
+        let other = Scenario { seed: 10, ..scenario.clone() };
+        assert_ne!(run(&scenario).log, run(&other).log);
+    }
+}
+
+#[test]
+fn pages_that_are_nowhere_else_are_pushed_or_served_once() {
+    let report = run(&scenario(&Policy::POST_COPY, Order::Fifo, Pattern::Uniform, &[A, B], 1));
+    let migration = &report.migrations[0];
+    assert_eq!((migration.epoch, migration.pages_sent(), migration.pages_transferred), (Epoch(1), 24, 0));
+    assert!(migration.pages_served > 0 && migration.pages_pushed > 0, "{migration:?}");
+}
