@@ -151,6 +151,27 @@ fn every_algorithm_is_safe_with_any_number_of_pages() {
 }
 
 #[test]
+fn the_size_of_every_proof() {
+    let size = |strategy: model::Strategy| {
+        let proof = prove(&Migration::new(strategy.clone(), Hosts::Three, Link::Fifo), Bounds::default());
+        assert_eq!(proof.view_pages, 1);
+        (strategy.name, proof.controls, proof.records, proof.views, proof.rounds)
+    };
+    let sizes = [
+        ("total-copy".into(), 11, 8, 14, 10),
+        ("total-copy-dirty".into(), 11, 13, 35, 15),
+        ("pre-copy".into(), 13, 34, 61, 16),
+        ("pre-copy-unbounded".into(), 12, 25, 35, 12),
+        ("lazy-copy".into(), 17, 20, 56, 21),
+        ("flushing".into(), 11, 13, 35, 15),
+        ("post-copy".into(), 11, 10, 20, 10),
+        ("assisted-post-copy".into(), 12, 21, 37, 12),
+        ("generic".into(), 26, 101, 430, 17),
+    ];
+    assert_eq!(algorithms::BUILT_IN.map(size), sizes);
+}
+
+#[test]
 fn every_invariant_survives_its_document_and_the_recheck() {
     for system in settings().filter(|system| system.link != Link::Lossy) {
         let invariant = prove(&system, Bounds::default()).invariant;
@@ -189,6 +210,18 @@ fn defects_of_safety_fail_with_a_run() {
         let system = Migration::new(strategy, entry.hosts, entry.link).with_defect(entry.defect);
         let outcome = &prove(&system, Bounds::default()).verdicts[&entry.caught_by];
         assert!(matches!(outcome, Outcome::Fails { .. }), "{:?}: {outcome:?}", entry.defect);
+    }
+}
+
+#[test]
+fn defects_of_liveness_have_no_ranking() {
+    for entry in DEFECTS.into_iter().filter(|entry| !entry.caught_by.is_safety()) {
+        let strategy = algorithms::built_in(entry.algorithm).unwrap();
+        let system = Migration::new(strategy, entry.hosts, entry.link).with_defect(entry.defect);
+        let pairs = prove(&system, Bounds::default()).invariant.pairs();
+        let outcome = ranking::judge(&system, entry.caught_by, &pairs);
+        let inconclusive = matches!(outcome, None | Some(ranking::Outcome::Inconclusive(_)));
+        assert!(inconclusive, "{:?}: {outcome:?}", entry.defect);
     }
 }
 
