@@ -64,8 +64,18 @@ fn there_is_a_condition_for_every_step_and_property_and_a_mutant_for_every_step(
             "safety/S7/page/push",
             "safety/S8/states",
             "safety/S9/states",
-            "safety/S10",
+            "safety/S10/states",
             "mutant/possible/initiation",
+            "mutant/possible/safety/S1/states",
+            "mutant/possible/safety/S2/states",
+            "mutant/possible/safety/S3/states",
+            "mutant/possible/safety/S4/states",
+            "mutant/possible/safety/S5/states",
+            "mutant/possible/safety/S6/states",
+            "mutant/possible/safety/S7/states",
+            "mutant/possible/safety/S8/states",
+            "mutant/possible/safety/S9/states",
+            "mutant/possible/safety/S10/states",
             "mutant/possible/consecution/control/depart",
             "mutant/view-left-out/consecution/control/depart",
             "mutant/possible/consecution/control/finish",
@@ -100,7 +110,7 @@ fn z3_agrees_on_the_toy_and_refutes_it_with_mistakes() {
     };
     refuted(Toy { hasty: true, ..Toy::default() }, "consecution/control/finish");
     refuted(Toy { rude: true, ..Toy::default() }, "safety/S7/page/push");
-    refuted(Toy { stalled: true, ..Toy::default() }, "safety/S10");
+    refuted(Toy { stalled: true, ..Toy::default() }, "safety/S10/states");
 }
 
 #[test]

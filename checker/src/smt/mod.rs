@@ -79,7 +79,7 @@ pub fn emit<S: Judged + Clone>(system: &S, invariant: &InvariantOf<S>) -> Vec<Ve
     let vocabulary = Vocabulary::new(system, invariant);
     let mut conditions = vec![consecution::initiation(&vocabulary, Variant::PROOF)];
     conditions.extend(consecution::all(&vocabulary, Variant::PROOF));
-    conditions.extend(safety::all(&vocabulary, Variant::PROOF));
+    conditions.extend(safety::all(&vocabulary));
     conditions.extend(mutants::all(&vocabulary, invariant));
     conditions
 }

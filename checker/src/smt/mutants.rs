@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::concrete::{Concrete, Move, State, Step};
+use model::property::Property;
 use model::system::{Judged, Properties};
 
 use super::consecution::{self, Variant};
@@ -26,8 +27,12 @@ pub(super) fn all<S: Judged + Clone>(
     invariant: &InvariantOf<S>,
 ) -> Vec<VerificationCondition> {
     let mut mutants = vec![consecution::initiation(vocabulary, POSSIBLE)];
+    let states = permitted(vocabulary.system, invariant);
+    let goes_on = states.iter().any(|state| !vocabulary.system.may_end(&state.control));
+    let claims = vocabulary.claims.iter().filter(|property| *property != Property::S10 || goes_on);
+    mutants.extend(claims.map(|property| safety::of_states(vocabulary, property, POSSIBLE)));
     let mut smaller = vocabulary.clone();
-    for (step, seen) in witnesses(vocabulary, invariant) {
+    for (step, seen) in witnesses(vocabulary, &states) {
         if seen.enabled {
             mutants.push(consecution::of_step(vocabulary, step, POSSIBLE));
         }
@@ -65,22 +70,22 @@ struct Witness {
 /// A witness for each step; the steps of a page stand under index 0.
 fn witnesses<S: Judged + Clone>(
     vocabulary: &Vocabulary<'_, S>,
-    invariant: &InvariantOf<S>,
+    states: &[State<S>],
 ) -> BTreeMap<Step<S>, Witness> {
     let concrete = Concrete { system: vocabulary.system.clone(), pages: vocabulary.view_pages + 1 };
     let views = Views::new(vocabulary);
     let mut witnesses = BTreeMap::<_, Witness>::new();
-    for state in permitted(vocabulary.system, invariant) {
-        let before = views.of(&state);
+    for state in states {
+        let before = views.of(state);
         for step in concrete.steps() {
-            let Some((after, violated)) = unguarded(&concrete, &state, step) else { continue };
+            let Some((after, violated)) = unguarded(&concrete, state, step) else { continue };
             let name = match step {
                 Move::Control(_) => step,
                 Move::Page(step, _) => Move::Page(step, 0),
             };
             let witness = witnesses.entry(name).or_default();
             let after = views.of(&after);
-            if concrete.apply(&state, step).is_some() {
+            if concrete.apply(state, step).is_some() {
                 witness.enabled = true;
                 let new = || after.iter().flatten().find(|view| !before.contains(&Some((*view).clone())));
                 witness.leads_to = witness.leads_to.take().or_else(|| new().cloned());

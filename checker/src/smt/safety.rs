@@ -8,21 +8,30 @@ use model::system::{Conditions, Judged};
 
 use super::VerificationCondition;
 use super::consecution::{Variant, before, declare_guards};
-use super::script::{and, or, symbol};
+use super::script::{Script, and, or, symbol};
 use super::vocabulary::{Vocabulary, meets_all};
 
 /// Safety of states and of steps, for every claimed property. A step that no records let violate a
 /// property has no condition.
-pub(super) fn all<S: Judged>(vocabulary: &Vocabulary<'_, S>, variant: Variant) -> Vec<VerificationCondition> {
+pub(super) fn all<S: Judged>(vocabulary: &Vocabulary<'_, S>) -> Vec<VerificationCondition> {
     let mut conditions = Vec::new();
     for property in vocabulary.claims {
-        conditions.push(match property {
-            Property::S10 => progress(vocabulary, variant),
-            _ => of_states(vocabulary, property, variant),
-        });
-        conditions.extend(vocabulary.steps().filter_map(|step| of_step(vocabulary, property, step, variant)));
+        conditions.push(of_states(vocabulary, property, Variant::PROOF));
+        let of_step = |step| of_step(vocabulary, property, step, Variant::PROOF);
+        conditions.extend(vocabulary.steps().filter_map(of_step));
     }
     conditions
+}
+
+pub(super) fn of_states<S: Judged>(
+    vocabulary: &Vocabulary<'_, S>,
+    property: Property,
+    variant: Variant,
+) -> VerificationCondition {
+    match property {
+        Property::S10 => progress(vocabulary, variant),
+        _ => of_records(vocabulary, property, variant),
+    }
 }
 
 /// `None` if the step violates the property under no records.
@@ -45,7 +54,7 @@ fn combinations<S: Judged>(vocabulary: &Vocabulary<'_, S>) -> impl Iterator<Item
     (0..vocabulary.controls.len()).flat_map(move |control| (0..records).map(move |record| (control, record)))
 }
 
-fn of_states<S: Judged>(
+fn of_records<S: Judged>(
     vocabulary: &Vocabulary<'_, S>,
     property: Property,
     variant: Variant,
@@ -120,12 +129,10 @@ fn of_page_step<S: Judged>(
         let (control, page) = (&vocabulary.controls[pair.0], &vocabulary.records[pair.1]);
         let taken = vocabulary.system.page_move(step, control, page)?;
         let verdict = vocabulary.system.judge_page_move(step, control, page, &taken);
-        let unless = match () {
-            () if verdict.violated.contains(property) => None,
-            () if verdict.violated_unless.contains(property) => Some(verdict.conditions),
-            () => return None,
-        };
-        Some(Violating { pair, requires: variant.requires(taken.requires), unless })
+        let always = verdict.violated.contains(property);
+        let unless = (!always).then_some(verdict.conditions);
+        let violated = always || verdict.violated_unless.contains(property);
+        violated.then(|| Violating { pair, requires: variant.requires(taken.requires), unless })
     };
     let rows: Vec<_> = combinations(vocabulary).filter_map(violating).collect();
     if rows.is_empty() {
@@ -150,39 +157,49 @@ fn of_page_step<S: Judged>(
 }
 
 /// `S10`: a state where nothing is enabled is one that may end.
-///
-/// That a page's guarded step is not enabled means that *another* page fails the guard. So that no
-/// quantifier depends on another, two constants stand for pages that fail it: either nobody wants to take
-/// such a step, or one page fails the guard and does not want to take it, or two pages fail it.
 fn progress<S: Judged>(vocabulary: &Vocabulary<'_, S>, variant: Variant) -> VerificationCondition {
     let Vocabulary { system, controls, .. } = vocabulary;
     let mut script = before(vocabulary);
     let going_on = controls.iter().enumerate().filter(|(_, control)| !system.may_end(control));
     script.comment("and the state may not end");
     script.assert(or(going_on.map(|(index, _)| format!("(= control c{index})"))));
-    script.comment("and no step is enabled");
-    for step in system.control_steps() {
-        for (index, control) in controls.iter().enumerate() {
-            let Some(taken) = system.control_move(*step, control) else { continue };
-            let met = meets_all(taken.requires, "(record q)");
-            script.assert(format_args!("(=> (= control c{index}) (exists ((q Page)) (not {met})))"));
+    if !variant.concluded {
+        script.comment("and no step is enabled");
+        no_control_step(vocabulary, &mut script);
+        no_page_step(vocabulary, &mut script);
+    }
+    script.condition(&vocabulary.subject, format!("{}safety/S10/states", variant.prefix), variant.expected)
+}
+
+fn no_control_step<S: Judged>(vocabulary: &Vocabulary<'_, S>, script: &mut Script) {
+    for step in vocabulary.system.control_steps() {
+        for (index, control) in vocabulary.controls.iter().enumerate() {
+            if let Some(taken) = vocabulary.system.control_move(*step, control) {
+                let met = meets_all(taken.requires, "(record q)");
+                script.assert(format_args!("(=> (= control c{index}) (exists ((q Page)) (not {met})))"));
+            }
         }
     }
+}
+
+/// That a page's guarded step is not enabled means that *another* page fails the guard. So that no
+/// quantifier depends on another, two constants stand for pages that fail it: either nobody would take such
+/// a step, or one page fails the guard and would not take it, or two pages fail it.
+fn no_page_step<S: Judged>(vocabulary: &Vocabulary<'_, S>, script: &mut Script) {
     for (nth, (requires, takers)) in takers(vocabulary).into_iter().enumerate() {
-        let takers =
-            takers.into_iter().map(|(control, record)| format!("\n  (and (= c c{control}) (= r r{record}))"));
+        let (takes, one, two) = (format!("takes{nth}"), format!("one{nth}"), format!("two{nth}"));
         let fails = |page: &str| format!("(not {})", meets_all(requires, &format!("(record {page})")));
-        script.line(format_args!("(define-fun takes{nth} ((c Control) (r Record)) Bool {})", or(takers)));
-        script.line(format_args!("(declare-const one{nth} Page)\n(declare-const two{nth} Page)"));
-        script.assert(format_args!(
-            "(or (forall ((p Page)) (not (takes{nth} control (record p))))\n  (and {} (not (takes{nth} control \
-             (record one{nth}))))\n  (and (distinct one{nth} two{nth}) {} {}))",
-            fails(&format!("one{nth}")),
-            fails(&format!("one{nth}")),
-            fails(&format!("two{nth}")),
-        ));
+        let takers = takers.into_iter();
+        let takers = takers.map(|(control, record)| format!("\n  (and (= c c{control}) (= r r{record}))"));
+        script.line(format_args!("(define-fun {takes} ((c Control) (r Record)) Bool {})", or(takers)));
+        script.line(format_args!("(declare-const {one} Page)"));
+        script.line(format_args!("(declare-const {two} Page)"));
+        script.assert(or([
+            format!("(forall ((p Page)) (not ({takes} control (record p))))"),
+            and([fails(&one), format!("(not ({takes} control (record {one})))")]),
+            and([format!("(distinct {one} {two})"), fails(&one), fails(&two)]),
+        ]));
     }
-    script.condition(&vocabulary.subject, format!("{}safety/S10", variant.prefix), variant.expected)
 }
 
 /// For each requirement of page steps: the records under which a page has such a step.

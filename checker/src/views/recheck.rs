@@ -1,7 +1,7 @@
 //! Checks an invariant without the code that found it: the plain concrete semantics, one permitted
 //! configuration at a time, no interning, no sharing of steps.
 //!
-//! An [`Invariant`] is accepted when
+//! An [`Invariant`](super::Invariant) is accepted when
 //!
 //! 1. it contains every initial configuration: populations of up to `k` pages as they are, larger ones by
 //!    their views;

@@ -7,7 +7,7 @@ use model::property::Property;
 use model::system::{Conditions, Live, Scope};
 
 use super::components::{Components, first_helpful, strikes};
-use super::graph::{Edge, Graph};
+use super::graph::{Edge, Graph, Node};
 use super::{Level, LevelOf, Pair, Pairs, Ranking, RankingOf, Ranks};
 
 /// Why no ranking was found.
@@ -33,7 +33,7 @@ pub fn find<S: Live>(
         return Err(Unranked::NotAResponse(property));
     };
     let graph = Graph::new(system, pairs);
-    let pending = |node: &super::graph::Node<S>| {
+    let pending = |node: &Node<S>| {
         let page = (scope == Scope::Page).then_some(&node.page);
         system.pending(property, &graph.controls[node.control], page)
     };
@@ -103,8 +103,8 @@ impl<S: Live> Search<'_, S> {
     /// The conditions that all records left under each control record meet.
     fn met(&self) -> Vec<Conditions> {
         let mut met = vec![Conditions::all(); self.graph.controls.len()];
-        for (id, node) in self.graph.pairs.iter().enumerate().filter(|(id, _)| self.every[*id]) {
-            debug_assert!(self.every[id]);
+        for id in self.known() {
+            let node = &self.graph.pairs[id];
             met[node.control] &= node.conditions;
         }
         met
