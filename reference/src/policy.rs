@@ -148,6 +148,9 @@ pub enum Contradiction {
     /// Unmodified pages come from the local store although written-back ones count as unmodified.
     #[error("written-back pages differ from the local store: missing = by-kind tells them apart")]
     LocalStoreOutdated,
+    /// File-mapped pages are written back where the process runs, but some stay where it was.
+    #[error("a modified file-mapped page that is never pushed is never written back")]
+    NeverWrittenBack,
     /// A pre-copy of no pass.
     #[error("a pre-copy makes at least one pass")]
     NoPass,
@@ -255,6 +258,7 @@ impl Policy {
             ),
             (self.push != Push::None && !self.has_post_migration(), Contradiction::NothingToPush),
             (written_back && self.missing != Missing::ByKind, Contradiction::LocalStoreOutdated),
+            (written_back && self.push == Push::None, Contradiction::NeverWrittenBack),
             (self.pre == Pre::Copy(Passes::AtMost(0)), Contradiction::NoPass),
             (written_back != (self.rest == Rest::PreMigration), Contradiction::RestlessWriteBack),
         ];
@@ -321,6 +325,8 @@ mod tests {
         assert_eq!(nothing.check(), Err(Contradiction::NothingToPush));
         let local = Policy { missing: Missing::Source, ..Policy::GENERIC };
         assert_eq!(local.check(), Err(Contradiction::LocalStoreOutdated));
+        let left_behind = Policy { push: Push::None, ..Policy::GENERIC };
+        assert_eq!(left_behind.check(), Err(Contradiction::NeverWrittenBack));
         let no_pass = Policy { pre: Pre::Copy(Passes::AtMost(0)), ..Policy::PRE_COPY };
         assert_eq!(no_pass.check(), Err(Contradiction::NoPass));
         let restless = Policy { rest: Rest::Normal, ..Policy::GENERIC };

@@ -175,11 +175,16 @@ impl World {
     /// Runs a scenario to its end, and checks what is left then.
     pub fn run(scenario: &Scenario) -> Result<Report, WorldError> {
         let mut world = Self::new(scenario)?;
-        while world.step()? {}
-        world.check_end()?;
+        world.finish()?;
         let migrations = migrations(&world.log);
         let bytes_sent = world.network.bytes_sent().clone();
         Ok(Report { elapsed_ns: world.schedule.now_ns(), log: world.log, migrations, bytes_sent })
+    }
+
+    /// Lets everything happen until nothing is left to happen, and checks what is left then.
+    pub fn finish(&mut self) -> Result<(), WorldError> {
+        while self.step()? {}
+        self.check_end()
     }
 
     /// Lets the next thing happen, and what follows from it at once; false when nothing is left to happen.

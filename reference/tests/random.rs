@@ -1,0 +1,158 @@
+//! Random scenarios: whatever the algorithm, the links, the workload and the route, the process sees one memory.
+//!
+//! A failure is shrunk to a short scenario and printed as JSON together with its transcript.
+
+use proptest::prelude::*;
+use reference::net::{LinkConfig, Order};
+use reference::place::HostId;
+use reference::policy::{Clean, Freeze, Missing, Passes, Policy, Pre, Push, Rest};
+use reference::transcript::transcript;
+use reference::workload::{Layout, Pattern, Workload};
+use reference::world::{Ending, Scenario, World};
+
+fn pattern() -> impl Strategy<Value = Pattern> {
+    prop_oneof![
+        Just(Pattern::Sequential),
+        Just(Pattern::Uniform),
+        Just(Pattern::Zipf),
+        (1..4u64, 1..30u64).prop_map(|(pages, dwell)| Pattern::WorkingSet { pages, dwell }),
+    ]
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    let lossy = (0..3_000_000u64, 0..60u8, 0..60u8, 0..3_000_000u64);
+    prop_oneof![
+        Just(Order::Fifo),
+        (0..3_000_000u64).prop_map(|jitter_ns| Order::Unordered { jitter_ns }),
+        lossy.prop_map(|(jitter_ns, loss_percent, duplicate_percent, retransmit_after_ns)| Order::Lossy {
+            jitter_ns,
+            loss_percent,
+            duplicate_percent,
+            retransmit_after_ns
+        }),
+    ]
+}
+
+fn link() -> impl Strategy<Value = LinkConfig> {
+    (1_000_000..1_000_000_000u64, 0..1_000_000u64, 1..6usize, order()).prop_map(
+        |(bandwidth_bits_per_s, latency_ns, send_buffer_frames, order)| LinkConfig {
+            bandwidth_bits_per_s,
+            latency_ns,
+            send_buffer_frames,
+            order,
+        },
+    )
+}
+
+fn built_in() -> impl Strategy<Value = Policy> {
+    (0..Policy::ALL.len(), any::<bool>(), any::<bool>()).prop_map(|(at, working_set, pivot)| {
+        let policy = Policy::ALL[at].clone();
+        match policy.push {
+            Push::Pivot if !pivot => Policy { working_set, push: Push::NextMissing, ..policy },
+            Push::Pivot => Policy { working_set, ..policy },
+            _ => policy,
+        }
+    })
+}
+
+/// Any combination of choices that is an algorithm, known or not.
+fn combination() -> impl Strategy<Value = Policy> {
+    let pre = prop_oneof![
+        Just(Pre::None),
+        (1..4u32).prop_map(|passes| Pre::Copy(Passes::AtMost(passes))),
+        Just(Pre::Copy(Passes::UntilInStep)),
+        Just(Pre::WriteBack),
+    ];
+    let freeze = prop::sample::select(vec![
+        Freeze::None,
+        Freeze::All,
+        Freeze::Modified,
+        Freeze::NotInStep,
+        Freeze::Flush,
+    ]);
+    let missing =
+        prop::sample::select(vec![Missing::Never, Missing::Source, Missing::FileServer, Missing::ByKind]);
+    let push = prop::sample::select(vec![Push::None, Push::NextMissing, Push::Pivot]);
+    let clean = prop::sample::select(vec![Clean::Travel, Clean::LocalStore]);
+    let choices = (pre, freeze, any::<bool>(), missing, push, clean);
+    choices
+        .prop_map(|(pre, freeze, working_set, missing, push, clean)| {
+            let rest = if pre == Pre::WriteBack { Rest::PreMigration } else { Rest::Normal };
+            Policy { name: "combination".into(), pre, freeze, working_set, missing, push, clean, rest }
+        })
+        .prop_filter("not an algorithm", |policy| policy.check().is_ok())
+}
+
+/// Hosts in order; the process never moves to where it is.
+fn route() -> impl Strategy<Value = Vec<HostId>> {
+    prop::collection::vec(1..3u16, 1..5).prop_map(|steps| {
+        let mut at = 0;
+        let hops = steps.into_iter().map(|step| {
+            at = (at + step) % 3;
+            HostId(at)
+        });
+        [HostId(0)].into_iter().chain(hops).collect()
+    })
+}
+
+fn scenario(policy: impl Strategy<Value = Policy>) -> impl Strategy<Value = Scenario> {
+    let layout = (1..12u64, 0..=100u8, 0..=100u8).prop_map(|(pages, mapped, dirty)| Layout {
+        pages,
+        file_mapped_percent: mapped,
+        initially_dirty_percent: dirty,
+    });
+    let workload = (pattern(), 0..=100u8, 1_000..2_000_000u64)
+        .prop_map(|(pattern, write_percent, interval_ns)| Workload { pattern, write_percent, interval_ns });
+    let ending = prop_oneof![Just(Ending::Idle), Just(Ending::Exit)];
+    (policy, layout, workload, link(), route(), 0..40u64, ending, any::<u64>()).prop_map(
+        |(policy, layout, workload, link, route, accesses_per_stay, ending, seed)| Scenario {
+            policy,
+            layout,
+            workload,
+            link,
+            route,
+            accesses_per_stay,
+            registers_len: 16,
+            ending,
+            seed,
+        },
+    )
+}
+
+fn check(scenario: &Scenario) -> Result<(), TestCaseError> {
+    let mut world = World::new(scenario).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    let outcome = world.finish();
+    let told =
+        || format!("{}\n{}", serde_json::to_string(scenario).unwrap_or_default(), transcript(world.log()));
+    prop_assert!(
+        outcome.is_ok(),
+        "{}\n{}",
+        outcome.err().map_or(String::new(), |error| error.to_string()),
+        told()
+    );
+    let max = scenario.policy.crossings_per_page_max().unwrap_or(u64::MAX);
+    for migration in reference::world::migrations(world.log()) {
+        prop_assert!(migration.crossings_of_a_page_max <= max, "{migration:?}\n{}", told());
+    }
+    Ok(())
+}
+
+/// `PROPTEST_CASES` (256 unless set) times six: a scenario takes a fraction of a millisecond.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.saturating_mul(6), failure_persistence: None, ..config }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn built_in_algorithms_are_transparent(scenario in scenario(built_in())) {
+        check(&scenario)?;
+    }
+
+    #[test]
+    fn any_consistent_policy_is_transparent(scenario in scenario(combination())) {
+        check(&scenario)?;
+    }
+}
