@@ -1,9 +1,14 @@
 //! The judge: explores the model and judges its properties.
 
 pub mod explore;
+pub mod judge;
 pub mod liveness;
+pub mod narrative;
+pub mod report;
+pub mod setting;
 pub mod smt;
 pub mod tabled;
 #[doc(hidden)]
 pub mod testing;
 pub mod views;
+pub mod witness;

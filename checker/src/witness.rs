@@ -76,9 +76,21 @@ fn show(strategy: &Strategy, hosts: Hosts, property: Property) -> (&'static str,
                 Hosts::Two => ("A → B → A", MigratesBack),
                 Hosts::Three => ("A → B → C", MigratesOnward),
             };
-            let (first, last) =
-                if strategy.is_lazy() { (Resumed, Resumed) } else { (AtRestAgain, AtRestAgain) };
-            (what, vec![first, migrates, Resumed, last])
+            let mut goals = vec![Resumed];
+            if strategy.tracks_dirty() {
+                goals.insert(0, Written);
+            }
+            if owes {
+                goals.push(OwedPageArrives);
+            }
+            if !strategy.is_lazy() {
+                goals.push(AtRestAgain);
+            }
+            goals.extend([migrates, Resumed]);
+            if !strategy.is_lazy() {
+                goals.push(AtRestAgain);
+            }
+            (what, goals)
         }
         Property::S10 => ("the one state without a successor", vec![Exited]),
         Property::L5 if matches!(strategy.pre, Pre::Copy(_)) => ("pre-copy ends", vec![Copied, Suspended]),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
 use crate::strategy::{Clean, Contradiction, Freeze, Missing, Passes, Pre, Push, Rest, Strategy};
@@ -52,12 +52,17 @@ impl FromStr for Strategy {
 impl Strategy {
     /// The strategy as a strategy file that parses to the same strategy.
     pub fn to_toml(&self) -> String {
+        toml::to_string(&self.to_file())
+            .unwrap_or_else(|error| unreachable!("plain fields always serialise: {error}"))
+    }
+
+    fn to_file(&self) -> File {
         let (pre, passes) = match self.pre {
             Pre::None => (PreName::None, None),
             Pre::Copy(passes) => (PreName::Copy, Some(PassesField::from(passes))),
             Pre::WriteBack => (PreName::WriteBack, None),
         };
-        let file = File {
+        File {
             name: unplaced(self.name.clone().into_owned()),
             pre: unplaced(pre),
             passes: passes.map(unplaced),
@@ -67,8 +72,14 @@ impl Strategy {
             push: unplaced(self.push),
             clean: unplaced(self.clean),
             rest: unplaced(self.rest),
-        };
-        toml::to_string(&file).unwrap_or_else(|error| unreachable!("plain fields always serialise: {error}"))
+        }
+    }
+}
+
+/// As the fields of a strategy file.
+impl Serialize for Strategy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_file().serialize(serializer)
     }
 }
 

@@ -1,1 +1,2 @@
-//! The tie between model, checker and reference: see `tests/`.
+//! The tie between model, checker and reference, and the command line end to end. Everything is in
+//! `tests/`.

@@ -10,6 +10,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use model::page::Kind;
+
 use super::{Line, Manner, Place, Story};
 
 /// Columns before the first lane: room for the step number.
@@ -20,7 +22,7 @@ const LANE: std::ops::RangeInclusive<usize> = 20..=34;
 pub(super) fn render(story: &Story) -> String {
     let lines = story.lines();
     let lanes = Lanes::new(&lines);
-    let mut out = format!("{}\n\n{}\n", story.title, lanes.header());
+    let mut out = format!("{}\n{}\n\n{}\n", story.title, kinds(story), lanes.header());
     for (index, line) in lines.iter().enumerate() {
         if story.loop_from == Some(index) {
             out.push_str("  ┌─ from here on, for ever:\n");
@@ -36,6 +38,15 @@ pub(super) fn render(story: &Story) -> String {
         None => {}
     }
     out
+}
+
+/// What the pages are at the start.
+fn kinds(story: &Story) -> String {
+    let kinds = story.start.pages.iter().enumerate().map(|(index, page)| match page.kind {
+        Kind::Private => format!("page {index} private"),
+        Kind::FileMapped => format!("page {index} file-mapped"),
+    });
+    kinds.collect::<Vec<_>>().join(", ")
 }
 
 /// The places of a story, side by side.

@@ -1,0 +1,265 @@
+//! The command line, as a definition from which help and completions follow.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use colorchoice_clap::Color;
+use model::{Defect, Hosts, Link, Property, algorithms, concrete::PAGES_MAX, defects};
+
+use checker::judge::Engine;
+use checker::setting::Pages;
+
+/// Which migration algorithm keeps which promise: judged exhaustively, for any number of pages where
+/// possible, with a counterexample where it is broken.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do; without it, `check` of everything within quick bounds
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub check: Check,
+    #[command(flatten)]
+    pub color: Color,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 every verdict is the expected one; 1 one is not; 2 usage or a bad \
+                          input file; 3 inconclusive: a bound, time or memory ran out; 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Judge algorithms and print a table, or a document
+    #[command(after_help = EXIT_CODES)]
+    Check(Box<Check>),
+    /// List algorithms, properties and defects
+    List(List),
+    /// Show a shortest run that breaks a property, or one that shows it at work
+    Trace(Trace),
+    /// Walk through an algorithm's states in a browser, with the stateright Explorer
+    Explore(Explore),
+    /// Print the inductive invariant that proves an algorithm for any number of pages, as JSON
+    Invariant(Invariant),
+    /// Write the invariant as SMT-LIB verification conditions, one file each
+    Smt(Smt),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Which algorithm, in which world.
+#[derive(Args, Clone, Debug, Default)]
+pub struct World {
+    /// How many hosts there are, beside the file server [default: 3, for a defect what it needs]
+    #[arg(long, value_parser = hosts())]
+    pub hosts: Option<Hosts>,
+    /// What links do to messages [default: fifo, for a defect what it needs]
+    #[arg(long)]
+    pub link: Option<LinkName>,
+    /// Build in a deliberate defect (`list` names them)
+    #[arg(long, value_name = "NAME", value_parser = defects_by_name())]
+    pub defect: Option<Defect>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct Check {
+    /// Built-in algorithms; all of them by default
+    #[arg(value_name = "ALGORITHM", value_parser = algorithm_names())]
+    pub algorithms: Vec<String>,
+    /// An algorithm of your own, as a strategy file; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub strategy: Vec<PathBuf>,
+    /// How many pages the process has: a number, or `any` for a proof [default: 3 and any]
+    #[arg(long, value_name = "N|any", value_parser = pages)]
+    pub pages: Vec<Pages>,
+    #[command(flatten)]
+    pub world: World,
+    /// Judge these properties only
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    pub property: Vec<Property>,
+    /// How to print the result
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// Which engine explores: ours, stateright's, or both to compare them
+    #[arg(long, default_value = "native")]
+    pub engine: EngineName,
+    /// How many threads explore [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Treat states that differ in the order of their pages alone as one
+    #[arg(long, value_name = "on|off", default_value = "on")]
+    pub symmetry: Switch,
+    /// Give up on more states than this
+    #[arg(long, value_name = "N")]
+    pub max_states: Option<u64>,
+    /// Give up when the exploration needs more memory than this, as in 500MB or 8GiB
+    #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "8GiB")]
+    pub max_memory: Option<u64>,
+    /// Give up on a run after this time, as in 90s or 5min
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Save explorations at level boundaries into this directory
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint: Option<PathBuf>,
+    /// Go on with the explorations that the checkpoint directory holds
+    #[arg(long, requires = "checkpoint")]
+    pub resume: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct List {
+    /// Print one algorithm
+    #[arg(long, value_name = "NAME", value_parser = algorithm_names())]
+    pub algorithm: Option<String>,
+    /// How to print it; toml, for one algorithm, is a strategy file
+    #[arg(long, default_value = "text")]
+    pub format: ListFormat,
+}
+
+#[derive(Args, Debug)]
+pub struct Trace {
+    /// A built-in algorithm, or the path of a strategy file
+    pub algorithm: String,
+    /// The property
+    pub property: Property,
+    /// How many pages the process has
+    #[arg(long, value_name = "N", default_value = "2", value_parser = page_count)]
+    pub pages: NonZeroUsize,
+    #[command(flatten)]
+    pub world: World,
+    /// How to print it
+    #[arg(long, default_value = "text")]
+    pub format: TraceFormat,
+}
+
+#[derive(Args, Debug)]
+pub struct Explore {
+    /// A built-in algorithm, or the path of a strategy file
+    pub algorithm: String,
+    /// How many pages the process has
+    #[arg(long, value_name = "N", default_value = "2", value_parser = page_count)]
+    pub pages: NonZeroUsize,
+    #[command(flatten)]
+    pub world: World,
+    /// Where to serve it: a loopback address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    pub address: std::net::SocketAddr,
+}
+
+#[derive(Args, Debug)]
+pub struct Invariant {
+    /// A built-in algorithm, or the path of a strategy file
+    pub algorithm: String,
+    #[command(flatten)]
+    pub world: World,
+}
+
+#[derive(Args, Debug)]
+pub struct Smt {
+    /// A built-in algorithm, or the path of a strategy file
+    pub algorithm: String,
+    #[command(flatten)]
+    pub world: World,
+    /// The directory to write to; it is created if necessary
+    #[arg(long, value_name = "DIR")]
+    pub output: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    Text,
+    Json,
+    Toml,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TraceFormat {
+    Text,
+    Mermaid,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EngineName {
+    #[default]
+    Native,
+    Stateright,
+    Both,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    #[default]
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LinkName {
+    Fifo,
+    Unordered,
+    Lossy,
+}
+
+impl From<LinkName> for Link {
+    fn from(name: LinkName) -> Self {
+        match name {
+            LinkName::Fifo => Link::Fifo,
+            LinkName::Unordered => Link::Unordered,
+            LinkName::Lossy => Link::Lossy,
+        }
+    }
+}
+
+impl From<EngineName> for Engine {
+    fn from(name: EngineName) -> Self {
+        match name {
+            EngineName::Native => Engine::Native,
+            EngineName::Stateright => Engine::Stateright,
+            EngineName::Both => Engine::Both,
+        }
+    }
+}
+
+fn algorithm_names() -> PossibleValuesParser {
+    let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS);
+    PossibleValuesParser::new(all.map(|strategy| strategy.name.into_owned()).collect::<Vec<String>>())
+}
+
+fn defects_by_name() -> impl TypedValueParser<Value = Defect> {
+    let names: Vec<String> = defects::DEFECTS.iter().map(|entry| entry.defect.to_string()).collect();
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Defect>())
+}
+
+fn hosts() -> impl TypedValueParser<Value = Hosts> {
+    PossibleValuesParser::new(["2", "3"]).map(|count| if count == "2" { Hosts::Two } else { Hosts::Three })
+}
+
+fn pages(text: &str) -> Result<Pages, String> {
+    if text == "any" { Ok(Pages::Any) } else { page_count(text).map(Pages::Exactly) }
+}
+
+fn page_count(text: &str) -> Result<NonZeroUsize, String> {
+    let count: Option<NonZeroUsize> = text.parse().ok();
+    count
+        .filter(|count| count.get() <= PAGES_MAX)
+        .ok_or_else(|| format!("a process has 1 to {PAGES_MAX} pages here; `check --pages any` proves the rest"))
+}
+
+/// A size as people write it: `800MB` is 800 · 10⁶, `8GiB` 8 · 2³⁰.
+fn bytes(text: &str) -> Result<u64, String> {
+    text.parse::<ByteSize>().map(|size| size.as_u64())
+}

@@ -1,0 +1,82 @@
+//! The command line: results on standard output, progress and errors on standard error.
+
+pub mod args;
+mod check;
+mod explore;
+mod list;
+mod progress;
+mod prove;
+mod trace;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow};
+use checker::report::Conclusion;
+use checker::setting::Setting;
+use clap::CommandFactory;
+use model::{Hosts, Link, Strategy, algorithms};
+
+use args::{Cli, Command, World};
+
+/// How a command ended.
+enum End {
+    /// With a conclusion about verdicts.
+    Concluded(Conclusion),
+    /// Interrupted, after a partial report.
+    Interrupted,
+}
+
+pub fn run(cli: Cli) -> ExitCode {
+    cli.color.write_global();
+    let end = match cli.command {
+        None => check::run(&cli.check),
+        Some(Command::Check(check)) => check::run(&check),
+        Some(Command::List(list)) => list::run(&list),
+        Some(Command::Trace(trace)) => trace::run(&trace),
+        Some(Command::Explore(explore)) => explore::run(&explore),
+        Some(Command::Invariant(invariant)) => prove::invariant(&invariant),
+        Some(Command::Smt(smt)) => prove::smt(&smt),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "checker", &mut std::io::stdout());
+            Ok(End::Concluded(Conclusion::AsExpected))
+        }
+    };
+    match end {
+        Ok(End::Concluded(Conclusion::AsExpected)) => ExitCode::SUCCESS,
+        Ok(End::Concluded(Conclusion::Surprise)) => ExitCode::from(1),
+        Ok(End::Concluded(Conclusion::Inconclusive)) => ExitCode::from(3),
+        Ok(End::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The algorithm of that name, or in that strategy file.
+fn algorithm(name: &str) -> Result<Strategy> {
+    match algorithms::built_in(name) {
+        Some(strategy) => Ok(strategy),
+        None if Path::new(name).exists() => strategy_file(Path::new(name)),
+        None => Err(anyhow!("'{name}' is neither a built-in algorithm (see `checker list`) nor a strategy file")),
+    }
+}
+
+fn strategy_file(path: &Path) -> Result<Strategy> {
+    let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+    text.parse().with_context(|| format!("{}", path.display()))
+}
+
+/// The setting of an algorithm; what is not said is what the defect needs to show, or else the most
+/// orderly link and three hosts.
+fn setting(strategy: Strategy, world: &World) -> Setting {
+    let needs = world.defect.map(|defect| defect.entry());
+    Setting {
+        strategy,
+        hosts: world.hosts.unwrap_or(Hosts::Three),
+        link: world.link.map_or_else(|| needs.map_or(Link::Fifo, |needs| needs.link), Link::from),
+        defect: world.defect,
+    }
+}

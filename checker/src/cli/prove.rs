@@ -1,0 +1,34 @@
+//! `invariant` and `smt`: what proves an algorithm for any number of pages, for other programs to judge.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use anstream::println;
+use checker::report::Conclusion;
+use checker::smt::emit;
+use checker::views::{Bounds, prove};
+
+use super::args::{Invariant, Smt};
+use super::{End, algorithm, setting};
+
+pub(super) fn invariant(args: &Invariant) -> Result<End> {
+    let setting = setting(algorithm(&args.algorithm)?, &args.world);
+    let proof = prove(&setting.migration(), Bounds::default());
+    println!("{}", serde_json::to_string(&proof.invariant)?);
+    Ok(End::Concluded(Conclusion::AsExpected))
+}
+
+pub(super) fn smt(args: &Smt) -> Result<End> {
+    let setting = setting(algorithm(&args.algorithm)?, &args.world);
+    let migration = setting.migration();
+    let proof = prove(&migration, Bounds::default());
+    let conditions = emit(&migration, &proof.invariant);
+    let directory = &args.output;
+    fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    for condition in &conditions {
+        let path = directory.join(condition.file_name());
+        fs::write(&path, &condition.text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    println!("{} verification conditions in {}", conditions.len(), directory.display());
+    Ok(End::Concluded(Conclusion::AsExpected))
+}

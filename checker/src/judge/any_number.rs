@@ -1,0 +1,91 @@
+//! Any number of pages: views for safety, rankings for liveness.
+//!
+//! What views or rankings refute, or cannot show, is looked for in small populations: a failure there is
+//! one, whatever the number of pages claimed.
+
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+use enumset::EnumSet;
+use model::{Migration, Property};
+
+use super::concrete::{empty, verdict};
+use super::{Error, Options, applicable, violation};
+use crate::explore;
+use crate::liveness::{self, Assumptions, Space};
+use crate::report::{Actual, Run, Verdict};
+use crate::setting::{Pages, Setting};
+use crate::views::{AnyNumber, Bounds, Outcome, prove, ranking};
+
+/// The response properties that a ranking of page records can show.
+const RANKED: [Property; 6] =
+    [Property::L1, Property::L2, Property::L3, Property::L4, Property::L5, Property::L6];
+
+/// The largest population searched for a run that refutes a property without a ranking.
+const REFUTED_WITHIN: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+
+pub(super) fn judge(setting: &Setting, options: &Options<'_>) -> Result<Run, Error> {
+    let started = Instant::now();
+    let migration = setting.migration();
+    let wanted = applicable(setting, options);
+    let proof = prove(&migration, Bounds::default());
+    let mut verdicts = Vec::new();
+    for property in wanted {
+        if property.is_safety() {
+            verdicts.push(safety(setting, &proof, property));
+        } else if RANKED.contains(&property) {
+            verdicts.push(liveness(setting, &migration, &proof, property)?);
+        }
+    }
+    Ok(Run {
+        engine: "views",
+        states: proof.views as u64,
+        depth: proof.rounds as u64,
+        seconds: started.elapsed().as_secs_f64(),
+        verdicts,
+        ..empty(setting, Pages::Any)
+    })
+}
+
+fn safety(setting: &Setting, proof: &AnyNumber<Migration>, property: Property) -> Verdict {
+    match proof.verdicts.get(&property) {
+        Some(Outcome::HoldsForAny { view_pages }) => Verdict::new(setting, property, Actual::Holds)
+            .noting(format!("views of {view_pages} page{}", if *view_pages == 1 { "" } else { "s" })),
+        Some(Outcome::Fails { trace, .. }) => {
+            let trace = explore::Trace::<Migration> {
+                initial: trace.initial.clone(),
+                steps: trace.steps.clone(),
+            };
+            Verdict::new(setting, property, Actual::Fails).showing(violation(setting, property, trace))
+        }
+        Some(Outcome::Inconclusive(reason)) => {
+            Verdict::new(setting, property, Actual::Inconclusive).noting(reason.clone())
+        }
+        None => Verdict::new(setting, property, Actual::Inconclusive).noting("not judged by views"),
+    }
+}
+
+fn liveness(
+    setting: &Setting,
+    migration: &Migration,
+    proof: &AnyNumber<Migration>,
+    property: Property,
+) -> Result<Verdict, Error> {
+    let pairs = proof.invariant.pairs();
+    let ranked = ranking::find(migration, property, &pairs)
+        .is_ok_and(|found| ranking::check(migration, &pairs, &found).is_ok());
+    if ranked {
+        return Ok(Verdict::new(setting, property, Actual::Holds).noting("ranked"));
+    }
+    for pages in 1..=REFUTED_WITHIN.get() {
+        let Some(pages) = NonZeroUsize::new(pages) else { continue };
+        let concrete = setting.concrete(pages);
+        let space = Space::explore(&concrete);
+        for judged in liveness::judge(&space, EnumSet::only(property), &Assumptions::default(), 1)? {
+            if judged.outcome.counterexample().is_some() {
+                return Ok(verdict(setting, judged));
+            }
+        }
+    }
+    Ok(Verdict::new(setting, property, Actual::Inconclusive).noting("no ranking found"))
+}

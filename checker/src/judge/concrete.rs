@@ -1,0 +1,202 @@
+//! A given number of pages: exhaustive exploration for safety, the whole graph for liveness.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use model::system::{Fairness, Properties};
+use model::{Migration, Property};
+
+use super::{Checkpoint, Engine, Error, Options, Progress, applicable, lasso, oracle, violation};
+use crate::explore::{self, Exploration, Outcome, explore};
+use crate::liveness::{self, Assumptions, Space};
+use crate::report::{Actual, Run, Verdict};
+use crate::setting::{Pages, Setting};
+
+/// The least time between two checkpoints; writing one takes as long as reading back what it holds.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+
+/// The largest unreduced graph on which liveness is judged, in states, unless a limit is given.
+const LIVENESS_STATES_MAX: u32 = 50_000_000;
+
+pub(super) fn judge(setting: &Setting, pages: NonZeroUsize, options: &Options<'_>) -> Result<Run, Error> {
+    let started = Instant::now();
+    let concrete = setting.concrete(pages);
+    let wanted = applicable(setting, options);
+    let mut run = match options.engine {
+        Engine::Stateright => oracle::judge(setting, pages, wanted, options),
+        Engine::Native => safety(setting, pages, wanted, options)?,
+        Engine::Both => {
+            let run = safety(setting, pages, wanted, options)?;
+            oracle::compare(&run, &oracle::judge(setting, pages, wanted, options))?;
+            run
+        }
+    };
+    let live: Properties = wanted.iter().filter(|property| !property.is_safety()).collect();
+    if !live.is_empty() && options.engine != Engine::Stateright {
+        let states_max = options.states_max.map_or(LIVENESS_STATES_MAX, |max| max.try_into().unwrap_or(u32::MAX));
+        let limits = liveness::Limits { states_max, threads: options.threads.get() };
+        let space = Space::explore_while(&concrete, limits, |progress| {
+            (options.progress)(&Progress::BuildingGraph(progress));
+            give_up(options, started)
+        });
+        let judged = liveness::judge(&space, live, &Assumptions::default(), options.threads.get())?;
+        run.verdicts.extend(judged.into_iter().map(|judged| verdict(setting, judged)));
+    }
+    run.engine = options.engine.name();
+    run.seconds = started.elapsed().as_secs_f64();
+    Ok(run)
+}
+
+fn give_up(options: &Options<'_>, started: Instant) -> Result<(), String> {
+    if options.interrupted.load(Relaxed) {
+        return Err("interrupted".to_owned());
+    }
+    match options.timeout.filter(|timeout| started.elapsed() > *timeout) {
+        Some(timeout) => Err(format!("it takes longer than {} s", timeout.as_secs_f64())),
+        None => Ok(()),
+    }
+}
+
+fn safety(
+    setting: &Setting,
+    pages: NonZeroUsize,
+    wanted: Properties,
+    options: &Options<'_>,
+) -> Result<Run, Error> {
+    let mut progress = |progress: &explore::Progress| (options.progress)(&Progress::Exploring(*progress));
+    let fingerprint = fingerprint(setting, pages);
+    let directory = options.checkpoint.map(|checkpoint| checkpoint.directory.join(name(setting, pages)));
+    let exploration = explore(
+        &setting.concrete(pages),
+        explore::Options {
+            threads: options.threads,
+            symmetry: options.symmetry,
+            stop_at: Properties::empty(),
+            states_max: options.states_max,
+            memory_bytes_max: options.memory_bytes_max,
+            timeout: options.timeout,
+            interrupted: Some(options.interrupted),
+            progress: Some(&mut progress),
+            checkpoint: directory.as_deref().zip(options.checkpoint).map(|(directory, checkpoint)| {
+                let Checkpoint { resume, .. } = checkpoint;
+                explore::Checkpoint { directory, system: &fingerprint, every: CHECKPOINT_EVERY, resume }
+            }),
+        },
+    )?;
+    Ok(report(setting, pages, wanted, options, exploration))
+}
+
+fn report(
+    setting: &Setting,
+    pages: NonZeroUsize,
+    wanted: Properties,
+    options: &Options<'_>,
+    mut exploration: Exploration<Migration>,
+) -> Run {
+    let inconclusive = match exploration.outcome {
+        Outcome::Complete | Outcome::Stopped => None,
+        Outcome::Inconclusive(reason) => Some(reason.to_string()),
+    };
+    let actions: BTreeMap<String, u64> = (exploration.control_steps.iter())
+        .map(|(step, count)| (step.to_string(), *count))
+        .chain(exploration.page_steps.iter().map(|(step, count)| (step.to_string(), *count)))
+        .collect();
+    let safe = wanted.iter().filter(|property| property.is_safety());
+    let verdicts = safe.map(|property| match (exploration.violations.remove(&property), &inconclusive) {
+        (Some(trace), _) => {
+            Verdict::new(setting, property, Actual::Fails).showing(violation(setting, property, trace))
+        }
+        (None, Some(reason)) => Verdict::new(setting, property, Actual::Inconclusive).noting(reason),
+        (None, None) => Verdict::new(setting, property, Actual::Holds),
+    });
+    Run {
+        verdicts: verdicts.collect(),
+        untaken: actions.iter().filter(|(_, count)| **count == 0).map(|(name, _)| name.clone()).collect(),
+        actions,
+        states: exploration.states_unreduced,
+        orbits: options.symmetry.then_some(exploration.states),
+        transitions: Some(exploration.transitions_unreduced),
+        depth: exploration.depth as u64,
+        seconds: exploration.seconds,
+        inconclusive,
+        ..empty(setting, Pages::Exactly(pages))
+    }
+}
+
+/// A run about which nothing is known yet.
+pub(super) fn empty(setting: &Setting, pages: Pages) -> Run {
+    Run {
+        algorithm: setting.strategy.name.clone().into_owned(),
+        strategy: setting.strategy.clone(),
+        pages,
+        hosts: setting.hosts,
+        link: setting.link,
+        defect: setting.defect,
+        engine: Engine::Native.name(),
+        states: 0,
+        orbits: None,
+        transitions: None,
+        depth: 0,
+        seconds: 0.0,
+        actions: BTreeMap::new(),
+        untaken: vec![],
+        inconclusive: None,
+        verdicts: vec![],
+    }
+}
+
+pub(super) fn verdict(setting: &Setting, judged: liveness::Liveness<Migration>) -> Verdict {
+    let property = judged.property;
+    match judged.outcome {
+        liveness::Outcome::Holds if judged.vacuous => {
+            Verdict::new(setting, property, Actual::Holds).noting("nothing is ever pending")
+        }
+        liveness::Outcome::Holds => {
+            Verdict::new(setting, property, Actual::Holds).noting(fairness(property, &judged))
+        }
+        liveness::Outcome::Fails(run) => {
+            Verdict::new(setting, property, Actual::Fails).showing(lasso(setting, property, run))
+        }
+        liveness::Outcome::Inconclusive(reason) => {
+            Verdict::new(setting, property, Actual::Inconclusive).noting(reason)
+        }
+    }
+}
+
+fn fairness(property: Property, judged: &liveness::Liveness<Migration>) -> String {
+    let mut note = match judged.fairness {
+        Fairness::None if property == Property::L7 => "a possibility: no fairness assumed".to_owned(),
+        Fairness::None => "without fairness".to_owned(),
+        Fairness::Weak => "under weak fairness".to_owned(),
+        Fairness::Strong => "under strong fairness of".to_owned(),
+    };
+    let mut names: Vec<String> = judged
+        .strong
+        .iter()
+        .map(|step| match step {
+            model::Move::Control(step) => step.to_string(),
+            model::Move::Page(step, _) => step.to_string(),
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    if judged.fairness == Fairness::Strong {
+        let _ = write!(note, " {}", names.join(", "));
+    }
+    note
+}
+
+/// What a checkpoint belongs to: every choice that makes a difference.
+fn fingerprint(setting: &Setting, pages: NonZeroUsize) -> String {
+    let Setting { strategy, hosts, link, defect } = setting;
+    format!("{}|{pages}|{hosts:?}|{link:?}|{defect:?}", strategy.to_toml())
+}
+
+fn name(setting: &Setting, pages: NonZeroUsize) -> String {
+    let letters = setting.strategy.name.chars();
+    let name: String = letters.map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
+    format!("{name}-{pages}")
+}

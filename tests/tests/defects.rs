@@ -1,0 +1,76 @@
+//! Every defect is caught by the property it names, within two pages and two migrations, and by a run that
+//! a person can follow.
+
+mod common;
+
+use std::collections::HashSet;
+
+use checker::judge::Engine;
+use checker::report::{Actual, Conclusion};
+use checker::setting::Setting;
+use common::{exactly, run};
+use enumset::EnumSet;
+use model::defects::{DEFECTS, Entry};
+use model::{ControlStep, Move, algorithms};
+
+fn broken(entry: &Entry) -> Setting {
+    let strategy = algorithms::built_in(entry.algorithm).expect("a built-in algorithm");
+    Setting { strategy, hosts: entry.hosts, link: entry.link, defect: Some(entry.defect) }
+}
+
+#[test]
+fn every_defect_is_caught() {
+    insta::with_settings!({ omit_expression => true }, {
+        for entry in DEFECTS {
+            let caught = (1..=2).find_map(|pages| {
+                let run = run(&broken(&entry), exactly(pages), entry.caught_by.into(), Engine::Native);
+                assert_eq!(run.inconclusive, None);
+                run.verdicts.into_iter().find(|verdict| verdict.actual == Actual::Fails)
+            });
+            let verdict = caught.unwrap_or_else(|| panic!("{} does not catch {}", entry.caught_by, entry.defect));
+            assert_eq!(verdict.conclusion(), Conclusion::Surprise);
+            let story = verdict.story.expect("a run that shows it");
+            let migrations = story.steps.iter().filter(|(step, _)| {
+                matches!(step, Move::Control(ControlStep::MigrateBack | ControlStep::MigrateOnward))
+            });
+            assert!(migrations.count() <= 2, "{} needs more than two migrations", entry.defect);
+            insta::assert_snapshot!(entry.defect.to_string(), story.to_text());
+        }
+    });
+}
+
+/// Those that are said to show at the second migration only do not show at the first: no violation is
+/// reachable by a run with one migration.
+#[test]
+fn some_defects_show_at_the_second_migration_only() {
+    let late: Vec<Entry> = DEFECTS.into_iter().filter(|entry| entry.hop == 2).collect();
+    assert!(late.len() >= 4);
+    for entry in late {
+        let run = run(&broken(&entry), exactly(1), entry.caught_by.into(), Engine::Native);
+        let verdict = run.verdicts.iter().find(|verdict| verdict.actual == Actual::Fails).expect("caught");
+        let migrations = verdict.witness.iter().filter(|line| line.step.starts_with("migrate-"));
+        assert_eq!(migrations.count(), 2, "{}", entry.defect);
+    }
+}
+
+/// A sound algorithm of the same setting is not accused: what catches the defect is the defect.
+#[test]
+fn without_the_defect_nothing_is_caught() {
+    for entry in DEFECTS.into_iter().filter(|entry| entry.algorithm != "lazy-copy") {
+        let sound = Setting { defect: None, ..broken(&entry) };
+        let run = run(&sound, exactly(1), entry.caught_by.into(), Engine::Native);
+        assert_eq!(run.conclusion(), Conclusion::AsExpected, "{} without {}", entry.algorithm, entry.defect);
+    }
+}
+
+#[test]
+fn the_table_has_every_defect_once_and_every_safety_property() {
+    let names: HashSet<String> = DEFECTS.iter().map(|entry| entry.defect.to_string()).collect();
+    assert_eq!(names.len(), DEFECTS.len());
+    for entry in DEFECTS {
+        assert_eq!(entry.defect.to_string().parse(), Ok(entry.defect));
+        assert_eq!(entry.defect.entry().meaning, entry.meaning);
+    }
+    let caught: EnumSet<model::Property> = DEFECTS.iter().map(|entry| entry.caught_by).collect();
+    assert!(caught.is_superset(common::safety()), "{:?} catch nothing", common::safety() - caught);
+}

@@ -1,0 +1,81 @@
+//! Every verdict is the expected one, for every algorithm over every link, and for any number of pages.
+
+mod common;
+
+use checker::judge::Engine;
+use checker::report::{Actual, Conclusion, Run};
+use checker::setting::Pages;
+use common::{everything, exactly, run, safety, sound};
+use enumset::EnumSet;
+use model::{Hosts, Link, Property};
+
+fn assert_expected(run: &Run) {
+    let surprises: Vec<String> = run
+        .verdicts
+        .iter()
+        .filter(|verdict| verdict.conclusion() != Conclusion::AsExpected)
+        .map(|verdict| format!("{} {:?} {:?}", verdict.property, verdict.actual, verdict.note))
+        .collect();
+    let (name, link, pages) = (&run.algorithm, run.link, run.pages);
+    assert!(surprises.is_empty(), "{name} over {link:?} with {pages:?} pages: {surprises:?}");
+    assert_eq!(run.conclusion(), Conclusion::AsExpected, "{name}: never taken: {:?}", run.untaken);
+    assert!(run.verdicts.len() >= 6, "{name}: only {} verdicts", run.verdicts.len());
+}
+
+#[test]
+fn as_expected_over_every_link() {
+    for strategy in everything() {
+        for link in [Link::Fifo, Link::Unordered, Link::Lossy] {
+            for hosts in [Hosts::Two, Hosts::Three] {
+                let pages = if link == Link::Lossy { 1 } else { 2 };
+                let setting = sound(strategy.clone(), hosts, link);
+                assert_expected(&run(&setting, exactly(pages), EnumSet::all(), Engine::Native));
+            }
+        }
+    }
+}
+
+#[test]
+fn as_expected_for_any_number_of_pages() {
+    for strategy in everything() {
+        for link in [Link::Fifo, Link::Unordered, Link::Lossy] {
+            let setting = sound(strategy.clone(), Hosts::Three, link);
+            assert_expected(&run(&setting, Pages::Any, EnumSet::all(), Engine::Native));
+        }
+    }
+}
+
+#[test]
+fn both_engines_agree() {
+    for strategy in everything() {
+        for link in [Link::Fifo, Link::Unordered, Link::Lossy] {
+            for pages in 1..=if link == Link::Lossy { 1 } else { 2 } {
+                let setting = sound(strategy.clone(), Hosts::Two, link);
+                let run = run(&setting, exactly(pages), safety(), Engine::Both);
+                assert_eq!(run.engine, "both");
+                assert_expected(&run);
+            }
+        }
+    }
+}
+
+/// The failures that are part of the specification, each with a run that shows it.
+#[test]
+fn expected_failures_have_witnesses() {
+    let mut failures = Vec::new();
+    for strategy in everything() {
+        let run = run(&sound(strategy, Hosts::Two, Link::Fifo), exactly(1), EnumSet::all(), Engine::Native);
+        for verdict in run.verdicts.iter().filter(|verdict| verdict.actual == Actual::Fails) {
+            assert!(!verdict.witness.is_empty());
+            assert!(verdict.loop_from.is_some(), "{} has no lasso", verdict.property);
+            failures.push((run.algorithm.clone(), verdict.property));
+        }
+    }
+    let expected = [
+        ("pre-copy-unbounded", Property::L2),
+        ("pre-copy-unbounded", Property::L5),
+        ("lazy-copy", Property::L1),
+        ("lazy-copy", Property::L2),
+    ];
+    assert_eq!(failures, expected.map(|(name, property)| (name.to_owned(), property)));
+}
