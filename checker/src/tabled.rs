@@ -130,10 +130,12 @@ impl Cell {
         judged: Properties::empty(),
     };
 
+    #[inline]
     fn is_missing(&self) -> bool {
         self.edges_start == u32::MAX
     }
 
+    #[inline]
     fn edges(&self) -> Range<usize> {
         let start = self.edges_start as usize;
         start..start + usize::from(self.edges_len)

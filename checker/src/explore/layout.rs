@@ -175,6 +175,7 @@ impl Layout {
     }
 }
 
+#[inline]
 fn mask(bits: u32) -> u16 {
     ((1u32 << bits) - 1) as u16
 }

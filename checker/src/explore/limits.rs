@@ -114,6 +114,7 @@ impl<'a> Limits<'a> {
 
     /// Must no state be added any more? The level at hand is judged to its end all the same, which makes
     /// the result independent of the order in which its states are visited.
+    #[inline]
     pub(super) fn full(&self) -> bool {
         self.full.load(Relaxed)
     }
@@ -128,7 +129,8 @@ impl<'a> Limits<'a> {
         self.reason.get().copied()
     }
 
-    fn fill_up(&self, reason: Reason) {
+    /// Ends the exploration with the level at hand.
+    pub(super) fn fill_up(&self, reason: Reason) {
         // The reason comes first: whoever sees a flag finds a reason.
         let _ = self.reason.set(reason);
         self.full.store(true, Relaxed);

@@ -153,7 +153,7 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
         let empty = Tally::new(self.total.control_steps.len(), self.total.page_steps.len());
         let mut workers: Vec<_> = (0..self.threads.get()).map(|_| Worker::new(empty.clone())).collect();
         loop {
-            self.limits.set_used(store.states(), self.memory_bytes(&store));
+            self.limits.set_used(store.states(), self.memory_bytes(&store, &workers));
             if let Some(outcome) = self.outcome(&store) {
                 self.save(&store, When::Now)?;
                 let tally = self.total.clone();
@@ -217,6 +217,7 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
                 expander: Expander { tabled: &self.tabled, layout: store.layout(), symmetry: self.symmetry },
                 store,
                 limits: &self.limits,
+                batch_states: worker::batch_states(store.states()),
                 depth: self.expanded,
                 judged,
             };
@@ -264,8 +265,8 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
         weight
     }
 
-    fn memory_bytes<W: Word>(&self, store: &Store<W>) -> u64 {
-        let workers = self.threads.get() as u64 * Worker::<W>::memory_bytes();
+    fn memory_bytes<W: Word>(&self, store: &Store<W>, workers: &[Worker<W>]) -> u64 {
+        let workers: u64 = workers.iter().map(Worker::memory_bytes).sum();
         store.memory_bytes() + workers + self.tabled.memory_bytes()
     }
 

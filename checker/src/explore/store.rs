@@ -16,16 +16,18 @@ use super::layout::{Layout, Word};
 pub(super) const SHARDS: usize = 1 << SHARD_BITS;
 const SHARD_BITS: u32 = 8;
 
+/// The most states that the set is sure to have room for, if they were spread evenly; they would take more
+/// than 60 GB.
+pub(super) const STATES_MAX: u64 = SHARDS as u64 * POSITION_MASK as u64;
+
 /// One part of the set.
 pub(super) struct Shard<W> {
     log: Vec<W>,
-    /// Positions in the log; [`EMPTY`] where there is none.
+    /// Entries, or [`EMPTY`].
     slots: Vec<u32>,
     /// The position at which each level starts, including the one that is being filled.
     level_starts: Vec<u32>,
 }
-
-const EMPTY: u32 = u32::MAX;
 
 /// The set.
 pub(super) struct Store<W> {
@@ -167,57 +169,146 @@ impl<W: Word> Shard<W> {
     /// Adds a state to the level that is being filled; `false` if it is in the set already.
     #[inline]
     pub(super) fn insert(&mut self, state: W) -> bool {
-        if self.log.len() >= self.slots.len() / LOAD_DENOMINATOR * LOAD_NUMERATOR {
-            self.grow();
-        }
-        let mut slot = self.home(state);
+        self.reserve(1);
+        let hash = state.hash();
+        let mut slot = self.home(hash);
         loop {
             match self.slots[slot] {
                 EMPTY => break,
-                position if self.log[position as usize] == state => return false,
-                _ => slot = if slot + 1 == self.slots.len() { 0 } else { slot + 1 },
+                entry if tag(entry) == tag_of(hash) && self.log[position(entry)] == state => return false,
+                _ => slot = self.after(slot),
             }
         }
-        self.slots[slot] = self.log.len() as u32;
-        if self.log.len() == self.log.capacity() {
-            self.log.reserve_exact((self.log.len() / LOG_GROWTH_DIVISOR).max(8));
-        }
+        self.slots[slot] = entry(hash, self.log.len());
         self.log.push(state);
         true
     }
 
+    /// Adds states as [`Shard::insert`] does, and says how many were new.
+    ///
+    /// Almost every look into the table and into the log misses the caches. For a group of states, all
+    /// looks of one kind are under way at the same time: none waits for the outcome of another.
+    pub(super) fn insert_all(&mut self, states: &[W]) -> usize {
+        let before = self.log.len();
+        for group in states.chunks(GROUP_STATES) {
+            self.reserve(group.len());
+            let (mut homes, mut entries) = ([0; GROUP_STATES], [EMPTY; GROUP_STATES]);
+            for (nth, state) in group.iter().enumerate() {
+                homes[nth] = self.home(state.hash());
+                entries[nth] = self.slots[homes[nth]];
+            }
+            for (nth, state) in group.iter().enumerate() {
+                let (tag_wanted, mut slot) = (tag_of(state.hash()), homes[nth]);
+                while entries[nth] != EMPTY && tag(entries[nth]) != tag_wanted {
+                    slot = self.after(slot);
+                    entries[nth] = self.slots[slot];
+                }
+            }
+            let mut known = [None; GROUP_STATES];
+            for nth in 0..group.len() {
+                known[nth] = self.log.get(position(entries[nth])).copied();
+            }
+            for (nth, state) in group.iter().enumerate() {
+                // A state that was not found may have come with an earlier one of the group, or be behind
+                // another with the same tag.
+                if known[nth] != Some(*state) {
+                    self.insert(*state);
+                }
+            }
+        }
+        self.log.len() - before
+    }
+
+    /// Can so many more states be numbered?
+    pub(super) fn has_room_for(&self, states: usize) -> bool {
+        self.log.len() + states <= POSITION_MASK as usize
+    }
+
     /// The memory taken, in bytes.
     pub(super) fn memory_bytes(&self) -> u64 {
-        (self.log.capacity() * size_of::<W>() + (self.slots.capacity() + self.level_starts.capacity()) * 4)
-            as u64
+        let numbers = self.slots.capacity() + self.level_starts.capacity();
+        (self.log.capacity() * size_of::<W>() + numbers * size_of::<u32>()) as u64
     }
 
     /// The slot at which the search for a state starts.
     #[inline]
-    fn home(&self, state: W) -> usize {
-        // The top bits chose the shard; the next 32 choose the slot, by multiplication rather than by a
-        // mask, so that a table may have any size.
-        let hash = (state.hash() << SHARD_BITS) >> 32;
-        ((hash * self.slots.len() as u64) >> 32) as usize
+    fn home(&self, hash: u64) -> usize {
+        // By multiplication rather than by a mask, so that a table may have any size.
+        let home_bits = (hash << SHARD_BITS) >> 32;
+        ((home_bits * self.slots.len() as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn after(&self, slot: usize) -> usize {
+        if slot + 1 == self.slots.len() { 0 } else { slot + 1 }
+    }
+
+    /// Makes room for so many more states.
+    #[inline]
+    fn reserve(&mut self, states: usize) {
+        assert!(self.has_room_for(states), "no shard is asked for more than STATES_MAX");
+        let needed = self.log.len() + states;
+        if needed > self.slots.len() / LOAD_DENOMINATOR * LOAD_NUMERATOR {
+            self.grow_table(needed);
+        }
+        if needed > self.log.capacity() {
+            self.log.reserve_exact(states.max(self.log.len() / LOG_GROWTH_DIVISOR));
+        }
     }
 
     #[cold]
-    fn grow(&mut self) {
-        let slots = (self.slots.len() / 2 * 3).max(16);
+    fn grow_table(&mut self, states: usize) {
+        let mut slots = self.slots.len().max(16);
+        while states > slots / LOAD_DENOMINATOR * LOAD_NUMERATOR {
+            slots += slots / TABLE_GROWTH_DIVISOR;
+        }
+        // The log has all that is needed to fill the new table, so the old one goes first.
         self.slots = Vec::new();
         self.slots = vec![EMPTY; slots];
         for position in 0..self.log.len() {
-            let mut slot = self.home(self.log[position]);
+            let hash = self.log[position].hash();
+            let mut slot = self.home(hash);
             while self.slots[slot] != EMPTY {
-                slot = if slot + 1 == slots { 0 } else { slot + 1 };
+                slot = self.after(slot);
             }
-            self.slots[slot] = position as u32;
+            self.slots[slot] = entry(hash, position);
         }
     }
 }
 
-/// A table grows by a half when three quarters of it are taken.
+/// How many states are looked up at a time.
+const GROUP_STATES: usize = 32;
+
+/// A table grows when it is this full.
 const LOAD_NUMERATOR: usize = 3;
 const LOAD_DENOMINATOR: usize = 4;
-/// A log grows by an eighth: little slack, and large allocations mostly grow in place.
+/// A table grows by this part of its size.
+const TABLE_GROWTH_DIVISOR: usize = 2;
+/// A log grows by this part of its size: little slack, and large allocations mostly grow in place.
 const LOG_GROWTH_DIVISOR: usize = 8;
+
+/// An entry is a position in the log, and above it a few more bits of the hash, which spare most looks at
+/// states that merely share a neighbourhood.
+const POSITION_BITS: u32 = 24;
+const POSITION_MASK: u32 = (1 << POSITION_BITS) - 1;
+const EMPTY: u32 = u32::MAX;
+
+#[inline]
+fn entry(hash: u64, position: usize) -> u32 {
+    tag_of(hash) << POSITION_BITS | position as u32
+}
+
+#[inline]
+fn tag_of(hash: u64) -> u32 {
+    hash as u32 >> POSITION_BITS
+}
+
+#[inline]
+fn tag(entry: u32) -> u32 {
+    entry >> POSITION_BITS
+}
+
+#[inline]
+fn position(entry: u32) -> usize {
+    (entry & POSITION_MASK) as usize
+}

@@ -10,8 +10,8 @@ use std::thread;
 use model::system::{Judged, Properties};
 
 use super::layout::Word;
-use super::limits::Limits;
-use super::store::{PIECE_STATES_MAX, Piece, SHARDS, Store, shard_of};
+use super::limits::{Limits, Reason};
+use super::store::{PIECE_STATES_MAX, Piece, SHARDS, STATES_MAX, Store, shard_of};
 use super::successors::{Expander, StepIndex};
 use super::tally::Tally;
 use crate::tabled::Missing;
@@ -28,14 +28,24 @@ pub(super) struct Worker<W> {
     states: Vec<W>,
 }
 
-/// How many successors are inserted at once.
-const BATCH_STATES: usize = 256;
+/// How many successors are collected for a shard before they are inserted: enough that many of them meet
+/// in the same lines of the shard's memory, and few enough that all batches of a thread take no more than
+/// an eighth of the states.
+pub(super) fn batch_states(states: u64) -> usize {
+    let share = states / (SHARDS as u64 * 8);
+    1 << share.clamp(BATCH_STATES_MIN, BATCH_STATES_MAX).ilog2()
+}
+
+const BATCH_STATES_MIN: u64 = 1 << 8;
+const BATCH_STATES_MAX: u64 = 1 << 14;
 
 /// What all threads need to know about the level.
 pub(super) struct Level<'l, 's, S: Judged, W> {
     pub(super) expander: Expander<'l, 's, S>,
     pub(super) store: &'l Store<W>,
     pub(super) limits: &'l Limits<'l>,
+    /// The size of a batch; see [`batch_states`].
+    pub(super) batch_states: usize,
     /// Distance from the initial states.
     pub(super) depth: usize,
     /// The properties of which no violation is known from an earlier level.
@@ -102,9 +112,10 @@ impl<W: Word> Worker<W> {
         }
     }
 
-    /// The memory that a worker's batches may come to take, in bytes.
-    pub(super) fn memory_bytes() -> u64 {
-        (SHARDS * BATCH_STATES * size_of::<W>()) as u64
+    /// The memory taken, in bytes.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        let batches: usize = self.batches.iter().map(Vec::capacity).sum();
+        (batches * size_of::<W>()) as u64
     }
 
     fn run<S: Judged>(
@@ -150,7 +161,7 @@ impl<W: Word> Worker<W> {
             if !full {
                 let shard = shard_of(next);
                 self.batches[shard].push(next);
-                if self.batches[shard].len() == BATCH_STATES {
+                if self.batches[shard].len() >= level.batch_states {
                     self.flush(level, shard);
                 }
             }
@@ -176,11 +187,13 @@ impl<W: Word> Worker<W> {
         }
         if !level.limits.full() {
             let mut shard = level.store.lock(shard);
-            let bytes = shard.memory_bytes();
-            let new = batch.iter().filter(|state| shard.insert(**state)).count();
-            let grown = shard.memory_bytes() - bytes;
-            drop(shard);
-            level.limits.grew(new as u64, grown);
+            if shard.has_room_for(batch.len()) {
+                let bytes = shard.memory_bytes();
+                let new = shard.insert_all(batch);
+                level.limits.grew(new as u64, shard.memory_bytes() - bytes);
+            } else {
+                level.limits.fill_up(Reason::States(STATES_MAX));
+            }
         }
         batch.clear();
     }

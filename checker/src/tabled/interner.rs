@@ -16,6 +16,7 @@ pub struct PageId(pub u16);
 
 impl ControlId {
     /// The number as an index.
+    #[inline]
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
@@ -23,6 +24,7 @@ impl ControlId {
 
 impl PageId {
     /// The number as an index.
+    #[inline]
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
