@@ -10,7 +10,7 @@
 //! * [`file_server`]: the global backing store.
 //! * [`wire`]: what they say to each other, as messages and as bytes. Its documentation is the specification.
 //! * [`memory`], [`page`], [`page_set`]: what is moved.
-//! * [`event`], [`transcript`]: what happened, for machines and for people.
+//! * [`event`], [`transcript`], [`replay`]: what happened, for machines and for people, and once more.
 //! * [`world`], [`net`], [`workload`], [`random`]: hosts and a process over a simulated network in virtual time.
 //!
 //! Endpoints do no I/O, start no threads, read no clock and throw no dice: a driver hands them messages and decides
@@ -63,6 +63,7 @@ pub mod page_set;
 pub mod place;
 pub mod policy;
 pub mod random;
+pub mod replay;
 pub mod source;
 pub mod transcript;
 pub mod wire;

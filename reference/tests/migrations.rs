@@ -1,6 +1,8 @@
 //! Every algorithm over every kind of link under every workload, three hops: the process sees what it would have
 //! seen without moving, and no more pages cross the wire than the algorithm allows.
 
+mod properties;
+
 use reference::net::{LinkConfig, Order};
 use reference::place::{Epoch, HostId};
 use reference::policy::Policy;
@@ -41,7 +43,9 @@ fn scenario(policy: &Policy, order: Order, pattern: Pattern, route: &[HostId], s
 
 fn run(scenario: &Scenario) -> Report {
     let line = serde_json::to_string(scenario).unwrap();
-    World::run(scenario).unwrap_or_else(|error| panic!("{error}\nscenario: {line}"))
+    let report = World::run(scenario).unwrap_or_else(|error| panic!("{error}\nscenario: {line}"));
+    properties::check(scenario, &report.log).unwrap_or_else(|error| panic!("{error}\nscenario: {line}"));
+    report
 }
 
 fn everything(route: &[HostId], mut check: impl FnMut(&Scenario, &Report)) {
