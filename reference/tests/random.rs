@@ -110,7 +110,7 @@ fn scenario(policy: impl Strategy<Value = Policy>) -> impl Strategy<Value = Scen
     });
     let workload = (pattern(), 0..=100u8, 1_000..2_000_000u64)
         .prop_map(|(pattern, write_percent, interval_ns)| Workload { pattern, write_percent, interval_ns });
-    let ending = prop_oneof![Just(Ending::Idle), Just(Ending::Exit)];
+    let ending = prop::sample::select(vec![Ending::Idle, Ending::Exit, Ending::ExitLeaving]);
     (policy, layout, workload, link(), route(), 0..40u64, ending, any::<u64>()).prop_map(
         |(policy, layout, workload, link, route, accesses_per_stay, ending, seed)| Scenario {
             policy,

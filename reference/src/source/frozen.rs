@@ -51,8 +51,10 @@ impl Frozen {
             // Content must not be on its way to two places at once: the store could be overtaken.
             Work::Transfer(page) => self.to_transfer.contains(page) && !unacknowledged(page),
             Work::Flush(page) => self.to_flush.contains(page) && !unacknowledged(page),
+            // The same the other way round: what travels is the destination's to write back.
             Work::WriteBack(page) => {
-                !self.to_transfer.contains(page) && self.resident.write_back_due(page, view)
+                let travels = self.to_transfer.contains(page) || self.sent.in_step.contains(page);
+                !travels && self.resident.write_back_due(page, view)
             }
             Work::SendState => self.state_due(view),
             _ => false,

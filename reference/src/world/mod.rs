@@ -4,68 +4,34 @@
 //! [`World`] runs it in virtual time, writes the step log, and has every read of the process and the final content
 //! of every page checked against what a process that never moved would see.
 
+mod end;
+mod operator;
 mod oracle;
 mod process;
+mod scenario;
 mod schedule;
 mod statistics;
 
 pub use oracle::{Discrepancy, Oracle};
+pub use scenario::{Ending, Scenario};
 pub use statistics::{Migration, migrations};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use crate::destination::Destination;
 use crate::error::Error;
 use crate::event::{Event, Step};
 use crate::file_server::FileServer;
-use crate::host::{Host, Location, Role};
+use crate::host::Host;
 use crate::memory::{Fault, Memory, PageStore};
-use crate::net::{LinkConfig, Network};
-use crate::page::{Image, PageBytes, PageNumber};
-use crate::place::{Epoch, HostId, Place};
-use crate::policy::{Contradiction, Passes, Policy, Pre};
-use crate::source::Source;
+use crate::net::Network;
+use crate::page::{Image, PageNumber};
+use crate::place::{HostId, Place};
+use crate::policy::Contradiction;
 use crate::wire::{self, DecodeError, EncodeError};
-use crate::workload::{ACCESS_LEN, Layout, Workload};
+use crate::workload::ACCESS_LEN;
 use process::Process;
 use schedule::{Occurrence, Schedule};
-
-/// A run: who moves where, how, while doing what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Scenario {
-    /// The algorithm.
-    pub policy: Policy,
-    /// The address space.
-    pub layout: Layout,
-    /// What the process does.
-    pub workload: Workload,
-    /// The links between all places.
-    pub link: LinkConfig,
-    /// The hosts in the order in which the process runs on them, the first included.
-    pub route: Vec<HostId>,
-    /// Accesses on each host before the process moves on. It may do as many again while the migration is on its way.
-    pub accesses_per_stay: u64,
-    /// Bytes of registers.
-    pub registers_len: usize,
-    /// How it ends.
-    pub ending: Ending,
-    /// Seed of everything that is left to chance.
-    pub seed: u64,
-}
-
-/// How a run ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    /// When nothing happens any more: the process idles on the last host.
-    Idle,
-    /// The process exits on the last host, as soon as its accesses there are done.
-    Exit,
-}
 
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,66 +240,6 @@ impl World {
         }
     }
 
-    /// The operator: tells the hosts to migrate and suspends the process as soon as that makes sense.
-    fn operate(&mut self) -> Result<bool, WorldError> {
-        let at = self.process.at;
-        let Some(host) = self.hosts.get(&at).filter(|host| host.is_running()) else { return Ok(false) };
-        if self.underway {
-            return self.suspend(at);
-        }
-        let idle = self.process.count >= self.process.count_max;
-        let at_rest = match host.role() {
-            Role::Source(Source::Resting(_)) => true,
-            Role::Destination(Destination::Post(_)) => {
-                self.scenario.policy.leaves_pages_behind() && self.process.waits_for.is_none()
-            }
-            _ => false,
-        };
-        let fails = |error| WorldError::Endpoint { place: at.into(), error };
-        if !idle || !at_rest && self.hops.len() > 0 {
-            return Ok(false);
-        }
-        let Some(to) = self.hops.next() else {
-            let exits = self.scenario.ending == Ending::Exit;
-            if let (true, Some(host)) = (exits, self.hosts.get_mut(&at)) {
-                host.exit().map_err(fails)?;
-                self.exited = true;
-            }
-            return Ok(exits);
-        };
-        let epoch = host.epoch().next().unwrap_or(Epoch(u64::MAX));
-        if let Some(destination) = self.hosts.get_mut(&to) {
-            destination.expect_migration(at, epoch).map_err(fails)?;
-        }
-        // The log has the steps in the order in which they happen.
-        self.collect()?;
-        if let Some(source) = self.hosts.get_mut(&at) {
-            source.start_migration(to).map_err(fails)?;
-        }
-        self.underway = true;
-        self.process.count_max += self.scenario.accesses_per_stay;
-        self.schedule.after(0, Occurrence::Access);
-        Ok(true)
-    }
-
-    /// Suspends when the source allows it and another pass would not follow.
-    fn suspend(&mut self, at: HostId) -> Result<bool, WorldError> {
-        let Some(host) = self.hosts.get_mut(&at) else { return Ok(false) };
-        let passes_left = match (self.scenario.policy.pre, host.role()) {
-            (Pre::Copy(Passes::AtMost(passes)), Role::Source(Source::PreMigration(pre))) => {
-                pre.pass.as_ref().is_some_and(|pass| pass.number < passes)
-                    && host.tasks().any(|task| task.work == crate::host::Work::BeginPass)
-            }
-            _ => false,
-        };
-        if passes_left || host.check_suspension().is_err() {
-            return Ok(false);
-        }
-        let suspension = self.process.suspension();
-        host.suspend(suspension).map_err(|error| WorldError::Endpoint { place: at.into(), error })?;
-        Ok(true)
-    }
-
     /// Does the most urgent work of a host whose page, if any, has room on its link.
     fn work(&mut self, id: HostId) -> Result<bool, WorldError> {
         let Self { hosts, network, schedule, .. } = self;
@@ -412,53 +318,5 @@ impl World {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Nothing happens any more. Is everything where and what it should be?
-    fn check_end(&self) -> Result<(), WorldError> {
-        let (hops_left, waits_for) = (self.hops.len() + usize::from(self.underway), self.process.waits_for);
-        if hops_left > 0 || waits_for.is_some() {
-            return Err(WorldError::Stuck { hops_left, waits_for });
-        }
-        if self.exited { self.check_clean() } else { self.check_content() }
-    }
-
-    /// After exit: no host holds anything, and the file server has every write to a file-mapped page, if it is to.
-    fn check_clean(&self) -> Result<(), WorldError> {
-        for (&id, host) in &self.hosts {
-            let page_left = self.image.page_numbers().any(|page| host.memory().is_present(page));
-            if page_left || *host.role() != Role::Vacant {
-                return Err(WorldError::NotCleanedUp(id));
-            }
-        }
-        let mapped = |page: &PageNumber| self.image.kind(*page) == crate::page::PageKind::FileMapped;
-        for page in self.image.page_numbers().filter(mapped).filter(|_| self.scenario.policy.writes_back()) {
-            let stored = self.file_server.stored(page).ok_or(Discrepancy::Lost(page))?;
-            self.oracle.check_content(page, &stored.content)?;
-        }
-        Ok(())
-    }
-
-    /// Without exit: every page has, where the protocol would look for it, the content it should have.
-    fn check_content(&self) -> Result<(), WorldError> {
-        for page in self.image.page_numbers() {
-            let content = self.content(page).ok_or(Discrepancy::Lost(page))?;
-            self.oracle.check_content(page, &content)?;
-        }
-        Ok(())
-    }
-
-    fn content(&self, page: PageNumber) -> Option<PageBytes> {
-        let host = self.hosts.get(&self.process.at)?;
-        match host.role().resident()?.pages.get(page.index())?.location {
-            Location::Here => host.memory().copy_out(page).ok(),
-            Location::FileServer => self.file_server.stored(page).map(|stored| stored.content.clone()),
-            Location::LocalStore => self.image.content(page).cloned(),
-            Location::At(former, _) => {
-                let keeper = self.hosts.get(&former.host)?;
-                let Role::Source(Source::Shadow(shadow)) = keeper.role() else { return None };
-                shadow.owed.contains(page).then(|| keeper.memory().copy_out(page).ok())?
-            }
-        }
     }
 }

@@ -76,7 +76,11 @@ impl Seen {
             {
                 return Err(format!("requested pages wait: {:?}", self.demands));
             }
-            Event::ImageDestroyed { .. } => {
+            // Nobody leaves before the file server has what he sent it.
+            Event::ImageDestroyed { .. } | Event::ProcessReleased { .. } => {
+                if self.write_backs.values().any(|(sender, _)| *sender == place) {
+                    return Err(format!("write-backs are not acknowledged: {:?}", self.write_backs));
+                }
                 self.demands.remove(&place);
             }
             Event::ProcessExited => self.exited = true,
