@@ -11,10 +11,8 @@ use checker::explore::{
     Checkpoint, CheckpointError, Error, Exploration, Found, Options, Outcome, Reason, explore, find,
 };
 use checker::testing::{RandomSystem, Shape};
-use model::concrete::Concrete;
-use model::condition::Condition;
-use model::property::Property;
 use model::system::{Conditions, ControlMove, Judged, PageMove, Properties, System, Verdict};
+use model::{Concrete, Condition, Defect, Hosts, Link, Migration, Property, algorithms};
 use proptest::prelude::*;
 
 use naive::{Naive, assert_replays};
@@ -116,6 +114,30 @@ proptest! {
     }
 
     #[test]
+    fn finds_a_shortest_path(seed: u64, pages in 1usize..=3) {
+        let concrete = random(seed, pages);
+        let initial = concrete.initial();
+        for (property, length) in Naive::explore(&concrete, false).violations {
+            let violates = |state| concrete.judge(state).contains(property);
+            if initial.iter().any(violates) {
+                continue;
+            }
+            let found = find(&concrete, &initial, usize::MAX, |step, before, after| {
+                concrete.judge_step(before, *step).contains(property) || concrete.judge(after).contains(property)
+            });
+            let Found::Trace(trace) = found else { panic!("{property} is violated") };
+            prop_assert_eq!(trace.steps.len(), length);
+            assert_replays(&concrete, property, &trace);
+        }
+        prop_assert!(matches!(find(&concrete, &initial, usize::MAX, |_, _, _| false), Found::None));
+    }
+}
+
+proptest! {
+    // Each case waits for the disk many times.
+    #![proptest_config(ProptestConfig::with_cases(50))]
+
+    #[test]
     fn an_interrupted_exploration_goes_on_to_the_same_end(
         seed: u64, pages in 0usize..=4, symmetry: bool, cuts in prop::collection::vec(1u64..200, 1..4),
     ) {
@@ -140,25 +162,6 @@ proptest! {
             prop_assert_eq!(summary(&end), summary(&whole));
         }
     }
-
-    #[test]
-    fn finds_a_shortest_path(seed: u64, pages in 1usize..=3) {
-        let concrete = random(seed, pages);
-        let initial = concrete.initial();
-        for (property, length) in Naive::explore(&concrete, false).violations {
-            let violates = |state| concrete.judge(state).contains(property);
-            if initial.iter().any(violates) {
-                continue;
-            }
-            let found = find(&concrete, &initial, usize::MAX, |step, before, after| {
-                concrete.judge_step(before, *step).contains(property) || concrete.judge(after).contains(property)
-            });
-            let Found::Trace(trace) = found else { panic!("{property} is violated") };
-            prop_assert_eq!(trace.steps.len(), length);
-            assert_replays(&concrete, property, &trace);
-        }
-        prop_assert!(matches!(find(&concrete, &initial, usize::MAX, |_, _, _| false), Found::None));
-    }
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -170,6 +173,62 @@ fn saving<'a>(options: Options<'a>, directory: &'a Path, resume: bool) -> Option
 fn saving_every<'a>(every: Duration, options: Options<'a>, directory: &'a Path, resume: bool) -> Options<'a> {
     let checkpoint = Checkpoint { directory, system: "random", every, resume };
     Options { checkpoint: Some(checkpoint), ..options }
+}
+
+#[test]
+fn agrees_with_a_naive_exploration_of_the_nine_algorithms() {
+    for strategy in algorithms::BUILT_IN {
+        for link in [Link::Fifo, Link::Unordered, Link::Lossy] {
+            for pages in [0, 1, 2] {
+                if pages == 2 && link == Link::Lossy && strategy.name == "generic" {
+                    // Half a million states are too many to be naive about.
+                    continue;
+                }
+                let concrete =
+                    Concrete { system: Migration::new(strategy.clone(), Hosts::Three, link), pages };
+                let naive = Naive::explore(&concrete, false);
+                for symmetry in [false, true] {
+                    let end = explore(&concrete, with(2, symmetry)).unwrap();
+                    let unreduced = (end.states_unreduced, end.transitions_unreduced, end.depth);
+                    assert_eq!(
+                        unreduced,
+                        (naive.states, naive.transitions, naive.depth),
+                        "{}",
+                        strategy.name
+                    );
+                    assert_eq!(end.control_steps, naive.control_steps);
+                    assert_eq!(end.page_steps, naive.page_steps);
+                    assert!(end.violations.keys().eq(naive.violations.keys()));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_exploration_that_is_killed_again_and_again_ends_the_same() {
+    let system =
+        Migration::new(algorithms::GENERIC, Hosts::Two, Link::Fifo).with_defect(Defect::ForgetWriteBackDuty);
+    let concrete = Concrete { system, pages: 3 };
+    let whole = explore(&concrete, with(1, false)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    // Patience grows, or a slow machine might never get through the widest level.
+    for run in 0..20 {
+        let options = Options { timeout: Some(Duration::from_millis(1 << run)), ..with(2, false) };
+        let end = explore(&concrete, saving_every(HOUR, options, directory.path(), run > 0)).unwrap();
+        if end.outcome == Outcome::Complete {
+            assert!(run > 0, "the first run is too short for anything");
+            assert_eq!(
+                (end.states, end.transitions, end.depth),
+                (whole.states, whole.transitions, whole.depth)
+            );
+            assert_eq!((end.control_steps, end.page_steps), (whole.control_steps, whole.page_steps));
+            assert_eq!(end.violations, whole.violations);
+            return;
+        }
+        assert!(matches!(end.outcome, Outcome::Inconclusive(Reason::Timeout(_))));
+    }
+    panic!("there is no end");
 }
 
 #[test]

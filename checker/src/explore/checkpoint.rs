@@ -26,7 +26,7 @@ use super::layout::{Layout, Word};
 use super::store::Store;
 use super::successors::StepIndex;
 use super::tally::Tally;
-use crate::tabled::Tabled;
+use crate::tabled::{ControlId, PageId, Tabled};
 use levels::LevelFile;
 use manifest::Manifest;
 
@@ -181,10 +181,18 @@ impl Checkpointer {
     }
 
     /// Reads the saved levels.
-    pub(super) fn load<W: Word>(&self, layout: Layout) -> Result<Store<W>, CheckpointError> {
+    pub(super) fn load<S: Judged, W: Word>(
+        &self,
+        layout: Layout,
+        tabled: &Tabled<'_, S>,
+    ) -> Result<Store<W>, CheckpointError> {
+        let exists = |control: ControlId, pages: &[PageId]| {
+            control.index() < tabled.controls().len()
+                && pages.iter().all(|page| page.index() < tabled.pages().len())
+        };
         let mut store = Store::new(layout);
         for file in &self.saved {
-            file.read(&self.directory, &mut store)?;
+            file.read(&self.directory, &mut store, exists)?;
         }
         Ok(store)
     }

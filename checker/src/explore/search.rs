@@ -119,7 +119,7 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
     /// The closed levels to start from: the initial states, or what was saved.
     pub(super) fn start<W: Word>(&mut self, layout: Layout) -> Result<Store<W>, Error> {
         if let Some(checkpoint) = self.checkpoint.as_ref().filter(|checkpoint| checkpoint.has_levels()) {
-            return Ok(checkpoint.load(layout)?);
+            return Ok(checkpoint.load(layout, &self.tabled)?);
         }
         let (control, choices) = self.tabled.initial()?;
         let mut store = Store::new(layout);

@@ -185,7 +185,8 @@ impl<W: Word> Worker<W> {
         if batch.is_empty() {
             return;
         }
-        if !level.limits.full() {
+        // A level that is not expanded to its end is dropped.
+        if !level.limits.full() && !level.limits.halted() {
             let mut shard = level.store.lock(shard);
             if shard.has_room_for(batch.len()) {
                 let bytes = shard.memory_bytes();

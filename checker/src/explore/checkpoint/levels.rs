@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{CheckpointError, whole_file};
 use crate::explore::layout::{Layout, Word};
 use crate::explore::store::Store;
+use crate::tabled::{ControlId, PageId};
 
 /// What the manifest says about such a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,11 +46,12 @@ impl LevelFile {
         Ok(file)
     }
 
-    /// Adds the levels to a store.
+    /// Adds the levels to a store; `exists` says whether there are such records.
     pub(super) fn read<W: Word>(
         &self,
         directory: &Path,
         store: &mut Store<W>,
+        exists: impl Fn(ControlId, &[PageId]) -> bool,
     ) -> Result<(), CheckpointError> {
         let path = self.path(directory);
         let (contents, checksum) = whole_file::read(&path)?;
@@ -68,6 +70,9 @@ impl LevelFile {
                 let mut word = [0; size_of::<u128>()];
                 word[..bytes.len()].copy_from_slice(bytes);
                 let (control, pages) = layout.unpack(u128::from_le_bytes(word));
+                if !exists(control, &pages) {
+                    return Err(damaged("it has a state of unknown records"));
+                }
                 if !store.insert(store.layout().pack(control, &pages)) {
                     return Err(damaged("it has a state twice"));
                 }

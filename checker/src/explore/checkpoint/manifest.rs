@@ -48,3 +48,29 @@ impl Manifest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(contents: &str) -> CheckpointError {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("manifest");
+        whole_file::write(&path, |file| write!(file, "{contents}")).unwrap();
+        match Manifest::read(&path) {
+            Ok(_) => panic!("this is no manifest"),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn other_files_and_versions_are_told_apart() {
+        assert!(matches!(
+            read("sojourn exploration, version 2\n{}"),
+            CheckpointError::Version { found: 2, .. }
+        ));
+        assert!(matches!(read("sojourn exploration, version 1\n{}"), CheckpointError::Damaged { .. }));
+        assert!(matches!(read("something else"), CheckpointError::Damaged { .. }));
+        assert!(matches!(read(""), CheckpointError::Damaged { .. }));
+    }
+}
