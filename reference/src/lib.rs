@@ -31,7 +31,7 @@
 //! for policy in Policy::ALL {
 //!     let scenario = Scenario {
 //!         policy: policy.clone(),
-//!         layout: Layout { pages: 16, file_mapped_percent: 25, initially_dirty_percent: 50 },
+//!         layout: Layout { pages: 16, file_mapped_percent: 25, initially_dirty_percent: 50, noise_percent: 30 },
 //!         workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 350_000 },
 //!         link: LinkConfig::FAST_ETHERNET,
 //!         route: vec![HostId(0), HostId(1)],

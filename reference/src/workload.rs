@@ -18,6 +18,9 @@ pub struct Layout {
     pub file_mapped_percent: u8,
     /// Share of pages that the process writes to before anything else.
     pub initially_dirty_percent: u8,
+    /// Share of pages that are noise to begin with, so that they travel in full. Of the others, half are all
+    /// zeroes, half are one byte over and over.
+    pub noise_percent: u8,
 }
 
 /// What the process does.
@@ -75,14 +78,13 @@ pub struct Accesses {
 }
 
 impl Layout {
-    /// An image of this layout. A third of the pages is all zeroes, a third is one byte over and over, a third is
-    /// noise.
+    /// An image of this layout.
     pub fn image(&self, seed: u64) -> Image {
         let mut random = Random::new(seed);
         Image::new((0..self.pages).map(|_| {
             let file_mapped = random.percent(self.file_mapped_percent);
             let kind = if file_mapped { PageKind::FileMapped } else { PageKind::Private };
-            (kind, some_content(&mut random))
+            (kind, some_content(self.noise_percent, &mut random))
         }))
     }
 
@@ -95,15 +97,13 @@ impl Layout {
     }
 }
 
-fn some_content(random: &mut Random) -> PageBytes {
+fn some_content(noise_percent: u8, random: &mut Random) -> PageBytes {
     let mut content = PageBytes::zeroed();
-    match random.below(3) {
-        0 => {}
-        1 => content.as_mut_slice().fill(random.below(256) as u8),
-        _ => {
-            let (words, _) = content.as_mut_slice().as_chunks_mut::<8>();
-            words.iter_mut().for_each(|word| *word = random.next().to_le_bytes());
-        }
+    if random.percent(noise_percent) {
+        let (words, _) = content.as_mut_slice().as_chunks_mut::<8>();
+        words.iter_mut().for_each(|word| *word = random.next().to_le_bytes());
+    } else if random.percent(50) {
+        content.as_mut_slice().fill(random.below(256) as u8);
     }
     content
 }
@@ -240,7 +240,8 @@ mod tests {
 
     #[test]
     fn the_layout_decides_kinds_and_initial_writes() {
-        let layout = Layout { pages: 1000, file_mapped_percent: 30, initially_dirty_percent: 40 };
+        let layout =
+            Layout { pages: 1000, file_mapped_percent: 30, initially_dirty_percent: 40, noise_percent: 0 };
         let image = layout.image(1);
         let mapped = image.page_numbers().filter(|&page| image.kind(page) == PageKind::FileMapped).count();
         let written = layout.initial_writes(1);

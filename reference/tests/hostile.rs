@@ -1,84 +1,20 @@
 //! A peer that breaks the protocol, in every phase, with every kind of message: it gets a typed error or is ignored,
 //! and nothing has changed.
 
-use std::sync::Arc;
+mod pair;
 
+use pair::{A, B, PAGES, Pair, quiet};
 use reference::destination::Destination;
 use reference::error::{Error, Misbehaviour};
-use reference::file_server::FileServer;
-use reference::host::{Host, Outcome, Role, Suspension, Work};
+use reference::host::{Host, Outcome, Role, Work};
 use reference::memory::PageStore;
-use reference::page::{Image, PAGE_SIZE, PageBytes, PageKind, PageNumber};
+use reference::page::{PAGE_SIZE, PageBytes, PageNumber};
 use reference::place::{Epoch, FormerHost, HostId, Place, Sequence, Version};
 use reference::policy::Policy;
 use reference::source::Source;
-use reference::wire::{Envelope, Message, Plan, PlanEntry, State, Whereabouts};
+use reference::wire::{Message, Plan, PlanEntry, State, Whereabouts};
 
-const A: HostId = HostId(0);
-const B: HostId = HostId(1);
 const STRANGER: HostId = HostId(9);
-const PAGES: u64 = 4;
-
-/// A and B with a file server, and a driver that stops wherever it is told to.
-struct Pair {
-    hosts: [Host<PageStore>; 2],
-    file_server: FileServer,
-    in_flight: Vec<Envelope>,
-}
-
-impl Pair {
-    /// The process is on A; pages 0 and 1 are private, 2 and 3 file-mapped; 1 and 3 are modified.
-    fn new(policy: Policy) -> Self {
-        let kinds = [PageKind::Private, PageKind::Private, PageKind::FileMapped, PageKind::FileMapped];
-        let image =
-            Arc::new(Image::new((1..).zip(kinds).map(|(byte, kind)| (kind, [byte; PAGE_SIZE].into()))));
-        let mut a = Host::with_process(A, policy.clone(), Arc::clone(&image)).unwrap();
-        let b = Host::without_process(B, policy, Arc::clone(&image)).unwrap();
-        for page in [1, 3] {
-            a.write(PageNumber(page), 0, b"modified").unwrap();
-        }
-        Self { hosts: [a, b], file_server: FileServer::new(&image), in_flight: Vec::new() }
-    }
-
-    fn started(policy: Policy) -> Self {
-        let mut pair = Self::new(policy);
-        pair.hosts[1].expect_migration(A, Epoch(1)).unwrap();
-        pair.hosts[0].start_migration(B).unwrap();
-        pair
-    }
-
-    /// Takes steps, in a fixed order, until the phase is reached.
-    fn until(mut self, reached: impl Fn(&Self) -> bool) -> Self {
-        for _ in 0..200 {
-            if reached(&self) {
-                return self;
-            }
-            self.step();
-        }
-        panic!("phase not reached: {:?}", self.hosts);
-    }
-
-    fn step(&mut self) {
-        for at in 0..2 {
-            self.in_flight.extend(std::iter::from_fn(|| self.hosts[at].poll_message()));
-        }
-        self.in_flight.extend(std::iter::from_fn(|| self.file_server.poll_message()));
-        if !self.in_flight.is_empty() {
-            let Envelope { from, to, epoch, message } = self.in_flight.remove(0);
-            match to {
-                Place::FileServer => self.file_server.handle_message(from, epoch, &message).unwrap(),
-                Place::Host(HostId(at)) => {
-                    self.hosts[usize::from(at)].handle_message(from, epoch, &message).unwrap();
-                }
-            }
-            return;
-        }
-        let worked = self.hosts.iter_mut().any(|host| host.perform_next().unwrap().is_some());
-        if !worked && self.hosts[0].check_suspension().is_ok() {
-            self.hosts[0].suspend(Suspension::default()).unwrap();
-        }
-    }
-}
 
 /// The host in each phase, by name; the peer is the other one of A and B.
 fn phases() -> Vec<(&'static str, Host<PageStore>, HostId)> {
@@ -139,11 +75,6 @@ fn phases() -> Vec<(&'static str, Host<PageStore>, HostId)> {
         quiet(host);
     }
     phases
-}
-
-/// Takes what the host has to say out of the way.
-fn quiet(host: &mut Host<PageStore>) {
-    while host.poll_event().is_some() || host.poll_message().is_some() {}
 }
 
 fn plan(whereabouts: Whereabouts) -> Plan {

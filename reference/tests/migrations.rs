@@ -30,7 +30,7 @@ const ORDERS: [Order; 3] = [
 fn scenario(policy: &Policy, order: Order, pattern: Pattern, route: &[HostId], seed: u64) -> Scenario {
     Scenario {
         policy: policy.clone(),
-        layout: Layout { pages: 24, file_mapped_percent: 40, initially_dirty_percent: 50 },
+        layout: Layout { pages: 24, file_mapped_percent: 40, initially_dirty_percent: 50, noise_percent: 30 },
         workload: Workload { pattern, write_percent: 50, interval_ns: 300_000 },
         link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
         route: route.to_vec(),

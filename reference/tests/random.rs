@@ -103,11 +103,14 @@ fn route() -> impl Strategy<Value = Vec<HostId>> {
 }
 
 fn scenario(policy: impl Strategy<Value = Policy>) -> impl Strategy<Value = Scenario> {
-    let layout = (1..12u64, 0..=100u8, 0..=100u8).prop_map(|(pages, mapped, dirty)| Layout {
-        pages,
-        file_mapped_percent: mapped,
-        initially_dirty_percent: dirty,
-    });
+    let layout = (1..12u64, 0..=100u8, 0..=100u8, 0..=100u8).prop_map(
+        |(pages, file_mapped_percent, initially_dirty_percent, noise_percent)| Layout {
+            pages,
+            file_mapped_percent,
+            initially_dirty_percent,
+            noise_percent,
+        },
+    );
     let workload = (pattern(), 0..=100u8, 1_000..2_000_000u64)
         .prop_map(|(pattern, write_percent, interval_ns)| Workload { pattern, write_percent, interval_ns });
     let ending = prop::sample::select(vec![Ending::Idle, Ending::Exit, Ending::ExitLeaving]);

@@ -14,7 +14,7 @@ const B: HostId = HostId(1);
 fn told(policy: &Policy, route: &[HostId], accesses_per_stay: u64) -> String {
     let scenario = Scenario {
         policy: policy.clone(),
-        layout: Layout { pages: 6, file_mapped_percent: 50, initially_dirty_percent: 50 },
+        layout: Layout { pages: 6, file_mapped_percent: 50, initially_dirty_percent: 50, noise_percent: 0 },
         workload: Workload { pattern: Pattern::Sequential, write_percent: 50, interval_ns: 250_000 },
         link: LinkConfig { send_buffer_frames: 1, ..LinkConfig::FAST_ETHERNET },
         route: route.to_vec(),

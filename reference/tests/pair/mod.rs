@@ -1,0 +1,120 @@
+//! Two hosts and a file server, and nothing between them but the test.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::sync::Arc;
+
+use reference::file_server::FileServer;
+use reference::host::{Host, Suspension, Work};
+use reference::memory::PageStore;
+use reference::page::{Image, PAGE_SIZE, PageKind, PageNumber};
+use reference::place::{Epoch, HostId, Place};
+use reference::policy::Policy;
+use reference::wire::{Envelope, Message, MessageKind};
+
+pub const A: HostId = HostId(0);
+pub const B: HostId = HostId(1);
+pub const PAGES: u64 = 4;
+
+/// A and B with a file server, and a driver that stops wherever it is told to.
+pub struct Pair {
+    pub hosts: [Host<PageStore>; 2],
+    pub file_server: FileServer,
+    pub in_flight: Vec<Envelope>,
+}
+
+impl Pair {
+    /// The process is on A; pages 0 and 1 are private, 2 and 3 file-mapped; 1 and 3 are modified.
+    pub fn new(policy: Policy) -> Self {
+        let kinds = [PageKind::Private, PageKind::Private, PageKind::FileMapped, PageKind::FileMapped];
+        let image =
+            Arc::new(Image::new((1..).zip(kinds).map(|(byte, kind)| (kind, [byte; PAGE_SIZE].into()))));
+        let mut a = Host::with_process(A, policy.clone(), Arc::clone(&image)).unwrap();
+        let b = Host::without_process(B, policy, Arc::clone(&image)).unwrap();
+        for page in [1, 3] {
+            a.write(PageNumber(page), 0, b"modified").unwrap();
+        }
+        Self { hosts: [a, b], file_server: FileServer::new(&image), in_flight: Vec::new() }
+    }
+
+    pub fn started(policy: Policy) -> Self {
+        let mut pair = Self::new(policy);
+        pair.hosts[1].expect_migration(A, Epoch(1)).unwrap();
+        pair.hosts[0].start_migration(B).unwrap();
+        pair
+    }
+
+    /// Takes steps, in a fixed order, until the phase is reached.
+    pub fn until(mut self, reached: impl Fn(&Self) -> bool) -> Self {
+        for _ in 0..200 {
+            if reached(&self) {
+                return self;
+            }
+            self.step();
+        }
+        panic!("phase not reached: {:?}", self.hosts);
+    }
+
+    pub fn step(&mut self) {
+        for at in 0..2 {
+            self.in_flight.extend(std::iter::from_fn(|| self.hosts[at].poll_message()));
+        }
+        self.in_flight.extend(std::iter::from_fn(|| self.file_server.poll_message()));
+        if !self.in_flight.is_empty() {
+            let Envelope { from, to, epoch, message } = self.in_flight.remove(0);
+            match to {
+                Place::FileServer => self.file_server.handle_message(from, epoch, &message).unwrap(),
+                Place::Host(HostId(at)) => {
+                    self.hosts[usize::from(at)].handle_message(from, epoch, &message).unwrap();
+                }
+            }
+            return;
+        }
+        let worked = self.hosts.iter_mut().any(|host| host.perform_next().unwrap().is_some());
+        if !worked && self.hosts[0].check_suspension().is_ok() {
+            self.hosts[0].suspend(Suspension::default()).unwrap();
+        }
+    }
+
+    /// Does this work on a host, and puts what it has to say on the way.
+    pub fn perform(&mut self, host: HostId, work: Work) {
+        self.hosts[usize::from(host.0)].perform(work).unwrap();
+        self.send_all();
+    }
+
+    /// Puts what everybody has to say on the way.
+    pub fn send_all(&mut self) {
+        for host in &mut self.hosts {
+            self.in_flight.extend(std::iter::from_fn(|| host.poll_message()));
+        }
+        self.in_flight.extend(std::iter::from_fn(|| self.file_server.poll_message()));
+    }
+
+    /// Delivers the first message of this kind that is on its way, and returns it.
+    pub fn deliver(&mut self, kind: MessageKind) -> Message {
+        self.send_all();
+        let at = self.in_flight.iter().position(|envelope| envelope.message.kind() == kind);
+        let at = at.unwrap_or_else(|| panic!("no {kind:?} message on its way: {:?}", self.in_flight));
+        let Envelope { from, to, epoch, message } = self.in_flight.remove(at);
+        match to {
+            Place::FileServer => self.file_server.handle_message(from, epoch, &message).unwrap(),
+            Place::Host(HostId(at)) => {
+                self.hosts[usize::from(at)].handle_message(from, epoch, &message).unwrap();
+            }
+        }
+        self.send_all();
+        message
+    }
+
+    /// The content of a page on a host.
+    pub fn content(&self, host: HostId, page: PageNumber) -> Option<Vec<u8>> {
+        use reference::memory::Memory;
+        let memory = self.hosts[usize::from(host.0)].memory();
+        memory.copy_out(page).ok().map(|content| content.as_slice().to_vec())
+    }
+}
+
+/// Takes what the host has to say out of the way.
+pub fn quiet(host: &mut Host<PageStore>) {
+    while host.poll_event().is_some() || host.poll_message().is_some() {}
+}
