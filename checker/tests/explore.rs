@@ -18,8 +18,14 @@ use proptest::prelude::*;
 use naive::{Naive, assert_replays};
 
 fn random(seed: u64, pages: usize) -> Concrete<RandomSystem> {
-    // With more pages fewer moves, so that not all spaces are either tiny or everything.
-    let shape = Shape { moves: 45 - 5 * pages as u8, ..Shape::default() };
+    // With more pages fewer moves, so that not all spaces are either tiny or everything; and long ways as
+    // well as wide levels.
+    let shape = Shape {
+        controls: 2 + (seed % 5) as u8,
+        initial_pages: 1 + (seed % 2) as u8,
+        moves: 45 - 4 * pages as u8,
+        ..Shape::default()
+    };
     Concrete { system: RandomSystem::new(seed, shape), pages }
 }
 
