@@ -100,12 +100,10 @@ pub enum Outcome {
 }
 
 impl Host<PageStore> {
-    /// A host on which the process has just been started: every page is loaded from the image.
+    /// A host on which the process has just been started, with memory in this process.
     pub fn with_process(id: HostId, policy: Policy, image: Arc<Image>) -> Result<Self, Contradiction> {
-        let pages = image.page_numbers().map(|_| PageRecord::loaded()).collect();
         let memory = PageStore::loaded(&image);
-        let role = Role::Source(Source::Resting(Resident { pages, ..Resident::default() }));
-        Ok(Self { role, ..Self::vacant(id, policy, image, memory)? })
+        Self::occupied(id, policy, image, memory)
     }
 
     /// A host without a process, with memory in this process.
@@ -121,6 +119,14 @@ impl<M: Memory> Host<M> {
         policy.check()?;
         let (outbox, events) = (VecDeque::new(), VecDeque::new());
         Ok(Self { id, policy, image, memory, role: Role::Vacant, known: Epoch(0), outbox, events })
+    }
+
+    /// A host on which the process has just been started: every page of the image is present in `memory` and
+    /// accessible.
+    pub fn occupied(id: HostId, policy: Policy, image: Arc<Image>, memory: M) -> Result<Self, Contradiction> {
+        let pages = image.page_numbers().map(|_| PageRecord::loaded()).collect();
+        let role = Role::Source(Source::Resting(Resident { pages, ..Resident::default() }));
+        Ok(Self { role, ..Self::vacant(id, policy, image, memory)? })
     }
 
     /// Tells the host to take the process from another one. The operator does this before it starts the migration
