@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 
 use model::concrete::Concrete;
-use model::{Defect, Expectation, Hosts, Link, Migration, Property, Strategy};
+use model::{Defect, Expectation, Hosts, Link, Migration, Property, Strategy, StrategyFileError};
+use serde::Deserialize;
+use serde_json::json;
 
 /// An algorithm in its world, but for the number of pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +18,26 @@ pub struct Setting {
     pub link: Link,
     /// The deliberate defect, if any.
     pub defect: Option<Defect>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct World {
+    strategy: String,
+    hosts: Hosts,
+    link: Link,
+    defect: Option<Defect>,
+}
+
+/// Why a text is no fingerprint of a setting.
+#[derive(Debug, thiserror::Error)]
+pub enum FingerprintError {
+    /// It is not of the form.
+    #[error("no setting: {0}")]
+    Form(#[from] serde_json::Error),
+    /// The strategy in it is none.
+    #[error("strategy: {0}")]
+    Strategy(#[from] StrategyFileError),
 }
 
 /// How many pages the process has.
@@ -40,6 +62,22 @@ impl Setting {
     /// The model with a given number of pages.
     pub fn concrete(&self, pages: NonZeroUsize) -> Concrete<Migration> {
         Concrete { system: self.migration(), pages: pages.get() }
+    }
+
+    /// Every choice that makes a difference, in one text: what a checkpoint or an invariant belongs to.
+    pub fn fingerprint(&self) -> String {
+        let Setting { strategy, hosts, link, defect } = self;
+        let world = json!({ "strategy": strategy.to_toml(), "hosts": hosts, "link": link, "defect": defect });
+        world.to_string()
+    }
+
+    /// The setting that has this fingerprint.
+    ///
+    /// # Errors
+    /// The text is no fingerprint, or its strategy is not a legal one.
+    pub fn from_fingerprint(text: &str) -> Result<Self, FingerprintError> {
+        let World { strategy, hosts, link, defect } = serde_json::from_str(text)?;
+        Ok(Setting { strategy: strategy.parse()?, hosts, link, defect })
     }
 
     /// Does the property say anything about the algorithm?

@@ -57,7 +57,9 @@ impl<S: System> Concrete<S> {
         for _ in 0..self.pages {
             populations = populations
                 .iter()
-                .flat_map(|pages| choices.iter().map(move |page| pages.iter().chain([page]).copied().collect()))
+                .flat_map(|pages| {
+                    choices.iter().map(move |page| pages.iter().chain([page]).copied().collect())
+                })
                 .collect();
         }
         let control = self.system.initial_control();

@@ -2,8 +2,8 @@
 
 use enumset::EnumSetType;
 
-use crate::migration::Migration;
 use crate::defects::Defect;
+use crate::migration::Migration;
 use crate::page::DirtyLog::{Due, InStep};
 use crate::page::{Holding, Kind, Page, Plan, Transit, WriteBack};
 use crate::strategy::Freeze;

@@ -65,12 +65,7 @@ pub struct Entry {
     pub hop: u8,
 }
 
-const fn entry(
-    defect: Defect,
-    caught_by: Property,
-    algorithm: &'static str,
-    meaning: &'static str,
-) -> Entry {
+const fn entry(defect: Defect, caught_by: Property, algorithm: &'static str, meaning: &'static str) -> Entry {
     Entry { defect, meaning, caught_by, algorithm, link: Link::Fifo, hosts: Hosts::Two, hop: 1 }
 }
 

@@ -112,10 +112,9 @@ impl Migration {
             PageStep::WriteBack | PageStep::Store | PageStep::DeliverAcknowledgement => {
                 strategy.writes_to_store()
             }
-            PageStep::DuplicatePage
-            | PageStep::DeliverEcho
-            | PageStep::LosePage
-            | PageStep::ResendPage => lossy,
+            PageStep::DuplicatePage | PageStep::DeliverEcho | PageStep::LosePage | PageStep::ResendPage => {
+                lossy
+            }
             PageStep::LoseRequest | PageStep::ResendRequest => lossy && (strategy.owes_pages() || fetches),
             PageStep::DuplicateStore
             | PageStep::StoreEcho

@@ -14,14 +14,14 @@ pub struct StrategyFileError {
     /// Line of the file, counted from 1.
     pub line: usize,
     /// The field at fault, where one can be named.
-    pub field: Option<&'static str>,
+    pub field: Option<String>,
     /// What is wrong with it.
     pub reason: String,
 }
 
 impl fmt::Display for StrategyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.field {
+        match &self.field {
             Some(field) => write!(f, "line {}: {}: {}", self.line, field, self.reason),
             None => write!(f, "line {}: {}", self.line, self.reason),
         }
@@ -36,13 +36,17 @@ impl FromStr for Strategy {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let file: File = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
-            StrategyFileError { line: line_of(text, start), field: None, reason: error.message().to_owned() }
+            StrategyFileError {
+                line: line_of(text, start),
+                field: field_at(text, start),
+                reason: error.message().to_owned(),
+            }
         })?;
         file.strategy().map_err(|contradiction| {
             let start = file.start_of(contradiction.field);
             StrategyFileError {
                 line: line_of(text, start),
-                field: Some(contradiction.field),
+                field: Some(contradiction.field.to_owned()),
                 reason: contradiction.reason,
             }
         })
@@ -171,6 +175,13 @@ impl File {
 
 fn unplaced<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
+}
+
+/// The field whose value the line at this offset gives.
+fn field_at(text: &str, offset: usize) -> Option<String> {
+    let line = text.lines().nth(line_of(text, offset) - 1)?;
+    let (field, _) = line.split_once('=')?;
+    Some(field.trim().to_owned())
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

@@ -14,8 +14,15 @@ fn compare(concrete: &Concrete<Migration>) -> usize {
         for page in &mut erased.pages {
             *page = page.without_ghosts();
         }
-        let enabled = |state: &State<Migration>| concrete.successors(state).map(|(step, _)| step).collect::<Vec<Step<Migration>>>();
-        assert_eq!(enabled(&state), enabled(&erased), "{} reads a ghost in {state:?}", concrete.system.strategy.name);
+        let enabled = |state: &State<Migration>| {
+            concrete.successors(state).map(|(step, _)| step).collect::<Vec<Step<Migration>>>()
+        };
+        assert_eq!(
+            enabled(&state),
+            enabled(&erased),
+            "{} reads a ghost in {state:?}",
+            concrete.system.strategy.name
+        );
         for (_, next) in concrete.successors(&state) {
             if seen.insert(next.clone()) {
                 open.push(next);
@@ -58,7 +65,9 @@ fn ghosts_do_differ() {
     let mut seen: HashSet<State<Migration>> = concrete.initial().into_iter().collect();
     let mut open: Vec<State<Migration>> = seen.iter().cloned().collect();
     while let Some(state) = open.pop() {
-        open.extend(concrete.successors(&state).map(|(_, next)| next).filter(|next| seen.insert(next.clone())));
+        open.extend(
+            concrete.successors(&state).map(|(_, next)| next).filter(|next| seen.insert(next.clone())),
+        );
     }
     let known: HashSet<_> =
         seen.iter().map(|state| (state.control, state.pages[0].without_ghosts())).collect();

@@ -10,7 +10,10 @@ use model::{Hosts, Link};
 
 #[test]
 fn states_transitions_and_depth() {
-    let mut table = format!("{:30}{:>6}{:>12}{:>10}{:>13}{:>7}\n", "algorithm", "pages", "states", "orbits", "transitions", "depth");
+    let mut table = format!(
+        "{:30}{:>6}{:>12}{:>10}{:>13}{:>7}\n",
+        "algorithm", "pages", "states", "orbits", "transitions", "depth"
+    );
     for strategy in everything() {
         for pages in 1..=3 {
             let setting = sound(strategy.clone(), Hosts::Three, Link::Fifo);

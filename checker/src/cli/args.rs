@@ -254,9 +254,9 @@ fn pages(text: &str) -> Result<Pages, String> {
 
 fn page_count(text: &str) -> Result<NonZeroUsize, String> {
     let count: Option<NonZeroUsize> = text.parse().ok();
-    count
-        .filter(|count| count.get() <= PAGES_MAX)
-        .ok_or_else(|| format!("a process has 1 to {PAGES_MAX} pages here; `check --pages any` proves the rest"))
+    count.filter(|count| count.get() <= PAGES_MAX).ok_or_else(|| {
+        format!("a process has 1 to {PAGES_MAX} pages here; `check --pages any` proves the rest")
+    })
 }
 
 /// A size as people write it: `800MB` is 800 · 10⁶, `8GiB` 8 · 2³⁰.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::available_parallelism;
 
-use anyhow::{Context, Result};
 use anstream::println;
+use anyhow::{Context, Result};
 use checker::judge::{self, Checkpoint, Options, judge};
 use checker::report::{Conclusion, Document, Paint, Run, Verdict, table};
 use checker::setting::{Pages, Setting};
@@ -20,7 +20,8 @@ use super::{End, setting, strategy_file};
 
 /// Pages of a concrete run where none are asked for: quick for all algorithms together.
 const PAGES_DEFAULT: NonZeroUsize = NonZeroUsize::new(3).unwrap();
-/// The same with a defect: every defect shows within so many, and a broken protocol has more states.
+/// The same with a defect: every defect shows within so many, those that need a lossy link within one, and
+/// a broken protocol has more states.
 const PAGES_DEFECT: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 pub(super) fn run(args: &Check) -> Result<End> {
@@ -82,6 +83,7 @@ fn strategies(args: &Check) -> Result<Vec<Strategy>> {
 fn pages(args: &Check) -> Vec<Pages> {
     match (args.world.defect, args.engine) {
         _ if !args.pages.is_empty() => args.pages.clone(),
+        (Some(defect), _) if defect.entry().link == Link::Lossy => vec![Pages::Exactly(NonZeroUsize::MIN)],
         (Some(_), _) => vec![Pages::Exactly(PAGES_DEFECT)],
         (None, EngineName::Native) => vec![Pages::Exactly(PAGES_DEFAULT), Pages::Any],
         (None, _) => vec![Pages::Exactly(PAGES_DEFAULT)],
@@ -118,6 +120,9 @@ fn print(document: &Document, args: &Check) {
         if let Some(reason) = &run.inconclusive {
             println!("{}: inconclusive: {reason}", run.algorithm);
         }
+    }
+    for line in strong_fairness(document) {
+        println!("{line}");
     }
     println!("{}", summary(document));
     println!("{}", hint(document, args));
@@ -165,6 +170,16 @@ fn tell(run: &Run, verdict: &Verdict) {
         hosts(run.hosts),
         link(run.link),
     );
+}
+
+/// What holds only because some step is not put off again and again.
+fn strong_fairness(document: &Document) -> BTreeSet<String> {
+    let verdicts = document.runs.iter().flat_map(|run| run.verdicts.iter().map(move |verdict| (run, verdict)));
+    verdicts
+        .filter_map(|(run, verdict)| Some((run, verdict, verdict.note.as_ref()?)))
+        .filter(|(_, _, note)| note.starts_with("under strong fairness"))
+        .map(|(run, verdict, note)| format!("{} of {} holds {note}", verdict.property, run.algorithm))
+        .collect()
 }
 
 fn summary(document: &Document) -> String {

@@ -1,7 +1,7 @@
 //! `list`: what there is.
 
-use anyhow::{Result, bail};
 use anstream::println;
+use anyhow::{Result, bail};
 use checker::report::Conclusion;
 use enumset::EnumSet;
 use model::defects::DEFECTS;
@@ -39,11 +39,15 @@ struct DefectEntry {
 
 pub(super) fn run(args: &List) -> Result<End> {
     match (args.algorithm.as_deref().and_then(algorithms::built_in), args.format) {
-        (Some(strategy), ListFormat::Toml | ListFormat::Text) => println!("{}", strategy.to_toml().trim_end()),
+        (Some(strategy), ListFormat::Toml | ListFormat::Text) => {
+            println!("{}", strategy.to_toml().trim_end())
+        }
         (Some(strategy), ListFormat::Json) => println!("{}", serde_json::to_string_pretty(&strategy)?),
         (None, ListFormat::Json) => println!("{}", serde_json::to_string_pretty(&listing())?),
         (None, ListFormat::Text) => print(&listing()),
-        (None, ListFormat::Toml) => bail!("a strategy file describes one algorithm: name it with --algorithm"),
+        (None, ListFormat::Toml) => {
+            bail!("a strategy file describes one algorithm: name it with --algorithm")
+        }
     }
     Ok(End::Concluded(Conclusion::AsExpected))
 }

@@ -60,7 +60,9 @@ fn algorithm(name: &str) -> Result<Strategy> {
     match algorithms::built_in(name) {
         Some(strategy) => Ok(strategy),
         None if Path::new(name).exists() => strategy_file(Path::new(name)),
-        None => Err(anyhow!("'{name}' is neither a built-in algorithm (see `checker list`) nor a strategy file")),
+        None => {
+            Err(anyhow!("'{name}' is neither a built-in algorithm (see `checker list`) nor a strategy file"))
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
 use anstream::println;
+use anyhow::{Context, Result};
 use checker::report::Conclusion;
 use checker::smt::emit;
 use checker::views::{Bounds, prove};
@@ -13,8 +13,9 @@ use super::{End, algorithm, setting};
 
 pub(super) fn invariant(args: &Invariant) -> Result<End> {
     let setting = setting(algorithm(&args.algorithm)?, &args.world);
-    let proof = prove(&setting.migration(), Bounds::default());
-    println!("{}", serde_json::to_string(&proof.invariant)?);
+    let mut proof = prove(&setting.migration(), Bounds::default());
+    proof.invariant.subject = setting.fingerprint();
+    println!("{}", proof.invariant.to_json()?);
     Ok(End::Concluded(Conclusion::AsExpected))
 }
 

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Result, bail};
 use anstream::println;
+use anyhow::{Result, bail};
 use checker::judge::{Engine, Options, judge};
 use checker::narrative::Story;
 use checker::report::{Actual, Conclusion};
@@ -39,7 +39,9 @@ pub(super) fn run(args: &Trace) -> Result<End> {
         Some(story) => (Actual::Fails, story),
         None => match witness(&setting.concrete(args.pages), args.property) {
             Some(story) => (Actual::Holds, story),
-            None => bail!("{} holds for {}, and no run shows it at work", args.property, setting.strategy.name),
+            None => {
+                bail!("{} holds for {}, and no run shows it at work", args.property, setting.strategy.name)
+            }
         },
     };
     print(args, actual, &story)?;

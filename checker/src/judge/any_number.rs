@@ -52,10 +52,8 @@ fn safety(setting: &Setting, proof: &AnyNumber<Migration>, property: Property) -
         Some(Outcome::HoldsForAny { view_pages }) => Verdict::new(setting, property, Actual::Holds)
             .noting(format!("views of {view_pages} page{}", if *view_pages == 1 { "" } else { "s" })),
         Some(Outcome::Fails { trace, .. }) => {
-            let trace = explore::Trace::<Migration> {
-                initial: trace.initial.clone(),
-                steps: trace.steps.clone(),
-            };
+            let trace =
+                explore::Trace::<Migration> { initial: trace.initial.clone(), steps: trace.steps.clone() };
             Verdict::new(setting, property, Actual::Fails).showing(violation(setting, property, trace))
         }
         Some(Outcome::Inconclusive(reason)) => {

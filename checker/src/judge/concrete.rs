@@ -36,7 +36,8 @@ pub(super) fn judge(setting: &Setting, pages: NonZeroUsize, options: &Options<'_
     };
     let live: Properties = wanted.iter().filter(|property| !property.is_safety()).collect();
     if !live.is_empty() && options.engine != Engine::Stateright {
-        let states_max = options.states_max.map_or(LIVENESS_STATES_MAX, |max| max.try_into().unwrap_or(u32::MAX));
+        let states_max =
+            options.states_max.map_or(LIVENESS_STATES_MAX, |max| max.try_into().unwrap_or(u32::MAX));
         let limits = liveness::Limits { states_max, threads: options.threads.get() };
         let space = Space::explore_while(&concrete, limits, |progress| {
             (options.progress)(&Progress::BuildingGraph(progress));
@@ -67,7 +68,7 @@ fn safety(
     options: &Options<'_>,
 ) -> Result<Run, Error> {
     let mut progress = |progress: &explore::Progress| (options.progress)(&Progress::Exploring(*progress));
-    let fingerprint = fingerprint(setting, pages);
+    let fingerprint = setting.fingerprint();
     let directory = options.checkpoint.map(|checkpoint| checkpoint.directory.join(name(setting, pages)));
     let exploration = explore(
         &setting.concrete(pages),
@@ -187,12 +188,6 @@ fn fairness(property: Property, judged: &liveness::Liveness<Migration>) -> Strin
         let _ = write!(note, " {}", names.join(", "));
     }
     note
-}
-
-/// What a checkpoint belongs to: every choice that makes a difference.
-fn fingerprint(setting: &Setting, pages: NonZeroUsize) -> String {
-    let Setting { strategy, hosts, link, defect } = setting;
-    format!("{}|{pages}|{hosts:?}|{link:?}|{defect:?}", strategy.to_toml())
 }
 
 fn name(setting: &Setting, pages: NonZeroUsize) -> String {

@@ -3,9 +3,9 @@
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
+use model::Migration;
 use model::concrete::Step;
 use model::system::Properties;
-use model::Migration;
 use stateright::{Checker, Model};
 
 use super::concrete::empty;

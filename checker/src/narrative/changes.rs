@@ -43,8 +43,10 @@ fn word(value: &Value) -> String {
         Value::String(text) => text.replace('-', " "),
         Value::Null => String::new(),
         Value::Object(fields) => {
-            let parts: Vec<String> =
-                fields.iter().map(|(name, value)| format!("{} {}", name.replace('-', " "), word(value))).collect();
+            let parts: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("{} {}", name.replace('-', " "), word(value)))
+                .collect();
             parts.join(" ").trim_end().to_owned()
         }
         other => other.to_string(),

@@ -33,7 +33,9 @@ pub(super) fn render(story: &Story) -> String {
         }
     }
     match story.loop_from {
-        Some(from) if from == lines.len() => out.push_str("  ┌─ from here on nothing more happens, for ever\n"),
+        Some(from) if from == lines.len() => {
+            out.push_str("  ┌─ from here on nothing more happens, for ever\n")
+        }
         Some(_) => out.push_str("  └─ and again\n"),
         None => {}
     }
@@ -59,8 +61,7 @@ impl Lanes {
     fn new(lines: &[Line]) -> Self {
         let places: BTreeSet<Place> =
             lines.iter().flat_map(|line| [line.event.from, line.event.to]).collect();
-        let messages = lines.iter().filter(|line| line.event.manner != Manner::Local);
-        let longest = messages.map(|line| line.event.text.chars().count() + 8).max().unwrap_or(0);
+        let longest = lines.iter().map(|line| line.event.text.chars().count() + 8).max().unwrap_or(0);
         Lanes { places: places.into_iter().collect(), width: longest.clamp(*LANE.start(), *LANE.end()) }
     }
 
@@ -69,7 +70,8 @@ impl Lanes {
     }
 
     fn header(&self) -> String {
-        let names = self.places.iter().map(|place| format!("{:<width$}", place.to_string(), width = self.width));
+        let names =
+            self.places.iter().map(|place| format!("{:<width$}", place.to_string(), width = self.width));
         format!("{}{}", " ".repeat(MARGIN), names.collect::<String>()).trim_end().to_owned()
     }
 

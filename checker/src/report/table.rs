@@ -37,9 +37,7 @@ pub fn table(document: &Document, paint: Paint) -> String {
         let states = if states == 0 { String::new() } else { states.to_string() };
         let name = Cell::new(&runs[0].algorithm);
         let cells = judged.iter().map(|property| mark(&runs, property, paint));
-        table.add_row(
-            [name, Cell::new(states).set_alignment(CellAlignment::Right)].into_iter().chain(cells),
-        );
+        table.add_row([name, Cell::new(states).set_alignment(CellAlignment::Right)].into_iter().chain(cells));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 1));

@@ -51,7 +51,7 @@ impl Migration {
 
     pub(super) fn deliver_acknowledgement(&self, control: &Control, page: &Page) -> AfterPage {
         (page.write_back == WriteBack::Acknowledged(true))
-            .then(|| Page { write_back: WriteBack::Idle, ..*page })
+            .then_some(Page { write_back: WriteBack::Idle, ..*page })
             .and_then(|next| alone(control, next))
     }
 

@@ -15,9 +15,7 @@ impl Migration {
     pub(super) fn send_frozen(&self, control: &Control, page: &Page) -> AfterPage {
         let owed = match control.returning {
             true => page.source.is_held() && !self.is_broken(Defect::ReturnEmptyHanded),
-            false => {
-                is_owed_by_freeze(self.strategy.freeze, page) || self.is_broken(Defect::FreezeSendsAll)
-            }
+            false => is_owed_by_freeze(self.strategy.freeze, page) || self.is_broken(Defect::FreezeSendsAll),
         };
         if control.phase != Phase::Freeze || !owed || page.sent || page.write_back != WriteBack::Idle {
             return None;

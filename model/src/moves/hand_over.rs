@@ -50,9 +50,7 @@ impl Migration {
     }
 
     pub(super) fn commit(&self, control: &Control) -> AfterControl {
-        if control.phase != Phase::Accepted
-            || control.message_lost
-            || self.is_broken(Defect::CommitForgotten)
+        if control.phase != Phase::Accepted || control.message_lost || self.is_broken(Defect::CommitForgotten)
         {
             return None;
         }

@@ -69,9 +69,7 @@ impl Migration {
     }
 
     pub(super) fn deliver_exit(&self, control: &Control) -> AfterControl {
-        (control.phase == Phase::Exiting && !control.message_lost)
-            .then_some(Control::GONE)
-            .and_then(freely)
+        (control.phase == Phase::Exiting && !control.message_lost).then_some(Control::GONE).and_then(freely)
     }
 
     /// The copy that the process's accesses go to.

@@ -13,10 +13,7 @@ impl Migration {
     /// A request reaches the page's owner. If the page is already on its way, it is the answer.
     pub(super) fn deliver_request(&self, control: &Control, page: &Page, duplicated: bool) -> AfterPage {
         let to_owner = !control.phase.at_source() && page.plan != Plan::FromStore;
-        if !to_owner
-            || page.request != Transit::Flying(())
-            || (duplicated && self.link != Link::Lossy)
-        {
+        if !to_owner || page.request != Transit::Flying(()) || (duplicated && self.link != Link::Lossy) {
             return None;
         }
         let owed = matches!(page.plan, Plan::FromSource | Plan::FromThird);
@@ -68,11 +65,7 @@ impl Migration {
             return None;
         }
         let next = Control { phase: Phase::Completing, ..*control };
-        if self.is_broken(Defect::DestroyWhileOwed) {
-            freely(next)
-        } else {
-            when([Condition::Settled], next)
-        }
+        if self.is_broken(Defect::DestroyWhileOwed) { freely(next) } else { when([Condition::Settled], next) }
     }
 
     /// On a FIFO link *complete* comes behind every request.
@@ -86,7 +79,7 @@ impl Migration {
 
     pub(super) fn finish(&self, control: &Control) -> AfterControl {
         (control.phase == Phase::Departing && !control.message_lost)
-            .then(|| Control::at_rest(self.strategy.resting()))
+            .then_some(Control::at_rest(self.strategy.resting()))
             .and_then(freely)
     }
 

@@ -5,8 +5,7 @@ use crate::migration::Migration;
 use crate::page::{Currency, Page, Plan, Transit};
 
 pub(super) const TITLE: &str = "no lost page";
-pub(super) const MEANING: &str =
-    "For each page, the place the protocol will fetch it from holds, or has in flight to the process, the current content.";
+pub(super) const MEANING: &str = "For each page, the place the protocol will fetch it from holds, or has in flight to the process, the current content.";
 
 impl Migration {
     pub(super) fn is_lost(&self, control: &Control, page: &Page) -> bool {

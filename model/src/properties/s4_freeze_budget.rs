@@ -10,7 +10,8 @@ use crate::step::PageStep;
 use crate::strategy::Freeze;
 
 pub(super) const TITLE: &str = "freeze budget";
-pub(super) const MEANING: &str = "Between suspension and commit the source sends only the page contents that the algorithm declares.";
+pub(super) const MEANING: &str =
+    "Between suspension and commit the source sends only the page contents that the algorithm declares.";
 
 impl Migration {
     pub(super) fn exceeds_freeze_budget(&self, step: PageStep, control: &Control, page: &Page) -> bool {

@@ -8,8 +8,7 @@ use crate::migration::Migration;
 use crate::page::{Page, Plan};
 
 pub(super) const TITLE: &str = "clean departure";
-pub(super) const MEANING: &str =
-    "Once the process is back at rest, or its source has destroyed its copy, nothing is needed from another host.";
+pub(super) const MEANING: &str = "Once the process is back at rest, or its source has destroyed its copy, nothing is needed from another host.";
 
 impl Migration {
     pub(super) fn departs_indebted(&self, control: &Control, page: &Page) -> bool {

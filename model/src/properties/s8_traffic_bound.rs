@@ -7,8 +7,7 @@ use crate::migration::Migration;
 use crate::page::Page;
 
 pub(super) const TITLE: &str = "traffic bound";
-pub(super) const MEANING: &str =
-    "In one migration the content of a page is sent from source to destination at most as often as the algorithm declares.";
+pub(super) const MEANING: &str = "In one migration the content of a page is sent from source to destination at most as often as the algorithm declares.";
 
 impl Migration {
     pub(super) fn exceeds_traffic_bound(&self, after: &Page) -> bool {
