@@ -176,3 +176,54 @@ fn while_a_migration_is_not_complete_the_next_is_refused() {
     assert_eq!(pair.hosts[1].start_migration(A), Ok(Epoch(2)));
     assert_eq!(pair.content(B, CLEAN), Some(vec![3; PAGE_SIZE]));
 }
+
+#[test]
+fn pre_copy_may_be_suspended_at_the_end_of_any_pass_and_makes_no_more_than_allowed() {
+    let mut pair = Pair::started(Policy::PRE_COPY);
+    let copy_all = |pair: &mut Pair, pages: &[u64]| {
+        pages.iter().for_each(|&page| pair.perform(A, Work::Copy(PageNumber(page))));
+    };
+    copy_all(&mut pair, &[0, 1, 2]);
+    assert!(pair.hosts[0].check_suspension().is_err(), "the pass is not over");
+    copy_all(&mut pair, &[3]);
+    pair.hosts[0].write(PRIVATE, 0, b"newer").unwrap();
+    assert!(!pair.hosts[0].is_due(Work::Copy(PRIVATE)), "no page is sent twice in a pass");
+    assert!(pair.hosts[0].check_suspension().is_ok());
+    pair.perform(A, Work::BeginPass);
+    copy_all(&mut pair, &[PRIVATE.0]);
+    pair.hosts[0].write(PRIVATE, 0, b"newest").unwrap();
+    assert!(pair.hosts[0].check_suspension().is_ok());
+    assert!(!pair.hosts[0].is_due(Work::BeginPass), "two passes are the most");
+    pair.hosts[0].suspend(Suspension::default()).unwrap();
+    let rest: Vec<_> = std::iter::from_fn(|| pair.hosts[0].perform_next().unwrap()).collect();
+    assert_eq!(rest, [Work::Transfer(PRIVATE), Work::SendState]);
+}
+
+#[test]
+fn unbounded_pre_copy_never_suspends_a_process_that_goes_on_writing() {
+    let mut pair = Pair::started(Policy::PRE_COPY_UNBOUNDED);
+    (0..4).for_each(|page| pair.perform(A, Work::Copy(PageNumber(page))));
+    for _ in 0..100 {
+        pair.hosts[0].write(PRIVATE, 0, b"newer").unwrap();
+        assert!(pair.hosts[0].check_suspension().is_err());
+        pair.perform(A, Work::BeginPass);
+        pair.perform(A, Work::Copy(PRIVATE));
+    }
+    assert!(pair.hosts[0].check_suspension().is_ok(), "in step as soon as it stops");
+}
+
+/// The request would otherwise be answered to a host that the process has left.
+#[test]
+fn no_process_is_suspended_while_it_waits_for_a_page() {
+    let mut pair = Pair::started(Policy::LAZY_COPY);
+    pair.suspend_and_hand_over();
+    pair.hosts[1].fault(PRIVATE).unwrap();
+    pair.deliver(MessageKind::Request);
+    pair.hosts[0].expect_migration(B, Epoch(2)).unwrap();
+    pair.hosts[1].start_migration(A).unwrap();
+    assert!(pair.hosts[1].suspend(Suspension::default()).is_err());
+    // Although it is to be the destination, A still serves.
+    pair.perform(A, Work::Serve(PRIVATE));
+    pair.deliver(MessageKind::Page);
+    assert!(pair.hosts[1].suspend(Suspension::default()).is_ok());
+}

@@ -210,8 +210,7 @@ impl Destination {
             Self::Receiving(_) | Self::AwaitingGo(_) => Box::new(std::iter::empty()),
             Self::Assembling(_) => Box::new(std::iter::once(Work::DeclareReady)),
             Self::Post(_) | Self::Completing(_) => {
-                let write_backs = view.image.page_numbers().map(Work::WriteBack);
-                Box::new([Work::Release, Work::DeclareComplete].into_iter().chain(write_backs))
+                Box::new([Work::Release, Work::DeclareComplete].into_iter().chain(view.write_backs()))
             }
         }
     }

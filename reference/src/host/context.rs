@@ -5,10 +5,12 @@ use std::collections::VecDeque;
 use crate::error::{Error, Misbehaviour};
 use crate::event::Event;
 use crate::memory::Memory;
-use crate::page::{Image, PageBytes, PageNumber};
+use crate::page::{Image, PageBytes, PageKind, PageNumber};
 use crate::place::{Epoch, HostId, Place};
 use crate::policy::Policy;
 use crate::wire::{Envelope, Message, MessageKind};
+
+use super::Work;
 
 /// Highest sequence number and version that a peer may name: no real count gets there, and counting on from it
 /// cannot overflow.
@@ -20,6 +22,14 @@ pub(crate) struct View<'a> {
     pub policy: &'a Policy,
     pub image: &'a Image,
     pub memory: &'a dyn Memory,
+}
+
+impl<'a> View<'a> {
+    /// The write-backs that can be due at all: of file-mapped pages, in an algorithm that writes back.
+    pub(crate) fn write_backs(self) -> impl Iterator<Item = Work> + 'a {
+        let pages = self.policy.writes_back().then(|| self.image.page_numbers()).into_iter().flatten();
+        pages.filter(move |&page| self.image.kind(page) == PageKind::FileMapped).map(Work::WriteBack)
+    }
 }
 
 /// Access for a step.

@@ -143,7 +143,6 @@ impl Frozen {
     pub(super) fn candidates<'a>(&'a self, view: View<'a>) -> Box<dyn Iterator<Item = Work> + 'a> {
         let transfers = self.to_transfer.iter().map(Work::Transfer);
         let flushes = self.to_flush.iter().map(Work::Flush);
-        let write_backs = view.image.page_numbers().map(Work::WriteBack);
-        Box::new(transfers.chain(flushes).chain([Work::SendState]).chain(write_backs))
+        Box::new(transfers.chain(flushes).chain([Work::SendState]).chain(view.write_backs()))
     }
 }

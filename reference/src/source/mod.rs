@@ -185,10 +185,7 @@ impl Source {
     /// What could be due, most urgent first.
     pub(crate) fn candidates<'a>(&'a self, view: View<'a>) -> Box<dyn Iterator<Item = Work> + 'a> {
         match self {
-            Self::Resting(_) => {
-                let write_backs = view.image.page_numbers().map(Work::WriteBack);
-                Box::new(std::iter::once(Work::Release).chain(write_backs))
-            }
+            Self::Resting(_) => Box::new(std::iter::once(Work::Release).chain(view.write_backs())),
             Self::PreMigration(pre) => pre.candidates(view),
             Self::Frozen(frozen) => frozen.candidates(view),
             Self::Offered(_) => Box::new(std::iter::once(Work::HandOver)),

@@ -197,9 +197,7 @@ impl PreMigration {
 
     /// What could be due, most urgent first.
     pub(super) fn candidates<'a>(&'a self, view: View<'a>) -> Box<dyn Iterator<Item = Work> + 'a> {
-        let pages = move || view.image.page_numbers();
-        let copies = self.pass.iter().flat_map(move |_| pages().map(Work::Copy));
-        let write_backs = pages().map(Work::WriteBack);
-        Box::new([Work::Release, Work::BeginPass].into_iter().chain(copies).chain(write_backs))
+        let copies = self.pass.iter().flat_map(move |_| view.image.page_numbers().map(Work::Copy));
+        Box::new([Work::Release, Work::BeginPass].into_iter().chain(copies).chain(view.write_backs()))
     }
 }

@@ -63,8 +63,7 @@ impl World {
         let Some(host) = self.hosts.get_mut(&at) else { return Ok(false) };
         let passes_left = match (self.scenario.policy.pre, host.role()) {
             (Pre::Copy(Passes::AtMost(passes)), Role::Source(Source::PreMigration(pre))) => {
-                pre.pass.as_ref().is_some_and(|pass| pass.number < passes)
-                    && host.tasks().any(|task| task.work == Work::BeginPass)
+                pre.pass.as_ref().is_some_and(|pass| pass.number < passes) && host.is_due(Work::BeginPass)
             }
             _ => false,
         };
