@@ -351,9 +351,10 @@ impl<M: Memory> Host<M> {
         Some(to.into())
     }
 
-    /// A fault of this host ends its part; any other error has changed nothing.
+    /// A fault of this host ends its part, and the process goes no further; any other error has changed nothing.
     fn settle<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::LocalFault(fault)) = &result {
+            self.memory.freeze();
             self.role = Role::Failed(*fault);
         }
         result

@@ -43,6 +43,8 @@ pub struct Migration {
     pub faults_at_file_server: u64,
     /// Faults that the local backing store satisfied.
     pub faults_at_local_store: u64,
+    /// Pages sent to the destination that had been sent before in this migration, each time counted.
+    pub pages_sent_again: u64,
     /// How often the page that was sent most was sent to the destination.
     pub crossings_of_a_page_max: u64,
 }
@@ -84,6 +86,7 @@ pub fn migrations(log: &[Step]) -> Vec<Migration> {
         {
             let crossed = crossings.entry((*epoch, *page)).or_default();
             *crossed += 1;
+            migration.pages_sent_again += u64::from(*crossed > 1);
             migration.crossings_of_a_page_max = migration.crossings_of_a_page_max.max(*crossed);
         }
     }
