@@ -1,6 +1,6 @@
 //! `check`: judge algorithms, print a table or a document.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -172,14 +172,20 @@ fn tell(run: &Run, verdict: &Verdict) {
     );
 }
 
-/// What holds only because some step is not put off again and again.
-fn strong_fairness(document: &Document) -> BTreeSet<String> {
-    let verdicts = document.runs.iter().flat_map(|run| run.verdicts.iter().map(move |verdict| (run, verdict)));
-    verdicts
-        .filter_map(|(run, verdict)| Some((run, verdict, verdict.note.as_ref()?)))
-        .filter(|(_, _, note)| note.starts_with("under strong fairness"))
-        .map(|(run, verdict, note)| format!("{} of {} holds {note}", verdict.property, run.algorithm))
-        .collect()
+/// What holds only because certain steps are not put off again and again. Which of them a single algorithm
+/// needs is in the document.
+fn strong_fairness(document: &Document) -> Vec<String> {
+    let mut steps: BTreeMap<Property, BTreeSet<&str>> = BTreeMap::new();
+    for verdict in document.runs.iter().flat_map(|run| &run.verdicts) {
+        let note = verdict.note.as_deref().unwrap_or_default();
+        if let Some(names) = note.strip_prefix("under strong fairness of ") {
+            steps.entry(verdict.property).or_default().extend(names.split(", "));
+        }
+    }
+    let line = |(property, names): (Property, BTreeSet<&str>)| {
+        format!("{property} assumes strong fairness of {}", names.into_iter().collect::<Vec<_>>().join(", "))
+    };
+    steps.into_iter().map(line).collect()
 }
 
 fn summary(document: &Document) -> String {

@@ -67,7 +67,7 @@ fn safety(
     wanted: Properties,
     options: &Options<'_>,
 ) -> Result<Run, Error> {
-    let mut progress = |progress: &explore::Progress| (options.progress)(&Progress::Exploring(*progress));
+    let progress = |progress: &explore::Progress| (options.progress)(&Progress::Exploring(*progress));
     let fingerprint = setting.fingerprint();
     let directory = options.checkpoint.map(|checkpoint| checkpoint.directory.join(name(setting, pages)));
     let exploration = explore(
@@ -80,7 +80,7 @@ fn safety(
             memory_bytes_max: options.memory_bytes_max,
             timeout: options.timeout,
             interrupted: Some(options.interrupted),
-            progress: Some(&mut progress),
+            progress: Some(&progress),
             checkpoint: directory.as_deref().zip(options.checkpoint).map(|(directory, checkpoint)| {
                 let Checkpoint { resume, .. } = checkpoint;
                 explore::Checkpoint { directory, system: &fingerprint, every: CHECKPOINT_EVERY, resume }

@@ -7,7 +7,7 @@
 use super::{AfterPage, alone};
 use crate::control::{Control, Phase};
 use crate::defects::Defect;
-use crate::migration::{Link, Migration};
+use crate::migration::Migration;
 use crate::page::{Currency, Holding, Kind, Page, Plan, Transit, WriteBack};
 use crate::strategy::{Freeze, Pre};
 
@@ -34,7 +34,7 @@ impl Migration {
 
     pub(super) fn store(&self, control: &Control, page: &Page, duplicated: bool) -> AfterPage {
         let WriteBack::Sent(Transit::Flying(content)) = page.write_back else { return None };
-        if duplicated && (self.link != Link::Lossy || page.write_back_echo.is_held()) {
+        if duplicated && !self.duplicates(page) {
             return None;
         }
         let store = if self.is_broken(Defect::AcknowledgeUnstored) { page.store } else { content };

@@ -5,7 +5,8 @@
 //! order between different pages stays free: more behaviours than one TCP connection has, so what holds
 //! here holds there. `unordered` and `lossy` links keep no order at all.
 //!
-//! Duplicates are modelled for all that carries a page, a request or a write-back. Control messages are
+//! Duplicates are modelled for all that carries a page, a request or a write-back; of one page's contents
+//! and write-backs, one duplicate lingers at a time. Control messages are
 //! numbered within their migration; a duplicate of one is recognised by its number and changes nothing.
 
 use super::{AfterControl, AfterPage, alone, freely};
@@ -20,7 +21,7 @@ impl Migration {
         let Transit::Flying(content) = page.content else { return None };
         let behind_go = control.phase == Phase::Committed;
         if (self.link == Link::Fifo && (page.older > 0 || behind_go))
-            || (duplicated && (self.link != Link::Lossy || page.echo.is_held()))
+            || (duplicated && !self.duplicates(page))
         {
             return None;
         }
@@ -81,6 +82,11 @@ impl Migration {
         {
             page.dirty = false;
         }
+    }
+
+    /// Can the link keep a duplicate of a message about this page? One at a time.
+    pub(super) fn duplicates(&self, page: &Page) -> bool {
+        self.link == Link::Lossy && !page.echo.is_held() && !page.write_back_echo.is_held()
     }
 
     /// Is the content in flight an answer of the file server to the process's host at rest?
