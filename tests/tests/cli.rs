@@ -11,7 +11,7 @@ use serde_json::Value;
 fn checker(arguments: &[&str]) -> Output {
     static RUN: OnceLock<escargot::CargoRun> = OnceLock::new();
     let run = RUN.get_or_init(|| {
-        let build = escargot::CargoBuild::new().package("checker").bin("checker").current_target();
+        let build = escargot::CargoBuild::new().package("checker").bin("checker");
         build.run().expect("the checker builds")
     });
     let mut command: Command = run.command();
