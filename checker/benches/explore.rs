@@ -1,8 +1,9 @@
 //! The explorer against stateright on the same model: `cargo bench -p checker --bench explore`.
 //!
-//! Prints ratios first: CPU seconds on one thread, wall-clock time on two, bytes a state. They mean
-//! little on a machine that is busy with something else. stateright is given a single property that is
-//! always true, so it judges nothing, while the explorer judges all ten safety properties.
+//! Prints ratios first: CPU seconds on one thread, wall-clock time on two, bytes a state, and what all seven
+//! liveness properties cost next to the safety run. They mean little on a machine that is busy with
+//! something else. stateright is given a single property that is always true, so it judges nothing, while
+//! the explorer judges all ten safety properties.
 //!
 //! Then criterion watches two small explorations for changes.
 
@@ -11,9 +12,10 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use checker::explore::{Exploration, Options, Outcome, explore};
+use checker::liveness::{Assumptions, Space, judge};
 use criterion::Criterion;
 use model::concrete::{State, Step};
-use model::system::Judged;
+use model::system::{Judged, Properties};
 use model::{Concrete, Hosts, Link, Migration, algorithms};
 use stateright::{Checker, Model, Property};
 
@@ -32,6 +34,13 @@ fn explored(concrete: &Concrete<Migration>, threads: usize, symmetry: bool) -> E
     let exploration = explore(concrete, options).expect("nothing can go wrong without a checkpoint");
     assert_eq!(exploration.outcome, Outcome::Complete);
     exploration
+}
+
+/// Judges every liveness property, from the building of the graph to the verdicts; how many there are.
+fn judged(concrete: &Concrete<Migration>) -> usize {
+    let space = Space::explore(concrete);
+    let verdicts = judge(&space, Properties::all(), &Assumptions::default(), 1);
+    verdicts.expect("every counterexample replays").len()
 }
 
 /// The model without its properties.
@@ -61,7 +70,7 @@ impl<S: Judged> Model for Unjudged<S> {
 
 fn ratios() {
     println!(
-        "{:<18}{:>10}{:>12} | CPU: stateright  explorer  ratio | wall clock: 1 thread  2 threads  ratio | B/state",
+        "{:<18}{:>10}{:>12} | CPU: stateright  explorer  ratio | wall clock: 1 thread  2 threads  ratio | B/state | liveness/safety",
         "system", "states", "transitions"
     );
     for (algorithm, pages, link) in MEASURED {
@@ -70,10 +79,12 @@ fn ratios() {
         let (two, _, two_wall) = best_of_three(|| explored(&concrete, 2, false));
         let (baseline, baseline_cpu, _) =
             measured(|| Unjudged(concrete.clone()).checker().spawn_bfs().join());
+        let (live, live_cpu, _) = measured(|| judged(&concrete));
+        assert_eq!(live, 7, "liveness properties");
         assert_eq!(baseline.unique_state_count() as u64, one.states);
         assert_eq!((one.states, one.transitions), (two.states, two.transitions));
         println!(
-            "{:<18}{:>10}{:>12} | {:>13.2} s{:>8.2} s{:>7.1} | {:>18.2} s{:>9.2} s{:>7.2} | {:>7.1}",
+            "{:<18}{:>10}{:>12} | {:>13.2} s{:>8.2} s{:>7.1} | {:>18.2} s{:>9.2} s{:>7.2} | {:>7.1} | {:>15.2}",
             format!("{algorithm} {pages} {link:?}"),
             one.states,
             one.transitions,
@@ -84,6 +95,7 @@ fn ratios() {
             two_wall.as_secs_f64(),
             one_wall.as_secs_f64() / two_wall.as_secs_f64(),
             two.memory_bytes_peak as f64 / two.states as f64,
+            live_cpu.as_secs_f64() / one_cpu.as_secs_f64(),
         );
     }
 }

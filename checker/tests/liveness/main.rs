@@ -2,7 +2,6 @@
 
 mod algorithms;
 mod brute_force;
-mod cost;
 mod graphs;
 mod replayed;
 mod small_graph;
