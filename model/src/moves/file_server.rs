@@ -12,10 +12,12 @@ use crate::page::{Currency, Holding, Kind, Page, Plan, Transit, WriteBack};
 use crate::strategy::{Freeze, Pre};
 
 impl Migration {
-    /// From the process's host; under flushing from the source, during the freeze. Between the dirty map
-    /// and the hand-over no write-back starts, so that the map stays true.
+    /// From the process's host; under flushing from the source, during the freeze. A page that the freeze
+    /// has sent takes its duty along, and between the dirty map and the hand-over no write-back starts: so
+    /// the map stays true, and no two hosts ever have a write-back of one page under way.
     pub(super) fn write_back(&self, control: &Control, page: &Page) -> AfterPage {
         let holder = match control.phase {
+            Phase::Freeze if page.sent => Holding::Absent,
             Phase::Rest | Phase::Freeze => page.source,
             Phase::Running | Phase::Completing | Phase::Departing => page.destination,
             _ => Holding::Absent,
