@@ -1,6 +1,7 @@
 //! Pages: their size, number, kind and bytes, and the program image they are loaded from.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -39,14 +40,14 @@ pub enum PageKind {
     FileMapped,
 }
 
-/// The content of one page: [`PAGE_SIZE`] bytes on the heap.
+/// The content of one page: [`PAGE_SIZE`] bytes on the heap. Clones share them until one is written to.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PageBytes(Box<[u8; PAGE_SIZE]>);
+pub struct PageBytes(Arc<[u8; PAGE_SIZE]>);
 
 impl PageBytes {
     /// A page of zeroes.
     pub fn zeroed() -> Self {
-        Self(Box::new([0; PAGE_SIZE]))
+        Self(Arc::new([0; PAGE_SIZE]))
     }
 
     /// The content as a slice of [`PAGE_SIZE`] bytes.
@@ -56,13 +57,13 @@ impl PageBytes {
 
     /// The content as a mutable slice of [`PAGE_SIZE`] bytes.
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.0[..]
+        &mut Arc::make_mut(&mut self.0)[..]
     }
 }
 
 impl From<[u8; PAGE_SIZE]> for PageBytes {
     fn from(bytes: [u8; PAGE_SIZE]) -> Self {
-        Self(Box::new(bytes))
+        Self(Arc::new(bytes))
     }
 }
 
