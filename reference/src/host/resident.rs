@@ -260,7 +260,10 @@ impl Resident {
     pub(crate) fn release_due(&self, view: View<'_>) -> bool {
         let file_mapped = |page| view.image.kind(page) == PageKind::FileMapped;
         let unsafe_page = |(page, record): (PageNumber, &PageRecord)| {
-            file_mapped(page) && (record.write_back.is_some() || self.is_dirty(page, view))
+            // A shared page is left at a former host only while it is modified or its write-back is under way, and
+            // only that host knows when this is over; the page follows then.
+            let owed = matches!(record.location, Location::At(..));
+            file_mapped(page) && (owed || record.write_back.is_some() || self.is_dirty(page, view))
         };
         self.exited && !(view.policy.writes_back() && self.numbered().any(unsafe_page))
     }

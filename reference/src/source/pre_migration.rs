@@ -34,13 +34,14 @@ pub struct Sent {
     pub in_step: PageSet,
 }
 
-/// A pass of pre-copy: no page is sent twice in it.
+/// A pass of pre-copy. It takes up what was written since the last one sent it, and sends no page twice: what is
+/// written after it was sent, or while it was in step, is for the next pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pass {
     /// Counted from 1.
     pub number: u32,
-    /// The pages sent in it.
-    pub sent: PageSet,
+    /// The pages it has still to send.
+    pub due: PageSet,
 }
 
 impl Sent {
@@ -69,8 +70,8 @@ impl Sent {
 impl PreMigration {
     pub(super) fn new(resident: Resident, route: Route, policy: &Policy) -> Self {
         let page_count = resident.pages.len() as u64;
-        let pass =
-            matches!(policy.pre, Pre::Copy(_)).then(|| Pass { number: 1, sent: PageSet::empty(page_count) });
+        let due = PageSet::filled(page_count, |page| resident.is_here(page));
+        let pass = matches!(policy.pre, Pre::Copy(_)).then_some(Pass { number: 1, due });
         Self { resident, route, sent: Sent::nothing(page_count), pass }
     }
 
@@ -78,13 +79,12 @@ impl PreMigration {
         self.sent.in_step.contains(page) && !view.memory.is_written(page)
     }
 
-    fn copy_due(&self, page: PageNumber, view: View<'_>) -> bool {
-        let sent = self.pass.as_ref().is_none_or(|pass| pass.sent.contains(page));
-        !sent && !self.resident.exited && self.resident.is_here(page) && !self.is_in_step(page, view)
+    fn copy_due(&self, page: PageNumber) -> bool {
+        !self.resident.exited && self.pass.as_ref().is_some_and(|pass| pass.due.contains(page))
     }
 
-    fn pages_to_copy<'a>(&'a self, view: View<'a>) -> impl Iterator<Item = PageNumber> + 'a {
-        view.image.page_numbers().filter(move |&page| self.copy_due(page, view))
+    fn pass_is_over(&self) -> bool {
+        self.pass.as_ref().is_none_or(|pass| pass.due.is_empty())
     }
 
     fn all_in_step(&self, view: View<'_>) -> bool {
@@ -98,10 +98,7 @@ impl PreMigration {
             Pre::Copy(Passes::UntilInStep) => pass.number < u32::MAX,
             Pre::None | Pre::WriteBack => false,
         };
-        another
-            && !self.resident.exited
-            && self.pages_to_copy(view).next().is_none()
-            && !self.all_in_step(view)
+        another && !self.resident.exited && self.pass_is_over() && !self.all_in_step(view)
     }
 
     /// Whether the process may be suspended now, and if not, why not.
@@ -114,7 +111,7 @@ impl PreMigration {
         }
         let copied_enough = match view.policy.pre {
             Pre::None | Pre::WriteBack => true,
-            Pre::Copy(Passes::AtMost(_)) => self.pages_to_copy(view).next().is_none(),
+            Pre::Copy(Passes::AtMost(_)) => self.pass_is_over(),
             Pre::Copy(Passes::UntilInStep) => self.all_in_step(view),
         };
         if copied_enough { Ok(()) } else { Err(Refusal::PassUnfinished) }
@@ -122,7 +119,7 @@ impl PreMigration {
 
     pub(super) fn is_due(&self, work: Work, view: View<'_>) -> bool {
         match work {
-            Work::Copy(page) => self.copy_due(page, view),
+            Work::Copy(page) => self.copy_due(page),
             Work::BeginPass => self.next_pass_due(view),
             Work::WriteBack(page) => self.resident.write_back_due(page, view),
             Work::Release => self.resident.release_due(view),
@@ -137,11 +134,15 @@ impl PreMigration {
                 self.resident.note_writes(page, cx)?;
                 let (from, to) = (FormerHost { host: self.route.to, epoch }, self.route.to);
                 let sequence = self.sent.send(page, from, cx)?;
-                pass.sent.insert(page);
+                pass.due.remove(page);
                 Ok((epoch, Event::PageCopied { page, sequence, pass: pass.number, to }))
             }
             (Work::BeginPass, Some(pass)) => {
-                *pass = Pass { number: pass.number + 1, sent: PageSet::empty(cx.image.page_count()) };
+                let due = PageSet::filled(cx.image.page_count(), |page| {
+                    let in_step = self.sent.in_step.contains(page) && !cx.memory.is_written(page);
+                    self.resident.is_here(page) && !in_step
+                });
+                *pass = Pass { number: pass.number + 1, due };
                 Ok((epoch, Event::PassBegun { pass: pass.number }))
             }
             (Work::WriteBack(page), _) => self.resident.write_back(page, cx),
@@ -197,7 +198,7 @@ impl PreMigration {
 
     /// What could be due, most urgent first.
     pub(super) fn candidates<'a>(&'a self, view: View<'a>) -> Box<dyn Iterator<Item = Work> + 'a> {
-        let copies = self.pass.iter().flat_map(move |_| view.image.page_numbers().map(Work::Copy));
+        let copies = self.pass.iter().flat_map(|pass| pass.due.iter().map(Work::Copy));
         Box::new([Work::Release, Work::BeginPass].into_iter().chain(copies).chain(view.write_backs()))
     }
 }

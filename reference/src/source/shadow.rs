@@ -145,7 +145,11 @@ impl Shadow {
             Work::Serve(page) => {
                 self.can_send(page) && self.demands.iter().any(|(demanded, _)| *demanded == page)
             }
-            Work::Push(page) => policy.push != Push::None && self.demands.is_empty() && self.can_send(page),
+            Work::Push(page) => {
+                // Demand first, but a demand that waits for the file server does not hold up other pages.
+                let demanded = self.demands.iter().any(|(demanded, _)| self.can_send(*demanded));
+                policy.push != Push::None && !demanded && self.can_send(page)
+            }
             _ => false,
         }
     }
