@@ -1,5 +1,6 @@
 //! The judge: explores the model and judges its properties.
 
+pub mod conform;
 pub mod explore;
 pub mod judge;
 pub mod liveness;

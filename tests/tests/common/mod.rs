@@ -1,5 +1,7 @@
 //! What several tests need: runs of the checker's library without bounds or progress.
 
+#![allow(dead_code, reason = "not every test that includes this file needs all of it")]
+
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
@@ -43,7 +45,6 @@ pub fn run(setting: &Setting, pages: Pages, properties: Properties, engine: Engi
 }
 
 /// The safety properties.
-#[allow(dead_code)] // Not every test that includes this file needs it.
 pub fn safety() -> Properties {
     EnumSet::all().iter().filter(|property: &model::Property| property.is_safety()).collect()
 }

@@ -1,0 +1,124 @@
+//! The check itself: a step of the reference is a step of the model, or none.
+
+use std::fmt;
+
+use model::concrete::{Concrete, State, Step};
+use model::{Migration, Move};
+
+use super::abstraction::{Unmapped, abstraction, canonical};
+use super::explain::{Explanation, explanations};
+use super::rig::{Action, Happening, Rig, RigError};
+
+/// What the model says about an action that it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// The state of the model before.
+    pub before: State<Migration>,
+    /// The steps of the model that it stands for; none for a stutter.
+    pub steps: Explanation,
+    /// The state of the model after.
+    pub after: State<Migration>,
+}
+
+/// An action that the model does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// What was done.
+    pub action: Action,
+    /// The state of the model before, where there is one.
+    pub before: Option<State<Migration>>,
+    /// What the endpoints did.
+    pub happenings: Vec<Happening>,
+    /// What is wrong.
+    pub reason: Reason,
+}
+
+/// Why an action is not one of the model's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// An endpoint refused it, or the process saw something wrong.
+    Rig(RigError),
+    /// The situation before or after it is no state of the model.
+    Unmapped(Unmapped),
+    /// No step of the model leads from the state before to the state after.
+    NoStep {
+        /// The state after.
+        after: Box<State<Migration>>,
+        /// What could have happened instead.
+        possible: Vec<(Step<Migration>, State<Migration>)>,
+    },
+}
+
+/// Takes an action, and finds the steps of the model that it stands for.
+///
+/// # Errors
+/// There are none: the report says what was done, what came of it, and what would have been possible.
+pub fn refine(rig: &mut Rig, action: Action) -> Result<Explained, Box<Violation>> {
+    let fails = |before: Option<State<Migration>>, happenings: &[Happening], reason| {
+        Box::new(Violation { action, before, happenings: happenings.to_vec(), reason })
+    };
+    let before = abstraction(rig).map_err(|error| fails(None, &[], Reason::Unmapped(error)))?;
+    let happenings =
+        rig.take(action).map_err(|error| fails(Some(before.clone()), &[], Reason::Rig(error)))?;
+    let after = abstraction(rig)
+        .map_err(|error| fails(Some(before.clone()), &happenings, Reason::Unmapped(error)))?;
+    let model = Concrete { system: rig.migration.as_ref().clone(), pages: before.pages.len() };
+    match explain(&model, &before, &happenings, &after) {
+        Some(steps) => Ok(Explained { before, steps, after }),
+        None => {
+            let possible = model.successors(&before).collect();
+            Err(fails(Some(before), &happenings, Reason::NoStep { after: Box::new(after), possible }))
+        }
+    }
+}
+
+/// The steps by which the model gets from one state to the other while these things happen.
+fn explain(
+    model: &Concrete<Migration>,
+    before: &State<Migration>,
+    happenings: &[Happening],
+    after: &State<Migration>,
+) -> Option<Explanation> {
+    let Some((first, rest)) = happenings.split_first() else {
+        return (before == after).then(Vec::new);
+    };
+    explanations(&model.system, before, first).into_iter().find_map(|steps| {
+        let reached = steps.iter().try_fold(before.clone(), |state, step| model.apply(&state, *step))?;
+        let then = explain(model, &canonical(reached), rest, after)?;
+        Some(steps.into_iter().chain(then).collect())
+    })
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?} is no step of the model", self.action)?;
+        for happening in &self.happenings {
+            writeln!(f, "  happened: {happening:?}")?;
+        }
+        if let Some(before) = &self.before {
+            writeln!(f, "  before: {}", tell(before))?;
+        }
+        match &self.reason {
+            Reason::Rig(error) => writeln!(f, "  error:  {error}"),
+            Reason::Unmapped(error) => writeln!(f, "  after:  {error}"),
+            Reason::NoStep { after, possible } => {
+                writeln!(f, "  after:  {}", tell(after))?;
+                let names = possible.iter().map(|(step, _)| name(*step));
+                writeln!(f, "  possible: {}", names.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// A step as people write it: `serve(1)` for a step of page 1.
+pub fn name(step: Step<Migration>) -> String {
+    match step {
+        Move::Control(step) => step.to_string(),
+        Move::Page(step, page) => format!("{step}({page})"),
+    }
+}
+
+fn tell(state: &State<Migration>) -> String {
+    let pages = state.pages.iter().map(|page| format!("\n          {page:?}"));
+    format!("{:?}{}", state.control, pages.collect::<String>())
+}

@@ -1,0 +1,57 @@
+//! Real endpoints go through every transition of the model's graphs: all algorithms, two hosts, fifo and unordered
+//! links. What they do not go through has a reason, and the output says how much it is.
+//!
+//! ```sh
+//! cargo test -p conformance --test coverage -- --nocapture
+//! ```
+
+use checker::conform::drive::{Coverage, drive};
+use checker::conform::network::Order;
+use model::{Hosts, Migration, Strategy, algorithms};
+
+fn cover(strategies: impl Iterator<Item = Strategy>, pages: usize) {
+    for strategy in strategies {
+        for order in [Order::FifoByPage, Order::Unordered] {
+            let migration = Migration::new(strategy.clone(), Hosts::Two, order.link());
+            let name = &strategy.name;
+            let coverage =
+                drive(&migration, order, pages, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+            print(name, order, pages, &coverage);
+            let unexcused: Vec<_> = coverage.unexcused().collect();
+            assert!(unexcused.is_empty(), "{name}, {order:?}: not driven: {unexcused:#?}");
+            assert!(coverage.driven > 0, "{name}");
+        }
+    }
+}
+
+fn print(name: &str, order: Order, pages: usize, coverage: &Coverage) {
+    let Coverage { states, transitions, driven, actions, .. } = coverage;
+    let percent = 100.0 * *driven as f64 / *transitions as f64;
+    println!(
+        "{name}, {pages} pages, {order:?}: {driven} of {transitions} transitions driven ({percent:.1} %), \
+         {states} states, {actions} real steps"
+    );
+    for ((excuse, step, phase), count) in coverage.classes() {
+        println!("    not {count} × {step} in {phase}: {excuse:?}");
+    }
+}
+
+fn everything() -> impl Iterator<Item = Strategy> {
+    algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS)
+}
+
+#[test]
+fn one_page() {
+    cover(everything(), 1);
+}
+
+#[test]
+fn two_pages() {
+    cover(everything(), 2);
+}
+
+/// All but the generic algorithm and its variants, whose graphs have a hundred thousand transitions.
+#[test]
+fn three_pages() {
+    cover(everything().filter(|strategy| !strategy.name.starts_with("generic")), 3);
+}

@@ -1,0 +1,66 @@
+//! Errors seeded into real endpoints: the tie notices each of them.
+
+use checker::conform::drive::{DriveError, drive};
+use checker::conform::flaws::Flaw;
+use checker::conform::network::Order;
+use checker::conform::refine::Reason;
+use checker::conform::rig::RigError;
+use model::{Hosts, Migration, algorithms};
+
+/// What noticed an error first.
+#[derive(Debug, PartialEq, Eq)]
+enum Notice {
+    /// A step that the model does not have.
+    Step,
+    /// A situation that the model does not have.
+    Situation,
+    /// An endpoint, which refused what it was told or asked to do.
+    Peer,
+    /// The process saw wrong content, or ran where it must not.
+    Oracle,
+    /// Transitions of the model that could not be driven any more.
+    Coverage,
+    /// Nothing.
+    Nothing,
+}
+
+fn notice(flaw: Flaw, name: &str, order: Order) -> Notice {
+    let strategy = algorithms::built_in(name).expect("a built-in algorithm");
+    let migration = Migration::new(strategy, Hosts::Two, order.link());
+    let sound = drive(&migration, order, 2, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+    match drive(&migration, order, 2, Some(flaw)) {
+        Ok(coverage) if coverage.driven < sound.driven => Notice::Coverage,
+        Ok(_) => Notice::Nothing,
+        Err(DriveError::Unsupported(error)) => panic!("{name}: {error}"),
+        Err(DriveError::Violation(violation)) => match violation.reason {
+            Reason::NoStep { .. } => Notice::Step,
+            Reason::Unmapped(_) => Notice::Situation,
+            Reason::Rig(RigError::Endpoint(_)) => Notice::Peer,
+            Reason::Rig(_) => Notice::Oracle,
+        },
+    }
+}
+
+#[test]
+fn each_is_noticed() {
+    use Flaw::*;
+    use Order::{FifoByPage, Unordered};
+    for (flaw, name, order, expected) in [
+        (RunsOn, "total-copy", FifoByPage, Notice::Step),
+        (WritesUnnoticed, "pre-copy", FifoByPage, Notice::Step),
+        (WrittenBitStuck, "pre-copy", FifoByPage, Notice::Step),
+        (StaleKept, "assisted-post-copy", FifoByPage, Notice::Oracle),
+        (ZeroesInstalled, "post-copy", FifoByPage, Notice::Oracle),
+        (CopyTorn, "lazy-copy", FifoByPage, Notice::Step),
+        (DirtyMapDropped, "total-copy-dirty", FifoByPage, Notice::Step),
+        (DutyForgotten, "generic", FifoByPage, Notice::Step),
+        (SequenceUnset, "pre-copy", Unordered, Notice::Step),
+        (StoredNothing, "flushing", FifoByPage, Notice::Step),
+        (ReadyUnasked, "post-copy", Unordered, Notice::Step),
+        (SourceForgotten, "post-copy", FifoByPage, Notice::Step),
+        (DemandsDropped, "lazy-copy", FifoByPage, Notice::Step),
+        (CompletionUnheard, "post-copy", FifoByPage, Notice::Coverage),
+    ] {
+        assert_eq!(notice(flaw, name, order), expected, "{flaw:?} in {name}");
+    }
+}
