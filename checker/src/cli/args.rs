@@ -42,6 +42,9 @@ pub enum Command {
     Trace(Trace),
     /// Walk through an algorithm's states in a browser, with the stateright Explorer
     Explore(Explore),
+    /// Validate the recorded step log of a real migration against the model
+    #[command(after_help = EXIT_CODES)]
+    Conform(Conform),
     /// Print the inductive invariant that proves an algorithm for any number of pages, as JSON
     Invariant(Invariant),
     /// Write the invariant as SMT-LIB verification conditions, one file each
@@ -150,6 +153,16 @@ pub struct Explore {
     /// Where to serve it: a loopback address
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     pub address: std::net::SocketAddr,
+}
+
+#[derive(Args, Debug)]
+pub struct Conform {
+    /// The step log, as NDJSON: a line that says what was run, then a line for each step
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+    /// The algorithm that was run, as a strategy file [default: the one that the trace names]
+    #[arg(long, value_name = "FILE")]
+    pub strategy: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

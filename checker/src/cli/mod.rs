@@ -2,6 +2,7 @@
 
 pub mod args;
 mod check;
+mod conform;
 mod explore;
 mod list;
 mod progress;
@@ -36,6 +37,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::List(list)) => list::run(&list),
         Some(Command::Trace(trace)) => trace::run(&trace),
         Some(Command::Explore(explore)) => explore::run(&explore),
+        Some(Command::Conform(conform)) => conform::run(&conform),
         Some(Command::Invariant(invariant)) => prove::invariant(&invariant),
         Some(Command::Smt(smt)) => prove::smt(&smt),
         Some(Command::Completions { shell }) => {

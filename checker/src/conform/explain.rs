@@ -3,10 +3,10 @@
 //! An event names its step: a page that was pushed is explained by *push* of that page and by nothing else. Where
 //! the reference takes several steps to one of the model, one of them stands for it and the others are stutters.
 
-use model::concrete::{State, Step};
+use model::concrete::Step;
 use model::page::Transit;
 use model::strategy::Pre;
-use model::{ControlStep, Migration, Move, PageStep, Phase};
+use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
 use reference::event::Event;
 use reference::page::PageNumber;
 use reference::wire::MessageKind;
@@ -16,19 +16,24 @@ use super::rig::Happening;
 /// A sequence of steps of the model; the empty one is a stutter.
 pub type Explanation = Vec<Step<Migration>>;
 
-/// What may explain something that happened, most likely first.
-pub fn explanations(migration: &Migration, before: &State<Migration>, what: &Happening) -> Vec<Explanation> {
+/// What may explain something that happened in a state of the model, most likely first.
+pub fn explanations(
+    migration: &Migration,
+    control: &Control,
+    pages: &[Page],
+    what: &Happening,
+) -> Vec<Explanation> {
     let steps = match what {
-        Happening::Step { event, .. } => of_event(migration, before, event),
+        Happening::Step { event, .. } => of_event(migration, pages, event),
         Happening::Lost(kind, page) => of_link(*kind, *page, true),
         Happening::Resent(kind, page) => of_link(*kind, *page, false),
     };
     // What hosts still do before they learn that the process has exited is of no consequence.
-    let over = matches!(before.control.phase, Phase::Exiting | Phase::Exited);
+    let over = matches!(control.phase, Phase::Exiting | Phase::Exited);
     if over { with_stutter(steps) } else { steps }
 }
 
-fn of_event(migration: &Migration, before: &State<Migration>, event: &Event) -> Vec<Explanation> {
+fn of_event(migration: &Migration, before: &[Page], event: &Event) -> Vec<Explanation> {
     use PageStep::*;
     let copies = matches!(migration.strategy.pre, Pre::Copy(_));
     let migrate = || [ControlStep::MigrateBack, ControlStep::MigrateOnward].into_iter();
@@ -114,9 +119,9 @@ fn of_link(kind: MessageKind, page: Option<PageNumber>, lost: bool) -> Vec<Expla
 }
 
 /// Duplicates of requests that nobody waits for do not hold up a migration; the model has them lost first.
-fn lose_idle_requests(before: &State<Migration>) -> impl Iterator<Item = Step<Migration>> {
-    let idle = |page: &model::Page| !page.waiting && page.request == Transit::Flying(());
-    let pages = before.pages.iter().enumerate().filter(move |(_, page)| idle(page));
+fn lose_idle_requests(before: &[Page]) -> impl Iterator<Item = Step<Migration>> {
+    let idle = |page: &Page| !page.waiting && page.request == Transit::Flying(());
+    let pages = before.iter().enumerate().filter(move |(_, page)| idle(page));
     pages.map(|(index, _)| Move::Page(PageStep::LoseRequest, index))
 }
 

@@ -1,4 +1,14 @@
 //! The tie between model and reference: what real endpoints do is what the model allows, and the other way round.
+//!
+//! * [`rig`]: real endpoints of the reference, with every step taken when the driver says so, over a [`network`] that
+//!   can bring about every order of messages; [`policy`] says which algorithm is which.
+//! * [`abstraction`]: the fixed mapping from there to a state of the model.
+//! * [`explain`] and [`refine`]: each step of an endpoint is the step of the model that it is named for, or none.
+//! * [`drive`]: real endpoints go through every transition of the model's graph.
+//! * [`trace`]: a recorded step log is validated, whoever recorded it.
+//! * [`flaws`]: errors seeded around the endpoints, to show that all this notices them.
+//!
+//! The argument, and what is one state on one side and several on the other, is in `proofs-notes/refinement.md`.
 
 pub mod abstraction;
 pub mod drive;
@@ -8,3 +18,4 @@ pub mod network;
 pub mod policy;
 pub mod refine;
 pub mod rig;
+pub mod trace;

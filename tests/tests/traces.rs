@@ -1,0 +1,186 @@
+//! Step logs of real runs are accepted to their last line; logs of what the model does not have are rejected at the
+//! line in question.
+
+use std::io::Write;
+
+use checker::conform::trace::{Accepted, Header, TraceError, conform};
+use model::{Link, algorithms};
+use reference::event::{Event, Step, write_log};
+use reference::net::{LinkConfig, Order};
+use reference::page::PageKind;
+use reference::place::HostId;
+use reference::policy::Policy;
+use reference::workload::{Layout, Pattern, Workload};
+use reference::world::{Ending, Scenario, World};
+
+const A: HostId = HostId(0);
+const B: HostId = HostId(1);
+const C: HostId = HostId(2);
+
+fn links() -> [(Link, Order); 3] {
+    let (jitter_ns, retransmit_after_ns) = (2_000_000, 3_000_000);
+    let lossy = Order::Lossy { jitter_ns, loss_percent: 20, duplicate_percent: 20, retransmit_after_ns };
+    [(Link::Fifo, Order::Fifo), (Link::Unordered, Order::Unordered { jitter_ns }), (Link::Lossy, lossy)]
+}
+
+fn scenario(policy: &Policy, order: Order, route: &[HostId], ending: Ending, seed: u64) -> Scenario {
+    Scenario {
+        policy: policy.clone(),
+        layout: Layout { pages: 16, file_mapped_percent: 40, initially_dirty_percent: 50, noise_percent: 0 },
+        workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 300_000 },
+        link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
+        route: route.to_vec(),
+        accesses_per_stay: 40,
+        registers_len: 8,
+        ending,
+        seed,
+    }
+}
+
+fn header(scenario: &Scenario, link: Link) -> Header {
+    let image = scenario.layout.image(scenario.seed);
+    let mapped = image.page_numbers().filter(|page| image.kind(*page) == PageKind::FileMapped);
+    Header {
+        trace: 1,
+        algorithm: Some(scenario.policy.name.to_string()),
+        link,
+        pages: image.page_count(),
+        file_mapped: mapped.map(|page| page.0).collect(),
+    }
+}
+
+fn trace(header: &Header, steps: &[Step]) -> Vec<u8> {
+    let mut text = serde_json::to_vec(header).expect("a header is JSON");
+    text.push(b'\n');
+    write_log(steps, &mut text).expect("memory can be written to");
+    text
+}
+
+fn log(scenario: &Scenario) -> Vec<Step> {
+    World::run(scenario).unwrap_or_else(|error| panic!("{}: {error}", scenario.policy.name)).log
+}
+
+#[test]
+fn real_runs_are_accepted() {
+    let mut lines = 0;
+    for policy in Policy::ALL {
+        for (link, order) in links() {
+            for route in [&[A, B, C][..], &[A, B, A], &[A, B, C, B]] {
+                for (ending, seed) in [(Ending::Idle, 1), (Ending::Exit, 2)] {
+                    let scenario = scenario(&policy, order, route, ending, seed);
+                    let steps = log(&scenario);
+                    let accepted = conform(&trace(&header(&scenario, link), &steps)[..], None)
+                        .unwrap_or_else(|error| panic!("{}, {link:?}, {route:?}: {error}", policy.name));
+                    assert_eq!((accepted.steps, accepted.hops), (steps.len(), route.len() - 1));
+                    lines += accepted.steps;
+                }
+            }
+        }
+    }
+    println!("{lines} lines of real runs accepted");
+}
+
+/// The line on which a post-copy log is rejected after a change, and what it says.
+fn rejected(change: impl Fn(&mut Vec<Step>) -> usize) -> (usize, usize) {
+    let scenario = scenario(&Policy::POST_COPY, Order::Fifo, &[A, B], Ending::Idle, 1);
+    let mut steps = log(&scenario);
+    let expected = change(&mut steps) + 2;
+    match conform(&trace(&header(&scenario, Link::Fifo), &steps)[..], None) {
+        Err(TraceError::Rejected(rejection)) => {
+            assert!(!rejection.possible.is_empty() && rejection.to_string().contains("go on with"));
+            (rejection.line, expected)
+        }
+        other => panic!("not rejected: {other:?}"),
+    }
+}
+
+fn find(steps: &[Step], which: impl Fn(&Event) -> bool) -> usize {
+    steps.iter().position(|step| which(&step.event)).expect("such a step")
+}
+
+#[test]
+fn a_page_sent_twice_is_rejected() {
+    let (line, expected) = rejected(|steps| {
+        let at = find(steps, |event| matches!(event, Event::PagePushed { .. }));
+        steps.insert(at + 1, steps[at].clone());
+        at + 1
+    });
+    assert_eq!(line, expected);
+}
+
+#[test]
+fn a_page_that_arrives_unsent_is_rejected() {
+    let (line, expected) = rejected(|steps| {
+        let sent = find(steps, |event| matches!(event, Event::PagePushed { .. }));
+        let Event::PagePushed { page, .. } = steps.remove(sent).event else { unreachable!("found") };
+        find(steps, |event| matches!(event, Event::PageInstalled { page: other, .. } if *other == page))
+    });
+    assert_eq!(line, expected);
+}
+
+#[test]
+fn resuming_before_the_go_is_rejected() {
+    let (line, expected) = rejected(|steps| {
+        let handed_over = find(steps, |event| matches!(event, Event::ProcessHandedOver { .. }));
+        let resumed = find(steps, |event| matches!(event, Event::ProcessResumed { .. }));
+        let early = steps.remove(resumed);
+        steps.insert(handed_over, early);
+        handed_over
+    });
+    assert_eq!(line, expected);
+}
+
+/// The log of one algorithm is not one of another.
+#[test]
+fn another_algorithm_is_rejected() {
+    let scenario = scenario(&Policy::POST_COPY, Order::Fifo, &[A, B], Ending::Idle, 1);
+    let trace = trace(&header(&scenario, Link::Fifo), &log(&scenario));
+    assert!(matches!(conform(&trace[..], Some(algorithms::TOTAL_COPY)), Err(TraceError::Rejected(_))));
+    let accepted = conform(&trace[..], Some(algorithms::POST_COPY));
+    assert!(matches!(accepted, Ok(Accepted { hops: 1, .. })), "{accepted:?}");
+}
+
+#[test]
+fn what_is_no_trace_is_an_error_with_its_line() {
+    let good = r#"{"trace":1,"algorithm":"post-copy","link":"fifo","pages":2,"file_mapped":[]}"#;
+    let written =
+        r#"{"at_ns":0,"place":{"host":0},"epoch":0,"event":"page-written","page":2,"offset":0,"bytes":"00"}"#;
+    for (text, message) in [
+        (String::new(), "line 1: the trace is empty"),
+        (good.replace(":1,", ":2,"), "line 1: version 2 of the format; 1 is read"),
+        (good.replace("post-copy", "no-copy"), "line 1: no built-in algorithm is called 'no-copy'"),
+        (good.replace("[]", "[2]"), "line 1: no page 2 of 2"),
+        (good.replace("\"pages\":2", "\"pages\":0"), "line 1: 0 pages; there must be 1 to 65536"),
+        (format!("{good}\n{written}\n"), "line 2: no page 2 of 2"),
+    ] {
+        let error = conform(text.as_bytes(), None).expect_err(&text);
+        assert_eq!(error.to_string(), message);
+    }
+    let error = conform(format!("{good}\nnonsense\n").as_bytes(), None).expect_err("nonsense");
+    assert!(matches!(error, TraceError::Line { line: 2, .. }), "{error}");
+}
+
+/// Runs `checker conform` on a file with this text.
+fn checker_conform(text: &[u8]) -> (Option<i32>, String) {
+    let build = escargot::CargoBuild::new().package("checker").bin("checker");
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(text).expect("it can be written to");
+    let mut command = build.run().expect("the checker builds").command();
+    let output = command.arg("conform").arg(file.path()).output().expect("the checker runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).expect("text"))
+}
+
+#[test]
+fn the_command_accepts_rejects_and_refuses() {
+    let scenario = scenario(&Policy::GENERIC, Order::Fifo, &[A, B], Ending::Idle, 1);
+    let (header, mut steps) = (header(&scenario, Link::Fifo), log(&scenario));
+    let (code, said) = checker_conform(&trace(&header, &steps));
+    assert!(code == Some(0) && said.contains("accepted: generic, 16 pages"), "{code:?}: {said}");
+    let handed_over = find(&steps, |event| matches!(event, Event::ProcessHandedOver { .. }));
+    steps.remove(handed_over);
+    let (code, said) = checker_conform(&trace(&header, &steps));
+    assert!(code == Some(1) && said.contains("no step of the model explains"), "{code:?}: {said}");
+    let (code, said) = checker_conform(b"nonsense");
+    assert!(code == Some(2) && said.contains("line 1"), "{code:?}: {said}");
+}
