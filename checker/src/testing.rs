@@ -75,6 +75,8 @@ enum Topic {
     Scope,
     Pending,
     Discharges,
+    GoalConditions,
+    Excused,
 }
 
 impl RandomSystem {
@@ -259,6 +261,15 @@ impl Live for RandomSystem {
 
     fn discharges(&self, property: Property, step: u8) -> bool {
         self.chance(20, Topic::Discharges, &[property as u8, step])
+    }
+
+    fn goal_conditions(&self, property: Property) -> Conditions {
+        let some = Conditions::all().iter().take(CONDITIONS);
+        self.subset(some, 20, Topic::GoalConditions, &[property as u8])
+    }
+
+    fn excused(&self, property: Property, control: &u8) -> bool {
+        self.chance(20, Topic::Excused, &[property as u8, *control])
     }
 }
 

@@ -166,7 +166,7 @@ fn the_size_of_every_proof() {
         ("flushing".into(), 11, 13, 35, 15),
         ("post-copy".into(), 11, 10, 20, 10),
         ("assisted-post-copy".into(), 12, 21, 37, 12),
-        ("generic".into(), 26, 101, 430, 17),
+        ("generic".into(), 26, 91, 402, 17),
     ];
     assert_eq!(algorithms::BUILT_IN.map(size), sizes);
 }

@@ -50,7 +50,7 @@ impl Migration {
         };
         let arrived = page.destination.is_held() && page.content.is_idle();
         let met = [
-            (Condition::Quiet, !page.waiting && page.content.is_idle() && page.request.is_idle()),
+            (Condition::Quiet, !page.waiting && page.content.is_idle()),
             (Condition::NotDue, page.log != Due),
             (Condition::InStep, page.log == InStep),
             (Condition::FreezeDone, freeze_done),

@@ -1,7 +1,7 @@
 //! The control record: who runs, how far the migration is, which control message is in flight.
 //!
 //! ```text
-//!                 ┌────────────────────────── process runs at the source ─────────────────────────┐
+//!                 ┌────────────────────────── the process is at the source ───────────────────────┐
 //!                 │                                                                               │
 //!   Rest ──migrate──▶ PreCopy ──suspend──▶ Freeze ──state──▶ Offered ──▶ Rebuilding ──ready──▶ Accepted
 //!     ▲     └───────── without pre-copy ─────▲                                                     │
@@ -10,7 +10,7 @@
 //!     │                                                                                        Committed
 //!  Departing ◀──destroyed── Completing ◀──complete── Running ◀──────────── resume ─────────────────┘
 //!     │                                                 │
-//!     └────── process runs at the destination ──────────┘    (lazy copy may migrate again from Running)
+//!     └───── the process is at the destination ─────────┘    (lazy copy may migrate again from Running)
 //! ```
 //!
 //! The five steps that all algorithms share are edges here: *suspend* (migrate or suspend), *transmit*
@@ -118,7 +118,7 @@ pub struct Control {
     pub code_page_sent: bool,
     /// The stack page under the stack pointer went along with the state.
     pub stack_page_sent: bool,
-    /// The destination is a host that still held pages: what moved is carried back to it.
+    /// The destination is the host that the process came from last: what moved is carried back to it.
     pub returning: bool,
 }
 

@@ -33,6 +33,7 @@ pub enum Defect {
     FreezeSendsAll,
     SwollenWorkingSet,
     DestroyWhileOwed,
+    WriteBackAfterSent,
     ReturnEmptyHanded,
     AcknowledgeUnstored,
     StoreOlder,
@@ -44,6 +45,7 @@ pub enum Defect {
     NeverPush,
     ForgetDemand,
     NeverWriteBack,
+    AnswerLost,
 }
 
 /// What there is to know about a defect.
@@ -71,7 +73,7 @@ const fn entry(defect: Defect, caught_by: Property, algorithm: &'static str, mea
 
 /// Every defect, by the property that must catch it.
 #[rustfmt::skip]
-pub const DEFECTS: [Entry; 28] = {
+pub const DEFECTS: [Entry; 30] = {
     use Defect::*;
     use Property::*;
     [
@@ -111,6 +113,8 @@ pub const DEFECTS: [Entry; 28] = {
             "The working set is as large as the address space."),
         entry(DestroyWhileOwed, S5, "post-copy",
             "The source is told to destroy its process while it still owes pages."),
+        entry(WriteBackAfterSent, S5, "generic",
+            "The source writes a page back that it has sent along with the state."),
         entry(AcknowledgeUnstored, S6, "generic",
             "The file server acknowledges a write-back that it does not store."),
         Entry { link: Link::Lossy, ..entry(StoreOlder, S6, "generic",
@@ -131,6 +135,8 @@ pub const DEFECTS: [Entry; 28] = {
             "Requests are dropped at the source."),
         entry(NeverWriteBack, L6, "generic",
             "Dirty file-mapped pages stay where they are."),
+        entry(AnswerLost, L7, "lazy-copy",
+            "The owner of a page takes it for sent as soon as it is requested."),
     ]
 };
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::{Control, Phase};
+use crate::condition::Condition;
+use crate::control::{Control, Phase, Process};
 use crate::defects::Defect;
 use crate::page::{Kind, Page};
 use crate::property::Property;
@@ -219,5 +220,13 @@ impl Live for Migration {
 
     fn discharges(&self, property: Property, step: PageStep) -> bool {
         self.is_discharged_by(property, step)
+    }
+
+    fn goal_conditions(&self, property: Property) -> Conditions {
+        if property == Property::L7 { Condition::Quiet.into() } else { Conditions::empty() }
+    }
+
+    fn excused(&self, property: Property, control: &Control) -> bool {
+        property == Property::L7 && control.process == Process::Exited
     }
 }

@@ -164,6 +164,7 @@ impl Strategy {
         let owes = self.owes_pages();
         [
             ("name", "must not be empty", !self.name.trim().is_empty()),
+            ("name", "must be printable, in one line", !self.name.chars().any(char::is_control)),
             ("passes", "must be 1 to 6, or \"unbounded\"", passes_fit),
             ("freeze", "\"not-in-step\" needs pre = \"copy\": without it no page is in step",
                 self.freeze != Freeze::NotInStep || copies),
@@ -187,6 +188,8 @@ impl Strategy {
                 self.freeze != Freeze::NotInStep || travels_whole || self.missing == Missing::Store),
             ("missing", "freeze = \"none\" leaves pages at the source: say \"source\" or \"split\"",
                 self.freeze != Freeze::None || owes),
+            ("freeze", "unbounded passes end when no page is left to be owed: say \"not-in-step\"",
+                self.freeze != Freeze::None || self.pre != Pre::Copy(Passes::Unbounded)),
             ("missing", "\"split\" asks for pages by kind, which pre = \"copy\" does not: say \"source\"",
                 self.missing != Missing::Split || !copies),
             ("clean", "missing = \"split\" loads clean pages from the store: say \"local-store\"",

@@ -38,7 +38,7 @@ impl FromStr for Strategy {
             let start = error.span().map_or(0, |span| span.start);
             StrategyFileError {
                 line: line_of(text, start),
-                field: field_at(text, start),
+                field: missing_field(error.message()).or_else(|| field_at(text, start)),
                 reason: error.message().to_owned(),
             }
         })?;
@@ -175,6 +175,12 @@ impl File {
 
 fn unplaced<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
+}
+
+/// The field that a message of the TOML parser says is missing; the place it names is another field's.
+fn missing_field(message: &str) -> Option<String> {
+    let name = message.strip_prefix("missing field `")?.split('`').next()?;
+    Some(name.to_owned())
 }
 
 /// The field whose value the line at this offset gives.

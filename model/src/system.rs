@@ -153,8 +153,9 @@ pub enum Scope {
     Control,
     /// About each page on its own: `pending` is called with that page's record.
     Page,
-    /// `AG EF goal`: from every state with a pending control record, some state in which it is not
-    /// pending remains reachable. No fairness is involved.
+    /// `AG EF goal`: from every state that is not [excused](Live::excused), a goal remains reachable: a state
+    /// in which nothing is pending, `pending` being called without a page, and in which all pages meet
+    /// [`Live::goal_conditions`]. No fairness is involved.
     Possibility,
 }
 
@@ -173,4 +174,12 @@ pub trait Live: Judged {
     fn pending(&self, property: Property, control: &Self::Control, page: Option<&Self::Page>) -> bool;
     /// Does this step of the page in question count as the awaited event, whatever it leads to?
     fn discharges(&self, property: Property, step: Self::PageStep) -> bool;
+    /// For a possibility: what all pages must meet in a goal.
+    fn goal_conditions(&self, _property: Property) -> Conditions {
+        Conditions::empty()
+    }
+    /// For a possibility: need no goal be reachable from states with this control record?
+    fn excused(&self, _property: Property, _control: &Self::Control) -> bool {
+        false
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::concrete::{Move, Step};
+use model::concrete::{Concrete, Move, Step};
 use model::property::Property;
 use model::system::{Fairness, Live, Scope};
 
@@ -83,7 +83,15 @@ impl<'a, S: Live> Judgement<'a, S> {
 
     fn possibility(&self, property: Property) -> Liveness<S> {
         let graph = &self.space.graph;
-        let doom = possibility::search(graph, |state| self.pending(property, state));
+        let Concrete { system, .. } = self.space.concrete;
+        let conditions = system.goal_conditions(property);
+        let in_the_way = |state| {
+            !conditions.is_empty()
+                && !self.space.concrete.all(&self.space.state(state)).is_superset(conditions)
+        };
+        let excused = |state| system.excused(property, &self.space.state(state).control);
+        let doom =
+            possibility::search(graph, |state| self.pending(property, state) || in_the_way(state), excused);
         let mut verdict = self.holds(property, doom.pending);
         if let Some(state) = doom.nearest {
             let lasso = lasso::with_stem(graph, state, Tail::Doomed);

@@ -1,6 +1,6 @@
 //! `AG EF goal` on an explicit graph: does the goal remain reachable from everywhere?
 //!
-//! A state is *doomed* when no path from it reaches a goal. Components come out in reverse topological
+//! A state is *doomed* when no path from it reaches a goal and it is not excused. Components come out in reverse topological
 //! order, so whether one is doomed is known from the transitions that leave it: backward reachability
 //! without a reversed copy of the graph.
 
@@ -18,7 +18,7 @@ pub struct Doom {
 
 /// Searches for doomed states. A state that was not expanded counts as a goal, so that a doomed state of a
 /// truncated graph is doomed in the whole graph.
-pub fn search(graph: &Graph, pending: impl Fn(Node) -> bool) -> Doom {
+pub fn search(graph: &Graph, pending: impl Fn(Node) -> bool, excused: impl Fn(Node) -> bool) -> Doom {
     let mut doom = Doom::default();
     let mut components = Components::new(graph);
     let mut hopeful = vec![true; graph.states() as usize];
@@ -35,7 +35,8 @@ pub fn search(graph: &Graph, pending: impl Fn(Node) -> bool) -> Doom {
         if targets.map(|(_, target)| target).any(|target| hopeful[target as usize]) {
             component.states.iter().for_each(|state| hopeful[*state as usize] = true);
         } else {
-            doom.nearest = component.states.iter().copied().chain(doom.nearest).min();
+            let doomed = component.states.iter().copied().filter(|state| !excused(*state));
+            doom.nearest = doomed.chain(doom.nearest).min();
         }
     });
     doom

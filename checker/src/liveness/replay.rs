@@ -111,8 +111,11 @@ impl<S: Live> Replay<'_, S> {
                 .pages
                 .first()
                 .is_some_and(|page| self.concrete.system.pending(self.property, &state.control, Some(page))),
-            Scope::Control | Scope::Possibility => {
-                self.concrete.system.pending(self.property, &state.control, None)
+            Scope::Control => self.concrete.system.pending(self.property, &state.control, None),
+            Scope::Possibility => {
+                let system = &self.concrete.system;
+                system.pending(self.property, &state.control, None)
+                    || !self.concrete.all(state).is_superset(system.goal_conditions(self.property))
             }
         }
     }
@@ -163,6 +166,9 @@ impl<S: Live> Replay<'_, S> {
     /// Explores all that can follow, up to the order of the pages, which the goal does not depend on.
     fn is_doomed(&self, knot: &State<S>, at: usize) -> Result<(), ReplayError> {
         self.is_pending(knot, at)?;
+        if self.concrete.system.excused(self.property, &knot.control) {
+            return Err(ReplayError::NotPending { property: self.property, at });
+        }
         let mut seen = HashSet::from([knot.sorted()]);
         let mut open = vec![knot.sorted()];
         while let Some(state) = open.pop() {

@@ -206,11 +206,15 @@ impl<'a> Naive<'a> {
 
     fn pending(&self, property: Property, state: usize, page: usize) -> bool {
         let state = &self.states[state];
-        let page = match self.concrete.system.scope(property) {
-            Some(Scope::Page) => Some(&state.pages[page]),
-            _ => None,
-        };
-        self.concrete.system.pending(property, &state.control, page)
+        let system = &self.concrete.system;
+        match system.scope(property) {
+            Some(Scope::Page) => system.pending(property, &state.control, Some(&state.pages[page])),
+            Some(Scope::Possibility) => {
+                system.pending(property, &state.control, None)
+                    || !self.concrete.all(state).is_superset(system.goal_conditions(property))
+            }
+            _ => system.pending(property, &state.control, None),
+        }
     }
 
     fn fairness(&self, step: Step<RandomSystem>) -> Fairness {
@@ -262,7 +266,9 @@ impl<'a> Naive<'a> {
     }
 
     fn possible(&self, property: Property) -> bool {
+        let system = &self.concrete.system;
         let goal = |state: &usize| !self.pending(property, *state, 0);
+        let excused = |state: usize| system.excused(property, &self.states[state].control);
         let mut hopeful: HashSet<_> = (0..self.states.len()).filter(goal).collect();
         loop {
             let before = hopeful.len();
@@ -270,7 +276,7 @@ impl<'a> Naive<'a> {
             let more: Vec<_> = back.map(|(from, ..)| *from).collect();
             hopeful.extend(more);
             if hopeful.len() == before {
-                return hopeful.len() == self.states.len();
+                return (0..self.states.len()).all(|state| hopeful.contains(&state) || excused(state));
             }
         }
     }

@@ -8,9 +8,9 @@
 //!
 //! The shortest freeze and the least traffic, paid for with a dependency that lasts: a page that is never
 //! touched keeps the source needed. Migrating on leaves pages at every host passed (A → B → C with pages
-//! still on A). Two things end it: the process exits, or it returns to a host that still holds pages of
-//! it; the freeze then carries back what had moved, and when no other host owes anything the process is
-//! Normal again.
+//! still on A). Two things end it: the process exits, or it returns to the host that it came from last; the
+//! freeze then carries back what had moved, and when no other host owes anything the process is Normal
+//! again.
 
 use std::borrow::Cow;
 

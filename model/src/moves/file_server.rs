@@ -17,7 +17,7 @@ impl Migration {
     /// the map stays true, and no two hosts ever have a write-back of one page under way.
     pub(super) fn write_back(&self, control: &Control, page: &Page) -> AfterPage {
         let holder = match control.phase {
-            Phase::Freeze if page.sent => Holding::Absent,
+            Phase::Freeze if page.sent && !self.is_broken(Defect::WriteBackAfterSent) => Holding::Absent,
             Phase::Rest | Phase::Freeze => page.source,
             Phase::Running | Phase::Completing | Phase::Departing => page.destination,
             _ => Holding::Absent,

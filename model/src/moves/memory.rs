@@ -2,7 +2,7 @@
 
 use super::{AfterControl, AfterPage, alone, freely, when};
 use crate::condition::Condition;
-use crate::control::{Control, Phase, Process};
+use crate::control::{Control, Phase};
 use crate::defects::Defect;
 use crate::migration::Migration;
 use crate::page::{Currency, DirtyLog, Holding, Kind, Page, Plan, Transit};
@@ -96,6 +96,6 @@ impl Migration {
     }
 
     pub(crate) fn is_at_rest(&self, control: &Control) -> bool {
-        control.process == self.strategy.resting() && control.process != Process::Exited
+        control.process == self.strategy.resting()
     }
 }

@@ -28,6 +28,9 @@ impl Migration {
         if !page.asked || page.write_back != WriteBack::Idle {
             return None;
         }
+        if self.is_broken(Defect::AnswerLost) {
+            return alone(control, Page { sent: true, asked: false, ..*page });
+        }
         let copy = if page.plan == Plan::FromThird { page.third } else { page.source };
         alone(control, Page { sent: true, asked: false, ..self.send_content(page, copy)? })
     }

@@ -15,7 +15,9 @@ impl Migration {
                 Plan::Undecided if page.source.is_held() => page.source.is_current(),
                 Plan::Undecided if page.destination.is_held() => page.destination.is_current(),
                 Plan::Undecided if page.third.is_held() => page.third.is_current(),
-                Plan::Undecided => arrives(page, page.store == Currency::Current),
+                Plan::Undecided => {
+                    arrives(page, self.strategy.tracks_dirty() && page.store == Currency::Current)
+                }
                 Plan::Travelled | Plan::Settled => arrives(page, page.destination.is_current()),
                 Plan::FromSource => arrives(page, !page.sent && page.source.is_current()),
                 Plan::FromThird => arrives(page, !page.sent && page.third.is_current()),
