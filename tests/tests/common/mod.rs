@@ -1,5 +1,4 @@
 //! What several tests need: runs of the checker's library without bounds or progress.
-#![allow(dead_code)] // Not every test that includes this file needs all of it.
 
 #![allow(dead_code, reason = "not every test that includes this file needs all of it")]
 
