@@ -59,11 +59,8 @@ impl Migration {
             log: if copies && !stays_behind && here.is_held() { DirtyLog::Due } else { DirtyLog::InStep },
             plan: Plan::Undecided,
             sent: false,
-            asked: false,
-            // What is left of a request that was answered dies with its connection.
+            // A duplicate of a request that was answered is none of the new migration.
             request: Transit::Idle,
-            older: 0,
-            echo: Holding::Absent,
             crossings: 0,
             ..*page
         };
