@@ -130,6 +130,19 @@ fn resuming_before_the_go_is_rejected() {
     assert_eq!(line, expected);
 }
 
+/// The model has a write here, but of the process where it is now.
+#[test]
+fn a_former_host_that_runs_on_is_rejected() {
+    let (line, expected) = rejected(|steps| {
+        let resumed = find(steps, |event| matches!(event, Event::ProcessResumed { .. }));
+        let written = |step: &Step| matches!(step.event, Event::PageWritten { .. });
+        let at = resumed + steps[resumed..].iter().position(written).expect("the process writes");
+        steps[at].place = A.into();
+        at
+    });
+    assert_eq!(line, expected);
+}
+
 /// The log of one algorithm is not one of another.
 #[test]
 fn another_algorithm_is_rejected() {

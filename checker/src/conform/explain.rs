@@ -4,9 +4,8 @@
 //! the reference takes several steps to one of the model, one of them stands for it and the others are stutters.
 
 use model::concrete::Step;
-use model::page::Transit;
 use model::strategy::Pre;
-use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
+use model::{Control, ControlStep, Migration, Move, PageStep, Phase};
 use reference::event::Event;
 use reference::page::PageNumber;
 use reference::wire::MessageKind;
@@ -17,14 +16,9 @@ use super::rig::Happening;
 pub type Explanation = Vec<Step<Migration>>;
 
 /// What may explain something that happened in a state of the model, most likely first.
-pub fn explanations(
-    migration: &Migration,
-    control: &Control,
-    pages: &[Page],
-    what: &Happening,
-) -> Vec<Explanation> {
+pub fn explanations(migration: &Migration, control: &Control, what: &Happening) -> Vec<Explanation> {
     let steps = match what {
-        Happening::Step { event, .. } => of_event(migration, pages, event),
+        Happening::Step { event, .. } => of_event(migration, event),
         Happening::Lost(kind, page) => of_link(*kind, *page, true),
         Happening::Resent(kind, page) => of_link(*kind, *page, false),
     };
@@ -33,16 +27,14 @@ pub fn explanations(
     if over { with_stutter(steps) } else { steps }
 }
 
-fn of_event(migration: &Migration, before: &[Page], event: &Event) -> Vec<Explanation> {
+fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
     use PageStep::*;
     let copies = matches!(migration.strategy.pre, Pre::Copy(_));
-    let migrate = || [ControlStep::MigrateBack, ControlStep::MigrateOnward].into_iter();
+    let migrate = || [control(ControlStep::MigrateBack), control(ControlStep::MigrateOnward)].concat();
     match event {
-        Event::MigrationStarted { .. } if copies => migrate().map(|step| vec![Move::Control(step)]).collect(),
+        Event::MigrationStarted { .. } if copies => migrate(),
         Event::ProcessSuspended { .. } if copies => control(ControlStep::Suspend),
-        Event::ProcessSuspended { .. } => {
-            migrate().map(|step| lose_idle_requests(before).chain([Move::Control(step)]).collect()).collect()
-        }
+        Event::ProcessSuspended { .. } => migrate(),
         Event::PageWritten { page, .. } => pages(*page, &[Write]),
         Event::PageFaulted { page, .. } => pages(*page, &[Fault]),
         Event::PageLoaded { page } => pages(*page, &[LoadLocal]),
@@ -116,13 +108,6 @@ fn of_link(kind: MessageKind, page: Option<PageNumber>, lost: bool) -> Vec<Expla
         (None, Some(page)) => pages(page, &[step]),
         (None, None) => vec![],
     })
-}
-
-/// Duplicates of requests that nobody waits for do not hold up a migration; the model has them lost first.
-fn lose_idle_requests(before: &[Page]) -> impl Iterator<Item = Step<Migration>> {
-    let idle = |page: &Page| !page.waiting && page.request == Transit::Flying(());
-    let pages = before.iter().enumerate().filter(move |(_, page)| idle(page));
-    pages.map(|(index, _)| Move::Page(PageStep::LoseRequest, index))
 }
 
 fn control(step: ControlStep) -> Vec<Explanation> {

@@ -82,7 +82,7 @@ fn explain(
     let Some((first, rest)) = happenings.split_first() else {
         return (before == after).then(Vec::new);
     };
-    explanations(&model.system, &before.control, &before.pages, first).into_iter().find_map(|steps| {
+    explanations(&model.system, &before.control, first).into_iter().find_map(|steps| {
         let reached = steps.iter().try_fold(before.clone(), |state, step| model.apply(&state, *step))?;
         let then = explain(model, &canonical(reached), rest, after)?;
         Some(steps.into_iter().chain(then).collect())

@@ -16,13 +16,14 @@
 //!
 //! Every other line is a step of one endpoint, in an order in which causes come before effects:
 //! [`reference::event::Step`] has the fields, [`reference::event::Event`] the events and theirs. The validator
-//! reads `event`, the number of the page and which message was handled; `at_ns` is not looked at. Losses and
-//! retransmissions leave no line: to the receiver they are a delay.
+//! reads `place`, `event`, the number of the page and which message was handled; `at_ns` is not looked at. Losses
+//! and retransmissions leave no line: to the receiver they are a delay.
 //!
 //! The model runs along as a set of states, those that it can be in after the lines so far. Each line leaves the
 //! states that one of the steps it stands for leads to (see [`explain`](super::explain)). A trace is accepted when
 //! it is consumed to its last line, and rejected at the first line that leaves no state.
 
+mod places;
 mod population;
 mod repeats;
 
@@ -32,11 +33,13 @@ use std::io::{self, BufRead};
 
 use model::{ControlStep, Hosts, Link, Migration, Move, PageStep, Strategy, algorithms};
 use reference::event::{Event, Step};
+use reference::place::Place;
 use serde::{Deserialize, Serialize};
 
 use super::explain::{Explanation, explanations};
 use super::refine::name;
 use super::rig::Happening;
+use places::Places;
 use population::Population;
 use repeats::repeats;
 
@@ -109,13 +112,24 @@ pub enum TraceError {
     },
 }
 
-/// A line that no step of the model explains.
+/// What is wrong with a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objection {
+    /// No step of the model explains it.
+    Unexplained,
+    /// It is not for this place to take, but for the one that is named, if any is.
+    Misplaced(Option<Place>),
+}
+
+/// A line that the model does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// Counted from 1.
     pub line: usize,
     /// The step on that line.
     pub step: Step,
+    /// What is wrong with it.
+    pub objection: Objection,
     /// The states that the model could be in before it, in words, with the steps possible in each.
     pub possible: Vec<(String, Vec<String>)>,
 }
@@ -199,6 +213,7 @@ fn page_of(event: &Event) -> Option<u64> {
 fn simulate(migration: &Migration, header: &Header, steps: &[Step]) -> Result<(usize, usize), TraceError> {
     let mut states = vec![Population::loaded(migration, header)];
     let (mut model_steps, mut hops) = (0, 0);
+    let mut places = Places::default();
     let repeats = repeats(steps);
     for (index, step) in steps.iter().enumerate() {
         let line = index + 2;
@@ -206,7 +221,7 @@ fn simulate(migration: &Migration, header: &Header, steps: &[Step]) -> Result<(u
         let what = Happening::Step { place, epoch, event: event.clone() };
         let mut next: Vec<Population> = Vec::new();
         for state in &states {
-            let found = explanations(migration, &state.control, &state.pages, &what);
+            let found = explanations(migration, &state.control, &what);
             let possible = found.into_iter().filter_map(|explanation| {
                 let reached = state.follow(migration, &explanation)?;
                 Some((explanation, reached))
@@ -219,9 +234,14 @@ fn simulate(migration: &Migration, header: &Header, steps: &[Step]) -> Result<(u
                 }
             }
         }
-        if next.is_empty() {
+        let objection = match places.note(step) {
+            Err(instead) => Some(Objection::Misplaced(instead)),
+            Ok(()) => next.is_empty().then_some(Objection::Unexplained),
+        };
+        if let Some(objection) = objection {
             let possible = states.iter().map(|state| (state.to_string(), state.enabled(migration))).collect();
-            return Err(TraceError::Rejected(Box::new(Rejection { line, step: step.clone(), possible })));
+            let rejection = Rejection { line, step: step.clone(), objection, possible };
+            return Err(TraceError::Rejected(Box::new(rejection)));
         }
         if next.len() > STATES_MAX {
             return Err(TraceError::Ambiguous { line });
@@ -258,9 +278,15 @@ fn plausible(
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rejection { line, step, possible } = self;
+        let Rejection { line, step, objection, possible } = self;
         let event = serde_json::to_string(step).unwrap_or_else(|_| format!("{step:?}"));
-        writeln!(f, "line {line}: no step of the model explains {event}")?;
+        match objection {
+            Objection::Unexplained => writeln!(f, "line {line}: no step of the model explains {event}")?,
+            Objection::Misplaced(Some(place)) => {
+                writeln!(f, "line {line}: only {place} could have taken this step: {event}")?;
+            }
+            Objection::Misplaced(None) => writeln!(f, "line {line}: no step of such a place: {event}")?,
+        }
         for (state, steps) in possible {
             write!(f, "the model could be in {state}\nand go on with {}", steps.join(", "))?;
         }
@@ -268,7 +294,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// The names of steps, pages left out where they are many.
+/// The names of steps.
 fn names(steps: impl Iterator<Item = Move<ControlStep, PageStep>>) -> Vec<String> {
     steps.map(name).collect()
 }
