@@ -1,5 +1,7 @@
 //! One algorithm in one setting: the [`System`] that everything explores, proves and judges.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
@@ -23,6 +25,22 @@ pub enum Hosts {
     Three,
 }
 
+impl Hosts {
+    /// How many.
+    pub fn count(self) -> u8 {
+        match self {
+            Hosts::Two => 2,
+            Hosts::Three => 3,
+        }
+    }
+}
+
+impl fmt::Display for Hosts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.count().fmt(f)
+    }
+}
+
 /// What every link between two places does to messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -33,6 +51,21 @@ pub enum Link {
     Unordered,
     /// In any order, with loss, duplication, and retransmission.
     Lossy,
+}
+
+impl Link {
+    /// All of them, the most orderly first.
+    pub const ALL: [Link; 3] = [Link::Fifo, Link::Unordered, Link::Lossy];
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Link::Fifo => "fifo",
+            Link::Unordered => "unordered",
+            Link::Lossy => "lossy",
+        })
+    }
 }
 
 /// An algorithm in a setting.

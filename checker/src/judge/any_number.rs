@@ -9,10 +9,10 @@ use std::time::Instant;
 use enumset::EnumSet;
 use model::{Migration, Property};
 
-use super::concrete::{empty, verdict};
+use super::concrete::{empty, space, verdict};
 use super::{Error, Options, applicable, violation};
 use crate::explore;
-use crate::liveness::{self, Assumptions, Space};
+use crate::liveness::{self, Assumptions};
 use crate::report::{Actual, Run, Verdict};
 use crate::setting::{Pages, Setting};
 use crate::views::{AnyNumber, Bounds, Outcome, prove, ranking};
@@ -34,7 +34,10 @@ pub(super) fn judge(setting: &Setting, options: &Options<'_>) -> Result<Run, Err
         if property.is_safety() {
             verdicts.push(safety(setting, &proof, property));
         } else if RANKED.contains(&property) {
-            verdicts.push(liveness(setting, &migration, &proof, property)?);
+            verdicts.push(liveness(setting, &migration, &proof, property, options, started)?);
+        } else {
+            let open = Verdict::new(setting, property, Actual::Inconclusive);
+            verdicts.push(open.noting("judged on concrete populations alone"));
         }
     }
     Ok(Run {
@@ -68,6 +71,8 @@ fn liveness(
     migration: &Migration,
     proof: &AnyNumber<Migration>,
     property: Property,
+    options: &Options<'_>,
+    started: Instant,
 ) -> Result<Verdict, Error> {
     let pairs = proof.invariant.pairs();
     let ranked = ranking::find(migration, property, &pairs)
@@ -75,15 +80,19 @@ fn liveness(
     if ranked {
         return Ok(Verdict::new(setting, property, Actual::Holds).noting("ranked"));
     }
+    let mut reason = "no ranking found".to_owned();
     for pages in 1..=REFUTED_WITHIN.get() {
         let Some(pages) = NonZeroUsize::new(pages) else { continue };
         let concrete = setting.concrete(pages);
-        let space = Space::explore(&concrete);
+        let space = space(&concrete, options, started);
+        if let Some(truncation) = space.truncated() {
+            reason = format!("no ranking found, and {truncation}");
+        }
         for judged in liveness::judge(&space, EnumSet::only(property), &Assumptions::default(), 1)? {
             if judged.outcome.counterexample().is_some() {
                 return Ok(verdict(setting, judged));
             }
         }
     }
-    Ok(Verdict::new(setting, property, Actual::Inconclusive).noting("no ranking found"))
+    Ok(Verdict::new(setting, property, Actual::Inconclusive).noting(reason))
 }

@@ -6,11 +6,12 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use model::concrete::Concrete;
 use model::system::{Fairness, Properties};
 use model::{Migration, Property};
 
 use super::{Checkpoint, Engine, Error, Options, Progress, applicable, lasso, oracle, violation};
-use crate::explore::{self, Exploration, Outcome, explore};
+use crate::explore::{self, Exploration, Outcome, Reason, explore};
 use crate::liveness::{self, Assumptions, Space};
 use crate::report::{Actual, Run, Verdict};
 use crate::setting::{Pages, Setting};
@@ -28,27 +29,50 @@ pub(super) fn judge(setting: &Setting, pages: NonZeroUsize, options: &Options<'_
     let mut run = match options.engine {
         Engine::Stateright => oracle::judge(setting, pages, wanted, options),
         Engine::Native => safety(setting, pages, wanted, options)?,
-        Engine::Both => {
-            let run = safety(setting, pages, wanted, options)?;
-            oracle::compare(&run, &oracle::judge(setting, pages, wanted, options))?;
-            run
-        }
+        Engine::Both => both(setting, pages, wanted, options)?,
     };
     let live: Properties = wanted.iter().filter(|property| !property.is_safety()).collect();
     if !live.is_empty() && options.engine != Engine::Stateright {
-        let states_max =
-            options.states_max.map_or(LIVENESS_STATES_MAX, |max| max.try_into().unwrap_or(u32::MAX));
-        let limits = liveness::Limits { states_max, threads: options.threads.get() };
-        let space = Space::explore_while(&concrete, limits, |progress| {
-            (options.progress)(&Progress::BuildingGraph(progress));
-            give_up(options, started)
-        });
+        let space = space(&concrete, options, started);
         let judged = liveness::judge(&space, live, &Assumptions::default(), options.threads.get())?;
         run.verdicts.extend(judged.into_iter().map(|judged| verdict(setting, judged)));
     }
     run.engine = options.engine.name();
     run.seconds = started.elapsed().as_secs_f64();
     Ok(run)
+}
+
+/// Ours, compared with stateright's; where that stops early, nothing has been compared.
+fn both(
+    setting: &Setting,
+    pages: NonZeroUsize,
+    wanted: Properties,
+    options: &Options<'_>,
+) -> Result<Run, Error> {
+    let mut run = safety(setting, pages, wanted, options)?;
+    if run.inconclusive.is_none() {
+        let stateright = oracle::judge(setting, pages, wanted, options);
+        oracle::compare(&run, &stateright)?;
+        run.inconclusive = stateright.inconclusive.map(|reason| format!("stateright: {reason}"));
+    }
+    Ok(run)
+}
+
+/// The graph for liveness, as far as the limits allow.
+pub(super) fn space<'a>(
+    concrete: &'a Concrete<Migration>,
+    options: &Options<'_>,
+    started: Instant,
+) -> Space<'a, Migration> {
+    let states_max = options.states_max.map_or(LIVENESS_STATES_MAX, |max| max.try_into().unwrap_or(u32::MAX));
+    let limits = liveness::Limits { states_max, threads: options.threads.get() };
+    Space::explore_while(concrete, limits, |progress| {
+        (options.progress)(&Progress::BuildingGraph(progress));
+        match options.memory_bytes_max.filter(|max| progress.memory_bytes > *max) {
+            Some(max) => Err(Reason::Memory(max).to_string()),
+            None => give_up(options, started),
+        }
+    })
 }
 
 fn give_up(options: &Options<'_>, started: Instant) -> Result<(), String> {

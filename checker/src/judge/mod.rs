@@ -116,6 +116,17 @@ pub fn judge(setting: &Setting, pages: Pages, options: &Options<'_>) -> Result<R
     }
 }
 
+/// The properties on which [`judge`] says something, and be it that it does not know.
+pub fn judged(setting: &Setting, pages: Pages, options: &Options<'_>) -> Properties {
+    let applicable = applicable(setting, options);
+    match (pages, options.engine) {
+        (Pages::Exactly(_), Engine::Stateright) => {
+            applicable.iter().filter(|property| property.is_safety()).collect()
+        }
+        _ => applicable,
+    }
+}
+
 /// The properties that were asked for and say something about the algorithm.
 fn applicable(setting: &Setting, options: &Options<'_>) -> Properties {
     options.properties.iter().filter(|property| setting.applies(*property)).collect()

@@ -1,6 +1,7 @@
 //! stateright as the second opinion: the same model, somebody else's engine.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use model::Migration;
@@ -32,7 +33,11 @@ pub(super) fn judge(
     let checker = builder.spawn_bfs().join();
     // It stops there without a word, and would call whatever it has not found a pass.
     let cut = transitions_max.filter(|max| checker.state_count() >= max.get());
-    let inconclusive = cut.map(|max| format!("there are more than {max} transitions"));
+    let inconclusive = match cut {
+        _ if options.interrupted.load(Relaxed) => Some("interrupted".to_owned()),
+        Some(max) => Some(format!("there are more than {max} transitions")),
+        None => None,
+    };
     let mut found = checker.discoveries();
     let initial = setting.concrete(pages).initial().len() as u64;
     let safe = wanted.iter().filter(|property| property.is_safety());
@@ -71,20 +76,28 @@ pub(super) fn judge(
     }
 }
 
-/// Compares what both engines know: states, transitions, depth, and the verdicts on safety.
+/// Compares what both engines know: states, transitions, depth, and the verdicts on safety; of a search
+/// that stateright did not complete, what it found.
 pub(super) fn compare(native: &Run, stateright: &Run) -> Result<(), Error> {
     let differ = |what: &'static str, native: String, stateright: String| match native == stateright {
         true => Ok(()),
         false => Err(Error::Disagreement { what, native, stateright }),
     };
-    if native.inconclusive.is_some() || stateright.inconclusive.is_some() {
+    let verdicts = |run: &Run, of: &[&Verdict]| -> String {
+        let same = |verdict: &&Verdict| of.iter().any(|other| other.property == verdict.property);
+        let verdicts = run.verdicts.iter().filter(same);
+        verdicts
+            .map(|verdict| format!("{} {:?}", verdict.property, verdict.actual))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let definite: Vec<&Verdict> =
+        stateright.verdicts.iter().filter(|verdict| verdict.actual != Actual::Inconclusive).collect();
+    differ("verdicts", verdicts(native, &definite), verdicts(stateright, &definite))?;
+    if stateright.inconclusive.is_some() {
         return Ok(());
     }
-    let verdicts = |run: &Run| -> Vec<String> {
-        run.verdicts.iter().map(|verdict| format!("{} {:?}", verdict.property, verdict.actual)).collect()
-    };
     differ("states", native.states.to_string(), stateright.states.to_string())?;
     differ("transitions", format!("{:?}", native.transitions), format!("{:?}", stateright.transitions))?;
-    differ("depth", native.depth.to_string(), stateright.depth.to_string())?;
-    differ("verdicts", verdicts(native).join(", "), verdicts(stateright).join(", "))
+    differ("depth", native.depth.to_string(), stateright.depth.to_string())
 }
