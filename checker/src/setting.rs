@@ -33,10 +33,10 @@ struct World {
 #[derive(Debug, thiserror::Error)]
 pub enum FingerprintError {
     /// It is not of the form.
-    #[error("no setting: {0}")]
+    #[error("no setting")]
     Form(#[from] serde_json::Error),
     /// The strategy in it is none.
-    #[error("strategy: {0}")]
+    #[error("strategy")]
     Strategy(#[from] StrategyFileError),
 }
 

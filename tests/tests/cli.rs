@@ -1,21 +1,31 @@
 //! The command line, end to end: the README's commands, exit codes, streams, documents, bad input.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value;
 
+/// One of the checker's programs, built.
+fn command(program: &str) -> Command {
+    static CHECKER: OnceLock<escargot::CargoRun> = OnceLock::new();
+    static RECHECK: OnceLock<escargot::CargoRun> = OnceLock::new();
+    let run = if program == "recheck" { &RECHECK } else { &CHECKER }.get_or_init(|| {
+        let build = escargot::CargoBuild::new().package("checker").bin(program);
+        build.run().expect("it builds")
+    });
+    let mut command = run.command();
+    command.env_remove("NO_COLOR");
+    command
+}
+
 /// Runs the checker.
 fn checker(arguments: &[&str]) -> Output {
-    static RUN: OnceLock<escargot::CargoRun> = OnceLock::new();
-    let run = RUN.get_or_init(|| {
-        let build = escargot::CargoBuild::new().package("checker").bin("checker");
-        build.run().expect("the checker builds")
-    });
-    let mut command: Command = run.command();
-    command.args(arguments).env_remove("NO_COLOR").output().expect("the checker runs")
+    command("checker").args(arguments).output().expect("the checker runs")
 }
 
 fn stdout(output: &Output) -> String {
@@ -249,4 +259,242 @@ fn stories_come_as_text_diagram_and_document() {
         .map(|line| line["to"].as_str().expect("a host"))
         .collect();
     assert_eq!(hops, ["B", "C"]);
+}
+
+/// Fails with this code, says this on standard error, and prints no result.
+fn refused(arguments: &[&str], code_wanted: i32, message: &str) {
+    let output = checker(arguments);
+    assert_eq!(code(&output), code_wanted, "{arguments:?}: {}", stderr(&output));
+    assert!(stderr(&output).contains(message), "{arguments:?}: {}", stderr(&output));
+    assert_eq!(stdout(&output), "", "{arguments:?}");
+}
+
+#[test]
+fn what_cannot_be_judged_is_no_pass() {
+    let engine = |engine| ["check", "generic", "--engine", engine, "--pages", "any"];
+    refused(&["check", "post-copy", "--property", "L6"], 2, "L6 does not apply");
+    refused(
+        &["check", "generic", "--engine", "stateright", "--property", "L1"],
+        2,
+        "safety properties alone",
+    );
+    refused(&["check", "generic", "--engine", "both", "--property", "L1,L2"], 2, "safety properties alone");
+    refused(&engine("both"), 2, "--pages any");
+    refused(&engine("stateright"), 2, "--pages any");
+    let stateright = ["check", "generic", "--pages", "1", "--engine", "stateright"];
+    refused(&[&stateright[..], &["--timeout", "1s"]].concat(), 2, "--timeout");
+    refused(&[&stateright[..], &["--checkpoint", "absent"]].concat(), 2, "--checkpoint");
+    let alone = checker(&["check", "post-copy", "--pages", "any", "--property", "L7"]);
+    assert_eq!(code(&alone), 3);
+    assert!(stdout(&alone).contains("judged on concrete populations alone"), "{}", stdout(&alone));
+    let beside = checker(&["check", "post-copy", "--property", "L7"]);
+    assert_eq!((code(&beside), stdout(&beside).contains('?')), (0, false));
+}
+
+#[test]
+fn engines_that_were_not_compared_do_not_agree() {
+    // More than the states, less than the transitions.
+    let bounds = ["--pages", "3", "--max-states", "600"];
+    let output =
+        checker(&[&["check", "post-copy", "--property", "S1", "--engine", "both"][..], &bounds].concat());
+    assert_eq!(code(&output), 3);
+    assert!(stdout(&output).contains("inconclusive: stateright: "), "{}", stdout(&output));
+}
+
+#[test]
+fn liveness_minds_the_limits() {
+    let generic = &["check", "generic", "--pages", "3", "--property", "L1"][..];
+    let any = &["check", "lazy-copy", "--pages", "any", "--property", "L1"][..];
+    for (base, limit) in [
+        (generic, ["--max-memory", "8MB"]),
+        (any, ["--max-memory", "1kB"]),
+        (any, ["--timeout", "0s"]),
+        (any, ["--max-states", "1"]),
+    ] {
+        let output = checker(&[base, &limit].concat());
+        assert_eq!(code(&output), 3, "{limit:?}");
+        assert!(stdout(&output).contains(": L1 inconclusive: "), "{limit:?}: {}", stdout(&output));
+    }
+}
+
+#[test]
+fn an_open_verdict_has_no_trace() {
+    refused(&["trace", "generic", "S1", "--timeout", "0s"], 3, "S1 inconclusive: it takes longer than 0 s");
+}
+
+#[test]
+fn a_strategy_file_is_shown_again_by_its_path() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("it's mine.toml");
+    let printed = stdout(&checker(&["list", "--algorithm", "generic", "--format", "toml"]));
+    fs::write(&path, printed.replace("\"generic\"", "\"mine\"")).expect("written");
+    let file = path.to_str().expect("text");
+    let quoted = format!("'{}'", file.replace('\'', r"'\''"));
+    let output = checker(&["check", "--strategy", file, "--defect", "literal-generic", "--pages", "1"]);
+    let told = stdout(&output);
+    let again = format!("show it again: checker trace {quoted} S1 --defect literal-generic --pages 1");
+    assert!(told.contains(&again), "{told}");
+    let told = stdout(&checker(&["trace", file, "S1", "--defect", "literal-generic", "--pages", "1"]));
+    assert!(told.contains(&again), "{told}");
+}
+
+#[test]
+fn no_two_algorithms_have_one_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("twin.toml");
+    fs::write(&path, checker(&["list", "--algorithm", "generic", "--format", "toml"]).stdout)
+        .expect("written");
+    let file = path.to_str().expect("text");
+    refused(
+        &["check", "generic", "--strategy", file],
+        2,
+        "called 'generic': the built-in one and the one in",
+    );
+    let output = checker(&["check", "total-copy", "--pages", "1", "--pages", "1", "--format", "json"]);
+    let document: Value = serde_json::from_slice(&output.stdout).expect("a document");
+    assert_eq!(document["runs"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn options_before_a_subcommand_are_refused() {
+    refused(&["--defect", "literal-generic", "trace", "generic", "S1"], 2, "before 'trace'");
+    refused(&["--pages", "2", "list"], 2, "before 'list'");
+    for arguments in [["--color", "never", "list"], ["list", "--color", "never"]] {
+        assert_eq!(code(&checker(&arguments)), 0, "{arguments:?}");
+    }
+}
+
+#[test]
+fn one_flag_takes_properties_with_commas() {
+    let output = checker(&["--property", "S1,L1", "--property", "S2", "--pages", "1", "post-copy"]);
+    let told = stdout(&output);
+    assert_eq!(code(&output), 0);
+    assert!(
+        told.contains("S1  S2  L1") && told.contains("3 verdicts") && !told.contains("generic"),
+        "{told}"
+    );
+    let told = stdout(&checker(&["--property", "S1", "--pages", "1", "post-copy"]));
+    assert!(told.contains("\n1 verdict as expected") && told.contains("1 holds for 1 page\n"), "{told}");
+}
+
+#[test]
+fn the_legend_explains_what_is_there() {
+    let legend = |arguments: &[&str]| {
+        let told = stdout(&checker(arguments));
+        told.lines().find(|line| line.contains(" holds for ") || line.starts_with('✗')).map(str::to_owned)
+    };
+    let surprise =
+        legend(&["check", "generic", "--defect", "literal-generic", "--pages", "1", "--property", "S1,S2"]);
+    let surprise = surprise.expect("a legend");
+    assert!(
+        surprise.contains("! not the expected") && !surprise.contains('?') && !surprise.contains('–'),
+        "{surprise}"
+    );
+    let holds = legend(&["check", "post-copy", "--pages", "1", "--pages", "any", "--property", "S1"]);
+    assert_eq!(holds.as_deref(), Some("∀ holds for any number of pages"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    for arguments in [
+        &["list"][..],
+        &["check", "total-copy", "--pages", "1"],
+        &["trace", "lazy-copy", "L1"],
+        &["invariant", "total-copy"],
+        &["completions", "bash"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a full device");
+        let mut command = command("checker");
+        let output = command.args(arguments).stdout(full).stderr(Stdio::piped());
+        let output = output.spawn().and_then(std::process::Child::wait_with_output).expect("it runs");
+        assert_eq!(code(&output), 2, "{arguments:?}");
+        assert!(stderr(&output).starts_with("error: cannot write to standard output"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn causes_are_named_once() {
+    let output = checker(&["check", "total-copy", "--pages", "1", "--checkpoint", "/dev/null/x"]);
+    assert_eq!(code(&output), 2);
+    assert_eq!(stderr(&output).matches("os error").count(), 1, "{}", stderr(&output));
+}
+
+#[test]
+fn an_invariant_is_judged_by_the_second_program() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("invariant.json");
+    let judge = |text: &str| {
+        fs::write(&path, text).expect("written");
+        command("recheck").arg(&path).output().expect("it runs")
+    };
+    let text = stdout(&checker(&["invariant", "post-copy"]));
+    let accepted = judge(&text);
+    assert_eq!(code(&accepted), 0, "{}", stderr(&accepted));
+    assert!(stdout(&accepted).contains("for any number of pages"));
+    // The same states for an algorithm that takes other steps.
+    let mutant = judge(&text.replace(r#"\"defect\":null"#, r#"\"defect\":\"resume-before-state\""#));
+    assert_eq!(code(&mutant), 1, "{}{}", stdout(&mutant), stderr(&mutant));
+    assert_eq!(code(&judge("{}")), 2);
+}
+
+#[test]
+fn conditions_and_completions_are_written() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("new");
+    let output = checker(&["smt", "post-copy", "--output", path.to_str().expect("text")]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let files = fs::read_dir(&path).expect("a directory").count();
+    assert!(files > 3 && stdout(&output).starts_with(&format!("{files} verification conditions")), "{files}");
+    assert!(stdout(&checker(&["completions", "bash"])).contains("_checker()"));
+}
+
+#[test]
+fn the_explorer_serves_on_loopback() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    refused(&["explore", "post-copy", "--address", &address], 2, "cannot listen on");
+    drop(taken);
+    let mut command = command("checker");
+    let server = command.args(["explore", "post-copy", "--pages", "1", "--address", &address]);
+    let mut server = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let page = (0..100).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        let mut stream = TcpStream::connect(&address).ok()?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page).ok()?;
+        Some(page)
+    });
+    server.kill().and_then(|()| server.wait()).expect("it ends");
+    let page = page.expect("an answer");
+    assert!(page.contains("200 OK") && page.contains("<html"), "{page}");
+}
+
+/// Ctrl-C cannot stop stateright, but what comes of it then is no verdict.
+#[test]
+fn an_interrupted_stateright_run_is_open() {
+    use checker::judge::{Engine, Options, judge};
+    use checker::setting::{Pages, Setting};
+    let one = std::num::NonZeroUsize::MIN;
+    let setting = Setting {
+        strategy: model::algorithms::BUILT_IN[0].clone(),
+        hosts: model::Hosts::Two,
+        link: model::Link::Fifo,
+        defect: None,
+    };
+    let options = Options {
+        properties: model::Property::S1.into(),
+        engine: Engine::Stateright,
+        threads: one,
+        symmetry: true,
+        states_max: None,
+        memory_bytes_max: None,
+        timeout: None,
+        interrupted: &std::sync::atomic::AtomicBool::new(true),
+        progress: &|_| {},
+        checkpoint: None,
+    };
+    let run = judge(&setting, Pages::Exactly(one), &options).expect("a run");
+    assert_eq!(run.inconclusive.as_deref(), Some("interrupted"));
 }

@@ -1,12 +1,15 @@
 //! The command line, as a definition from which help and completions follow.
 
+use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use colorchoice_clap::Color;
 use model::{Defect, Hosts, Link, Property, algorithms, concrete::PAGES_MAX, defects};
@@ -30,6 +33,30 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 every verdict is the expected one; 1 one is not; 2 usage or a bad \
                           input file; 3 inconclusive: a bound, time or memory ran out; 130 interrupted.";
+
+impl Cli {
+    /// Reads the arguments of this process; ends it where they make no sense.
+    pub fn read() -> Self {
+        let mut command = Cli::command();
+        let matches = command.get_matches_mut();
+        if let Some((misplaced, subcommand)) = misplaced(&command, &matches) {
+            let message = format!("{misplaced} does nothing before '{subcommand}': put it behind");
+            command.error(ErrorKind::ArgumentConflict, message).exit();
+        }
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+}
+
+/// What was given before a subcommand and would have been meant for the check that is done without one.
+fn misplaced(command: &clap::Command, matches: &ArgMatches) -> Option<(String, String)> {
+    let subcommand = matches.subcommand_name()?;
+    let given = |argument: &&clap::Arg| {
+        !argument.is_global_set()
+            && matches.value_source(argument.get_id().as_str()) == Some(ValueSource::CommandLine)
+    };
+    let misplaced = command.get_arguments().find(given)?;
+    Some((misplaced.to_string(), subcommand.to_owned()))
+}
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -63,8 +90,8 @@ pub struct World {
     #[arg(long, value_parser = hosts())]
     pub hosts: Option<Hosts>,
     /// What links do to messages [default: fifo, for a defect what it needs]
-    #[arg(long)]
-    pub link: Option<LinkName>,
+    #[arg(long, value_parser = links())]
+    pub link: Option<Link>,
     /// Build in a deliberate defect (`list` names them)
     #[arg(long, value_name = "NAME", value_parser = defects_by_name())]
     pub defect: Option<Defect>,
@@ -83,8 +110,8 @@ pub struct Check {
     pub pages: Vec<Pages>,
     #[command(flatten)]
     pub world: World,
-    /// Judge these properties only
-    #[arg(long, value_name = "ID", num_args = 1..)]
+    /// Judge these properties only, as in S1,L2; may be repeated
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub property: Vec<Property>,
     /// How to print the result
     #[arg(long, default_value = "text")]
@@ -98,6 +125,19 @@ pub struct Check {
     /// Treat states that differ in the order of their pages alone as one
     #[arg(long, value_name = "on|off", default_value = "on")]
     pub symmetry: Switch,
+    #[command(flatten)]
+    pub limits: Limits,
+    /// Save explorations at level boundaries into this directory
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint: Option<PathBuf>,
+    /// Go on with the explorations that the checkpoint directory holds
+    #[arg(long, requires = "checkpoint")]
+    pub resume: bool,
+}
+
+/// When to give up.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Limits {
     /// Give up on more states than this
     #[arg(long, value_name = "N")]
     pub max_states: Option<u64>,
@@ -107,12 +147,6 @@ pub struct Check {
     /// Give up on a run after this time, as in 90s or 5min
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
-    /// Save explorations at level boundaries into this directory
-    #[arg(long, value_name = "DIR")]
-    pub checkpoint: Option<PathBuf>,
-    /// Go on with the explorations that the checkpoint directory holds
-    #[arg(long, requires = "checkpoint")]
-    pub resume: bool,
 }
 
 #[derive(Args, Debug)]
@@ -136,6 +170,8 @@ pub struct Trace {
     pub pages: NonZeroUsize,
     #[command(flatten)]
     pub world: World,
+    #[command(flatten)]
+    pub limits: Limits,
     /// How to print it
     #[arg(long, default_value = "text")]
     pub format: TraceFormat,
@@ -220,23 +256,6 @@ pub enum Switch {
     Off,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LinkName {
-    Fifo,
-    Unordered,
-    Lossy,
-}
-
-impl From<LinkName> for Link {
-    fn from(name: LinkName) -> Self {
-        match name {
-            LinkName::Fifo => Link::Fifo,
-            LinkName::Unordered => Link::Unordered,
-            LinkName::Lossy => Link::Lossy,
-        }
-    }
-}
-
 impl From<EngineName> for Engine {
     fn from(name: EngineName) -> Self {
         match name {
@@ -258,7 +277,21 @@ fn defects_by_name() -> impl TypedValueParser<Value = Defect> {
 }
 
 fn hosts() -> impl TypedValueParser<Value = Hosts> {
-    PossibleValuesParser::new(["2", "3"]).map(|count| if count == "2" { Hosts::Two } else { Hosts::Three })
+    one_of([Hosts::Two, Hosts::Three])
+}
+
+fn links() -> impl TypedValueParser<Value = Link> {
+    one_of(Link::ALL)
+}
+
+/// One of some values, each by the name it has everywhere.
+fn one_of<T, const N: usize>(all: [T; N]) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Display + Send + Sync + 'static,
+{
+    let named =
+        move |name: String| all.into_iter().find(|value| value.to_string() == name).ok_or("no such value");
+    PossibleValuesParser::new(all.map(|value| value.to_string())).try_map(named)
 }
 
 fn pages(text: &str) -> Result<Pages, String> {

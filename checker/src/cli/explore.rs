@@ -1,10 +1,13 @@
 //! `explore`: the stateright Explorer.
 
-use anyhow::{Result, bail};
-use checker::report::Conclusion;
+use std::net::TcpListener;
+
+use anyhow::{Context, Result, bail};
+use checker::report::{Conclusion, counted};
 use stateright::Model;
 
 use super::args::Explore;
+use super::output::remark;
 use super::{End, algorithm, setting};
 
 pub(super) fn run(args: &Explore) -> Result<End> {
@@ -13,7 +16,10 @@ pub(super) fn run(args: &Explore) -> Result<End> {
     }
     let setting = setting(algorithm(&args.algorithm)?, &args.world);
     let (name, address) = (&setting.strategy.name, args.address);
-    anstream::eprintln!("{name} with {} pages: http://{address}/ (Ctrl-C ends it)", args.pages);
+    // The explorer itself would panic.
+    drop(TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?);
+    let pages = counted(args.pages.get(), "page");
+    remark(format_args!("{name} with {pages}: http://{address}/ (Ctrl-C ends it)"));
     setting.concrete(args.pages).checker().serve(args.address);
     Ok(End::Concluded(Conclusion::AsExpected))
 }

@@ -1,6 +1,5 @@
 //! `list`: what there is.
 
-use anstream::println;
 use anyhow::{Result, bail};
 use checker::report::Conclusion;
 use enumset::EnumSet;
@@ -10,6 +9,7 @@ use serde::Serialize;
 
 use super::End;
 use super::args::{List, ListFormat};
+use super::output::say;
 
 #[derive(Serialize)]
 struct Listing {
@@ -39,12 +39,10 @@ struct DefectEntry {
 
 pub(super) fn run(args: &List) -> Result<End> {
     match (args.algorithm.as_deref().and_then(algorithms::built_in), args.format) {
-        (Some(strategy), ListFormat::Toml | ListFormat::Text) => {
-            println!("{}", strategy.to_toml().trim_end())
-        }
-        (Some(strategy), ListFormat::Json) => println!("{}", serde_json::to_string_pretty(&strategy)?),
-        (None, ListFormat::Json) => println!("{}", serde_json::to_string_pretty(&listing())?),
-        (None, ListFormat::Text) => print(&listing()),
+        (Some(strategy), ListFormat::Toml | ListFormat::Text) => say(strategy.to_toml().trim_end())?,
+        (Some(strategy), ListFormat::Json) => say(serde_json::to_string_pretty(&strategy)?)?,
+        (None, ListFormat::Json) => say(serde_json::to_string_pretty(&listing())?)?,
+        (None, ListFormat::Text) => say(text(&listing()))?,
         (None, ListFormat::Toml) => {
             bail!("a strategy file describes one algorithm: name it with --algorithm")
         }
@@ -75,18 +73,24 @@ fn listing() -> Listing {
     }
 }
 
-fn print(listing: &Listing) {
-    println!("Algorithms");
-    for strategy in listing.algorithms.iter().chain(&listing.variants) {
-        println!("  {}", strategy.name);
-    }
-    println!("\nProperties");
-    for property in &listing.properties {
-        println!("  {:4}{:26}{}", property.id.to_string(), property.title, property.meaning);
-    }
-    println!("\nDefects, with the property that must catch each");
-    for defect in &listing.defects {
-        println!("  {:24}{:4}{}", defect.name, defect.caught_by.to_string(), defect.meaning);
-    }
-    println!("\nAn algorithm as a strategy file: checker list --algorithm NAME --format toml");
+fn text(listing: &Listing) -> String {
+    let mut lines = vec!["Algorithms".to_owned()];
+    let algorithms = listing.algorithms.iter().chain(&listing.variants);
+    lines.extend(algorithms.map(|strategy| format!("  {}", strategy.name)));
+    lines.push("\nProperties".to_owned());
+    let properties = listing.properties.iter();
+    lines.extend(
+        properties.map(|property| {
+            format!("  {:4}{:26}{}", property.id.to_string(), property.title, property.meaning)
+        }),
+    );
+    lines.push("\nDefects, with the property that must catch each".to_owned());
+    let defects = listing.defects.iter();
+    lines.extend(
+        defects.map(|defect| {
+            format!("  {:24}{:4}{}", defect.name, defect.caught_by.to_string(), defect.meaning)
+        }),
+    );
+    lines.push("\nAn algorithm as a strategy file: checker list --algorithm NAME --format toml".to_owned());
+    lines.join("\n")
 }

@@ -5,6 +5,7 @@ mod check;
 mod conform;
 mod explore;
 mod list;
+mod output;
 mod progress;
 mod prove;
 mod trace;
@@ -20,6 +21,7 @@ use clap::CommandFactory;
 use model::{Hosts, Link, Strategy, algorithms};
 
 use args::{Cli, Command, World};
+use output::{remark, say};
 
 /// How a command ended.
 enum End {
@@ -41,8 +43,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Invariant(invariant)) => prove::invariant(&invariant),
         Some(Command::Smt(smt)) => prove::smt(&smt),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "checker", &mut std::io::stdout());
-            Ok(End::Concluded(Conclusion::AsExpected))
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "checker", &mut script);
+            say(String::from_utf8_lossy(&script).trim_end()).map(|()| End::Concluded(Conclusion::AsExpected))
         }
     };
     match end {
@@ -51,7 +54,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(End::Concluded(Conclusion::Inconclusive)) => ExitCode::from(3),
         Ok(End::Interrupted) => ExitCode::from(130),
         Err(error) => {
-            anstream::eprintln!("error: {error:#}");
+            remark(format_args!("error: {error:#}"));
             ExitCode::from(2)
         }
     }
@@ -80,7 +83,7 @@ fn setting(strategy: Strategy, world: &World) -> Setting {
     Setting {
         strategy,
         hosts: world.hosts.unwrap_or(Hosts::Three),
-        link: world.link.map_or_else(|| needs.map_or(Link::Fifo, |needs| needs.link), Link::from),
+        link: world.link.or(needs.map(|needs| needs.link)).unwrap_or(Link::Fifo),
         defect: world.defect,
     }
 }

@@ -8,6 +8,8 @@ use bytesize::ByteSize;
 use checker::judge::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::remark;
+
 /// How long to be silent between two lines where nothing can move.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
@@ -69,7 +71,7 @@ impl Teller {
             bar.tick();
         } else if self.said.get().elapsed() >= LINE_EVERY {
             self.said.set(Instant::now());
-            eprintln!("{}", line());
+            remark(line());
         }
     }
 }

@@ -2,20 +2,20 @@
 
 use std::fs;
 
-use anstream::println;
 use anyhow::{Context, Result};
-use checker::report::Conclusion;
+use checker::report::{Conclusion, counted};
 use checker::smt::emit;
 use checker::views::{Bounds, prove};
 
 use super::args::{Invariant, Smt};
+use super::output::say;
 use super::{End, algorithm, setting};
 
 pub(super) fn invariant(args: &Invariant) -> Result<End> {
     let setting = setting(algorithm(&args.algorithm)?, &args.world);
     let mut proof = prove(&setting.migration(), Bounds::default());
     proof.invariant.subject = setting.fingerprint();
-    println!("{}", proof.invariant.to_json()?);
+    say(proof.invariant.to_json()?)?;
     Ok(End::Concluded(Conclusion::AsExpected))
 }
 
@@ -30,6 +30,6 @@ pub(super) fn smt(args: &Smt) -> Result<End> {
         let path = directory.join(condition.file_name());
         fs::write(&path, &condition.text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    println!("{} verification conditions in {}", conditions.len(), directory.display());
+    say(format_args!("{} in {}", counted(conditions.len(), "verification condition"), directory.display()))?;
     Ok(End::Concluded(Conclusion::AsExpected))
 }

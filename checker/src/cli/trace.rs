@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
-use anstream::println;
 use anyhow::{Result, bail};
 use checker::judge::{Engine, Options, judge};
 use checker::narrative::Story;
@@ -13,6 +12,7 @@ use checker::witness::witness;
 use serde_json::json;
 
 use super::args::{Trace, TraceFormat};
+use super::output::{remark, say, show_again};
 use super::{End, algorithm, setting};
 
 pub(super) fn run(args: &Trace) -> Result<End> {
@@ -25,33 +25,42 @@ pub(super) fn run(args: &Trace) -> Result<End> {
         engine: Engine::Native,
         threads: NonZeroUsize::MIN,
         symmetry: true,
-        states_max: None,
-        memory_bytes_max: None,
-        timeout: None,
+        states_max: args.limits.max_states,
+        memory_bytes_max: args.limits.max_memory,
+        timeout: args.limits.timeout,
         interrupted: &AtomicBool::new(false),
         progress: &|_| {},
         checkpoint: None,
     };
     let run = judge(&setting, Pages::Exactly(args.pages), &options)?;
-    let conclusion = run.conclusion();
-    let found = run.verdicts.into_iter().find_map(|verdict| verdict.story);
-    let (actual, story) = match found {
-        Some(story) => (Actual::Fails, story),
+    let Some(mut verdict) = run.verdicts.into_iter().find(|verdict| verdict.property == args.property) else {
+        bail!("{} is not judged for {}", args.property, setting.strategy.name);
+    };
+    if verdict.actual == Actual::Inconclusive {
+        let why = verdict.note.as_deref().unwrap_or("no reason given");
+        remark(format_args!("{} · {} inconclusive: {why}", setting.strategy.name, args.property));
+        return Ok(End::Concluded(Conclusion::Inconclusive));
+    }
+    let story = match verdict.story.take() {
+        Some(story) => story,
         None => match witness(&setting.concrete(args.pages), args.property) {
-            Some(story) => (Actual::Holds, story),
+            Some(story) => story,
             None => {
                 bail!("{} holds for {}, and no run shows it at work", args.property, setting.strategy.name)
             }
         },
     };
-    print(args, actual, &story)?;
-    Ok(End::Concluded(if actual == Actual::Fails { conclusion } else { Conclusion::AsExpected }))
+    print(args, verdict.actual, &story)?;
+    Ok(End::Concluded(verdict.conclusion()))
 }
 
 fn print(args: &Trace, actual: Actual, story: &Story) -> Result<()> {
     match args.format {
-        TraceFormat::Text => println!("{}\nshow it again: {}", story.to_text(), again(args)),
-        TraceFormat::Mermaid => println!("{}", story.to_mermaid().trim_end()),
+        TraceFormat::Text => {
+            let again = show_again(&args.algorithm, args.property, args.pages.get(), &args.world);
+            say(format_args!("{}\n{again}", story.to_text()))
+        }
+        TraceFormat::Mermaid => say(story.to_mermaid().trim_end()),
         TraceFormat::Json => {
             let document = json!({
                 "version": 1,
@@ -61,26 +70,7 @@ fn print(args: &Trace, actual: Actual, story: &Story) -> Result<()> {
                 "steps": story.lines(),
                 "loop_from": story.loop_from,
             });
-            println!("{}", serde_json::to_string_pretty(&document)?);
+            say(serde_json::to_string_pretty(&document)?)
         }
     }
-    Ok(())
-}
-
-/// The command that was given, from what was made of it.
-fn again(args: &Trace) -> String {
-    let mut command = format!("checker trace {} {} --pages {}", args.algorithm, args.property, args.pages);
-    if let Some(hosts) = args.world.hosts {
-        command += match hosts {
-            model::Hosts::Two => " --hosts 2",
-            model::Hosts::Three => " --hosts 3",
-        };
-    }
-    if let Some(link) = args.world.link {
-        command += &format!(" --link {}", format!("{link:?}").to_lowercase());
-    }
-    if let Some(defect) = args.world.defect {
-        command += &format!(" --defect {defect}");
-    }
-    command
 }

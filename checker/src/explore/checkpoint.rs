@@ -49,7 +49,7 @@ pub struct Checkpoint<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The operating system says no: disk full, no permission, no such file.
-    #[error("cannot {action} '{}': {source}", path.display())]
+    #[error("cannot {action} '{}'", path.display())]
     Io {
         /// `read`, `write`, …
         action: &'static str,

@@ -3,6 +3,7 @@
 mod table;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use model::{Defect, Expectation, Hosts, Link, Property, Strategy};
 use serde::{Serialize, Serializer};
@@ -147,13 +148,23 @@ impl Verdict {
 }
 
 impl Run {
+    /// Is there an action that no state takes, though all were explored and nothing was broken on purpose?
+    pub fn is_idle(&self) -> bool {
+        self.defect.is_none() && self.inconclusive.is_none() && !self.untaken.is_empty()
+    }
+
     /// The worst of its verdicts, and of what kept it from any.
     pub fn conclusion(&self) -> Conclusion {
-        let idle = self.defect.is_none() && self.inconclusive.is_none() && !self.untaken.is_empty();
         let cut = if self.inconclusive.is_some() { Conclusion::Inconclusive } else { Conclusion::AsExpected };
-        let own = if idle { Conclusion::Surprise } else { cut };
+        let own = if self.is_idle() { Conclusion::Surprise } else { cut };
         self.verdicts.iter().map(Verdict::conclusion).fold(own, Conclusion::max)
     }
+}
+
+/// So many of something.
+pub fn counted<N: Display + From<u8> + PartialEq>(count: N, noun: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 impl Document {
@@ -176,8 +187,5 @@ fn pages<S: Serializer>(pages: &Pages, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 fn hosts<S: Serializer>(hosts: &Hosts, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u8(match hosts {
-        Hosts::Two => 2,
-        Hosts::Three => 3,
-    })
+    serializer.serialize_u8(hosts.count())
 }

@@ -7,7 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent};
 use enumset::EnumSet;
 use model::Property;
 
-use super::{Actual, Conclusion, Document, Expected, Run, Verdict};
+use super::{Actual, Conclusion, Document, Run, counted};
 use crate::setting::Pages;
 
 /// With or without colour.
@@ -32,17 +32,20 @@ pub fn table(document: &Document, paint: Paint) -> String {
         document.runs.iter().flat_map(|run| run.verdicts.iter().map(|verdict| verdict.property)).collect();
     let titles = ["algorithm".to_owned(), "states".to_owned()];
     table.set_header(titles.into_iter().chain(judged.iter().map(|property| property.to_string())));
+    let mut marks = BTreeSet::new();
     for runs in by_algorithm(document) {
         let states: u64 = runs.iter().filter(|run| run.pages != Pages::Any).map(|run| run.states).sum();
         let states = if states == 0 { String::new() } else { states.to_string() };
         let name = Cell::new(&runs[0].algorithm);
-        let cells = judged.iter().map(|property| mark(&runs, property, paint));
+        let row: Vec<Mark> = judged.iter().map(|property| Mark::of(&runs, property)).collect();
+        marks.extend(&row);
+        let cells = row.into_iter().map(|mark| mark.cell(paint));
         table.add_row([name, Cell::new(states).set_alignment(CellAlignment::Right)].into_iter().chain(cells));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 1));
     }
-    format!("{table}\n{}", legend(document))
+    format!("{table}\n{}", legend(&marks))
 }
 
 /// The runs of one algorithm, in the order of their first appearance.
@@ -58,62 +61,91 @@ fn by_algorithm(document: &Document) -> Vec<Vec<&Run>> {
     order.into_iter().filter_map(|name| runs.remove(name)).collect()
 }
 
-/// The strongest thing that can be said: a surprise first, then what is open, then the widest bound.
-fn mark(runs: &[&Run], property: Property, paint: Paint) -> Cell {
-    let verdicts: Vec<(&Run, &Verdict)> = runs
-        .iter()
-        .flat_map(|run| run.verdicts.iter().map(move |verdict| (*run, verdict)))
-        .filter(|(_, verdict)| verdict.property == property)
+/// What stands in a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    Holds { pages: Pages, expected: bool },
+    Fails { expected: bool },
+    NotJudged,
+    Open,
+}
+
+impl Mark {
+    /// How far it holds, if it does.
+    fn bound(self) -> Option<Pages> {
+        match self {
+            Mark::Holds { pages, .. } => Some(pages),
+            _ => None,
+        }
+    }
+
+    /// The strongest thing that can be said: a surprise first, then what is open, then the widest bound.
+    fn of(runs: &[&Run], property: Property) -> Self {
+        let verdicts = runs
+            .iter()
+            .flat_map(|run| run.verdicts.iter().map(move |verdict| (*run, verdict)))
+            .filter(|(_, verdict)| verdict.property == property);
+        let strongest = verdicts.max_by_key(|(run, verdict)| (verdict.conclusion(), run.pages));
+        let Some((run, verdict)) = strongest else { return Mark::NotJudged };
+        let expected = verdict.conclusion() == Conclusion::AsExpected;
+        match verdict.actual {
+            Actual::Inconclusive => Mark::Open,
+            Actual::Holds => Mark::Holds { pages: run.pages, expected },
+            Actual::Fails => Mark::Fails { expected },
+        }
+    }
+
+    fn is_surprise(self) -> bool {
+        matches!(self, Mark::Holds { expected: false, .. } | Mark::Fails { expected: false })
+    }
+
+    fn cell(self, paint: Paint) -> Cell {
+        let colour = match self {
+            _ if self.is_surprise() => Color::Red,
+            Mark::Holds { .. } => Color::Green,
+            Mark::Fails { .. } => Color::Cyan,
+            Mark::NotJudged => Color::DarkGrey,
+            Mark::Open => Color::Yellow,
+        };
+        let cell = Cell::new(format!("{}{}", self.symbol(), if self.is_surprise() { "!" } else { "" }));
+        match paint {
+            Paint::Plain => cell,
+            Paint::Colour if self.is_surprise() => cell.fg(colour).add_attribute(Attribute::Bold),
+            Paint::Colour => cell.fg(colour),
+        }
+    }
+
+    fn symbol(self) -> String {
+        match self {
+            Mark::Holds { pages: Pages::Exactly(pages), .. } => pages.to_string(),
+            Mark::Holds { pages: Pages::Any, .. } => "∀".to_owned(),
+            Mark::Fails { .. } => "✗".to_owned(),
+            Mark::NotJudged => "–".to_owned(),
+            Mark::Open => "?".to_owned(),
+        }
+    }
+}
+
+/// What the marks mean: those that stand in some cell.
+fn legend(marks: &BTreeSet<Mark>) -> String {
+    let mut bounds: Vec<Pages> = marks.iter().filter_map(|mark| mark.bound()).collect();
+    bounds.sort_by_key(|pages| (*pages != Pages::Any, *pages));
+    bounds.dedup();
+    let mut lines: Vec<String> = bounds
+        .into_iter()
+        .map(|pages| match pages {
+            Pages::Any => "∀ holds for any number of pages".to_owned(),
+            Pages::Exactly(pages) => format!("{pages} holds for {}", counted(pages.get(), "page")),
+        })
         .collect();
-    let strongest = verdicts.iter().max_by_key(|(run, verdict)| (verdict.conclusion(), run.pages));
-    let (text, colour) = match strongest {
-        None => ("–".to_owned(), Color::DarkGrey),
-        Some((run, verdict)) => match (verdict.expected, verdict.actual) {
-            (_, Actual::Inconclusive) => ("?".to_owned(), Color::Yellow),
-            (Expected::Holds, Actual::Holds) => (bound(run.pages), Color::Green),
-            (Expected::Fails, Actual::Fails) => ("✗".to_owned(), Color::Cyan),
-            (Expected::Holds, Actual::Fails) => ("✗!".to_owned(), Color::Red),
-            (Expected::Fails, Actual::Holds) => (format!("{}!", bound(run.pages)), Color::Red),
-        },
-    };
-    let cell = Cell::new(text);
-    match paint {
-        Paint::Plain => cell,
-        Paint::Colour if colour == Color::Red => cell.fg(colour).add_attribute(Attribute::Bold),
-        Paint::Colour => cell.fg(colour),
-    }
-}
-
-fn bound(pages: Pages) -> String {
-    match pages {
-        Pages::Exactly(pages) => pages.to_string(),
-        Pages::Any => "∀".to_owned(),
-    }
-}
-
-fn legend(document: &Document) -> String {
-    let explored: BTreeSet<usize> = document.runs.iter().filter_map(|run| exact(run.pages)).collect();
-    let mut lines = Vec::new();
-    if document.runs.iter().any(|run| run.pages == Pages::Any) {
-        lines.push("∀ holds for any number of pages".to_owned());
-    }
-    for pages in explored {
-        lines.push(format!("{pages} holds for {pages} page{}", if pages == 1 { "" } else { "s" }));
-    }
-    lines.push("✗ fails, as the specification says".to_owned());
-    lines.push("– does not apply".to_owned());
-    if document.conclusion() == Conclusion::Surprise {
-        lines.push("! not the expected verdict".to_owned());
-    }
-    if document.conclusion() >= Conclusion::Inconclusive {
-        lines.push("? inconclusive".to_owned());
-    }
+    let fails = |expected| marks.contains(&Mark::Fails { expected });
+    let other = [
+        (fails(true), "✗ fails, as the specification says"),
+        (fails(false) && !fails(true), "✗ fails"),
+        (marks.contains(&Mark::NotJudged), "– does not apply"),
+        (marks.iter().any(|mark| mark.is_surprise()), "! not the expected verdict"),
+        (marks.contains(&Mark::Open), "? inconclusive"),
+    ];
+    lines.extend(other.into_iter().filter(|(present, _)| *present).map(|(_, line)| line.to_owned()));
     lines.join(" · ")
-}
-
-fn exact(pages: Pages) -> Option<usize> {
-    match pages {
-        Pages::Exactly(pages) => Some(pages.get()),
-        Pages::Any => None,
-    }
 }

@@ -1,0 +1,62 @@
+//! How text leaves the program, and how a command is spelled for a shell.
+
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use model::{Property, algorithms};
+
+use super::args::World;
+
+/// Writes a result to standard output, and a line end.
+///
+/// # Errors
+/// It cannot be written. A reader who has seen enough is no error.
+pub(super) fn say(text: impl Display) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
+
+/// Writes a remark to standard error. There is nowhere to complain if that fails.
+pub(super) fn remark(text: impl Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// The last line below a run: the command that shows it again. The algorithm is a name or, as
+/// [`file_argument`] has it, a path.
+pub(super) fn show_again(algorithm: &str, property: Property, pages: usize, world: &World) -> String {
+    let mut command = format!("show it again: checker trace {} {property}", quoted(algorithm));
+    if let Some(defect) = world.defect {
+        command += &format!(" --defect {defect}");
+    }
+    command += &format!(" --pages {pages}");
+    if let Some(hosts) = world.hosts {
+        command += &format!(" --hosts {hosts}");
+    }
+    if let Some(link) = world.link {
+        command += &format!(" --link {link}");
+    }
+    command
+}
+
+/// A strategy file, so that it is taken neither for a built-in algorithm nor for an option.
+pub(super) fn file_argument(path: &Path) -> String {
+    let text = path.display().to_string();
+    match text.starts_with('-') || algorithms::built_in(&text).is_some() {
+        true => format!("./{text}"),
+        false => text,
+    }
+}
+
+/// A word for a POSIX shell.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "-_./,:+@%=".contains(letter);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
