@@ -13,7 +13,7 @@
 //! 4. [`properties`]: what must be true, one file each; [`defects`]: deliberate errors that show that
 //!    each property can fail.
 //! 5. [`system`]: the shape behind it all, and why it is kept; [`concrete`]: the same with a given number
-//!    of pages, also a [`stateright`] model.
+//!    of pages, also a [`::stateright::Model`].
 //!
 //! ```
 //! use model::{Concrete, Hosts, Link, Migration, algorithms};
