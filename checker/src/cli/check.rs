@@ -138,19 +138,12 @@ fn refuse_what_the_engine_lacks(args: &Check) -> Result<()> {
 /// The properties to judge for so many pages. That a process can migrate again is judged for given numbers
 /// of pages alone: where others are judged, too, that is no lack of the proof.
 fn properties(args: &Check, all_pages: &[Pages], pages: Pages) -> EnumSet<Property> {
-    let asked: EnumSet<Property> = args.property.iter().copied().collect();
-    match pages {
-        Pages::Any if asked.contains(Property::L7) && all_pages == [Pages::Any] => asked,
-        _ if args.property.is_empty() => properties_of(pages, EnumSet::all()),
-        _ => properties_of(pages, asked),
-    }
-}
-
-fn properties_of(pages: Pages, properties: EnumSet<Property>) -> EnumSet<Property> {
-    match pages {
-        Pages::Any => properties - Property::L7,
-        Pages::Exactly(_) => properties,
-    }
+    let asked = match args.property.is_empty() {
+        true => EnumSet::all(),
+        false => args.property.iter().copied().collect(),
+    };
+    let insists = all_pages == [Pages::Any] && args.property.contains(&Property::L7);
+    if pages == Pages::Any && !insists { asked - Property::L7 } else { asked }
 }
 
 fn pages(args: &Check) -> Vec<Pages> {
