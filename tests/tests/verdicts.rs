@@ -50,8 +50,7 @@ fn as_expected_for_any_number_of_pages() {
 /// Up to where stateright takes seconds: generic over a lossy link has 90 million states at 3 pages.
 fn pages_max(strategy: &Strategy, link: Link) -> usize {
     match (strategy.pre == Pre::WriteBack, link) {
-        (true, Link::Lossy) => 1,
-        (false, Link::Lossy) => 2,
+        (true, Link::Lossy) => 2,
         _ => 3,
     }
 }
