@@ -1,0 +1,81 @@
+//! What follows from a step at once: messages are sent, pages counted, and the network forgets.
+
+use reference::event::Event;
+use reference::host::Host;
+use reference::page::PageNumber;
+use reference::place::Place;
+use reference::wire::Message;
+
+use super::{Happening, Rig};
+use crate::conform::flaws::{Flaw, FlawedMemory};
+
+impl Rig {
+    pub(super) fn collect(&mut self, happenings: &mut Vec<Happening>) {
+        let Rig { hosts, file_server, network, flaw, .. } = self;
+        let mut said = Vec::new();
+        for host in hosts {
+            let place = host.id().into();
+            said.extend(std::iter::from_fn(|| host.poll_message()));
+            let events = std::iter::from_fn(|| host.poll_event());
+            happenings.extend(events.map(|(epoch, event)| Happening::Step { place, epoch, event }));
+        }
+        said.extend(std::iter::from_fn(|| file_server.poll_message()));
+        let events = std::iter::from_fn(|| file_server.poll_event());
+        let place = Place::FileServer;
+        happenings.extend(events.map(|(epoch, event)| Happening::Step { place, epoch, event }));
+        for envelope in said {
+            Flaw::said(*flaw, envelope).for_each(|envelope| network.send(envelope));
+        }
+    }
+
+    /// What is left to do after a step that is no endpoint's business: count, and let the network forget.
+    pub(super) fn clear_up(&mut self, happenings: &[Happening]) {
+        for happening in happenings {
+            let Happening::Step { event, .. } = happening else { continue };
+            match event {
+                Event::MigrationStarted { .. } if self.copies() => self.crossings.fill(0),
+                Event::ProcessSuspended { .. } if !self.copies() => {
+                    self.crossings.fill(0);
+                    self.forget_idle_requests();
+                }
+                Event::PageCopied { page, .. }
+                | Event::PageTransferred { page, .. }
+                | Event::PageServed { page, .. }
+                | Event::PagePushed { page, .. } => self.crossings[page.index()] += 1,
+                Event::DestructionLearned { at_rest: true, .. } => {
+                    self.crossings.fill(0);
+                    self.network.close();
+                }
+                // The acknowledgement of a duplicate says nothing new.
+                Event::WriteBackSuperseded { page, version, .. } => {
+                    let (page, version) = (*page, *version);
+                    let done = Message::WriteBackDone { page, version };
+                    let last =
+                        self.network.flights().iter().rposition(|flight| flight.envelope.message == done);
+                    last.map(|at| self.network.take(at, false));
+                }
+                _ => {}
+            }
+        }
+        self.drop_useless();
+    }
+
+    fn copies(&self) -> bool {
+        matches!(self.migration.strategy.pre, model::strategy::Pre::Copy(_))
+    }
+
+    /// A request that the process does not wait for any more: a duplicate.
+    fn forget_idle_requests(&mut self) {
+        self.network.forget(|flight| matches!(flight.envelope.message, Message::Request { .. }));
+    }
+
+    /// What was lost is sent again only while it is of use: the newest content, a request that is waited for.
+    fn drop_useless(&mut self) {
+        let Rig { hosts, network, .. } = self;
+        let waits_for = |host: &Host<FlawedMemory>, page: PageNumber| {
+            let record = host.role().resident().and_then(|resident| resident.pages.get(page.index()));
+            record.is_some_and(|record| record.requested)
+        };
+        network.drop_useless(|page| hosts.iter().any(|host| waits_for(host, page)));
+    }
+}
