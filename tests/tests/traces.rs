@@ -65,7 +65,7 @@ fn real_runs_are_accepted() {
     let mut lines = 0;
     for policy in Policy::ALL {
         for (link, order) in links() {
-            for route in [&[A, B, C][..], &[A, B, A], &[A, B, C, B]] {
+            for route in [&[A, B, C][..], &[A, B, A], &[A, B, C, B], &[A, B, C, A], &[A, B, C, A, C]] {
                 for (ending, seed) in [(Ending::Idle, 1), (Ending::Exit, 2)] {
                     let scenario = scenario(&policy, order, route, ending, seed);
                     let steps = log(&scenario);

@@ -258,7 +258,7 @@ impl Destination {
 }
 
 /// Whether the destination is to end the migration. Where pages are left behind until they are touched it does so
-/// only after the process has returned to one of its former hosts.
+/// only after the process has come straight back to the host that it had left last.
 fn completion_due(resident: &Resident, policy: &Policy) -> bool {
     let may_end = !policy.leaves_pages_behind() || resident.returned;
     may_end && !resident.exited && resident.owed() == 0

@@ -119,9 +119,15 @@ impl Receiving {
             pages,
             former_hosts: state.former_hosts.iter().copied().chain([source]).collect(),
             registers: state.registers.clone(),
-            returned: self.former.is_some(),
+            returned: self.returns(state),
             exited: false,
         })
+    }
+
+    /// Whether the process comes straight back: it left no other host since it left this one.
+    fn returns(&self, state: &State) -> bool {
+        let left_later = |own: &Shadow| state.former_hosts.iter().all(|other| other.epoch < own.route.epoch);
+        self.former.as_ref().is_some_and(left_later)
     }
 
     /// The record of a page as the plan has it; `None` if that contradicts itself or what is known here.

@@ -22,7 +22,7 @@ pub struct Resident {
     pub former_hosts: Vec<FormerHost>,
     /// Registers as they were when the process arrived; opaque.
     pub registers: Vec<u8>,
-    /// Whether this host was itself one of the former hosts when the process arrived.
+    /// Whether the process came straight back: from where it had gone when it last left this host.
     pub returned: bool,
     /// Whether the process has ended.
     pub exited: bool,
@@ -80,6 +80,12 @@ impl Resident {
 
     pub(crate) fn is_here(&self, page: PageNumber) -> bool {
         self.page(page).location == Location::Here
+    }
+
+    /// The host that the process came from last, while that host keeps something of it.
+    pub fn came_from(&self) -> Option<HostId> {
+        let last = self.former_hosts.iter().find(|former| former.epoch == self.epoch);
+        last.map(|former| former.host)
     }
 
     /// Number of pages that only a former host has.

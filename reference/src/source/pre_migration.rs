@@ -168,8 +168,8 @@ impl PreMigration {
             }
         }
         let Suspension { registers, code_page, stack_page } = suspension;
-        // To a host that keeps pages of the process, the pages kept here go back: it is to need nobody afterwards.
-        let returning = self.resident.former_hosts.iter().any(|former| former.host == self.route.to);
+        // Back to where the process came from, the pages kept here go with it: it is to need nobody afterwards.
+        let returning = self.resident.came_from() == Some(self.route.to);
         let to_transfer = PageSet::filled(cx.image.page_count(), |page| {
             let in_working_set = (code_page == Some(page) && cx.image.kind(page) == PageKind::FileMapped)
                 || (stack_page == Some(page) && cx.image.kind(page) == PageKind::Private);

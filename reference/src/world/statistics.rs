@@ -76,6 +76,12 @@ pub fn migrations(log: &[Step]) -> Vec<Migration> {
                 Migration { epoch: *epoch, from, to: *to, started_ns: *at_ns, ..Migration::default() };
             migrations.insert(*epoch, started);
         }
+        // The last former host to confirm may have been left in an earlier migration than the one that ends.
+        if let (Event::DestructionLearned { at_rest: true, .. }, Some(mut latest)) =
+            (event, migrations.last_entry())
+        {
+            latest.get_mut().at_rest_ns = Some(*at_ns);
+        }
         // What happens before the first migration belongs to none.
         let Some(migration) = migrations.get_mut(epoch) else { continue };
         migration.count(*at_ns, event);
@@ -98,7 +104,6 @@ impl Migration {
         match event {
             Event::ProcessSuspended { .. } => self.suspended_ns = Some(at_ns),
             Event::ProcessResumed { .. } => self.resumed_ns = Some(at_ns),
-            Event::DestructionLearned { at_rest: true, .. } => self.at_rest_ns = Some(at_ns),
             Event::PageCopied { pass, .. } => {
                 self.pages_copied += 1;
                 self.passes = self.passes.max(*pass);

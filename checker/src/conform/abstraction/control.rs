@@ -2,7 +2,7 @@
 
 use model::{Control, Phase, Process};
 use reference::destination::Destination;
-use reference::host::{Host, Location, ProcessState, Role};
+use reference::host::{Host, ProcessState, Role};
 use reference::memory::{Fault, Memory};
 use reference::page::{PageKind, PageNumber};
 use reference::place::HostId;
@@ -98,16 +98,11 @@ fn sent_in_freeze(scene: &Scene<'_>, kind: PageKind) -> bool {
     pages.into_iter().any(|page| scene.sequence(page.index()) > 0 && !sent_later(page))
 }
 
-/// Does the process go, or has it come, back to a host that held pages of it?
+/// Does the process go, or has it come, straight back to the host that it came from?
 fn returning(scene: &Scene<'_>) -> bool {
     match scene.phase {
         Phase::Rest | Phase::PreCopy { .. } => false,
-        Phase::Freeze | Phase::Offered => {
-            let to = scene.destination;
-            let kept = |location| matches!(location, Location::At(former, _) if former.host == to);
-            scene.resident.former_hosts.iter().any(|former| former.host == to)
-                || scene.resident.pages.iter().any(|record| kept(record.location))
-        }
+        Phase::Freeze | Phase::Offered => scene.resident.came_from() == Some(scene.destination),
         _ => scene.resident.returned,
     }
 }

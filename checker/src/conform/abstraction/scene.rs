@@ -57,7 +57,7 @@ impl<'a> Scene<'a> {
             Role::Source(Source::Resting(resident)) => Ok(Some(Self::at_rest(rig, me, resident))),
             Role::Source(Source::PreMigration(pre)) => {
                 let PreMigration { resident, route, sent, pass } = pre;
-                match (pass, newest_former(resident)) {
+                match (pass, resident.came_from()) {
                     (Some(pass), _) => {
                         let phase = Phase::PreCopy { pass: pass_number(rig, pass) };
                         let scene = Self::new(rig, phase, me, route.to, resident);
@@ -125,11 +125,11 @@ impl<'a> Scene<'a> {
                 Ok(committed.then(|| Self::after(rig, Phase::Committed, *from, me, resident)))
             }
             Destination::Post(Post { resident }) => {
-                let former = newest_former(resident).ok_or_else(|| Unmapped("no former host".to_owned()))?;
+                let former = resident.came_from().ok_or_else(|| Unmapped("no former host".to_owned()))?;
                 Ok(Some(Self::after(rig, Phase::Running, former, me, resident)))
             }
             Destination::Completing(Completing { resident, awaited }) => {
-                let former = newest_former(resident).ok_or_else(|| Unmapped("no former host".to_owned()))?;
+                let former = resident.came_from().ok_or_else(|| Unmapped("no former host".to_owned()))?;
                 // Done when the last of the former hosts is.
                 let holds = |host: &FormerHost| match rig.host(host.host).map(Host::role) {
                     Some(Role::Source(source)) => source.epoch() == host.epoch,
@@ -191,11 +191,6 @@ fn receiving(rig: &Rig, route: Route) -> Option<&Receiving> {
         Role::Destination(Destination::Receiving(receiving)) => Some(receiving),
         _ => None,
     }
-}
-
-fn newest_former(resident: &Resident) -> Option<HostId> {
-    let newest = resident.former_hosts.iter().find(|former| former.epoch == resident.epoch);
-    newest.map(|former| former.host)
 }
 
 /// The model counts passes only where their number is bounded.

@@ -68,11 +68,9 @@ impl Rig {
             Role::Destination(Destination::Post(post)) => lazy && !post.resident.exited,
             _ => false,
         };
-        // The model has no return to a host further back than the last one.
-        let last = |epoch| host.role().resident().is_some_and(|resident| resident.epoch == epoch);
         let may_take = |other: &&Host<FlawedMemory>| match other.role() {
             Role::Vacant => true,
-            Role::Source(Source::Shadow(shadow)) => lazy && last(shadow.route.epoch),
+            Role::Source(Source::Shadow(_)) => lazy,
             _ => false,
         };
         if may_start {
