@@ -7,6 +7,7 @@ pub mod liveness;
 pub mod narrative;
 pub mod report;
 pub mod setting;
+pub mod simulate;
 pub mod smt;
 pub mod tabled;
 #[doc(hidden)]

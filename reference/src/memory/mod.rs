@@ -2,11 +2,14 @@
 //!
 //! [`Memory`] has two sides. The *process* reads and writes, and takes a [`Fault`] where it may not. The
 //! *endpoint* copies pages out, installs and discards them, freezes and thaws the process's access, and asks which
-//! pages were written since it last asked. [`PageStore`] keeps everything in this process; an operating system's
-//! address space fits behind the same trait, since nothing in it needs to see each single write.
+//! pages were written since it last asked. [`PageStore`] keeps everything in this process, [`Elided`] everything but
+//! the contents; an operating system's address space fits behind the same trait, since nothing in it needs to see each
+//! single write.
 
+mod elided;
 mod page_store;
 
+pub use elided::Elided;
 pub use page_store::PageStore;
 
 use crate::page::{PageBytes, PageNumber};

@@ -1,0 +1,164 @@
+//! What a migration cost.
+
+use serde::{Serialize, Serializer};
+
+use reference::place::Place;
+
+/// What one migration cost. Times count from its start.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Number of pages of the address space.
+    pub page_count: u64,
+    /// The process still runs at the source: from the start to the suspension.
+    #[serde(rename = "pre_migration_ns")]
+    pub pre_migration: Span,
+    /// From the start until the last page that was copied ahead has left the source. Longer than the Pre-migration
+    /// state by what is still in the send buffer at the suspension.
+    pub copying_ns: u64,
+    /// The process does not run: from the suspension to the resume.
+    #[serde(rename = "freeze_ns")]
+    pub freeze: Span,
+    /// The process runs at the destination and needs the source: from the resume until the source's last word. Nothing
+    /// for an algorithm without this state.
+    #[serde(rename = "post_migration_ns")]
+    pub post_migration: Span,
+    /// Accesses that the process has done.
+    pub accesses: u64,
+    /// When the process had done the accesses that were asked for.
+    pub run_time_ns: Option<u64>,
+    /// Accesses that found no page.
+    pub faults: Faults,
+    /// Time for which the running process waited for pages.
+    pub stall_ns: u64,
+    /// Pages sent, by what for.
+    pub pages: Pages,
+    /// Passes of copying ahead.
+    pub passes: u32,
+    /// What was sent, by origin and destination.
+    pub sent: Vec<Sent>,
+    /// Why copying ahead never ends, if so.
+    pub divergence: Option<Divergence>,
+}
+
+/// How long something took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Span {
+    /// So many nanoseconds.
+    Ns(u64),
+    /// It does not end.
+    Endless,
+    /// It was not begun.
+    NotReached,
+}
+
+/// Accesses that found no page, by who had it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Faults {
+    /// The source.
+    pub at_source: u64,
+    /// The file server.
+    pub at_file_server: u64,
+    /// The local backing store of the destination; the process did not wait for it.
+    pub at_local_store: u64,
+}
+
+/// Pages sent, each time counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pages {
+    /// To the destination, before the suspension.
+    pub copied: u64,
+    /// To the destination, during the freeze.
+    pub transferred: u64,
+    /// To the file server, during the freeze.
+    pub flushed: u64,
+    /// To the destination, on request.
+    pub served: u64,
+    /// To the destination, unasked.
+    pub pushed: u64,
+    /// To the file server, by the host where the process runs or ran.
+    pub written_back: u64,
+    /// From the file server, on request.
+    pub fetched: u64,
+    /// To the destination, although they had been sent there before.
+    pub sent_again: u64,
+}
+
+/// What one place sent to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Sent {
+    /// Which place.
+    pub from: Place,
+    /// To which place.
+    pub to: Place,
+    /// Page contents.
+    pub pages: u64,
+    /// Bytes of all messages.
+    pub bytes: u64,
+}
+
+/// Copying ahead does not come to an end: the destination is never in step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Divergence {
+    /// Passes after which this was concluded.
+    pub passes: u32,
+    /// Pages that the next pass would have to send.
+    pub pages_left: u64,
+    /// How often the process writes, per second; `None` where it writes as fast as pages are sent.
+    pub writes_per_s: Option<f64>,
+    /// How many pages the link carries per second: if the process wrote less often, copying would end.
+    pub pages_per_s: f64,
+}
+
+impl Outcome {
+    /// From the start of the migration until the process is back at rest.
+    pub fn total(&self) -> Span {
+        self.pre_migration.then(self.freeze).then(self.post_migration)
+    }
+
+    /// Pages sent to the destination by the source.
+    pub fn pages_from_source(&self) -> u64 {
+        self.pages.copied + self.pages.transferred + self.pages.served + self.pages.pushed
+    }
+
+    /// Bytes of all messages between all places.
+    pub fn bytes(&self) -> u64 {
+        self.sent.iter().map(|sent| sent.bytes).sum()
+    }
+}
+
+impl Faults {
+    /// Those for which the process had to wait.
+    pub fn remote(&self) -> u64 {
+        self.at_source + self.at_file_server
+    }
+}
+
+impl Span {
+    /// In nanoseconds, if it ended.
+    pub fn ns(self) -> Option<u64> {
+        match self {
+            Self::Ns(ns) => Some(ns),
+            Self::Endless | Self::NotReached => None,
+        }
+    }
+
+    /// One after the other.
+    fn then(self, next: Self) -> Self {
+        match (self, next) {
+            (Self::Ns(first), Self::Ns(second)) => Self::Ns(first + second),
+            (Self::Endless, _) | (_, Self::Endless) => Self::Endless,
+            _ => Self::NotReached,
+        }
+    }
+}
+
+impl Serialize for Span {
+    /// A number of nanoseconds, `"endless"`, or null if it was not begun.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Ns(ns) => serializer.serialize_u64(*ns),
+            Self::Endless => serializer.serialize_str("endless"),
+            Self::NotReached => serializer.serialize_none(),
+        }
+    }
+}

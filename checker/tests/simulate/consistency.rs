@@ -1,0 +1,131 @@
+//! The simulation against itself and against contents.
+
+use checker::simulate::{Outcome, Setup, Share, Span, Workload, message_bytes, run, run_with_contents};
+use reference::page::{PAGE_SIZE, PageBytes, PageNumber};
+use reference::place::{Epoch, Place, Sequence, Version};
+use reference::policy::{Passes, Policy, Pre};
+use reference::random::Random;
+use reference::wire::{Message, encode};
+
+use crate::setup;
+
+const WORKLOADS: [Workload; 6] = [
+    Workload::Uniform,
+    Workload::Sequential,
+    Workload::Zipf,
+    Workload::WorkingSet,
+    Workload::None,
+    Workload::All,
+];
+
+/// Every algorithm under every workload, in a small address space.
+fn small() -> impl Iterator<Item = Setup> {
+    let small = |setup| Setup { memory_bytes: 1 << 18, accesses_min: 500, ..setup };
+    WORKLOADS
+        .into_iter()
+        .flat_map(move |workload| Policy::ALL.into_iter().map(move |policy| small(setup(policy, workload))))
+}
+
+fn outcome(setup: &Setup) -> Outcome {
+    run(setup).expect("it runs")
+}
+
+#[test]
+fn contents_change_nothing() {
+    for setup in small() {
+        assert_eq!(run_with_contents(&setup), run(&setup), "{} {:?}", setup.policy.name, setup.workload);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_outcome_and_another_seed_another() {
+    for policy in Policy::ALL {
+        let setup = setup(policy, Workload::Uniform);
+        assert_eq!(outcome(&setup), outcome(&setup));
+        let other = Setup { seed: 2, ..setup.clone() };
+        // Total copy costs the same whatever the process does; only its accesses differ, and they cost nothing.
+        assert_eq!(
+            outcome(&setup) == outcome(&other),
+            setup.policy == Policy::TOTAL_COPY,
+            "{}",
+            setup.policy.name
+        );
+    }
+}
+
+#[test]
+fn every_page_that_is_missing_comes_once_and_every_access_is_done() {
+    for setup in small() {
+        let (name, outcome) = (&setup.policy.name, outcome(&setup));
+        if let Some(divergence) = outcome.divergence {
+            assert_eq!((&**name, setup.workload), ("pre-copy-unbounded", Workload::All), "{divergence:?}");
+            continue;
+        }
+        let expected = match setup.workload {
+            Workload::None => 0,
+            Workload::All => outcome.page_count,
+            _ => setup.accesses_min,
+        };
+        assert!(outcome.accesses >= expected, "{name}: {outcome:?}");
+        let different = outcome.pages_from_source() - outcome.pages.sent_again;
+        assert!(different <= outcome.page_count, "{name}: {outcome:?}");
+        let all_move = ["total-copy", "pre-copy", "pre-copy-unbounded", "post-copy", "assisted-post-copy"];
+        assert!(!all_move.contains(&&**name) || different == outcome.page_count, "{name}: {outcome:?}");
+        let sent: u64 = outcome.sent.iter().map(|sent| sent.pages).sum();
+        let pages = outcome.pages;
+        assert_eq!(sent, outcome.pages_from_source() + pages.flushed + pages.written_back + pages.fetched);
+    }
+}
+
+#[test]
+fn a_message_is_as_long_as_it_is_on_the_wire() {
+    let setup = setup(Policy::GENERIC, Workload::None);
+    let mut random = Random::new(1);
+    let mut content = PageBytes::zeroed();
+    content.as_mut_slice().iter_mut().for_each(|byte| *byte = random.next() as u8);
+    assert_eq!(setup.page_size_bytes, PAGE_SIZE as u64);
+    let (page, version) = (PageNumber(1), Version(1));
+    for message in [
+        Message::Page { page, sequence: Sequence(1), content: content.clone() },
+        Message::WriteBack { page, version, content: content.clone() },
+        Message::Fetched { page, version, content },
+        Message::WriteBackDone { page, version },
+        Message::Request { page },
+        Message::Fetch { page },
+        Message::Ready,
+        Message::Go,
+        Message::Complete,
+        Message::Destroyed,
+        Message::Exit,
+    ] {
+        let frame = encode(Epoch(1), &message).expect("it has a frame");
+        assert_eq!(message_bytes(message.kind(), &setup), frame.len() as u64, "{:?}", message.kind());
+    }
+}
+
+#[test]
+fn what_is_sent_is_said_by_origin_and_destination() {
+    let outcome = outcome(&setup(Policy::GENERIC, Workload::Uniform));
+    let pairs: Vec<(Place, Place)> = outcome.sent.iter().map(|sent| (sent.from, sent.to)).collect();
+    let [a, b] = [checker::simulate::SOURCE, checker::simulate::DESTINATION].map(Place::Host);
+    let s = Place::FileServer;
+    assert_eq!(pairs, [(a, b), (a, s), (b, a), (b, s), (s, a), (s, b)]);
+}
+
+/// The rate that is reported is the border: below it copying ends, beyond it does not.
+#[test]
+fn copying_ends_below_the_rate_that_is_said_to_be_the_border() {
+    let policy = Policy { pre: Pre::Copy(Passes::UntilInStep), ..Policy::PRE_COPY };
+    let writing = |rate: f64| {
+        let interval_ns = (1e9 / rate) as u64;
+        let setup = Setup { access_interval_ns: interval_ns, ..setup(policy.clone(), Workload::Uniform) };
+        outcome(&Setup { write_share: Share::ALL, ..setup })
+    };
+    let diverged = writing(6000.0);
+    let divergence = diverged.divergence.expect("it never ends");
+    assert_eq!((diverged.pre_migration, diverged.freeze), (Span::Endless, Span::NotReached));
+    assert!((divergence.writes_per_s.expect("a rate") - 6000.0).abs() < 1.0 && divergence.pages_left > 1000);
+    let border = divergence.pages_per_s;
+    assert!(writing(0.95 * border).divergence.is_none());
+    assert!(writing(1.05 * border).divergence.is_some());
+}

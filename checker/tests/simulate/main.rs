@@ -1,0 +1,17 @@
+//! The simulation against closed forms, against itself, and against the same endpoints with contents.
+
+mod closed_forms;
+mod consistency;
+
+use checker::simulate::{Setup, Workload};
+use reference::policy::{Passes, Policy, Pre};
+
+/// The published setting with other accesses.
+fn setup(policy: Policy, workload: Workload) -> Setup {
+    Setup { workload, ..Setup::published(policy) }
+}
+
+/// Pre-copy of one pass.
+fn pre_copy_once() -> Policy {
+    Policy { pre: Pre::Copy(Passes::AtMost(1)), ..Policy::PRE_COPY }
+}
