@@ -2,14 +2,15 @@
 
 mod pair;
 
-use pair::{A, B, Pair};
+use pair::{A, B, PAGES, Pair};
 use reference::destination::Destination;
+use reference::error::Refusal;
 use reference::host::{Location, Outcome, Role, Suspension, Work};
 use reference::page::{PAGE_SIZE, PageNumber};
-use reference::place::{Epoch, Version};
+use reference::place::{Epoch, FormerHost, HostId, Sequence, Version};
 use reference::policy::Policy;
 use reference::source::Source;
-use reference::wire::{Message, MessageKind};
+use reference::wire::{FORMER_HOSTS_MAX, Message, MessageKind, PlanEntry, State, Whereabouts};
 
 /// Private and modified.
 const PRIVATE: PageNumber = PageNumber(1);
@@ -228,4 +229,24 @@ fn no_process_is_suspended_while_it_waits_for_a_page() {
     pair.perform(A, Work::Serve(PRIVATE));
     pair.deliver(MessageKind::Page);
     assert!(pair.hosts[1].suspend(Suspension::default()).is_ok());
+}
+
+/// A state names so many former hosts and no more. The process is not suspended first to find that out.
+#[test]
+fn a_process_with_too_many_former_hosts_stays_where_it_is() {
+    let mut host = Pair::started(Policy::LAZY_COPY).hosts.into_iter().nth(1).unwrap();
+    let left = FormerHost { host: A, epoch: Epoch(1) };
+    let entry =
+        PlanEntry { whereabouts: Whereabouts::At(left, Sequence(0)), dirty: false, version: Version(0) };
+    let former = |host| FormerHost { host: HostId(host), epoch: Epoch(0) };
+    let former_hosts = (100..).map(former).take(FORMER_HOSTS_MAX - 1).collect();
+    let plan = (0..PAGES).map(|_| entry).collect();
+    let state = Message::State(State { registers: vec![], former_hosts, plan });
+    host.handle_message(A.into(), Epoch(1), &state).unwrap();
+    host.perform(Work::DeclareReady).unwrap();
+    host.handle_message(A.into(), Epoch(1), &Message::Go).unwrap();
+    assert_eq!(host.start_migration(HostId(7)), Err(Refusal::TooManyFormerHosts.into()));
+    assert!(host.is_running());
+    // To one of them there is one fewer to name.
+    assert_eq!(host.start_migration(HostId(100)), Ok(Epoch(2)));
 }

@@ -21,7 +21,7 @@ use crate::page::PageNumber;
 use crate::place::{Epoch, FormerHost, HostId, Version};
 use crate::policy::Policy;
 use crate::source::Shadow;
-use crate::wire::Message;
+use crate::wire::{FORMER_HOSTS_MAX, Message};
 
 /// The phases of the host that takes the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,9 +248,16 @@ impl Destination {
 
     /// The process, to start the next migration from here before this one is complete: only where pages are left
     /// behind until they are touched.
-    pub(crate) fn move_on(&mut self, policy: &Policy) -> Result<Resident, Refusal> {
+    pub(crate) fn move_on(&mut self, to: HostId, policy: &Policy) -> Result<Resident, Refusal> {
         match self {
-            Self::Post(Post { resident }) if policy.leaves_pages_behind() => Ok(std::mem::take(resident)),
+            Self::Post(Post { resident }) if policy.leaves_pages_behind() => {
+                // The state has to name them, and where it arrives this host joins them.
+                let kept = resident.former_hosts.iter().filter(|former| former.host != to).count();
+                if kept >= FORMER_HOSTS_MAX {
+                    return Err(Refusal::TooManyFormerHosts);
+                }
+                Ok(std::mem::take(resident))
+            }
             Self::Post(_) | Self::Completing(_) => Err(Refusal::NotAtRest),
             Self::Receiving(_) | Self::Assembling(_) | Self::AwaitingGo(_) => Err(Refusal::NotRunning),
         }

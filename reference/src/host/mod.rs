@@ -159,7 +159,7 @@ impl<M: Memory> Host<M> {
             Role::Source(Source::Resting(resident)) if resident.exited => return Err(Refusal::Exited.into()),
             Role::Source(Source::Resting(resident)) => std::mem::take(resident),
             Role::Source(Source::PreMigration(_)) => return Err(Refusal::NotAtRest.into()),
-            Role::Destination(destination) => destination.move_on(&self.policy)?,
+            Role::Destination(destination) => destination.move_on(to, &self.policy)?,
             Role::Vacant | Role::Source(_) | Role::Failed(_) => return Err(Refusal::NotRunning.into()),
         };
         self.role = Role::Source(Source::start(resident, Route { to, epoch }, &self.policy));

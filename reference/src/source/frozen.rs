@@ -8,7 +8,7 @@ use crate::page::{PageKind, PageNumber};
 use crate::page_set::PageSet;
 use crate::place::FormerHost;
 use crate::policy::{Clean, Freeze, Missing};
-use crate::wire::{FORMER_HOSTS_MAX, Message, Plan, PlanEntry, State, Whereabouts};
+use crate::wire::{Message, Plan, PlanEntry, State, Whereabouts};
 
 use super::{Route, Sent};
 
@@ -87,15 +87,11 @@ impl Frozen {
     }
 
     /// Sends registers, dirty map and plan.
-    pub(super) fn send_state(&mut self, cx: &mut Context<'_>) -> Result<(Offered, Event), Refusal> {
+    pub(super) fn send_state(&mut self, cx: &mut Context<'_>) -> (Offered, Event) {
         let Route { to, epoch } = self.route;
         let me = FormerHost { host: cx.me, epoch };
         let former_hosts: Vec<_> =
             self.resident.former_hosts.iter().copied().filter(|former| former.host != to).collect();
-        // The destination will add this host to the list and has to be able to send it on.
-        if former_hosts.len() >= FORMER_HOSTS_MAX {
-            return Err(Refusal::TooManyFormerHosts);
-        }
         let plan: Plan = cx.image.page_numbers().map(|page| self.plan_for(page, me, cx.view())).collect();
         let stays =
             |entry: PlanEntry| matches!(entry.whereabouts, Whereabouts::At(former, _) if former == me);
@@ -109,7 +105,7 @@ impl Frozen {
         cx.send(to, epoch, Message::State(State { registers, former_hosts, plan }));
         let resident = std::mem::take(&mut self.resident);
         let sent = std::mem::take(&mut self.sent);
-        Ok((Offered { resident, route: self.route, sent, owed, ready: false }, Event::StateSent { to }))
+        (Offered { resident, route: self.route, sent, owed, ready: false }, Event::StateSent { to })
     }
 
     fn plan_for(&self, page: PageNumber, me: FormerHost, view: View<'_>) -> PlanEntry {

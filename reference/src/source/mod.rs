@@ -200,14 +200,12 @@ impl Source {
             (Self::Resting(resident), Work::Release) => resident.release(None, cx),
             (Self::Resting(resident), Work::WriteBack(page)) => resident.write_back(page, cx),
             (Self::PreMigration(pre), _) => pre.perform(work, cx),
-            (Self::Frozen(frozen), Work::SendState) => match frozen.send_state(cx) {
-                Ok((offered, event)) => {
-                    let epoch = offered.route.epoch;
-                    self = Self::Offered(offered);
-                    Ok((epoch, event))
-                }
-                Err(refusal) => Err(refusal.into()),
-            },
+            (Self::Frozen(frozen), Work::SendState) => {
+                let (offered, event) = frozen.send_state(cx);
+                let epoch = offered.route.epoch;
+                self = Self::Offered(offered);
+                Ok((epoch, event))
+            }
             (Self::Frozen(frozen), _) => frozen.perform(work, cx),
             (Self::Offered(offered), Work::HandOver) => {
                 let Route { to, epoch } = offered.route;
