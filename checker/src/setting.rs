@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 
 use model::concrete::Concrete;
-use model::{Defect, Expectation, Hosts, Link, Migration, Property, Strategy, StrategyFileError};
+use model::{
+    Defect, Disruptions, Expectation, Hosts, Link, Migration, Property, Strategy, StrategyFileError,
+};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -18,6 +20,8 @@ pub struct Setting {
     pub link: Link,
     /// The deliberate defect, if any.
     pub defect: Option<Defect>,
+    /// What may go wrong.
+    pub disruptions: Disruptions,
 }
 
 #[derive(Deserialize)]
@@ -27,6 +31,8 @@ struct World {
     hosts: Hosts,
     link: Link,
     defect: Option<Defect>,
+    #[serde(default)]
+    disruptions: Disruptions,
 }
 
 /// Why a text is no fingerprint of a setting.
@@ -52,7 +58,8 @@ pub enum Pages {
 impl Setting {
     /// The model of it.
     pub fn migration(&self) -> Migration {
-        let migration = Migration::new(self.strategy.clone(), self.hosts, self.link);
+        let migration =
+            Migration::new(self.strategy.clone(), self.hosts, self.link).with_disruptions(self.disruptions);
         match self.defect {
             Some(defect) => migration.with_defect(defect),
             None => migration,
@@ -66,8 +73,12 @@ impl Setting {
 
     /// Every choice that makes a difference, in one text: what a checkpoint or an invariant belongs to.
     pub fn fingerprint(&self) -> String {
-        let Setting { strategy, hosts, link, defect } = self;
-        let world = json!({ "strategy": strategy.to_toml(), "hosts": hosts, "link": link, "defect": defect });
+        let Setting { strategy, hosts, link, defect, disruptions } = self;
+        let mut world =
+            json!({ "strategy": strategy.to_toml(), "hosts": hosts, "link": link, "defect": defect });
+        if !disruptions.is_none() {
+            world["disruptions"] = json!(disruptions);
+        }
         world.to_string()
     }
 
@@ -76,12 +87,13 @@ impl Setting {
     /// # Errors
     /// The text is no fingerprint, or its strategy is not a legal one.
     pub fn from_fingerprint(text: &str) -> Result<Self, FingerprintError> {
-        let World { strategy, hosts, link, defect } = serde_json::from_str(text)?;
-        Ok(Setting { strategy: strategy.parse()?, hosts, link, defect })
+        let World { strategy, hosts, link, defect, disruptions } = serde_json::from_str(text)?;
+        Ok(Setting { strategy: strategy.parse()?, hosts, link, defect, disruptions })
     }
 
     /// Does the property say anything about the algorithm?
     pub fn applies(&self, property: Property) -> bool {
-        self.strategy.expectation(property) != Expectation::NotApplicable
+        let speaks = !property.is_about_disruptions() || !self.disruptions.is_none();
+        speaks && self.strategy.expectation(property) != Expectation::NotApplicable
     }
 }

@@ -34,6 +34,8 @@ pub enum Condition {
     NoDemand,
     /// The file server has acknowledged its last content.
     WrittenBack,
+    /// No message of an aborted attempt is in flight.
+    NoStray,
 }
 
 impl Migration {
@@ -55,12 +57,13 @@ impl Migration {
             (Condition::InStep, page.log == InStep),
             (Condition::FreezeDone, freeze_done),
             (Condition::Carried, page.sent || page.source == Holding::Absent),
-            (Condition::Landed, page.content.is_idle() && page.older == 0),
+            (Condition::Landed, page.content.is_idle() && page.older == 0 && !page.stray.is_held()),
             (Condition::Arrived, page.plan != Plan::Travelled || arrived),
             (Condition::Settled, !matches!(page.plan, Plan::FromSource | Plan::FromThird)),
             (Condition::Unasked, page.request == Transit::Idle || page.plan == Plan::FromStore),
             (Condition::NoDemand, !(page.asked && idle)),
             (Condition::WrittenBack, page.kind == Kind::Private || clean),
+            (Condition::NoStray, !page.stray.is_held()),
         ];
         met.into_iter().filter(|(_, met)| *met).map(|(condition, _)| condition).collect()
     }

@@ -13,10 +13,19 @@
 //!     └───── the process is at the destination ─────────┘    (lazy copy may migrate again from Running)
 //! ```
 //!
+//! Disruptions add three phases: *Forgotten*, from which the process thaws at the source; *Doomed* and *Lost*, from which
+//! there is no way back ([`disruption`](crate::disruption) has the picture).
+//!
 //! The five steps that all algorithms share are edges here: *suspend* (migrate or suspend), *transmit*
 //! (send state, and what the freeze sends), *reconstruct* (ready), *resume*, *remove* (destroy).
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::disruption::{Aftermath, Connection, Leftover, Stage};
+use crate::page::Transit;
+use crate::strategy::{Pre, Strategy};
 
 /// The state of the process, as the literature names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,6 +41,8 @@ pub enum Process {
     PostMigration,
     /// Has exited.
     Exited,
+    /// Has been lost with a machine.
+    Lost,
 }
 
 /// How far the migration is. At most one control message is in flight at a time, so the phase names it.
@@ -65,6 +76,13 @@ pub enum Phase {
     Exiting,
     /// Nothing is left.
     Exited,
+    /// The destination has forgotten the attempt, because it refused, gave the source up or crashed. Word of it is on
+    /// its way, if there is any; the source goes on until it hears it or gives the destination up.
+    Forgotten,
+    /// The process died with a machine, and the other host has not been told.
+    Doomed,
+    /// The process is lost, and whoever survived it knows.
+    Lost,
 }
 
 impl Phase {
@@ -79,7 +97,13 @@ impl Phase {
                 | Phase::Rebuilding
                 | Phase::Accepted
                 | Phase::Committed
+                | Phase::Forgotten
         )
+    }
+
+    /// Is a migration under way that the source can still abort?
+    pub fn can_abort(self) -> bool {
+        self.at_source() && !matches!(self, Phase::Rest | Phase::Committed)
     }
 
     /// Has the source given the process up for good?
@@ -97,12 +121,13 @@ impl Phase {
                 | Phase::Completing
                 | Phase::Departing
                 | Phase::Exiting
+                | Phase::Forgotten
         )
     }
 }
 
 /// The control record of a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Control {
     /// How far the migration is.
     pub phase: Phase,
@@ -112,7 +137,7 @@ pub struct Control {
     pub source_runs: bool,
     /// The destination's processor executes the process.
     pub destination_runs: bool,
-    /// The control message in flight was lost and will be sent again (lossy links).
+    /// The control message in flight was lost and will be sent again (lossy links, and after a reconnection).
     pub message_lost: bool,
     /// The code page under the instruction pointer went along with the state.
     pub code_page_sent: bool,
@@ -120,6 +145,9 @@ pub struct Control {
     pub stack_page_sent: bool,
     /// The destination is the host that the process came from last: what moved is carried back to it.
     pub returning: bool,
+    /// What disruptions have left behind.
+    #[serde(flatten)]
+    pub aftermath: Aftermath,
 }
 
 impl Control {
@@ -134,6 +162,7 @@ impl Control {
             code_page_sent: false,
             stack_page_sent: false,
             returning: false,
+            aftermath: Aftermath::NONE,
         }
     }
 
@@ -147,10 +176,75 @@ impl Control {
         code_page_sent: false,
         stack_page_sent: false,
         returning: false,
+        aftermath: Aftermath::NONE,
     };
+
+    /// The record with a control message on its way, whose name is the phase; it is lost where there is no connection.
+    #[must_use]
+    pub fn saying(self, phase: Phase) -> Self {
+        Control { phase, message_lost: self.aftermath.connection == Connection::Broken, ..self }
+    }
+
+    /// A message sent to the other host.
+    pub fn on_link<T>(&self, message: T) -> Transit<T> {
+        match self.aftermath.connection {
+            Connection::Broken => Transit::Lost(message),
+            Connection::Up | Connection::Resyncing => Transit::Flying(message),
+        }
+    }
+
+    /// A message sent to the file server.
+    pub fn to_store<T>(&self, message: T) -> Transit<T> {
+        if self.aftermath.store_down { Transit::Lost(message) } else { Transit::Flying(message) }
+    }
 
     /// Does some host execute the process?
     pub fn runs(&self) -> bool {
         self.source_runs || self.destination_runs
+    }
+
+    /// The part of a migration under way, or `None` between migrations. A process whose write-back never stops
+    /// rests in its Pre-migration; and what an aborted attempt has left behind remains to be cleaned up.
+    pub fn stage(&self, strategy: &Strategy) -> Option<Stage> {
+        match self.phase {
+            Phase::Rest if strategy.pre == Pre::WriteBack => Some(Stage::PreMigration),
+            Phase::Rest => (self.aftermath.for_next_attempt().is_unsettled()).then_some(Stage::CleanUp),
+            Phase::Forgotten if self.process == Process::PreMigration => Some(Stage::PreMigration),
+            Phase::PreCopy { .. } => Some(Stage::PreMigration),
+            Phase::Freeze | Phase::Offered | Phase::Rebuilding | Phase::Accepted | Phase::Forgotten => {
+                Some(Stage::Freeze)
+            }
+            Phase::Committed => Some(Stage::HandOver),
+            Phase::Running if self.process == Process::PostMigration => Some(Stage::PostMigration),
+            Phase::Running | Phase::Completing | Phase::Departing => Some(Stage::CleanUp),
+            Phase::Exiting | Phase::Exited | Phase::Doomed | Phase::Lost => None,
+        }
+    }
+
+    /// Has a migration been interrupted after its commit, or a host been left in doubt about one, so that somebody
+    /// waits for a connection, an answer or a fence?
+    pub fn is_paused(&self) -> bool {
+        let interrupted = self.phase.committed() && !self.aftermath.is_connected();
+        interrupted || self.phase == Phase::Doomed || self.aftermath.leftover == Leftover::InDoubt
+    }
+}
+
+/// As derived, but for an aftermath without anything in it.
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut record = f.debug_struct("Control");
+        record
+            .field("phase", &self.phase)
+            .field("process", &self.process)
+            .field("source_runs", &self.source_runs)
+            .field("destination_runs", &self.destination_runs)
+            .field("message_lost", &self.message_lost)
+            .field("code_page_sent", &self.code_page_sent)
+            .field("stack_page_sent", &self.stack_page_sent)
+            .field("returning", &self.returning);
+        if self.aftermath != Aftermath::NONE {
+            record.field("aftermath", &self.aftermath);
+        }
+        record.finish()
     }
 }

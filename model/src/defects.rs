@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::disruption::{Disruption, Disruptions};
 use crate::migration::{Hosts, Link};
 use crate::property::Property;
 
@@ -46,6 +47,22 @@ pub enum Defect {
     ForgetDemand,
     NeverWriteBack,
     AnswerLost,
+    ResumeAfterHandOver,
+    CancelAfterCommit,
+    AcceptOldReady,
+    ConsumeDirtyBits,
+    RetryTrustsLog,
+    AcceptEarlierEpoch,
+    LoseDiscardList,
+    BelieveInFlight,
+    ForgetDemandOnReconnect,
+    ForgetInDoubt,
+    AbortLeavesFrozen,
+    ResyncUnanswered,
+    DoubtUnanswered,
+    HastyLost,
+    LostOnTimeOut,
+    AcknowledgeBeforeDurable,
 }
 
 /// What there is to know about a defect.
@@ -65,16 +82,39 @@ pub struct Entry {
     pub hosts: Hosts,
     /// The migration in which it shows: 1 or 2.
     pub hop: u8,
+    /// The disruption without which it does not show, if there is one.
+    pub disruption: Option<Disruption>,
 }
 
 const fn entry(defect: Defect, caught_by: Property, algorithm: &'static str, meaning: &'static str) -> Entry {
-    Entry { defect, meaning, caught_by, algorithm, link: Link::Fifo, hosts: Hosts::Two, hop: 1 }
+    Entry {
+        defect,
+        meaning,
+        caught_by,
+        algorithm,
+        link: Link::Fifo,
+        hosts: Hosts::Two,
+        hop: 1,
+        disruption: None,
+    }
+}
+
+/// One that shows when something goes wrong.
+const fn striking(
+    disruption: Disruption,
+    defect: Defect,
+    caught_by: Property,
+    algorithm: &'static str,
+    meaning: &'static str,
+) -> Entry {
+    Entry { disruption: Some(disruption), ..entry(defect, caught_by, algorithm, meaning) }
 }
 
 /// Every defect, by the property that must catch it.
 #[rustfmt::skip]
-pub const DEFECTS: [Entry; 30] = {
+pub const DEFECTS: [Entry; 46] = {
     use Defect::*;
+    use Disruption::{Cancel, CrashSource, Cut, Outage};
     use Property::*;
     [
         entry(LiteralGeneric, S1, "generic",
@@ -137,8 +177,47 @@ pub const DEFECTS: [Entry; 30] = {
             "Dirty file-mapped pages stay where they are."),
         entry(AnswerLost, L7, "lazy-copy",
             "The owner of a page takes it for sent as soon as it is requested."),
+        striking(Cut, ResumeAfterHandOver, S3, "total-copy",
+            "The source, which has committed, takes a time-out for a reason to run the process again."),
+        striking(Cancel, CancelAfterCommit, S11, "post-copy",
+            "The source accepts a cancel that comes after its commit."),
+        striking(Cancel, AcceptOldReady, S11, "total-copy",
+            "The source takes the ready of an attempt that it has aborted for that of the next."),
+        striking(Cut, ConsumeDirtyBits, S1, "total-copy-dirty",
+            "Sending a page clears its dirty bit, so that a retry takes it for clean."),
+        striking(Cut, RetryTrustsLog, S1, "pre-copy",
+            "A retry goes on with the dirty log of the attempt that the destination has forgotten."),
+        Entry { link: Link::Unordered, ..striking(Cancel, AcceptEarlierEpoch, S2, "generic",
+            "A page of an aborted attempt is taken for one of the next.") },
+        striking(Cut, LoseDiscardList, S2, "assisted-post-copy",
+            "After a reconnection the destination counts the stale copies that the dirty map discarded as held."),
+        striking(Cut, BelieveInFlight, S1, "post-copy",
+            "After a reconnection the source believes that what it had sent has arrived."),
+        striking(Cut, ForgetDemandOnReconnect, L3, "lazy-copy",
+            "After a reconnection the demands of before are forgotten."),
+        striking(Cut, ForgetInDoubt, S1, "total-copy",
+            "A destination that has said ready forgets on a time-out."),
+        striking(Cancel, AbortLeavesFrozen, L4, "total-copy",
+            "An aborted attempt leaves the process frozen."),
+        striking(Cut, ResyncUnanswered, L8, "post-copy",
+            "The source does not react to a resync."),
+        striking(Cancel, DoubtUnanswered, L8, "total-copy",
+            "A destination in doubt is never told that the attempt was aborted."),
+        striking(CrashSource, HastyLost, S12, "post-copy",
+            "The process is declared lost for a page that has arrived."),
+        striking(Cut, LostOnTimeOut, S12, "post-copy",
+            "The process is declared lost on a time-out, without word of a death."),
+        striking(Outage, AcknowledgeBeforeDurable, S6, "generic",
+            "The file server acknowledges a write-back that an outage can still take."),
     ]
 };
+
+impl Entry {
+    /// The disruptions that it needs to show.
+    pub fn disruptions(&self) -> Disruptions {
+        self.disruption.map_or(Disruptions::NONE, |kind| Disruptions::up_to(1, kind.into()))
+    }
+}
 
 impl Defect {
     /// The entry in [`DEFECTS`].

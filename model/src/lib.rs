@@ -9,7 +9,8 @@
 //! 1. [`strategy`]: an algorithm is a value, made of a few choices; [`algorithms`] has the nine of the
 //!    literature, each with its story and a diagram.
 //! 2. [`control`] and [`page`]: a state is one control record and a population of page records.
-//! 3. `moves/`: every step, guard first, effect below, in the order of a migration.
+//! 3. `moves/`: every step, guard first, effect below, in the order of a migration; [`disruption`]: what may go
+//!    wrong, and what it leaves behind.
 //! 4. [`properties`]: what must be true, one file each; [`defects`]: deliberate errors that show that
 //!    each property can fail.
 //! 5. [`system`]: the shape behind it all, and why it is kept; [`concrete`]: the same with a given number
@@ -29,6 +30,7 @@ pub mod concrete;
 pub mod condition;
 pub mod control;
 pub mod defects;
+pub mod disruption;
 mod migration;
 mod moves;
 pub mod page;
@@ -44,6 +46,7 @@ pub use concrete::{Concrete, Configuration, Move};
 pub use condition::Condition;
 pub use control::{Control, Phase, Process};
 pub use defects::Defect;
+pub use disruption::{Disruption, Disruptions, Stage};
 pub use migration::{Hosts, Link, Migration};
 pub use page::Page;
 pub use properties::Expectation;

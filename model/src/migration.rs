@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
-use crate::control::{Control, Phase, Process};
+use crate::control::{Control, Phase};
 use crate::defects::Defect;
+use crate::disruption::{Disruption, Disruptions};
 use crate::page::{Kind, Page};
 use crate::property::Property;
 use crate::step::{ControlStep, PageStep};
@@ -79,6 +80,9 @@ pub struct Migration {
     pub link: Link,
     /// The defect built in, if any.
     pub defect: Option<Defect>,
+    /// What may go wrong.
+    pub disruptions: Disruptions,
+    safety: Properties,
     control_steps: Vec<ControlStep>,
     page_steps: Vec<PageStep>,
 }
@@ -86,8 +90,17 @@ pub struct Migration {
 impl Migration {
     /// The algorithm in a setting, without defect.
     pub fn new(strategy: Strategy, hosts: Hosts, link: Link) -> Self {
-        Migration { strategy, hosts, link, defect: None, control_steps: vec![], page_steps: vec![] }
-            .with_steps()
+        let migration = Migration {
+            strategy,
+            hosts,
+            link,
+            defect: None,
+            disruptions: Disruptions::NONE,
+            safety: Properties::empty(),
+            control_steps: vec![],
+            page_steps: vec![],
+        };
+        migration.with_steps()
     }
 
     /// The same with a defect.
@@ -95,11 +108,28 @@ impl Migration {
         Migration { defect: Some(defect), ..self }.with_steps()
     }
 
+    /// The same where things go wrong.
+    ///
+    /// # Panics
+    /// With three hosts: two show all disruptions, and the rules for a chain of hosts are not modelled.
+    pub fn with_disruptions(self, disruptions: Disruptions) -> Self {
+        let modelled = disruptions.is_none() || self.hosts == Hosts::Two;
+        assert!(modelled, "disruptions are modelled for two hosts, not for three");
+        Migration { disruptions, ..self }.with_steps()
+    }
+
     fn with_steps(mut self) -> Self {
         self.control_steps =
             ControlStep::ALL.into_iter().filter(|step| self.has_control_step(*step)).collect();
+        let safety = Properties::all().iter().filter(|property| property.is_safety());
+        self.safety = safety.filter(|property| self.is_judged(*property)).collect();
         self.page_steps = PageStep::ALL.into_iter().filter(|step| self.has_page_step(*step)).collect();
         self
+    }
+
+    /// Does the property say anything in this world? Some speak of disruptions alone.
+    pub fn is_judged(&self, property: Property) -> bool {
+        !self.disruptions.is_none() || !property.is_about_disruptions()
     }
 
     /// Is this the defect built in?
@@ -117,13 +147,40 @@ impl Migration {
             }
             ControlStep::Suspend => matches!(self.strategy.pre, Pre::Copy(_)),
             ControlStep::LoseMessage | ControlStep::ResendMessage => self.link == Link::Lossy,
-            _ => true,
+            _ => self.has_disruption_step(step),
         }
+    }
+
+    /// Can the step be taken with the disruptions there are? Every other control step can.
+    fn has_disruption_step(&self, step: ControlStep) -> bool {
+        use Disruption::{Cancel, CrashDestination, CrashSource, Cut, Outage, Refuse, Suspect};
+        let any = |kinds: &[Disruption]| kinds.iter().any(|kind| self.disruptions.include(*kind));
+        match step {
+            ControlStep::Abort => any(&[Cut, CrashDestination, Refuse, Suspect]),
+            ControlStep::Forget => any(&[Cut]),
+            ControlStep::DeliverCancel | ControlStep::SendOldReady => any(&[Cut, Cancel, Suspect]),
+            ControlStep::DeliverOldState | ControlStep::DeliverOldReady => any(&[Cancel, Suspect]),
+            ControlStep::Reconnect | ControlStep::DeliverResync => any(&[Cut, Suspect]),
+            ControlStep::Fence => {
+                any(&[CrashSource, CrashDestination]) || self.is_broken(Defect::LostOnTimeOut)
+            }
+            ControlStep::StoreReturns => any(&[Outage]),
+            _ => step.disruption().is_none_or(|kind| any(&[kind])),
+        }
+    }
+
+    /// Do pages travel to the destination before the commit?
+    fn sends_before_commit(&self) -> bool {
+        let strategy = &self.strategy;
+        let in_freeze = matches!(strategy.freeze, Freeze::All | Freeze::Modified | Freeze::NotInStep);
+        matches!(strategy.pre, Pre::Copy(_)) || in_freeze || strategy.working_set || strategy.is_lazy()
     }
 
     fn has_page_step(&self, step: PageStep) -> bool {
         let strategy = &self.strategy;
         let lossy = self.link == Link::Lossy;
+        let hits = |kind| self.disruptions.include(kind);
+        let outage = hits(Disruption::Outage);
         let flushes = strategy.freeze == Freeze::FlushModified;
         let loads = strategy.clean == Clean::LocalStore;
         let fetches = flushes || (strategy.pre == Pre::WriteBack && loads);
@@ -149,11 +206,24 @@ impl Migration {
             PageStep::DuplicatePage | PageStep::DeliverEcho | PageStep::LosePage | PageStep::ResendPage => {
                 lossy
             }
-            PageStep::LoseRequest | PageStep::ResendRequest => lossy && (strategy.owes_pages() || fetches),
-            PageStep::DuplicateStore
-            | PageStep::StoreEcho
-            | PageStep::LoseWriteBack
-            | PageStep::ResendWriteBack => lossy && strategy.writes_to_store(),
+            PageStep::LoseRequest => lossy && (strategy.owes_pages() || fetches),
+            PageStep::ResendRequest => (lossy && (strategy.owes_pages() || fetches)) || (outage && fetches),
+            PageStep::DuplicateStore | PageStep::StoreEcho | PageStep::LoseWriteBack => {
+                lossy && strategy.writes_to_store()
+            }
+            PageStep::ResendWriteBack => (lossy || outage) && strategy.writes_to_store(),
+            PageStep::SendInVain => {
+                (hits(Disruption::Refuse) || hits(Disruption::Suspect)) && self.sends_before_commit()
+            }
+            PageStep::DeliverStray => {
+                let aborts = [Disruption::Cancel, Disruption::Refuse, Disruption::Suspect];
+                aborts.into_iter().any(hits) && self.sends_before_commit()
+            }
+            PageStep::DeclareLost => {
+                let dies = hits(Disruption::CrashSource)
+                    || (hits(Disruption::CrashDestination) && strategy.is_lazy());
+                dies && strategy.owes_pages()
+            }
         }
     }
 }
@@ -230,7 +300,11 @@ impl Judged for Migration {
     }
 
     fn may_end(&self, control: &Control) -> bool {
-        control.phase == Phase::Exited
+        matches!(control.phase, Phase::Exited | Phase::Lost)
+    }
+
+    fn safety(&self) -> Properties {
+        self.safety
     }
 }
 
@@ -244,7 +318,7 @@ impl Live for Migration {
     }
 
     fn scope(&self, property: Property) -> Option<Scope> {
-        self.liveness_scope(property)
+        if self.is_judged(property) { self.liveness_scope(property) } else { None }
     }
 
     fn pending(&self, property: Property, control: &Control, page: Option<&Page>) -> bool {
@@ -260,6 +334,6 @@ impl Live for Migration {
     }
 
     fn excused(&self, property: Property, control: &Control) -> bool {
-        property == Property::L7 && control.process == Process::Exited
+        property == Property::L7 && self.need_not_migrate_again(control)
     }
 }

@@ -8,6 +8,8 @@
 //!   ([`Page::crossings`]). No machine knows them; only properties read them.
 //!   [`Page::without_ghosts`] erases them, and a test compares the moves before and after.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What backs a page.
@@ -42,7 +44,8 @@ pub enum Holding {
     Held(Currency),
 }
 
-/// A message slot of the network. Only a lossy link ever loses; what is lost will be sent again.
+/// A message slot of the network. A lossy link loses, and so do a broken connection and an outage; what is lost will
+/// be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transit<T> {
@@ -50,7 +53,7 @@ pub enum Transit<T> {
     Idle,
     /// On its way.
     Flying(T),
-    /// Dropped by the link; the sender's timer will send it again.
+    /// Dropped; its sender will send it again, by a timer or when the other side can be reached again.
     Lost(T),
 }
 
@@ -98,7 +101,7 @@ pub enum WriteBack {
 
 /// Everything about one page. Roles, not host names: *source* and *destination* of the migration under
 /// way, *third* for the remaining host; at rest the process's host is called the source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Page {
     /// What backs the page.
     pub kind: Kind,
@@ -139,6 +142,10 @@ pub struct Page {
     pub write_back_echo: Holding,
     /// Ghost: how often the content went from source to destination in this migration.
     pub crossings: u8,
+    /// Messages with its content that an aborted attempt has left on the link: no connection broke, so they arrive,
+    /// and are told by their epoch. One stands for all of them, the oldest content for theirs.
+    #[serde(default = "absent", skip_serializing_if = "is_absent")]
+    pub stray: Holding,
 }
 
 impl Page {
@@ -167,6 +174,7 @@ impl Page {
         write_back: WriteBack::Idle,
         write_back_echo: Holding::Absent,
         crossings: 0,
+        stray: Holding::Absent,
     };
 
     /// The same record as the machines know it. Destructured, so that a new field must be classified.
@@ -190,6 +198,7 @@ impl Page {
             write_back,
             write_back_echo,
             crossings: _,
+            stray,
         } = self;
         let write_back = match write_back {
             WriteBack::Sent(content) => WriteBack::Sent(content.refreshed()),
@@ -214,6 +223,7 @@ impl Page {
             write_back,
             write_back_echo: write_back_echo.refreshed(),
             crossings: 0,
+            stray: stray.refreshed(),
         }
     }
 
@@ -225,6 +235,7 @@ impl Page {
             &mut self.third,
             &mut self.echo,
             &mut self.write_back_echo,
+            &mut self.stray,
         ] {
             copy.outdate();
         }
@@ -232,6 +243,44 @@ impl Page {
         if let WriteBack::Sent(content) = &mut self.write_back {
             content.outdate();
         }
+    }
+}
+
+fn absent() -> Holding {
+    Holding::Absent
+}
+
+fn is_absent(copy: &Holding) -> bool {
+    !copy.is_held()
+}
+
+/// As derived, but for strays that are not there.
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut record = f.debug_struct("Page");
+        record
+            .field("kind", &self.kind)
+            .field("source", &self.source)
+            .field("destination", &self.destination)
+            .field("third", &self.third)
+            .field("store", &self.store)
+            .field("dirty", &self.dirty)
+            .field("log", &self.log)
+            .field("plan", &self.plan)
+            .field("sent", &self.sent)
+            .field("waiting", &self.waiting)
+            .field("request", &self.request)
+            .field("asked", &self.asked)
+            .field("content", &self.content)
+            .field("older", &self.older)
+            .field("echo", &self.echo)
+            .field("write_back", &self.write_back)
+            .field("write_back_echo", &self.write_back_echo)
+            .field("crossings", &self.crossings);
+        if self.stray.is_held() {
+            record.field("stray", &self.stray);
+        }
+        record.finish()
     }
 }
 
@@ -244,6 +293,14 @@ impl Holding {
     /// Has the host a copy, and is it the newest content? (A ghost's question.)
     pub fn is_current(self) -> bool {
         self == Holding::Held(Currency::Current)
+    }
+
+    /// Of two messages the one with the older content, where there is one.
+    pub fn oldest(self, other: Holding) -> Holding {
+        match (self, other) {
+            (Holding::Held(one), Holding::Held(other)) => Holding::Held(one.min(other)),
+            (Holding::Absent, copy) | (copy, Holding::Absent) => copy,
+        }
     }
 
     fn outdate(&mut self) {

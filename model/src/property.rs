@@ -21,6 +21,8 @@ pub enum Property {
     S8,
     S9,
     S10,
+    S11,
+    S12,
     L1,
     L2,
     L3,
@@ -28,12 +30,18 @@ pub enum Property {
     L5,
     L6,
     L7,
+    L8,
 }
 
 impl Property {
     /// Is it judged on states and steps, rather than on infinite runs?
     pub fn is_safety(self) -> bool {
-        self <= Property::S10
+        self <= Property::S12
+    }
+
+    /// Does it speak of disruptions alone, and say nothing in a world without them?
+    pub fn is_about_disruptions(self) -> bool {
+        matches!(self, Property::S11 | Property::S12 | Property::L8)
     }
 }
 
@@ -45,7 +53,7 @@ impl fmt::Display for Property {
 
 /// The text names no property.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no property is called '{0}'; there are S1 to S10 and L1 to L7")]
+#[error("no property is called '{0}'; there are S1 to S12 and L1 to L8")]
 pub struct UnknownProperty(pub String);
 
 impl FromStr for Property {

@@ -24,7 +24,7 @@ impl<S: Judged> Model for Concrete<S> {
 
     /// The safety properties. One about steps is charged to the state from which the step is taken.
     fn properties(&self) -> Vec<Named<Self>> {
-        vec![
+        let all = [
             Named::always("S1", |model, state| holds(model, state, Property::S1)),
             Named::always("S2", |model, state| holds(model, state, Property::S2)),
             Named::always("S3", |model, state| holds(model, state, Property::S3)),
@@ -35,7 +35,13 @@ impl<S: Judged> Model for Concrete<S> {
             Named::always("S8", |model, state| holds(model, state, Property::S8)),
             Named::always("S9", |model, state| holds(model, state, Property::S9)),
             Named::always("S10", |model, state| holds(model, state, Property::S10)),
-        ]
+            Named::always("S11", |model, state| holds(model, state, Property::S11)),
+            Named::always("S12", |model, state| holds(model, state, Property::S12)),
+        ];
+        let said = self.system.safety();
+        all.into_iter()
+            .filter(|named| said.iter().any(|property| property.to_string() == named.name))
+            .collect()
     }
 }
 

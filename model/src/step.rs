@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::disruption::Disruption;
 use crate::system::Fairness;
 
 /// A step of the control record.
@@ -40,6 +41,51 @@ pub enum ControlStep {
     LoseMessage,
     /// Its sender's timer sends it again.
     ResendMessage,
+    /// Disruption: the source's machine dies. Before the hand-over is complete the process dies with it.
+    CrashSource,
+    /// Disruption: the destination's machine dies. After the commit the process dies with it.
+    CrashDestination,
+    /// Disruption: the link between the hosts breaks, and what is in flight on it is lost.
+    Cut,
+    /// Disruption: the file server gets out of reach, and what is in flight to and from it is lost.
+    Outage,
+    /// Disruption: the operator cancels. Before the commit that aborts the attempt; afterwards it is too late, and the
+    /// answer says so.
+    Cancel,
+    /// Disruption: the destination refuses where it could say *ready*, and forgets the attempt.
+    Refuse,
+    /// Disruption: the source takes the destination for dead. Before the commit it aborts; afterwards it gives the
+    /// connection up.
+    SuspectDestination,
+    /// Disruption: the destination takes the source for dead. Before *ready* it forgets the attempt; afterwards it
+    /// gives the connection up.
+    SuspectSource,
+    /// The source has lost the connection, or hears that the destination has refused or forgotten: it aborts, and the
+    /// process thaws.
+    Abort,
+    /// The destination has lost the connection before it said *ready*: it forgets the attempt.
+    Forget,
+    /// The destination hears that an attempt was aborted (from *cancel*, from a later attempt's first message, or in
+    /// answer to its resync), and forgets it.
+    DeliverCancel,
+    /// The state of an aborted attempt arrives.
+    DeliverOldState,
+    /// The destination says *ready* in an aborted attempt.
+    SendOldReady,
+    /// *Ready* of an aborted attempt arrives, and is ignored.
+    DeliverOldReady,
+    /// The hosts have a new connection. After the commit the destination's *resync* is on its way, or its *complete*
+    /// again.
+    Reconnect,
+    /// The source hears how far the destination is, what it holds and what it waits for. It says *go* or *destroyed*
+    /// again if that is awaited; what is owed and not held is owed again; what is waited for is a demand.
+    DeliverResync,
+    /// Reliable word that a machine is dead reaches the other host. If that was the last host of the process, it is
+    /// lost; if nothing is needed from there any more, the process goes on without it; if it was the destination of an
+    /// attempt, the source aborts. The machine comes back vacant.
+    Fence,
+    /// The file server is in reach again.
+    StoreReturns,
 }
 
 /// A step of one page.
@@ -88,7 +134,7 @@ pub enum PageStep {
     DeliverAcknowledgement,
     /// The link loses the request.
     LoseRequest,
-    /// Its sender's timer sends it again.
+    /// Its sender sends it again: by its timer, or when the file server is in reach again.
     ResendRequest,
     /// The link loses the newest content message.
     LosePage,
@@ -96,13 +142,19 @@ pub enum PageStep {
     ResendPage,
     /// The link loses the write-back, or its acknowledgement.
     LoseWriteBack,
-    /// The sender's timer sends it again.
+    /// The sender sends it again: by its timer, or when the file server is in reach again.
     ResendWriteBack,
+    /// The source, which has not heard that the destination has forgotten the attempt, sends the page.
+    SendInVain,
+    /// A message with the page's content from an aborted attempt arrives; its epoch tells, and it is dropped.
+    DeliverStray,
+    /// The destination has reliable word of the source's death and was still owed the page: the process is lost.
+    DeclareLost,
 }
 
 impl ControlStep {
     /// All of them, in the order in which moves are listed.
-    pub const ALL: [ControlStep; 16] = [
+    pub const ALL: [ControlStep; 34] = [
         ControlStep::MigrateBack,
         ControlStep::MigrateOnward,
         ControlStep::NextPass,
@@ -119,11 +171,44 @@ impl ControlStep {
         ControlStep::DeliverExit,
         ControlStep::LoseMessage,
         ControlStep::ResendMessage,
+        ControlStep::CrashSource,
+        ControlStep::CrashDestination,
+        ControlStep::Cut,
+        ControlStep::Outage,
+        ControlStep::Cancel,
+        ControlStep::Refuse,
+        ControlStep::SuspectDestination,
+        ControlStep::SuspectSource,
+        ControlStep::Abort,
+        ControlStep::Forget,
+        ControlStep::DeliverCancel,
+        ControlStep::DeliverOldState,
+        ControlStep::SendOldReady,
+        ControlStep::DeliverOldReady,
+        ControlStep::Reconnect,
+        ControlStep::DeliverResync,
+        ControlStep::Fence,
+        ControlStep::StoreReturns,
     ];
 
-    /// The operator, the process and the link's faults are free; all else happens when it can.
+    /// The disruption that the step is, if it is one.
+    pub fn disruption(self) -> Option<Disruption> {
+        match self {
+            ControlStep::CrashSource => Some(Disruption::CrashSource),
+            ControlStep::CrashDestination => Some(Disruption::CrashDestination),
+            ControlStep::Cut => Some(Disruption::Cut),
+            ControlStep::Outage => Some(Disruption::Outage),
+            ControlStep::Cancel => Some(Disruption::Cancel),
+            ControlStep::Refuse => Some(Disruption::Refuse),
+            ControlStep::SuspectDestination | ControlStep::SuspectSource => Some(Disruption::Suspect),
+            _ => None,
+        }
+    }
+
+    /// The operator, the process, disruptions and the link's faults are free; all else happens when it can.
     pub fn fairness(self, lossy: bool) -> Fairness {
         match self {
+            _ if self.disruption().is_some() => Fairness::None,
             ControlStep::MigrateBack
             | ControlStep::MigrateOnward
             | ControlStep::Exit
@@ -134,6 +219,7 @@ impl ControlStep {
             | ControlStep::Destroy
             | ControlStep::Finish
             | ControlStep::DeliverExit
+            | ControlStep::Abort
                 if lossy =>
             {
                 Fairness::Strong
@@ -145,7 +231,7 @@ impl ControlStep {
 
 impl PageStep {
     /// All of them, in the order in which moves are listed.
-    pub const ALL: [PageStep; 26] = [
+    pub const ALL: [PageStep; 29] = [
         PageStep::Write,
         PageStep::LoadLocal,
         PageStep::Fault,
@@ -172,6 +258,9 @@ impl PageStep {
         PageStep::ResendPage,
         PageStep::LoseWriteBack,
         PageStep::ResendWriteBack,
+        PageStep::SendInVain,
+        PageStep::DeliverStray,
+        PageStep::DeclareLost,
     ];
 
     /// Does the step put a page's content on the link from source to destination?
@@ -194,6 +283,7 @@ impl PageStep {
             | PageStep::LoadLocal
             | PageStep::Fault
             | PageStep::SendWorkingSet
+            | PageStep::SendInVain
             | PageStep::DuplicateRequest
             | PageStep::DuplicatePage
             | PageStep::DuplicateStore

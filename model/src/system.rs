@@ -121,7 +121,7 @@ impl Verdict {
     }
 }
 
-/// A system whose states and steps can be judged: the safety properties, `S1` to `S10`.
+/// A system whose states and steps can be judged: the safety properties, `S1` to `S12`.
 pub trait Judged: System {
     /// Properties violated by the control record alone.
     fn judge_control(&self, control: &Self::Control) -> Properties;
@@ -144,6 +144,10 @@ pub trait Judged: System {
     ) -> Verdict;
     /// May a state with this control record have no successor (`S10`)?
     fn may_end(&self, control: &Self::Control) -> bool;
+    /// The safety properties that say anything about the system.
+    fn safety(&self) -> Properties {
+        Properties::all().iter().filter(|property| property.is_safety()).collect()
+    }
 }
 
 /// What a liveness property says is pending, and about what.
@@ -159,7 +163,7 @@ pub enum Scope {
     Possibility,
 }
 
-/// A system with the liveness properties `L1` to `L7`.
+/// A system with the liveness properties `L1` to `L8`.
 ///
 /// A response property is violated by a fair run on which, from some point on, it is pending in every
 /// state and no step discharges it. A run may stutter for ever in a state where no fair step is enabled.

@@ -482,6 +482,7 @@ fn an_interrupted_stateright_run_is_open() {
         hosts: model::Hosts::Two,
         link: model::Link::Fifo,
         defect: None,
+        disruptions: model::Disruptions::NONE,
     };
     let options = Options {
         properties: model::Property::S1.into(),

@@ -17,7 +17,13 @@ use model::{ControlStep, Migration, Move, algorithms};
 
 fn broken(entry: &Entry) -> Setting {
     let strategy = algorithms::built_in(entry.algorithm).expect("a built-in algorithm");
-    Setting { strategy, hosts: entry.hosts, link: entry.link, defect: Some(entry.defect) }
+    Setting {
+        strategy,
+        hosts: entry.hosts,
+        link: entry.link,
+        defect: Some(entry.defect),
+        disruptions: entry.disruptions(),
+    }
 }
 
 #[test]

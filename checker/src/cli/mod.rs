@@ -18,7 +18,7 @@ use anyhow::{Context, Result, anyhow};
 use checker::report::Conclusion;
 use checker::setting::Setting;
 use clap::CommandFactory;
-use model::{Hosts, Link, Strategy, algorithms};
+use model::{Disruptions, Hosts, Link, Strategy, algorithms};
 
 use args::{Cli, Command, World};
 use output::{remark, say};
@@ -80,10 +80,12 @@ fn strategy_file(path: &Path) -> Result<Strategy> {
 /// orderly link and three hosts.
 fn setting(strategy: Strategy, world: &World) -> Setting {
     let needs = world.defect.map(|defect| defect.entry());
+    let goes_wrong = needs.is_some_and(|needs| needs.disruption.is_some());
     Setting {
         strategy,
-        hosts: world.hosts.unwrap_or(Hosts::Three),
+        hosts: world.hosts.unwrap_or(if goes_wrong { Hosts::Two } else { Hosts::Three }),
         link: world.link.or(needs.map(|needs| needs.link)).unwrap_or(Link::Fifo),
         defect: world.defect,
+        disruptions: needs.map_or(Disruptions::NONE, |needs| needs.disruptions()),
     }
 }

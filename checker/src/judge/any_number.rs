@@ -18,8 +18,8 @@ use crate::setting::{Pages, Setting};
 use crate::views::{AnyNumber, Bounds, Outcome, prove, ranking};
 
 /// The response properties that a ranking of page records can show.
-const RANKED: [Property; 6] =
-    [Property::L1, Property::L2, Property::L3, Property::L4, Property::L5, Property::L6];
+const RANKED: [Property; 7] =
+    [Property::L1, Property::L2, Property::L3, Property::L4, Property::L5, Property::L6, Property::L8];
 
 /// The largest population searched for a run that refutes a property without a ranking.
 const REFUTED_WITHIN: NonZeroUsize = NonZeroUsize::new(2).unwrap();

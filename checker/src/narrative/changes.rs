@@ -24,15 +24,27 @@ fn push<T: Serialize + PartialEq>(lines: &mut Vec<String>, prefix: &str, before:
         _ => serde_json::Map::new(),
     };
     let (before, after) = (fields(before), fields(after));
-    let changed: Vec<String> = after
-        .iter()
-        .filter(|(field, value)| before.get(*field) != Some(*value))
-        .map(|(field, value)| {
-            let old = before.get(field).map_or_else(String::new, word);
+    let changed =
+        after.iter().filter(|(field, value)| before.get(*field) != Some(*value)).map(|(field, value)| {
+            let old = before.get(field).map_or_else(|| without(field).to_owned(), word);
             format!("{} {old} → {}", field.replace('_', " "), word(value))
-        })
-        .collect();
+        });
+    let settled = before.iter().filter(|(field, _)| !after.contains_key(*field));
+    let settled = settled
+        .map(|(field, value)| format!("{} {} → {}", field.replace('_', " "), word(value), without(field)));
+    let changed: Vec<String> = changed.chain(settled).collect();
     lines.push(format!("{prefix}{}", changed.join(", ")));
+}
+
+/// What a variable is that is left out of the record while no disruption has touched it.
+fn without(field: &str) -> &'static str {
+    match field {
+        "struck" | "recoveries" => "0",
+        "connection" => "up",
+        "leftover" => "none",
+        "stray" => "absent",
+        _ => "no",
+    }
 }
 
 /// A value as a person says it.

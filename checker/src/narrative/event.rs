@@ -5,6 +5,7 @@ use model::page::{Plan, WriteBack};
 use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
 use serde::Serialize;
 
+use super::disruption;
 use super::hosts::{Hosts, Place};
 
 /// How a step involves its places.
@@ -41,11 +42,11 @@ pub(super) fn tell(hosts: &Hosts, before: &State<Migration>, step: Step<Migratio
     }
 }
 
-fn local(place: Place, text: impl Into<String>) -> Event {
+pub(super) fn local(place: Place, text: impl Into<String>) -> Event {
     Event { manner: Manner::Local, from: place, to: place, text: text.into() }
 }
 
-fn message(manner: Manner, (from, to): (Place, Place), text: impl Into<String>) -> Event {
+pub(super) fn message(manner: Manner, (from, to): (Place, Place), text: impl Into<String>) -> Event {
     Event { manner, from, to, text: text.into() }
 }
 
@@ -53,6 +54,9 @@ fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep) -> Event {
     use Manner::{Arrived, Lost, Sent};
     let forth = (hosts.source, hosts.destination);
     let back = (hosts.destination, hosts.source);
+    if let Some(told) = disruption::tell_control(hosts, control, step) {
+        return told;
+    }
     match step {
         ControlStep::MigrateBack | ControlStep::MigrateOnward => {
             local(hosts.source, format!("operator: migrate to {}", hosts.destination))
@@ -74,12 +78,13 @@ fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep) -> Event {
         ControlStep::ResendMessage => {
             message(Sent, in_flight(hosts, control), format!("{} again", control_message(control)))
         }
+        other => local(hosts.source, other.to_string()),
     }
 }
 
 fn in_flight(hosts: &Hosts, control: &Control) -> (Place, Place) {
     match control.phase {
-        Phase::Accepted | Phase::Completing => (hosts.destination, hosts.source),
+        Phase::Accepted | Phase::Completing | Phase::Forgotten => (hosts.destination, hosts.source),
         _ => (hosts.source, hosts.destination),
     }
 }
@@ -91,6 +96,7 @@ fn control_message(control: &Control) -> &'static str {
         Phase::Committed => "go",
         Phase::Completing => "complete",
         Phase::Departing => "destroyed",
+        Phase::Forgotten => "refuse",
         _ => "notice of exit",
     }
 }
@@ -105,6 +111,9 @@ fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, inde
     let content = if matches!(page.plan, Plan::Travelled | Plan::Settled) { forth } else { content };
     let keeper = write_back_host(hosts, control, page);
     let name = format!("page {index}");
+    if let Some(told) = disruption::tell_page(hosts, control, step, &name) {
+        return told;
+    }
     match step {
         PageStep::Write => local(here, format!("writes {name}")),
         PageStep::LoadLocal => local(here, format!("loads {name} from local store")),
@@ -136,6 +145,7 @@ fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, inde
         PageStep::ResendWriteBack => {
             message(Sent, (keeper, Place::FileServer), format!("write back {name} again"))
         }
+        other => local(here, format!("{other} {name}")),
     }
 }
 

@@ -4,6 +4,7 @@
 //! from there back to A or onward to **C**.
 
 mod changes;
+mod disruption;
 mod event;
 mod hosts;
 mod mermaid;
@@ -61,7 +62,7 @@ impl Story {
             let event = event::tell(&hosts, before, *step);
             let changes = changes::between(before, after);
             lines.push(Line { number: index + 1, step: name, page, event, changes });
-            hosts.after(*step);
+            hosts.after(*step, &before.control, &after.control);
             before = after;
         }
         lines

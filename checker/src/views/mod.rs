@@ -158,7 +158,7 @@ impl<'s, S: Judged + Clone> Undecided<'s, S> {
         Undecided {
             system,
             bounds,
-            properties: Properties::all().iter().filter(|property| property.is_safety()).collect(),
+            properties: system.safety(),
             verdicts: BTreeMap::new(),
             explored: PAGES_MIN - 1,
             too_large: false,

@@ -30,7 +30,7 @@ impl Migration {
         if !(flushes || writes_back) || !page.dirty || page.write_back != WriteBack::Idle {
             return None;
         }
-        let write_back = WriteBack::Sent(Transit::Flying(content));
+        let write_back = WriteBack::Sent(control.to_store(content));
         alone(control, Page { dirty: false, write_back, ..*page })
     }
 

@@ -20,7 +20,7 @@ impl Migration {
         if control.phase != Phase::Freeze || !owed || page.sent || page.write_back != WriteBack::Idle {
             return None;
         }
-        let next = self.send_content(page, page.source)?;
+        let next = self.send_content(control, page, page.source)?;
         let sent = !matches!(self.strategy.pre, Pre::Copy(_)) || self.is_broken(Defect::FreezeSendsAll);
         alone(control, Page { log: DirtyLog::InStep, sent, ..next })
     }
@@ -37,7 +37,7 @@ impl Migration {
         {
             return None;
         }
-        let page = Page { sent: true, ..self.send_content(page, page.source)? };
+        let page = Page { sent: true, ..self.send_content(control, page, page.source)? };
         let control = Control {
             code_page_sent: control.code_page_sent || code,
             stack_page_sent: control.stack_page_sent || stack,
@@ -53,7 +53,7 @@ impl Migration {
         }
         let carries = control.returning && !self.is_broken(Defect::ReturnEmptyHanded);
         let done = if carries { Condition::Carried } else { Condition::FreezeDone };
-        when([done], Control { phase: Phase::Offered, ..*control })
+        when([done], control.saying(Phase::Offered))
     }
 
     /// The dirty map's entry for a page.

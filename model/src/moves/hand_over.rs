@@ -7,13 +7,16 @@ use super::{AfterControl, freely, when};
 use crate::condition::Condition;
 use crate::control::{Control, Phase, Process};
 use crate::defects::Defect;
+use crate::disruption::Leftover;
 use crate::migration::{Link, Migration};
 use crate::page::{Holding, Page, Plan};
 
 impl Migration {
-    /// On a FIFO link the state comes behind every page sent before it.
+    /// On a FIFO link the state comes behind every page sent before it. What is left of an aborted attempt is
+    /// forgotten first.
     pub(super) fn deliver_state(&self, control: &Control) -> AfterControl {
-        if control.phase != Phase::Offered || control.message_lost {
+        let heeds = control.aftermath.leftover == Leftover::None;
+        if control.phase != Phase::Offered || control.message_lost || !heeds {
             return None;
         }
         let next = Control { phase: Phase::Rebuilding, ..*control };
@@ -35,7 +38,7 @@ impl Migration {
         if control.phase != Phase::Rebuilding {
             return None;
         }
-        let next = Control { phase: Phase::Accepted, ..*control };
+        let next = control.saying(Phase::Accepted);
         if self.is_broken(Defect::ResumeBeforePages) {
             freely(next)
         } else {

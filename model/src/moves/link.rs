@@ -12,6 +12,7 @@
 use super::{AfterControl, AfterPage, alone, freely};
 use crate::control::{Control, Phase};
 use crate::defects::Defect;
+use crate::disruption::{Connection, Leftover};
 use crate::migration::{Link, Migration};
 use crate::page::{Currency, Holding, Kind, Page, Plan, Transit, WriteBack};
 
@@ -22,6 +23,7 @@ impl Migration {
         let behind_go = control.phase == Phase::Committed;
         if (self.link == Link::Fifo && (page.older > 0 || behind_go))
             || (duplicated && !self.duplicates(page))
+            || self.is_behind_aborted(control, page)
         {
             return None;
         }
@@ -42,6 +44,9 @@ impl Migration {
     /// was told of, a newer content.
     pub(super) fn deliver_older(&self, control: &Control, page: &Page) -> AfterPage {
         let older = page.older.checked_sub(1)?;
+        if self.is_behind_aborted(control, page) {
+            return None;
+        }
         let mut next = Page { older, ..*page };
         let newest_here = page.content.is_idle() && !matches!(page.plan, Plan::FromSource | Plan::FromStore);
         if (before_dirty_map(control) && !newest_here) || self.is_broken(Defect::NoSequenceNumbers) {
@@ -53,6 +58,9 @@ impl Migration {
     /// A duplicate is dropped, by its sequence number or because the page is there.
     pub(super) fn deliver_echo(&self, control: &Control, page: &Page) -> AfterPage {
         let Holding::Held(content) = page.echo else { return None };
+        if self.is_behind_aborted(control, page) {
+            return None;
+        }
         let mut next = Page { echo: Holding::Absent, ..*page };
         let owed = page.plan == Plan::FromSource && !page.destination.is_held();
         if self.is_broken(Defect::NoSequenceNumbers) && (owed || before_dirty_map(control)) {
@@ -63,7 +71,7 @@ impl Migration {
 
     /// Content reaches the destination. What the dirty map said was owed is owed no more, and the owner's
     /// copy is dead.
-    fn install(&self, control: &Control, page: &mut Page, content: Currency) {
+    pub(super) fn install(&self, control: &Control, page: &mut Page, content: Currency) {
         page.destination = Holding::Held(content);
         let owed = matches!(page.plan, Plan::FromSource | Plan::FromThird | Plan::FromStore);
         if owed && !before_dirty_map(control) {
@@ -84,13 +92,21 @@ impl Migration {
         }
     }
 
+    /// Must a message of this attempt wait for what an aborted one has left? The destination forgets that attempt
+    /// before it takes up this one; and a FIFO link delivers its messages first.
+    fn is_behind_aborted(&self, control: &Control, page: &Page) -> bool {
+        let left =
+            control.aftermath.leftover != Leftover::None || (self.link == Link::Fifo && page.stray.is_held());
+        left && control.phase.can_abort() && !self.fetched_home(control, page)
+    }
+
     /// Can the link keep a duplicate of a message about this page? One at a time.
     pub(super) fn duplicates(&self, page: &Page) -> bool {
         self.link == Link::Lossy && !page.echo.is_held() && !page.write_back_echo.is_held()
     }
 
     /// Is the content in flight an answer of the file server to the process's host at rest?
-    fn fetched_home(&self, control: &Control, page: &Page) -> bool {
+    pub(super) fn fetched_home(&self, control: &Control, page: &Page) -> bool {
         control.phase.at_source() && page.plan == Plan::Undecided && !page.source.is_held()
     }
 
@@ -102,12 +118,14 @@ impl Migration {
     }
 
     pub(super) fn resend_message(&self, control: &Control) -> AfterControl {
-        control.message_lost.then_some(Control { message_lost: false, ..*control }).and_then(freely)
+        let resends = control.message_lost && control.aftermath.is_connected();
+        resends.then_some(Control { message_lost: false, ..*control }).and_then(freely)
     }
 
     /// A lost request that nobody waits for any more is gone for good.
     pub(super) fn lose_request(&self, control: &Control, page: &Page) -> AfterPage {
-        if self.link != Link::Lossy || page.request != Transit::Flying(()) {
+        let resyncing = control.aftermath.connection == Connection::Resyncing;
+        if self.link != Link::Lossy || page.request != Transit::Flying(()) || resyncing {
             return None;
         }
         let request = if page.waiting { Transit::Lost(()) } else { Transit::Idle };
@@ -115,7 +133,8 @@ impl Migration {
     }
 
     pub(super) fn resend_request(&self, control: &Control, page: &Page) -> AfterPage {
-        (page.request == Transit::Lost(()))
+        let reached = self.is_reached(control, self.asks_store(control, page));
+        (reached && page.request == Transit::Lost(()))
             .then_some(Page { request: Transit::Flying(()), ..*page })
             .and_then(|next| alone(control, next))
     }
@@ -130,6 +149,9 @@ impl Migration {
 
     pub(super) fn resend_page(&self, control: &Control, page: &Page) -> AfterPage {
         let Transit::Lost(content) = page.content else { return None };
+        if !self.is_reached(control, self.comes_from_store(control, page)) {
+            return None;
+        }
         alone(control, Page { content: Transit::Flying(content), ..*page })
     }
 
@@ -152,11 +174,32 @@ impl Migration {
             WriteBack::Acknowledged(false) => WriteBack::Acknowledged(true),
             _ => return None,
         };
+        if control.aftermath.store_down {
+            return None;
+        }
         alone(control, Page { write_back, ..*page })
+    }
+
+    /// Does a message get through to, or from, the file server or the other host?
+    fn is_reached(&self, control: &Control, store: bool) -> bool {
+        if store { !control.aftermath.store_down } else { control.aftermath.is_connected() }
+    }
+
+    /// Does a request for the page go to the file server?
+    pub(super) fn asks_store(&self, control: &Control, page: &Page) -> bool {
+        match control.phase.at_source() {
+            true => page.plan == Plan::Undecided,
+            false => page.plan == Plan::FromStore,
+        }
+    }
+
+    /// Does the page's content in flight come from the file server?
+    pub(super) fn comes_from_store(&self, control: &Control, page: &Page) -> bool {
+        self.asks_store(control, page) && !self.copy_at_process(control, page).is_held()
     }
 }
 
 /// Does the destination not have the dirty map yet?
-fn before_dirty_map(control: &Control) -> bool {
+pub(super) fn before_dirty_map(control: &Control) -> bool {
     matches!(control.phase, Phase::PreCopy { .. } | Phase::Freeze | Phase::Offered)
 }

@@ -5,7 +5,7 @@ use crate::condition::Condition;
 use crate::control::{Control, Phase};
 use crate::defects::Defect;
 use crate::migration::Migration;
-use crate::page::{Currency, DirtyLog, Holding, Kind, Page, Plan, Transit};
+use crate::page::{Currency, DirtyLog, Holding, Kind, Page, Plan};
 use crate::strategy::{Freeze, Pre};
 
 impl Migration {
@@ -52,7 +52,8 @@ impl Migration {
         if !(from_store || from_host) || page.waiting {
             return None;
         }
-        alone(control, Page { waiting: true, request: Transit::Flying(()), ..*page })
+        let request = if from_store { control.to_store(()) } else { control.on_link(()) };
+        alone(control, Page { waiting: true, request, ..*page })
     }
 
     /// Possible whenever the process runs; a process with write-backs waits for the last one, as a
@@ -63,7 +64,7 @@ impl Migration {
         }
         let gone = match control.phase {
             Phase::Rest => Control::GONE,
-            _ => Control { phase: Phase::Exiting, ..Control::GONE },
+            _ => Control { aftermath: control.aftermath.at_exit(), ..Control::GONE }.saying(Phase::Exiting),
         };
         if self.strategy.pre == Pre::WriteBack { when([Condition::WrittenBack], gone) } else { freely(gone) }
     }

@@ -1,21 +1,26 @@
 //! What may happen, step by step: each function is one step, its guard first, its effect below.
 //!
 //! The files follow a migration: `memory` is the process at work, then `pre_migration`, `freeze`,
-//! `hand_over`, `post_migration`; `file_server` and `link` go on all the time.
+//! `hand_over`, `post_migration`; `file_server` and `link` go on all the time. What goes wrong is in `cut` and
+//! `outage`, what is made of it in `abort` and `recovery`.
 //!
 //! A guard reads protocol variables only (see [`crate::page`]); where a step also depends on other pages,
 //! it names the universal [`Condition`](crate::condition::Condition)s it asks of them.
 
+mod abort;
+mod cut;
 mod file_server;
 mod freeze;
 mod hand_over;
 mod link;
 mod memory;
+mod outage;
 mod post_migration;
 mod pre_migration;
+mod recovery;
 
 use crate::condition::Condition;
-use crate::control::Control;
+use crate::control::{Control, Phase};
 use crate::migration::Migration;
 use crate::page::Page;
 use crate::step::{ControlStep, PageStep};
@@ -43,6 +48,24 @@ impl Migration {
             ControlStep::DeliverExit => self.deliver_exit(control),
             ControlStep::LoseMessage => self.lose_message(control),
             ControlStep::ResendMessage => self.resend_message(control),
+            ControlStep::CrashSource => self.crash_source(control),
+            ControlStep::CrashDestination => self.crash_destination(control),
+            ControlStep::Cut => self.cut(control),
+            ControlStep::Outage => self.outage(control),
+            ControlStep::Cancel => self.cancel(control),
+            ControlStep::Refuse => self.refuse(control),
+            ControlStep::SuspectDestination => self.suspect_destination(control),
+            ControlStep::SuspectSource => self.suspect_source(control),
+            ControlStep::Abort => self.abort(control),
+            ControlStep::Forget => self.forget(control),
+            ControlStep::DeliverCancel => self.deliver_cancel(control),
+            ControlStep::DeliverOldState => self.deliver_old_state(control),
+            ControlStep::SendOldReady => self.send_old_ready(control),
+            ControlStep::DeliverOldReady => self.deliver_old_ready(control),
+            ControlStep::Reconnect => self.reconnect(control),
+            ControlStep::DeliverResync => self.deliver_resync(control),
+            ControlStep::Fence => self.fence(control),
+            ControlStep::StoreReturns => self.store_returns(control),
         }
     }
 
@@ -59,7 +82,33 @@ impl Migration {
             ControlStep::Resume => self.release_settled(&mut page),
             ControlStep::Finish => self.rotate(&mut page),
             ControlStep::Exit => page = Page::GONE,
+            ControlStep::CrashSource => self.die_with_source(control, &mut page),
+            ControlStep::CrashDestination => self.die_with_destination(control, &mut page),
+            ControlStep::Cut => self.lose_in_flight(control, &mut page),
+            ControlStep::Outage => self.lose_store_traffic(control, &mut page),
+            ControlStep::Refuse => self.forsake(control, &mut page),
+            ControlStep::Cancel | ControlStep::Abort if control.phase.can_abort() => {
+                self.thaw(control, &mut page);
+            }
+            ControlStep::SuspectDestination if control.phase.can_abort() => self.thaw(control, &mut page),
+            ControlStep::SuspectSource if abort::is_before_ready(control.phase) => {
+                self.forsake(control, &mut page);
+            }
+            ControlStep::SuspectDestination | ControlStep::SuspectSource => {
+                self.lose_in_flight(control, &mut page);
+            }
+            ControlStep::Forget => self.forget_page(control, &mut page),
+            ControlStep::DeliverResync => self.owe_again(&mut page),
+            ControlStep::Fence => self.settle_without_peer(control, &mut page),
             ControlStep::Suspend
+            | ControlStep::Cancel
+            | ControlStep::Abort
+            | ControlStep::DeliverCancel
+            | ControlStep::DeliverOldState
+            | ControlStep::SendOldReady
+            | ControlStep::DeliverOldReady
+            | ControlStep::Reconnect
+            | ControlStep::StoreReturns
             | ControlStep::Commit
             | ControlStep::SendComplete
             | ControlStep::Destroy
@@ -71,6 +120,9 @@ impl Migration {
     }
 
     pub(crate) fn page_step(&self, step: PageStep, control: &Control, page: &Page) -> AfterPage {
+        if control.phase == Phase::Lost {
+            return None;
+        }
         match step {
             PageStep::Write => self.write(control, page),
             PageStep::LoadLocal => self.load_local(control, page),
@@ -98,6 +150,9 @@ impl Migration {
             PageStep::ResendPage => self.resend_page(control, page),
             PageStep::LoseWriteBack => self.lose_write_back(control, page),
             PageStep::ResendWriteBack => self.resend_write_back(control, page),
+            PageStep::SendInVain => self.send_in_vain(control, page),
+            PageStep::DeliverStray => self.deliver_stray(control, page),
+            PageStep::DeclareLost => self.declare_lost(control, page),
         }
     }
 }

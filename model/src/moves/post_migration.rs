@@ -4,15 +4,19 @@ use super::{AfterControl, AfterPage, alone, freely, when};
 use crate::condition::Condition;
 use crate::control::{Control, Phase};
 use crate::defects::Defect;
+use crate::disruption::{Aftermath, Leftover};
 use crate::migration::{Link, Migration};
 use crate::page::{Holding, Page, Plan, Transit, WriteBack};
 use crate::strategy::Push;
 use crate::system::{Conditions, PageMove};
 
 impl Migration {
-    /// A request reaches the page's owner. If the page is already on its way, it is the answer.
+    /// A request reaches the page's owner. If the page is already on its way, it is the answer. After a
+    /// reconnection requests wait behind the resync.
     pub(super) fn deliver_request(&self, control: &Control, page: &Page, duplicated: bool) -> AfterPage {
-        let to_owner = !control.phase.at_source() && page.plan != Plan::FromStore;
+        let cancelled = self.link != Link::Fifo || control.aftermath.leftover == Leftover::None;
+        let heard = control.aftermath.is_connected() && cancelled;
+        let to_owner = !control.phase.at_source() && page.plan != Plan::FromStore && heard;
         if !to_owner || page.request != Transit::Flying(()) || (duplicated && self.link != Link::Lossy) {
             return None;
         }
@@ -32,7 +36,7 @@ impl Migration {
             return alone(control, Page { sent: true, asked: false, ..*page });
         }
         let copy = if page.plan == Plan::FromThird { page.third } else { page.source };
-        alone(control, Page { sent: true, asked: false, ..self.send_content(page, copy)? })
+        alone(control, Page { sent: true, asked: false, ..self.send_content(control, page, copy)? })
     }
 
     /// A page that nobody asked for; never while a requested one could be sent.
@@ -53,7 +57,7 @@ impl Migration {
         let page = if self.is_broken(Defect::MarkSentUnsent) {
             Page { sent: true, ..*page }
         } else {
-            Page { sent: true, ..self.send_content(page, page.source)? }
+            Page { sent: true, ..self.send_content(control, page, page.source)? }
         };
         let requires = match self.is_broken(Defect::DemandBehindPushes) {
             true => Conditions::empty(),
@@ -67,23 +71,30 @@ impl Migration {
         if control.phase != Phase::Running || (self.strategy.is_lazy() && !control.returning) {
             return None;
         }
-        let next = Control { phase: Phase::Completing, ..*control };
+        let next = control.saying(Phase::Completing);
         if self.is_broken(Defect::DestroyWhileOwed) { freely(next) } else { when([Condition::Settled], next) }
     }
 
     /// On a FIFO link *complete* comes behind every request.
     pub(super) fn destroy(&self, control: &Control) -> AfterControl {
-        if control.phase != Phase::Completing || control.message_lost {
+        if control.phase != Phase::Completing || control.message_lost || !control.aftermath.is_connected() {
             return None;
         }
-        let next = Control { phase: Phase::Departing, ..*control };
+        // What was left of an aborted attempt goes with the rest.
+        let aftermath = Aftermath { leftover: Leftover::None, ..control.aftermath };
+        let next = Control { phase: Phase::Departing, aftermath, ..*control };
         if self.link == Link::Fifo { when([Condition::Unasked], next) } else { freely(next) }
     }
 
     pub(super) fn finish(&self, control: &Control) -> AfterControl {
-        (control.phase == Phase::Departing && !control.message_lost)
-            .then_some(Control::at_rest(self.strategy.resting()))
-            .and_then(freely)
+        let told = control.phase == Phase::Departing && !control.message_lost;
+        told.then_some(self.at_rest_again(control)).and_then(freely)
+    }
+
+    /// The process is at rest where it is.
+    pub(super) fn at_rest_again(&self, control: &Control) -> Control {
+        let aftermath = Aftermath { old_ready: false, ..control.aftermath.for_next_attempt() };
+        Control { aftermath, ..Control::at_rest(self.strategy.resting()) }
     }
 
     /// The destination is the process's host now, and the connection to the former one is closed with
@@ -100,6 +111,7 @@ impl Migration {
             content: if arrived { Transit::Idle } else { page.content },
             older: 0,
             echo: Holding::Absent,
+            stray: Holding::Absent,
             crossings: 0,
             ..*page
         };

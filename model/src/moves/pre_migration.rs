@@ -1,9 +1,10 @@
 //! A migration starts; pages are copied while the process still runs.
 
-use super::{AfterControl, AfterPage, alone, when};
+use super::{AfterControl, AfterPage, alone, freely, when};
 use crate::condition::Condition;
 use crate::control::{Control, Phase, Process};
 use crate::defects::Defect;
+use crate::disruption::{Aftermath, Connection};
 use crate::migration::{Hosts, Migration};
 use crate::page::{DirtyLog, Holding, Page, Plan, Transit};
 use crate::step::ControlStep;
@@ -28,7 +29,7 @@ impl Migration {
             Phase::Running => self.strategy.is_lazy() || self.is_broken(Defect::MigrateWhileOwed),
             _ => false,
         };
-        if !may_start || !control.runs() {
+        if !may_start || !control.runs() || !control.aftermath.is_connected() {
             return None;
         }
         let started = match self.strategy.pre {
@@ -37,8 +38,11 @@ impl Migration {
                 process: Process::PreMigration,
                 ..Control::at_rest(Process::PreMigration)
             },
-            Pre::None | Pre::WriteBack => Control { returning, ..self.frozen() },
+            Pre::None | Pre::WriteBack => Control { returning, ..self.frozen(control) },
         };
+        let began_returned = returning && control.returning && !self.disruptions.is_none();
+        let aftermath = Aftermath { began_returned, ..control.aftermath.for_next_attempt() };
+        let started = Control { aftermath, ..started };
         when([Condition::Quiet], started)
     }
 
@@ -51,7 +55,8 @@ impl Migration {
         let (destination, third) =
             if step == ControlStep::MigrateOnward { (third, former) } else { (former, third) };
         let stays_behind = self.strategy.clean == Clean::LocalStore && !page.dirty;
-        let copies = matches!(self.strategy.pre, Pre::Copy(_));
+        let trusted = page.sent && self.is_broken(Defect::RetryTrustsLog);
+        let copies = matches!(self.strategy.pre, Pre::Copy(_)) && !trusted;
         *page = Page {
             source: here,
             destination,
@@ -83,14 +88,19 @@ impl Migration {
         }
     }
 
-    /// At the end of a pass; without a bound on passes, only when every page is in step.
+    /// At the end of a pass; without a bound on passes, only when every page is in step. A source that has not
+    /// heard that the destination has forgotten the attempt suspends the process in vain.
     pub(super) fn suspend(&self, control: &Control) -> AfterControl {
+        let in_vain = control.phase == Phase::Forgotten && control.process == Process::PreMigration;
+        if in_vain && matches!(self.strategy.pre, Pre::Copy(_)) {
+            return freely(Control { process: Process::Migration, source_runs: false, ..*control });
+        }
         let Phase::PreCopy { .. } = control.phase else { return None };
         let condition = match self.strategy.pre {
             Pre::Copy(Passes::Unbounded) => Condition::InStep,
             _ => Condition::NotDue,
         };
-        when([condition], self.frozen())
+        when([condition], self.frozen(control))
     }
 
     /// Each page at most once a pass. The link takes only so many messages of one page at a time.
@@ -99,18 +109,20 @@ impl Migration {
         if page.log != DirtyLog::Due || !page.source.is_held() {
             return None;
         }
-        alone(control, Page { log: DirtyLog::InStep, ..self.send_content(page, page.source)? })
+        alone(control, Page { log: DirtyLog::InStep, ..self.send_content(control, page, page.source)? })
     }
 
-    /// The page with its content put on the link; `None` while the link is full of earlier ones.
-    pub(super) fn send_content(&self, page: &Page, from: Holding) -> Option<Page> {
+    /// The page with its content put on the link; `None` while the link is full of earlier ones, and while a
+    /// destination that has come back has not said what it needs.
+    pub(super) fn send_content(&self, control: &Control, page: &Page, from: Holding) -> Option<Page> {
         let Holding::Held(content) = from else { return None };
         let overtaken = matches!(page.content, Transit::Flying(_));
-        if overtaken && page.older == self.older_max() {
+        let full = overtaken && page.older == self.older_max();
+        if full || control.aftermath.connection == Connection::Resyncing {
             return None;
         }
         Some(Page {
-            content: Transit::Flying(content),
+            content: control.on_link(content),
             older: page.older + u8::from(overtaken),
             crossings: self.count_crossing(page.crossings),
             ..*page
@@ -127,13 +139,15 @@ impl Migration {
 
     /// Saturates one above the bound, which is enough to judge it; counts nothing where none exists.
     fn count_crossing(&self, crossings: u8) -> u8 {
-        self.strategy.crossings_max().map_or(0, |bound| (crossings + 1).min(bound + 1))
+        let recoveries_max = self.disruptions.budget();
+        self.strategy.crossings_max().map_or(0, |bound| (crossings + 1).min(bound + recoveries_max + 1))
     }
 
-    fn frozen(&self) -> Control {
+    fn frozen(&self, control: &Control) -> Control {
         Control {
             phase: Phase::Freeze,
             source_runs: self.is_broken(Defect::RunOnAtSource),
+            aftermath: control.aftermath,
             ..Control::at_rest(Process::Migration)
         }
     }

@@ -1,7 +1,7 @@
 //! L1, residual dependency eventually zero. Caught: `never-push`. Fails for lazy copy: a page that is never
-//! touched keeps its host needed.
+//! touched keeps its host needed. Under disruptions a process that is lost is excused.
 
-use crate::control::Control;
+use crate::control::{Control, Phase};
 use crate::migration::Migration;
 use crate::page::{Page, Plan};
 
@@ -11,6 +11,8 @@ pub(super) const MEANING: &str =
 
 impl Migration {
     pub(super) fn is_residual(&self, control: &Control, page: &Page) -> bool {
-        !control.phase.at_source() && matches!(page.plan, Plan::FromSource | Plan::FromThird)
+        !control.phase.at_source()
+            && control.phase != Phase::Lost
+            && matches!(page.plan, Plan::FromSource | Plan::FromThird)
     }
 }

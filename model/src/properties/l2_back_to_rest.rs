@@ -1,4 +1,4 @@
-//! L2, back to rest. Fails for lazy copy, and for pre-copy without a bound on passes.
+//! L2, back to rest; under disruptions, or lost. Fails for lazy copy, and for pre-copy without a bound on passes.
 
 use crate::control::{Control, Phase};
 use crate::migration::Migration;
@@ -9,6 +9,6 @@ pub(super) const MEANING: &str =
 
 impl Migration {
     pub(super) fn is_migrating(&self, control: &Control) -> bool {
-        !matches!(control.phase, Phase::Rest | Phase::Exited)
+        !matches!(control.phase, Phase::Rest | Phase::Exited | Phase::Lost)
     }
 }

@@ -1,4 +1,5 @@
-//! L4, a suspended process runs again. Caught: `commit-forgotten`.
+//! L4, a suspended process runs again. Caught: `commit-forgotten`, `abort-leaves-frozen`. Under disruptions a process
+//! that is lost is suspended no more.
 
 use crate::control::{Control, Process};
 use crate::migration::Migration;

@@ -8,7 +8,10 @@ pub mod l4_runs_again;
 pub mod l5_pre_migration_ends;
 pub mod l6_writes_visible;
 pub mod l7_migrate_again;
+pub mod l8_pause_ends;
 pub mod s10_no_deadlock;
+pub mod s11_one_outcome;
+pub mod s12_lost_only_if_lost;
 pub mod s1_no_lost_page;
 pub mod s2_reads_are_current;
 pub mod s3_one_runner;
@@ -26,7 +29,7 @@ use crate::page::Page;
 use crate::property::Property;
 use crate::step::{ControlStep, PageStep};
 use crate::strategy::{Passes, Pre, Push, Strategy};
-use crate::system::{Conditions, PageMove, Properties, Scope, Verdict};
+use crate::system::{Conditions, Judged, PageMove, Properties, Scope, Verdict};
 
 /// What is known of a property before any check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,8 @@ impl Property {
             Property::S8 => (s8_traffic_bound::TITLE, s8_traffic_bound::MEANING),
             Property::S9 => (s9_state_cycle::TITLE, s9_state_cycle::MEANING),
             Property::S10 => (s10_no_deadlock::TITLE, s10_no_deadlock::MEANING),
+            Property::S11 => (s11_one_outcome::TITLE, s11_one_outcome::MEANING),
+            Property::S12 => (s12_lost_only_if_lost::TITLE, s12_lost_only_if_lost::MEANING),
             Property::L1 => (l1_residual_dependency::TITLE, l1_residual_dependency::MEANING),
             Property::L2 => (l2_back_to_rest::TITLE, l2_back_to_rest::MEANING),
             Property::L3 => (l3_faults_served::TITLE, l3_faults_served::MEANING),
@@ -70,6 +75,7 @@ impl Property {
             Property::L5 => (l5_pre_migration_ends::TITLE, l5_pre_migration_ends::MEANING),
             Property::L6 => (l6_writes_visible::TITLE, l6_writes_visible::MEANING),
             Property::L7 => (l7_migrate_again::TITLE, l7_migrate_again::MEANING),
+            Property::L8 => (l8_pause_ends::TITLE, l8_pause_ends::MEANING),
         }
     }
 }
@@ -122,7 +128,11 @@ impl Migration {
         before: &Control,
         after: &Control,
     ) -> Properties {
-        collect([(Property::S9, self.leaves_cycle(step, before, after))])
+        collect([
+            (Property::S9, self.leaves_cycle(step, before, after)),
+            (Property::S11, self.has_two_outcomes(step, before, after)),
+            (Property::S12, self.is_given_up(before, after)),
+        ]) & self.safety()
     }
 
     pub(crate) fn violated_by_page_step(
@@ -137,8 +147,9 @@ impl Migration {
             violated: collect([
                 (Property::S4, self.exceeds_freeze_budget(step, control, page)),
                 (Property::S6, self.store_goes_back(step, page, &after.page)),
-                (Property::S8, self.exceeds_traffic_bound(&after.page)),
-            ]),
+                (Property::S8, self.exceeds_traffic_bound(control, &after.page)),
+                (Property::S12, self.is_given_up_for(step, control, page, after)),
+            ]) & self.safety(),
             violated_unless: if pushes { Property::S7.into() } else { Properties::empty() },
             conditions: if pushes { Condition::NoDemand.into() } else { Conditions::empty() },
         }
@@ -147,7 +158,7 @@ impl Migration {
     pub(crate) fn liveness_scope(&self, property: Property) -> Option<Scope> {
         match property {
             Property::L1 | Property::L3 | Property::L6 => Some(Scope::Page),
-            Property::L2 | Property::L4 | Property::L5 => Some(Scope::Control),
+            Property::L2 | Property::L4 | Property::L5 | Property::L8 => Some(Scope::Control),
             Property::L7 => Some(Scope::Possibility),
             _ => None,
         }
@@ -157,11 +168,12 @@ impl Migration {
         match (property, page) {
             (Property::L1, Some(page)) => self.is_residual(control, page),
             (Property::L2, None) => self.is_migrating(control),
-            (Property::L3, Some(page)) => self.is_waited_for(page),
+            (Property::L3, Some(page)) => self.is_waited_for(control, page),
             (Property::L4, None) => self.is_suspended(control),
             (Property::L5, None) => self.is_pre_copying(control),
-            (Property::L6, Some(page)) => self.is_unseen(page),
+            (Property::L6, Some(page)) => self.is_unseen(control, page),
             (Property::L7, None) => self.cannot_migrate(control),
+            (Property::L8, None) => self.is_interrupted(control),
             _ => false,
         }
     }

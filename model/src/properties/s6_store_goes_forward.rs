@@ -1,4 +1,6 @@
-//! S6, the store goes forward. Caught: `store-older`, `acknowledge-unstored`.
+//! S6, the store goes forward. Caught: `store-older`, `acknowledge-unstored`, `acknowledge-before-durable`.
+//!
+//! What a host is told to be stored must still be there when it hears it: an outage must not have taken it.
 
 use crate::migration::Migration;
 use crate::page::{Currency, Page, Transit, WriteBack};
@@ -14,6 +16,7 @@ impl Migration {
         let had = before.store == Currency::Current;
         let got = before.write_back == WriteBack::Sent(Transit::Flying(Currency::Current))
             && step != PageStep::StoreEcho;
-        receives && (had || got) && after.store == Currency::Stale
+        let told = step == PageStep::DeliverAcknowledgement && !before.dirty;
+        ((receives && (had || got)) || told) && after.store == Currency::Stale
     }
 }

@@ -6,6 +6,9 @@
 //!                                        └── nothing owed ──────────▶ Normal
 //!  generic:       Pre-migration ──▶ Migration ──▶ Post-migration ──▶ Pre-migration
 //! ```
+//!
+//! Under disruptions an attempt that is aborted goes back to where it began, before its commit and never after it;
+//! and a process that needs nothing any more from a host that has died is at rest.
 
 use crate::control::{Control, Phase, Process};
 use crate::migration::Migration;
@@ -26,7 +29,13 @@ impl Migration {
         let legal = match (before.process, after.process) {
             (from, to) if from == to => true,
             (Process::Migration, Process::Exited) => false,
-            (_, Process::Exited) => true,
+            (_, Process::Exited | Process::Lost) => true,
+            (Process::Lost, _) => false,
+            _ if before.phase.can_abort() && after.phase == Phase::Rest => after.process == rest,
+            _ if before.phase.can_abort() && before.returning && after.phase == Phase::Running => {
+                after.process == Process::PostMigration
+            }
+            (Process::PostMigration, to) if step == ControlStep::Fence => to == rest,
             (from, Process::PreMigration) if copies => from == Process::Normal,
             (from, Process::Migration) if copies => from == Process::PreMigration,
             (from, Process::Migration) => from == rest || (lazy && from == Process::PostMigration),

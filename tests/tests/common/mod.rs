@@ -10,7 +10,7 @@ use checker::report::Run;
 use checker::setting::{Pages, Setting};
 use enumset::EnumSet;
 use model::system::Properties;
-use model::{Hosts, Link, Strategy, algorithms};
+use model::{Disruptions, Hosts, Link, Strategy, algorithms};
 
 /// A number of pages.
 pub fn exactly(pages: usize) -> Pages {
@@ -19,7 +19,7 @@ pub fn exactly(pages: usize) -> Pages {
 
 /// An algorithm without defect.
 pub fn sound(strategy: Strategy, hosts: Hosts, link: Link) -> Setting {
-    Setting { strategy, hosts, link, defect: None }
+    Setting { strategy, hosts, link, defect: None, disruptions: Disruptions::NONE }
 }
 
 /// Built-in algorithms and their variants.

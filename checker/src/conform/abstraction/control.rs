@@ -1,5 +1,6 @@
 //! The control record.
 
+use model::disruption::Aftermath;
 use model::{Control, Phase, Process};
 use reference::destination::Destination;
 use reference::host::{Host, ProcessState, Role};
@@ -34,6 +35,7 @@ pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
         code_page_sent: working_set && at_source && sent_in_freeze(scene, PageKind::FileMapped),
         stack_page_sent: working_set && at_source && sent_in_freeze(scene, PageKind::Private),
         returning: returning(scene),
+        aftermath: Aftermath::NONE,
     })
 }
 

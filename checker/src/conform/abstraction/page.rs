@@ -51,6 +51,7 @@ pub(super) fn page(scene: &Scene<'_>, page: PageNumber) -> Result<Page, Unmapped
         write_back: look.write_back()?,
         write_back_echo: look.echo(|message| matches!(message, Message::WriteBack { .. })),
         crossings: look.crossings(),
+        stray: Holding::Absent,
     })
 }
 

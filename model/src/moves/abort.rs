@@ -1,0 +1,290 @@
+//! An attempt ends before its commit: the process thaws at the source, and the destination forgets.
+//!
+//! ```text
+//!   source       frozen ─ cancel, time-out, refusal ─▶ thaws, runs on; says cancel
+//!   destination  receiving ── cancel, lost connection ──▶ forgets
+//!                ready ────── in doubt ── cancel only ──▶ forgets
+//! ```
+//!
+//! What the attempt has marked as sent counts for nothing. Where no connection broke, its messages are still on
+//! their way; they carry its epoch, and whoever has moved on ignores them. A destination in doubt decides nothing
+//! alone: the source may have committed.
+
+use super::{AfterControl, AfterPage, alone, freely, when};
+use crate::condition::Condition;
+use crate::control::{Control, Phase, Process};
+use crate::defects::Defect;
+use crate::disruption::{Aftermath, Connection, Disruption, Leftover};
+use crate::migration::{Link, Migration};
+use crate::page::{Currency, DirtyLog, Holding, Page, Plan, Transit};
+use crate::strategy::Pre;
+
+impl Migration {
+    /// The operator's cancel. After the commit it is answered with *too late*, which changes nothing.
+    pub(super) fn cancel(&self, control: &Control) -> AfterControl {
+        let control = self.struck_by(Disruption::Cancel, control)?;
+        match control.phase {
+            Phase::Rest => None,
+            phase if phase.can_abort() => freely(self.aborted(&control)),
+            _ if self.is_broken(Defect::CancelAfterCommit) => {
+                freely(Control { source_runs: true, ..control })
+            }
+            _ => freely(control),
+        }
+    }
+
+    /// The destination could say *ready*, and says that it will not.
+    pub(super) fn refuse(&self, control: &Control) -> AfterControl {
+        let control = self.struck_by(Disruption::Refuse, control)?;
+        if control.phase != Phase::Rebuilding {
+            return None;
+        }
+        when([Condition::Arrived], forsaken(&control).saying(Phase::Forgotten))
+    }
+
+    /// The source takes the destination for dead, and is wrong.
+    pub(super) fn suspect_destination(&self, control: &Control) -> AfterControl {
+        let control = self.struck_by(Disruption::Suspect, control)?;
+        match control.phase {
+            Phase::Rest => None,
+            phase if phase.can_abort() => freely(self.aborted(&control)),
+            _ => self.give_up(&control),
+        }
+    }
+
+    /// The destination takes the source for dead, and is wrong.
+    pub(super) fn suspect_source(&self, control: &Control) -> AfterControl {
+        let control = self.struck_by(Disruption::Suspect, control)?;
+        match control.phase {
+            Phase::Rest | Phase::Forgotten => None,
+            phase if is_before_ready(phase) => freely(forsaken(&control).saying(Phase::Forgotten)),
+            _ => self.give_up(&control),
+        }
+    }
+
+    /// The source hears of the refusal, or has lost the connection.
+    pub(super) fn abort(&self, control: &Control) -> AfterControl {
+        let broken = control.aftermath.connection == Connection::Broken;
+        if self.is_broken(Defect::ResumeAfterHandOver) && broken && control.phase == Phase::Committed {
+            return freely(Control { source_runs: true, ..*control });
+        }
+        let told = control.phase == Phase::Forgotten && !control.message_lost;
+        if !control.phase.can_abort() || !(told || broken) {
+            return None;
+        }
+        freely(self.aborted(control))
+    }
+
+    /// Back to where the attempt began: at rest, or, where lazy copy moved on with pages elsewhere, in
+    /// Post-migration.
+    pub(super) fn aborted(&self, control: &Control) -> Control {
+        let (leftover, old_ready) = left_behind(control);
+        let aftermath = Aftermath { leftover, old_ready, ..control.aftermath.for_next_attempt() };
+        let thaws = !self.is_broken(Defect::AbortLeavesFrozen);
+        let (rest, post) = match thaws {
+            true => (self.strategy.resting(), Process::PostMigration),
+            false => (control.process, control.process),
+        };
+        match control.returning {
+            false => Control { process: rest, source_runs: thaws, aftermath, ..Control::at_rest(rest) },
+            true => Control {
+                phase: Phase::Running,
+                source_runs: false,
+                destination_runs: thaws,
+                returning: control.aftermath.began_returned,
+                // The roles of before the attempt: its destination is the source again.
+                aftermath: Aftermath {
+                    source_down: aftermath.destination_down,
+                    destination_down: aftermath.source_down,
+                    ..aftermath
+                },
+                ..Control::at_rest(post)
+            },
+        }
+    }
+
+    /// What an abort does to a page.
+    pub(super) fn thaw(&self, control: &Control, page: &mut Page) {
+        let in_step = page.log == DirtyLog::InStep && matches!(self.strategy.pre, Pre::Copy(_));
+        let consumed = page.sent && self.is_broken(Defect::ConsumeDirtyBits);
+        self.forsake(control, page);
+        page.dirty &= !consumed;
+        if self.is_broken(Defect::RetryTrustsLog) {
+            page.sent = in_step;
+        }
+        if control.returning {
+            // What the process's host holds is settled there; what it lacks, the other host owes it again.
+            let owed = !page.source.is_held();
+            *page = Page {
+                source: page.destination,
+                destination: page.source,
+                plan: if owed { Plan::FromSource } else { Plan::Settled },
+                ..*page
+            };
+        }
+    }
+
+    /// What is left of a page's part in an attempt that the destination has forgotten, or will.
+    pub(super) fn forsake(&self, control: &Control, page: &mut Page) {
+        let owed_by_destination = control.returning && !page.source.is_held();
+        *page = Page {
+            destination: if owed_by_destination { page.destination } else { Holding::Absent },
+            log: DirtyLog::InStep,
+            plan: Plan::Undecided,
+            sent: false,
+            stray: strays(control, page),
+            content: Transit::Idle,
+            older: 0,
+            echo: Holding::Absent,
+            crossings: 0,
+            ..*page
+        };
+    }
+
+    /// The source of a forgotten attempt sends on until it hears of it.
+    pub(super) fn send_in_vain(&self, control: &Control, page: &Page) -> AfterPage {
+        let sends = matches!(self.strategy.pre, Pre::Copy(_)) || control.process == Process::Migration;
+        let nothing_moved = self.strategy.is_lazy() && !control.returning;
+        let in_vain = control.phase == Phase::Forgotten && control.aftermath.is_connected();
+        if !in_vain || !sends || nothing_moved || !page.source.is_held() {
+            return None;
+        }
+        alone(control, Page { stray: page.stray.oldest(page.source), ..*page })
+    }
+
+    /// A page message of an aborted attempt arrives. Its epoch is not the one expected.
+    pub(super) fn deliver_stray(&self, control: &Control, page: &Page) -> AfterPage {
+        let Holding::Held(content) = page.stray else { return None };
+        let mut next = Page { stray: Holding::Absent, ..*page };
+        let open = control.phase.can_abort() && control.phase != Phase::Forgotten;
+        let owed = page.plan == Plan::FromSource && !page.destination.is_held();
+        if self.is_broken(Defect::AcceptEarlierEpoch) && (open || owed) {
+            self.install(control, &mut next, content);
+        }
+        alone(control, next)
+    }
+
+    /// *Cancel* arrives, or the first message of a later attempt, which is as good; on a FIFO link behind whatever
+    /// was sent before.
+    pub(super) fn deliver_cancel(&self, control: &Control) -> AfterControl {
+        let Aftermath { leftover, .. } = control.aftermath;
+        let ahead = leftover == Leftover::Offered && self.link == Link::Fifo;
+        let unanswered = leftover == Leftover::InDoubt && self.is_broken(Defect::DoubtUnanswered);
+        if leftover == Leftover::None || !control.aftermath.is_connected() || ahead || unanswered {
+            return None;
+        }
+        self.behind_strays(with_leftover(control, Leftover::None))
+    }
+
+    /// The state of an aborted attempt arrives before the cancel.
+    pub(super) fn deliver_old_state(&self, control: &Control) -> AfterControl {
+        let offered = control.aftermath.leftover == Leftover::Offered && control.aftermath.is_connected();
+        if !offered {
+            return None;
+        }
+        self.behind_strays(with_leftover(control, Leftover::Rebuilding))
+    }
+
+    /// The destination of an aborted attempt has all it needs, and says *ready* to a source that has moved on.
+    pub(super) fn send_old_ready(&self, control: &Control) -> AfterControl {
+        if control.aftermath.leftover != Leftover::Rebuilding {
+            return None;
+        }
+        let old_ready = control.aftermath.connection != Connection::Broken;
+        let aftermath = Aftermath { leftover: Leftover::InDoubt, old_ready, ..control.aftermath };
+        when([Condition::NoStray], Control { aftermath, ..*control })
+    }
+
+    /// The source is in another epoch than that *ready*, or in none.
+    pub(super) fn deliver_old_ready(&self, control: &Control) -> AfterControl {
+        if !control.aftermath.old_ready {
+            return None;
+        }
+        let next = Control { aftermath: Aftermath { old_ready: false, ..control.aftermath }, ..*control };
+        let offered = matches!(control.phase, Phase::Offered | Phase::Rebuilding);
+        if self.is_broken(Defect::AcceptOldReady) && offered {
+            return freely(next.saying(Phase::Committed));
+        }
+        freely(next)
+    }
+
+    /// A destination that has not said *ready* gives up an attempt whose connection is lost.
+    pub(super) fn forget(&self, control: &Control) -> AfterControl {
+        if control.aftermath.connection != Connection::Broken || control.aftermath.destination_down {
+            return None;
+        }
+        let rash = self.is_broken(Defect::ForgetInDoubt);
+        if is_before_ready(control.phase) {
+            return freely(forsaken(control).saying(Phase::Forgotten));
+        }
+        match control.aftermath.leftover {
+            Leftover::Receiving | Leftover::Offered | Leftover::Rebuilding => {
+                freely(with_leftover(control, Leftover::None))
+            }
+            _ if rash && control.phase == Phase::Committed => freely(*control),
+            _ => None,
+        }
+    }
+
+    /// What forgetting does to a page.
+    pub(super) fn forget_page(&self, control: &Control, page: &mut Page) {
+        if is_before_ready(control.phase) {
+            self.forsake(control, page);
+        } else if control.phase == Phase::Committed {
+            page.destination = Holding::Absent;
+        }
+    }
+
+    fn behind_strays(&self, next: Control) -> AfterControl {
+        if self.link == Link::Fifo { when([Condition::NoStray], next) } else { freely(next) }
+    }
+}
+
+/// Can the destination still forget the attempt on its own?
+pub(super) fn is_before_ready(phase: Phase) -> bool {
+    phase.can_abort() && !matches!(phase, Phase::Accepted | Phase::Forgotten)
+}
+
+/// The destination has forgotten the attempt, and all earlier ones.
+pub(super) fn forsaken(control: &Control) -> Control {
+    Control {
+        code_page_sent: false,
+        stack_page_sent: false,
+        aftermath: Aftermath { leftover: Leftover::None, ..control.aftermath },
+        ..*control
+    }
+}
+
+fn with_leftover(control: &Control, leftover: Leftover) -> Control {
+    Control { aftermath: Aftermath { leftover, ..control.aftermath }, ..*control }
+}
+
+/// What the destination has of an attempt that is aborted now, and whether its *ready* is on its way.
+fn left_behind(control: &Control) -> (Leftover, bool) {
+    let Aftermath { leftover: earlier, old_ready, .. } = control.aftermath;
+    if earlier != Leftover::None {
+        // It has not taken up this attempt: the earlier one comes first.
+        return (earlier, old_ready);
+    }
+    match control.phase {
+        Phase::PreCopy { .. } | Phase::Freeze => (Leftover::Receiving, old_ready),
+        Phase::Offered if control.message_lost => (Leftover::Receiving, old_ready),
+        Phase::Offered => (Leftover::Offered, old_ready),
+        Phase::Rebuilding => (Leftover::Rebuilding, old_ready),
+        Phase::Accepted => (Leftover::InDoubt, old_ready || !control.message_lost),
+        _ => (Leftover::None, old_ready),
+    }
+}
+
+/// The messages with the page's content that the attempt leaves on a link that does not break.
+fn strays(control: &Control, page: &Page) -> Holding {
+    if !control.aftermath.is_connected() {
+        return Holding::Absent;
+    }
+    let newest = match page.content {
+        Transit::Flying(content) => Holding::Held(content),
+        Transit::Idle | Transit::Lost(_) => Holding::Absent,
+    };
+    let older = if page.older > 0 { Holding::Held(Currency::Stale) } else { Holding::Absent };
+    page.stray.oldest(newest).oldest(older).oldest(page.echo)
+}

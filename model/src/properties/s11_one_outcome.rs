@@ -1,0 +1,25 @@
+//! S11, one outcome of a commit race. Caught: `cancel-after-commit`, `accept-old-ready`.
+//!
+//! A cancel, a refusal, a time-out and *ready* may cross each other. The source's commit decides: it answers *ready* of
+//! this very attempt, and after it the process never thaws at the source, nor does it ever resume at a destination that
+//! was not told *go*. That one of the two happens is what [L4](super::l4_runs_again) asks for.
+
+use crate::control::{Control, Phase};
+use crate::migration::Migration;
+use crate::step::ControlStep;
+
+pub(super) const TITLE: &str = "one outcome";
+pub(super) const MEANING: &str = "An attempt is committed once the destination is ready, or aborted, and never both; only a committed one resumes at the destination.";
+
+impl Migration {
+    pub(super) fn has_two_outcomes(&self, step: ControlStep, before: &Control, after: &Control) -> bool {
+        let committed = before.phase.committed() && before.phase != Phase::Departing;
+        let thaws_late = committed && after.source_runs && step != ControlStep::Fence;
+        let commits = after.phase == Phase::Committed && before.phase != Phase::Committed;
+        let unready = commits && before.phase != Phase::Accepted;
+        let resumes = after.destination_runs && !before.destination_runs;
+        let returns = before.returning && before.phase.can_abort();
+        let untold = resumes && before.phase != Phase::Committed && !returns;
+        thaws_late || unready || untold
+    }
+}
