@@ -5,7 +5,7 @@
 
 use crate::memory::MemoryError;
 use crate::page::PageNumber;
-use crate::place::{Epoch, Place};
+use crate::place::{Epoch, HostId, Place};
 use crate::policy::Contradiction;
 use crate::wire::MessageKind;
 
@@ -110,6 +110,9 @@ pub enum Misbehaviour {
         /// Which page.
         page: PageNumber,
     },
+    /// It calls off a migration that it has committed itself to.
+    #[error("cancel after the process was handed over")]
+    CancelAfterGo,
     /// It declared the migration complete while pages are owed.
     #[error("complete although {owed} pages are owed")]
     StillOwed {
@@ -144,6 +147,18 @@ pub enum Refusal {
     /// A process is here, or what is left of one.
     #[error("this host is occupied")]
     Occupied,
+    /// The process has been handed over, or taken: there is no way back.
+    #[error("too late: the process has been handed over")]
+    TooLate,
+    /// This host has said that it could run the process, and does not know whether it is to.
+    #[error("this host waits to hear whether it is to run the process")]
+    InDoubt,
+    /// There is no connection to this host.
+    #[error("{0} is out of reach")]
+    OutOfReach(HostId),
+    /// So many messages wait for the driver that nothing can be added to them.
+    #[error("the outbox is full")]
+    OutboxFull,
     /// Not a destination for this process: itself, or an epoch that is not the next.
     #[error("not a migration that can be")]
     NoSuchMigration,

@@ -15,9 +15,10 @@ use std::io::{self, BufRead, Write};
 
 use serde::{Deserialize, Serialize};
 
+use crate::fate::Fate;
 use crate::page::PageNumber;
 use crate::place::{Epoch, HostId, Place, Sequence, Version};
-use crate::wire::MessageKind;
+use crate::wire::{MessageKind, Progress};
 
 /// One step of one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,23 @@ pub enum Event {
     /// The process was suspended.
     ProcessSuspended { registers: Bytes, code_page: Option<PageNumber>, stack_page: Option<PageNumber> },
 
+    /// The operator called the migration off.
+    MigrationCancelled { to: HostId },
+    /// The host does not take the process after all.
+    MigrationRefused { to: HostId },
+
+    // Disruptions, as the driver reports them. `fate` is what has become of the migration by them, if anything.
+    /// The connection to this place was lost.
+    PeerDisconnected { peer: Place, fate: Option<Fate> },
+    /// Nothing was heard of this place for too long; its connection counts as lost.
+    PeerTimedOut { peer: Place, fate: Option<Fate> },
+    /// The machine of this host is dead.
+    PeerFenced { peer: HostId, fate: Option<Fate> },
+    /// There is a new connection to this place; it was told how far this host is.
+    PeerConnected { peer: Place, resync: Option<Progress> },
+    /// The machine died. What follows of this host is of another machine, on which there is nothing.
+    HostCrashed,
+
     // The process.
     /// The process read.
     PageRead { page: PageNumber, offset: u16, length: u16 },
@@ -78,6 +96,11 @@ pub enum Event {
     ProcessHandedOver { to: HostId },
     /// What the host held was freed and the other hosts were told that the process has exited.
     ProcessReleased { told: Vec<HostId> },
+
+    /// A page was sent to the file server again, which may not have got it.
+    WriteBackRepeated { page: PageNumber, version: Version },
+    /// The file server was asked for a page again.
+    FetchRepeated { page: PageNumber },
 
     // Work of a former host.
     /// A requested page was sent.
@@ -110,6 +133,22 @@ pub enum Event {
     DestructionLearned { from: HostId, at_rest: bool },
     /// The process has exited elsewhere.
     ExitLearned { from: HostId },
+    /// The source keeps the process; what had arrived was discarded.
+    CancellationLearned { from: HostId },
+    /// The destination does not take the process; it runs on.
+    RefusalLearned { from: HostId },
+    /// The destination said over a new connection how far it is. What it lacks although it was sent is owed again, and
+    /// what it waits for is requested. If it awaits *go*, that was said again.
+    ResyncAccepted {
+        from: HostId,
+        progress: Progress,
+        owed_again: Vec<PageNumber>,
+        requested: Vec<PageNumber>,
+    },
+    /// The peer waits for a decision that was taken long ago: it was told again that the process stays.
+    CancellationRepeated { to: HostId },
+    /// The peer waits for a host that holds nothing any more: it was told so again.
+    DestructionRepeated { to: HostId },
     /// The file server has this version or a newer one.
     WriteBackAcknowledged { page: PageNumber, version: Version },
     /// A page arrived from the file server and was installed.

@@ -7,10 +7,12 @@
 //! * [`host`]: the engine. A [`Host`](host::Host) owns the memory of the process on one machine and is
 //!   [`Source`](source::Source) or [`Destination`](destination::Destination) of its migration, one after the other. Start
 //!   reading at its sequence diagram.
+//! * [`fate`]: what becomes of a migration when a machine, a connection or the file server fails.
 //! * [`file_server`]: the global backing store.
 //! * [`wire`]: what they say to each other, as messages and as bytes. Its documentation is the specification.
 //! * [`memory`], [`page`], [`page_set`]: what is moved.
 //! * [`event`], [`transcript`], [`replay`]: what happened, for machines and for people, and once more.
+//! * [`storm`]: random runs in which things go wrong.
 //! * [`world`], [`net`], [`workload`], [`random`]: hosts and a process over a simulated network in virtual time.
 //!
 //! Endpoints do no I/O, start no threads, read no clock and throw no dice: a driver hands them messages and decides
@@ -54,6 +56,7 @@
 pub mod destination;
 pub mod error;
 pub mod event;
+pub mod fate;
 pub mod file_server;
 pub mod host;
 pub mod memory;
@@ -65,6 +68,7 @@ pub mod policy;
 pub mod random;
 pub mod replay;
 pub mod source;
+pub mod storm;
 pub mod transcript;
 pub mod wire;
 pub mod workload;

@@ -19,6 +19,8 @@ use crate::wire::{Envelope, Message, MessageKind};
 /// Endpoints in the middle of a log.
 #[derive(Clone, Debug)]
 pub struct Replay {
+    policy: Policy,
+    image: Arc<Image>,
     hosts: BTreeMap<HostId, Host<PageStore>>,
     file_server: FileServer,
     /// Every message that was sent. A link may deliver one twice, so none is ever taken out.
@@ -69,6 +71,12 @@ enum Input {
 }
 
 enum Command {
+    Cancel,
+    Refuse,
+    Disconnected(Place),
+    TimedOut(Place),
+    Fenced(HostId),
+    Connected(Place),
     Expect(HostId),
     Start(HostId),
     Suspend(Suspension),
@@ -88,7 +96,8 @@ impl Replay {
             let host = if first { Host::with_process } else { Host::without_process };
             made.insert(id, host(id, policy, image)?);
         }
-        Ok(Self { hosts: made, file_server: FileServer::new(image), sent: HashMap::new() })
+        let (policy, file_server) = (policy.clone(), FileServer::new(image));
+        Ok(Self { policy, image: Arc::clone(image), hosts: made, file_server, sent: HashMap::new() })
     }
 
     /// Takes the next step of the log.
@@ -114,8 +123,12 @@ impl Replay {
     }
 
     fn host_step(&mut self, id: HostId, step: &Step) -> Result<Option<(Epoch, Event)>, ReplayError> {
-        let Self { hosts, sent, .. } = self;
+        let Self { hosts, sent, policy, image, .. } = self;
         let host = hosts.get_mut(&id).ok_or(ReplayError::NoSuchHost(id))?;
+        if step.event == Event::HostCrashed {
+            *host = Host::without_process(id, policy.clone(), Arc::clone(image)).map_err(Error::from)?;
+            return Ok(Some((step.epoch, Event::HostCrashed)));
+        }
         match input(&step.event).ok_or(ReplayError::Misplaced(step.place))? {
             Input::Command(command) => command.carry_out(host, step.epoch)?,
             Input::Work(work) => host.perform(work)?,
@@ -157,6 +170,13 @@ fn named(envelope: Envelope) -> (Name, Message) {
 impl Command {
     fn carry_out(self, host: &mut Host<PageStore>, epoch: Epoch) -> Result<(), ReplayError> {
         match self {
+            Self::Cancel => host.cancel()?,
+            Self::Refuse => host.refuse()?,
+            Self::Disconnected(peer) => host.disconnected(peer)?,
+            Self::TimedOut(Place::Host(peer)) => host.time_out(peer)?,
+            Self::TimedOut(Place::FileServer) => return Err(ReplayError::Misplaced(Place::FileServer)),
+            Self::Fenced(peer) => host.fenced(peer)?,
+            Self::Connected(peer) => host.connected(peer)?,
             Self::Expect(from) => host.expect_migration(from, epoch)?,
             Self::Start(to) => host.start_migration(to).map(|_| ())?,
             Self::Suspend(suspension) => host.suspend(suspension)?,
@@ -184,6 +204,13 @@ fn input(event: &Event) -> Option<Input> {
             let (registers, code_page, stack_page) = (registers.0.clone(), *code_page, *stack_page);
             command(Command::Suspend(Suspension { registers, code_page, stack_page }))
         }
+        Event::MigrationCancelled { .. } => command(Command::Cancel),
+        // By command or because there is no room: the same step.
+        Event::MigrationRefused { .. } => command(Command::Refuse),
+        Event::PeerDisconnected { peer, .. } => command(Command::Disconnected(*peer)),
+        Event::PeerTimedOut { peer, .. } => command(Command::TimedOut(*peer)),
+        Event::PeerFenced { peer, .. } => command(Command::Fenced(*peer)),
+        Event::PeerConnected { peer, .. } => command(Command::Connected(*peer)),
         Event::PageRead { page, offset, length } => command(Command::Read(*page, *offset, *length)),
         Event::PageWritten { page, offset, bytes } => {
             command(Command::Write(*page, *offset, bytes.0.clone()))
@@ -202,6 +229,7 @@ fn input(event: &Event) -> Option<Input> {
         Event::PageServed { page, .. } => work(Work::Serve(*page)),
         Event::PagePushed { page, .. } => work(Work::Push(*page)),
         Event::ImageDestroyed { .. } => work(Work::Destroy),
+        Event::WriteBackRepeated { page, .. } | Event::FetchRepeated { page } => work(Work::Repeat(*page)),
         Event::ReadinessDeclared { .. } => work(Work::DeclareReady),
         Event::CompletionDeclared { .. } => work(Work::DeclareComplete),
 
@@ -220,9 +248,17 @@ fn input(event: &Event) -> Option<Input> {
         Event::CompletionLearned { from } => message(from, MessageKind::Complete),
         Event::DestructionLearned { from, .. } => message(from, MessageKind::Destroyed),
         Event::ExitLearned { from } => message(from, MessageKind::Exit),
+        Event::CancellationLearned { from } => message(from, MessageKind::Cancel),
+        Event::RefusalLearned { from } => message(from, MessageKind::Refuse),
+        Event::ResyncAccepted { from, .. }
+        | Event::CancellationRepeated { to: from }
+        | Event::DestructionRepeated { to: from } => message(from, MessageKind::Resync),
         Event::WriteBackAcknowledged { page, version } => stored(MessageKind::WriteBackDone, page, version.0),
         Event::PageFetched { page, version } => stored(MessageKind::Fetched, page, version.0),
 
-        Event::WriteBackStored { .. } | Event::WriteBackSuperseded { .. } | Event::FetchServed { .. } => None,
+        Event::HostCrashed
+        | Event::WriteBackStored { .. }
+        | Event::WriteBackSuperseded { .. }
+        | Event::FetchServed { .. } => None,
     }
 }

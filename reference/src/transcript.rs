@@ -9,9 +9,11 @@
 use std::fmt::{self, Write};
 
 use crate::event::{Event, Step};
+use crate::fate::Fate;
 use crate::host::ProcessState;
 use crate::page::PageNumber;
 use crate::place::HostId;
+use crate::wire::Progress;
 
 /// The transcript of a log, one line a step. Reads are left out: they are many and change nothing.
 pub fn transcript(log: &[Step]) -> String {
@@ -45,6 +47,25 @@ impl fmt::Display for Sentence<'_> {
                 let (code, stack) = (name(code_page), name(stack_page));
                 write!(f, "suspends the process (code page {code}, stack page {stack})")
             }
+            Event::MigrationCancelled { to } => write!(f, "calls off the migration to {to}"),
+            Event::MigrationRefused { to } => write!(f, "refuses the process, tells {to}"),
+            Event::PeerDisconnected { peer, fate } => {
+                write!(f, "has lost the connection to {peer}{}", Then(fate))
+            }
+            Event::PeerTimedOut { peer, fate } => {
+                write!(f, "hears nothing from {peer} for too long{}", Then(fate))
+            }
+            Event::PeerFenced { peer, fate } => write!(f, "learns that {peer} is dead{}", Then(fate)),
+            Event::PeerConnected { peer, resync } => {
+                let says = match resync {
+                    None => "",
+                    Some(Progress::AwaitingGo) => ", says that it awaits go",
+                    Some(Progress::Running) => ", says what it lacks",
+                    Some(Progress::Complete) => ", says that it misses nothing any more",
+                };
+                write!(f, "is connected to {peer} again{says}")
+            }
+            Event::HostCrashed => f.write_str("crashes"),
             Event::PageRead { page, .. } => write!(f, "| reads {page}"),
             Event::PageWritten { page, .. } => write!(f, "| writes {page}"),
             Event::PageFaulted { page, asked } => write!(f, "| faults on {page}, asks {asked} for it"),
@@ -91,6 +112,23 @@ impl fmt::Display for Sentence<'_> {
             Event::WriteBackAcknowledged { page, version } => {
                 write!(f, "knows {page} in version {} to be safe", version.0)
             }
+            Event::CancellationLearned { from } => {
+                write!(f, "learns that the process stays on {from}, forgets it")
+            }
+            Event::RefusalLearned { from } => write!(f, "is refused by {from}, carries on"),
+            Event::ResyncAccepted { from, progress, owed_again, requested } => {
+                write!(f, "hears from {from} how far it is")?;
+                if *progress == Progress::AwaitingGo {
+                    f.write_str(", says go again")?;
+                }
+                write!(f, "{}{}", Pages(", owes again", owed_again), Pages(", is asked for", requested))
+            }
+            Event::CancellationRepeated { to } => write!(f, "tells {to} again that the process stays"),
+            Event::DestructionRepeated { to } => write!(f, "tells {to} again that nothing is left"),
+            Event::WriteBackRepeated { page, version } => {
+                write!(f, "writes {page} back again, version {}", version.0)
+            }
+            Event::FetchRepeated { page } => write!(f, "asks for {page} again"),
             Event::PageFetched { page, version } => write!(f, "installs {page} in version {}", version.0),
             Event::MessageIgnored { kind, page, from, .. } => {
                 let about = page.map_or(String::new(), |page| format!(" about {page}"));
@@ -106,6 +144,32 @@ impl fmt::Display for Sentence<'_> {
                 write!(f, "sends {page} in version {} to {to}", version.0)
             }
         }
+    }
+}
+
+/// What has become of the migration.
+struct Then<'a>(&'a Option<Fate>);
+
+impl fmt::Display for Then<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            None => "",
+            Some(Fate::Migrated) => ", is at rest without it",
+            Some(Fate::CarriedOn(_)) => ", carries on",
+            Some(Fate::Forgotten(_)) => ", forgets the process",
+            Some(Fate::Paused(_)) => ", waits",
+            Some(Fate::Lost(_)) => ", the process is lost",
+        })
+    }
+}
+
+struct Pages<'a>(&'a str, &'a [PageNumber]);
+
+impl fmt::Display for Pages<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(what, pages) = self;
+        let numbers: Vec<_> = pages.iter().map(|page| page.0.to_string()).collect();
+        if numbers.is_empty() { Ok(()) } else { write!(f, "{what} {}", numbers.join(", ")) }
     }
 }
 

@@ -12,7 +12,7 @@ use reference::page::{PAGE_SIZE, PageBytes, PageNumber};
 use reference::place::{Epoch, FormerHost, HostId, Place, Sequence, Version};
 use reference::policy::Policy;
 use reference::source::Source;
-use reference::wire::{Message, Plan, PlanEntry, State, Whereabouts};
+use reference::wire::{Message, PageRuns, Plan, PlanEntry, Progress, Resync, State, Whereabouts};
 
 const STRANGER: HostId = HostId(9);
 
@@ -86,7 +86,7 @@ fn state(plan: Plan) -> Message {
 }
 
 /// A message of every kind about this page, with this sequence number or version.
-fn messages(page: u64, number: u64) -> [Message; 12] {
+fn messages(page: u64, number: u64) -> [Message; 15] {
     let (page, content) = (PageNumber(page), PageBytes::from([0xee; PAGE_SIZE]));
     let (sequence, version) = (Sequence(number), Version(number));
     [
@@ -102,6 +102,13 @@ fn messages(page: u64, number: u64) -> [Message; 12] {
         Message::WriteBackDone { page, version },
         Message::Fetch { page },
         Message::Fetched { page, version, content },
+        Message::Cancel,
+        Message::Refuse,
+        Message::Resync(Resync {
+            progress: Progress::Running,
+            lacks: [page].into_iter().collect(),
+            waits: PageRuns::default(),
+        }),
     ]
 }
 
@@ -333,12 +340,14 @@ fn the_file_server_refuses_what_is_not_for_it() {
 fn work_that_is_not_due_is_refused() {
     for (phase, mut host, _) in phases() {
         let pages = [PageNumber(0), PageNumber(3), PageNumber(PAGES), PageNumber(u64::MAX)];
-        let with_pages = [Work::Copy, Work::Transfer, Work::Flush, Work::Serve, Work::Push, Work::WriteBack];
+        let with_pages =
+            [Work::Copy, Work::Transfer, Work::Flush, Work::Serve, Work::Push, Work::WriteBack, Work::Repeat];
         let work = with_pages.into_iter().flat_map(|work| pages.map(work)).chain([
             Work::BeginPass,
             Work::SendState,
             Work::HandOver,
             Work::DeclareReady,
+            Work::Refuse,
             Work::DeclareComplete,
             Work::Destroy,
             Work::Release,

@@ -13,7 +13,7 @@ mod receiving;
 
 pub use receiving::{Assembling, Receiving};
 
-use crate::error::{Error, Misbehaviour, Refusal};
+use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::event::Event;
 use crate::host::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
 use crate::host::{Resident, Work};
@@ -45,6 +45,8 @@ pub struct AwaitingGo {
     pub from: HostId,
     /// The process as it will resume.
     pub resident: Resident,
+    /// What this host keeps of an earlier migration away from it, in case the process does not come after all.
+    pub former: Option<Shadow>,
 }
 
 /// The process runs here; pages may be missing.
@@ -86,6 +88,61 @@ impl Destination {
             | Self::AwaitingGo(AwaitingGo { resident, .. })
             | Self::Post(Post { resident })
             | Self::Completing(Completing { resident, .. }) => Some(resident),
+        }
+    }
+
+    /// Where the process comes from, while this host has not said *ready*: until then it may go back on its own.
+    pub(crate) fn undecided(&self) -> Option<HostId> {
+        match self {
+            Self::Receiving(Receiving { from, .. }) | Self::Assembling(Assembling { from, .. }) => {
+                Some(*from)
+            }
+            Self::AwaitingGo(_) | Self::Post(_) | Self::Completing(_) => None,
+        }
+    }
+
+    /// What this host keeps of an earlier migration away from it.
+    pub(crate) fn former_mut(&mut self) -> Option<&mut Shadow> {
+        match self {
+            Self::Receiving(Receiving { former, .. })
+            | Self::Assembling(Assembling { former, .. })
+            | Self::AwaitingGo(AwaitingGo { former, .. }) => former.as_mut(),
+            Self::Post(_) | Self::Completing(_) => None,
+        }
+    }
+
+    /// The process does not come: drops what has arrived of it. What is left is of an earlier migration, if anything.
+    pub(crate) fn forget(&mut self, cx: &mut Context<'_>) -> Result<Option<Shadow>, Error> {
+        let former = self.former_mut().cloned();
+        let keeps = |page| {
+            former.as_ref().is_some_and(|former| former.owed.contains(page) || former.served.contains(page))
+        };
+        for page in cx.image.page_numbers().filter(|&page| !keeps(page)) {
+            cx.memory.discard(page).map_err(LocalFault::from)?;
+        }
+        Ok(former)
+    }
+
+    /// Goes on without a former host from which nothing is needed: the process, if it is at rest then.
+    pub(crate) fn rest_without(&mut self, dead: HostId) -> Option<Resident> {
+        let (resident, at_rest) = match self {
+            Self::Post(Post { resident }) => {
+                let at_rest = resident.former_hosts.is_empty();
+                (resident, at_rest)
+            }
+            Self::Completing(Completing { resident, awaited }) => {
+                awaited.retain(|former| former.host != dead);
+                (resident, awaited.is_empty())
+            }
+            _ => return None,
+        };
+        at_rest.then(|| settle(resident))
+    }
+
+    /// The connection to the file server is there again.
+    pub(crate) fn say_again(&mut self) {
+        if let Some(resident) = self.running_mut() {
+            resident.say_again();
         }
     }
 
@@ -138,14 +195,18 @@ impl Destination {
         let own = self.epoch();
         let late = Ok((Next::Same, None));
         match (&mut *self, message) {
-            (Self::Receiving(Receiving { former: Some(former), .. }), Message::Request { page })
-                if former.route.epoch == epoch =>
-            {
-                Ok((Next::Same, former.requested(from, *page, cx.policy)?))
-            }
-            (Self::Receiving(Receiving { former, .. }), Message::Exit)
-                if former.as_ref().is_some_and(|former| former.route.epoch == epoch) =>
-            {
+            (
+                Self::Receiving(Receiving { former: Some(former), .. })
+                | Self::Assembling(Assembling { former: Some(former), .. })
+                | Self::AwaitingGo(AwaitingGo { former: Some(former), .. }),
+                Message::Request { page },
+            ) if former.route.epoch == epoch => Ok((Next::Same, former.requested(from, *page, cx.policy)?)),
+            (
+                Self::Receiving(Receiving { former, .. })
+                | Self::Assembling(Assembling { former, .. })
+                | Self::AwaitingGo(AwaitingGo { former, .. }),
+                Message::Exit,
+            ) if former.as_ref().is_some_and(|former| former.route.epoch == epoch) => {
                 *former = None;
                 Ok((Next::Same, Some((epoch, Event::ExitLearned { from }))))
             }
@@ -161,17 +222,34 @@ impl Destination {
                 Ok((if at_rest { Next::Resting(settle(resident)) } else { Next::Same }, event))
             }
             _ if epoch < own => late,
+            // What was said about an attempt to move the process on that has been called off.
+            (Self::Post(_) | Self::Completing(_), Message::Ready | Message::Refuse) if epoch > own => late,
+            (Self::Post(_) | Self::Completing(_), Message::Cancel) => {
+                Err(misbehaved(from, Misbehaviour::CancelAfterGo))
+            }
             (Self::Receiving(receiving), _) if receiving.from != from => {
                 Err(misbehaved(from, Misbehaviour::NotThePeer { kind }))
+            }
+            (
+                Self::Receiving(Receiving { from: source, .. })
+                | Self::Assembling(Assembling { from: source, .. })
+                | Self::AwaitingGo(AwaitingGo { from: source, .. }),
+                Message::Cancel,
+            ) => {
+                if *source != from {
+                    return Err(misbehaved(from, Misbehaviour::NotThePeer { kind }));
+                }
+                let former = self.forget(cx)?;
+                Ok((Next::Dismissed(former), Some((epoch, Event::CancellationLearned { from }))))
             }
             (Self::Receiving(receiving), Message::State(state)) => {
                 let (assembling, event) = receiving.state_arrived(state, cx)?;
                 *self = Self::Assembling(assembling);
                 Ok((Next::Same, Some((epoch, event))))
             }
-            (Self::Receiving(receiving), Message::Exit) => {
-                receiving.discard_arrived(cx)?;
-                Ok((Next::Dismissed(receiving.former.take()), Some((epoch, Event::ExitLearned { from }))))
+            (Self::Receiving(_), Message::Exit) => {
+                let former = self.forget(cx)?;
+                Ok((Next::Dismissed(former), Some((epoch, Event::ExitLearned { from }))))
             }
             (Self::AwaitingGo(awaiting), Message::Go) if awaiting.from == from => {
                 *self = Self::Post(Post { resident: std::mem::take(&mut awaiting.resident) });
@@ -190,6 +268,10 @@ impl Destination {
         match (self, work) {
             (Self::Receiving(Receiving { former: Some(former), .. }), _) => former.is_due(work, view.policy),
             (Self::Assembling(assembling), Work::DeclareReady) => assembling.awaited.is_empty(),
+            (
+                Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }),
+                Work::Repeat(page),
+            ) => resident.repeat_due(page),
             (Self::Post(Post { resident }), Work::DeclareComplete) => completion_due(resident, view.policy),
             (
                 Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }),
@@ -208,9 +290,10 @@ impl Destination {
         match self {
             Self::Receiving(Receiving { former: Some(former), .. }) => former.candidates(view.policy),
             Self::Receiving(_) | Self::AwaitingGo(_) => Box::new(std::iter::empty()),
-            Self::Assembling(_) => Box::new(std::iter::once(Work::DeclareReady)),
-            Self::Post(_) | Self::Completing(_) => {
-                Box::new([Work::Release, Work::DeclareComplete].into_iter().chain(view.write_backs()))
+            Self::Assembling(_) => Box::new([Work::Refuse, Work::DeclareReady].into_iter()),
+            Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }) => {
+                let own = [Work::Release, Work::DeclareComplete].into_iter().chain(view.write_backs());
+                Box::new(resident.repeats().chain(own))
             }
         }
     }
@@ -222,10 +305,15 @@ impl Destination {
             (Self::Assembling(assembling), Work::DeclareReady) => {
                 let (from, epoch) = (assembling.from, assembling.epoch);
                 let resident = std::mem::take(&mut assembling.resident);
-                self = Self::AwaitingGo(AwaitingGo { from, resident });
+                let former = assembling.former.take();
+                self = Self::AwaitingGo(AwaitingGo { from, resident, former });
                 cx.send(from, epoch, Message::Ready);
                 Ok((epoch, Event::ReadinessDeclared { to: from }))
             }
+            (
+                Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }),
+                Work::Repeat(page),
+            ) => resident.repeat(page, cx),
             (Self::Post(post), Work::DeclareComplete) => {
                 let resident = std::mem::take(&mut post.resident);
                 let (completing, stepped) = Completing::declare(resident, cx);

@@ -34,6 +34,8 @@ pub struct Assembling {
     pub resident: Resident,
     /// The pages that must arrive before the process can run.
     pub awaited: PageSet,
+    /// What this host keeps of an earlier migration away from it, in case the process does not come after all.
+    pub former: Option<Shadow>,
 }
 
 impl Receiving {
@@ -65,14 +67,6 @@ impl Receiving {
         Ok(Some((epoch, Event::PageInstalled { page, sequence: Sequence(number), from })))
     }
 
-    /// Drops what has arrived, but not what this host keeps of an earlier migration.
-    pub(super) fn discard_arrived(&self, cx: &mut Context<'_>) -> Result<(), LocalFault> {
-        for page in cx.image.page_numbers().filter(|&page| !self.keeps(page)) {
-            cx.memory.discard(page)?;
-        }
-        Ok(())
-    }
-
     fn keeps(&self, page: PageNumber) -> bool {
         self.former.as_ref().is_some_and(|former| former.owed.contains(page))
     }
@@ -98,7 +92,8 @@ impl Receiving {
             cx.memory.discard(page).map_err(LocalFault::from)?;
         }
         let (from, epoch) = (self.from, self.epoch);
-        Ok((Assembling { from, epoch, resident, awaited }, Event::StateAccepted { from, discarded }))
+        let former = self.former.clone();
+        Ok((Assembling { from, epoch, resident, awaited, former }, Event::StateAccepted { from, discarded }))
     }
 
     /// The process as the state describes it, if that can be.
@@ -120,7 +115,7 @@ impl Receiving {
             former_hosts: state.former_hosts.iter().copied().chain([source]).collect(),
             registers: state.registers.clone(),
             returned: self.returns(state),
-            exited: false,
+            ..Resident::default()
         })
     }
 
@@ -162,7 +157,7 @@ impl Receiving {
             .iter()
             .all(|former| former.host != me && former.host != self.from && former.epoch < self.epoch);
         (version.0 < COUNTER_MAX && former_hosts_possible).then_some(())?;
-        Some(PageRecord { location, dirty, version, write_back: None, requested: false })
+        Some(PageRecord { location, dirty, version, requested: false })
     }
 }
 

@@ -6,11 +6,12 @@ use crate::error::{Error, Misbehaviour};
 use crate::event::Event;
 use crate::memory::Memory;
 use crate::page::{Image, PageBytes, PageKind, PageNumber};
-use crate::place::{Epoch, HostId, Place};
+use crate::place::{Epoch, FormerHost, HostId, Place};
 use crate::policy::Policy;
 use crate::wire::{Envelope, Message, MessageKind};
 
 use super::Work;
+use super::links::Links;
 
 /// Highest sequence number and version that a peer may name: no real count gets there, and counting on from it
 /// cannot overflow.
@@ -38,7 +39,10 @@ pub(crate) struct Context<'a> {
     pub policy: &'a Policy,
     pub image: &'a Image,
     pub memory: &'a mut dyn Memory,
+    pub links: &'a Links,
     pub outbox: &'a mut VecDeque<Envelope>,
+    pub outbox_messages_max: usize,
+    pub exit_told: &'a mut Vec<FormerHost>,
 }
 
 impl Context<'_> {
@@ -46,9 +50,24 @@ impl Context<'_> {
         View { policy: self.policy, image: self.image, memory: self.memory }
     }
 
-    /// Hands a message to the network. Cannot fail, so it comes after everything that can.
+    /// Hands a message to the network. Cannot fail, so it comes after everything that can. To a place out of reach it
+    /// is lost; what matters is said again over the next connection.
     pub(crate) fn send(&mut self, to: impl Into<Place>, epoch: Epoch, message: Message) {
-        self.outbox.push_back(Envelope { from: self.me.into(), to: to.into(), epoch, message });
+        let to = to.into();
+        if self.links.are_up(to) {
+            self.outbox.push_back(Envelope { from: self.me.into(), to, epoch, message });
+        }
+    }
+
+    /// Tells a host that the process has exited, and remembers to say so again: nobody answers to it.
+    pub(crate) fn say_exit(&mut self, former: FormerHost) {
+        self.exit_told.push(former);
+        self.send(former.host, former.epoch, Message::Exit);
+    }
+
+    /// Whether another message may wait for the driver.
+    pub(crate) fn has_room(&self) -> bool {
+        self.outbox.len() < self.outbox_messages_max
     }
 
     /// Drops every page: nothing of the process is left on this host.

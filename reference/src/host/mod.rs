@@ -40,13 +40,20 @@
 //! [`poll_message`](Host::poll_message) and [`poll_event`](Host::poll_event).
 
 pub(crate) mod context;
+mod disruption;
+mod limits;
+pub(crate) mod links;
 mod process;
+mod recovery;
 mod resident;
 mod work;
+mod write_backs;
 
+pub use limits::{Limits, OUTBOX_MESSAGES_MAX_DEFAULT, Timeouts};
 pub use process::{ProcessState, Suspension};
 pub use resident::{Location, PageRecord, Resident};
 pub use work::{Task, Work};
+pub use write_backs::{WriteBack, WriteBacks};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -54,13 +61,16 @@ use std::sync::Arc;
 use crate::destination::{Destination, Next};
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::event::Event;
+use crate::fate::{Cause, Fate};
 use crate::memory::{Memory, PageStore};
 use crate::page::{Image, PageNumber};
-use crate::place::{Epoch, HostId, Place};
+use crate::place::{Epoch, FormerHost, HostId, Place};
 use crate::policy::{Contradiction, Policy};
 use crate::source::{Route, Source};
 use crate::wire::{Envelope, Message, MessageKind};
 use context::{Arrival, Context, Handled, Stepped, View, misbehaved};
+use limits::Timer;
+use links::Links;
 
 /// A machine that can run the process.
 #[derive(Clone, Debug)]
@@ -72,6 +82,15 @@ pub struct Host<M> {
     role: Role,
     /// The latest migration in which this host had a part.
     known: Epoch,
+    /// The latest migration in which this host handed the process over.
+    committed: Option<Route>,
+    /// Whom the host told that the process has exited.
+    exit_told: Vec<FormerHost>,
+    fate: Option<Fate>,
+    links: Links,
+    limits: Limits,
+    timeouts: Timeouts,
+    timer: Timer,
     outbox: VecDeque<Envelope>,
     events: VecDeque<(Epoch, Event)>,
 }
@@ -97,6 +116,8 @@ pub enum Outcome {
     Applied,
     /// It came too late to matter: a duplicate, or one overtaken by events.
     Ignored,
+    /// It is about a migration that is over for this host, and the peer was told so; nothing else changed.
+    Answered,
 }
 
 impl Host<PageStore> {
@@ -117,8 +138,23 @@ impl<M: Memory> Host<M> {
     /// A host without a process. `memory` has room for the pages of the image; none is present, all are frozen.
     pub fn vacant(id: HostId, policy: Policy, image: Arc<Image>, memory: M) -> Result<Self, Contradiction> {
         policy.check()?;
-        let (outbox, events) = (VecDeque::new(), VecDeque::new());
-        Ok(Self { id, policy, image, memory, role: Role::Vacant, known: Epoch(0), outbox, events })
+        Ok(Self {
+            id,
+            policy,
+            image,
+            memory,
+            role: Role::Vacant,
+            known: Epoch(0),
+            committed: None,
+            exit_told: Vec::new(),
+            fate: None,
+            links: Links::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            timer: Timer::default(),
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+        })
     }
 
     /// A host on which the process has just been started: every page of the image is present in `memory` and
@@ -129,6 +165,12 @@ impl<M: Memory> Host<M> {
         Ok(Self { role, ..Self::vacant(id, policy, image, memory)? })
     }
 
+    /// Sets how much the host takes on and how long it waits. Without this there are the default limits and no
+    /// time-outs.
+    pub fn configure(&mut self, limits: Limits, timeouts: Timeouts) {
+        (self.limits, self.timeouts) = (limits, timeouts);
+    }
+
     /// Tells the host to take the process from another one. The operator does this before it starts the migration
     /// there; `epoch` is the number that the migration will have.
     pub fn expect_migration(&mut self, from: HostId, epoch: Epoch) -> Result<(), Error> {
@@ -136,6 +178,10 @@ impl<M: Memory> Host<M> {
         if from == self.id || epoch <= self.known {
             return Err(Refusal::NoSuchMigration.into());
         }
+        if !self.links.are_up(from) {
+            return Err(Refusal::OutOfReach(from).into());
+        }
+        self.forget_undecided(from)?;
         let former = match std::mem::take(&mut self.role) {
             Role::Vacant => None,
             Role::Source(Source::Shadow(shadow)) if self.policy.leaves_pages_behind() => Some(shadow),
@@ -146,7 +192,7 @@ impl<M: Memory> Host<M> {
         };
         self.role = Role::Destination(Destination::expect(from, epoch, self.image.page_count(), former));
         self.known = epoch;
-        self.events.push_back((epoch, Event::MigrationExpected { from }));
+        self.conclude((epoch, Event::MigrationExpected { from }));
         Ok(())
     }
 
@@ -155,6 +201,9 @@ impl<M: Memory> Host<M> {
     pub fn start_migration(&mut self, to: HostId) -> Result<Epoch, Error> {
         self.check_failure()?;
         let epoch = self.known.next().filter(|_| to != self.id).ok_or(Refusal::NoSuchMigration)?;
+        if !self.links.are_up(to) {
+            return Err(Refusal::OutOfReach(to).into());
+        }
         let resident = match &mut self.role {
             Role::Source(Source::Resting(resident)) if resident.exited => return Err(Refusal::Exited.into()),
             Role::Source(Source::Resting(resident)) => std::mem::take(resident),
@@ -164,7 +213,7 @@ impl<M: Memory> Host<M> {
         };
         self.role = Role::Source(Source::start(resident, Route { to, epoch }, &self.policy));
         self.known = epoch;
-        self.events.push_back((epoch, Event::MigrationStarted { to }));
+        self.conclude((epoch, Event::MigrationStarted { to }));
         Ok(epoch)
     }
 
@@ -172,12 +221,21 @@ impl<M: Memory> Host<M> {
     pub fn handle_message(&mut self, from: Place, epoch: Epoch, message: &Message) -> Result<Outcome, Error> {
         self.check_failure()?;
         self.check_message(from, epoch, message)?;
-        let handled = self.dispatch(from, epoch, message);
+        // What still comes from a place that counts as disconnected is of a connection that is gone.
+        let reachable = self.links.are_up(from);
+        let handled = if reachable { self.dispatch(from, epoch, message) } else { Ok(None) };
         let (kind, page, number) = (message.kind(), message.page(), message.number());
         match self.settle(handled)? {
             Some(happened) => {
-                self.events.push_back(happened);
-                Ok(Outcome::Applied)
+                let answered = matches!(
+                    happened.1,
+                    Event::CancellationRepeated { .. } | Event::DestructionRepeated { .. }
+                );
+                if from != Place::FileServer {
+                    self.timer.heard();
+                }
+                self.conclude(happened);
+                Ok(if answered { Outcome::Answered } else { Outcome::Applied })
             }
             None => {
                 self.events.push_back((epoch, Event::MessageIgnored { kind, page, number, from }));
@@ -201,13 +259,18 @@ impl<M: Memory> Host<M> {
 
     /// Whether this work is due.
     pub fn is_due(&self, work: Work) -> bool {
-        if work.page().is_some_and(|page| !self.image.contains(page)) {
+        if work.page().is_some_and(|page| !self.image.contains(page)) || self.is_held_back(work) {
             return false;
         }
-        match &self.role {
-            Role::Source(source) => source.is_due(work, self.view()),
-            Role::Destination(destination) => destination.is_due(work, self.view()),
-            Role::Vacant | Role::Failed(_) => false,
+        match (&self.role, work) {
+            (Role::Source(source), _) => source.is_due(work, self.view()),
+            // Instead of saying *ready* the host refuses what it has no room for.
+            (Role::Destination(destination), Work::DeclareReady | Work::Refuse) => {
+                destination.is_due(Work::DeclareReady, self.view())
+                    && (work == Work::Refuse) == self.lacks_room_for(destination)
+            }
+            (Role::Destination(destination), _) => destination.is_due(work, self.view()),
+            (Role::Vacant | Role::Failed(_), _) => false,
         }
     }
 
@@ -216,6 +279,9 @@ impl<M: Memory> Host<M> {
         self.check_failure()?;
         if !self.is_due(work) {
             return Err(Refusal::NotDue(work).into());
+        }
+        if work == Work::Refuse {
+            return self.refuse();
         }
         let (role, mut cx) = self.parts();
         let stepped = match std::mem::take(role) {
@@ -307,6 +373,13 @@ impl<M: Memory> Host<M> {
         Err(misbehaved(from, what))
     }
 
+    fn lacks_room_for(&self, destination: &Destination) -> bool {
+        let Some(max) = self.limits.pages_at_resumption_max else { return false };
+        let Some(resident) = destination.resident() else { return false };
+        let here = resident.pages.iter().filter(|record| record.location == Location::Here);
+        here.count() as u64 > max
+    }
+
     fn dispatch(&mut self, from: Place, epoch: Epoch, message: &Message) -> Handled {
         let (role, mut cx) = self.parts();
         match (message, from) {
@@ -315,6 +388,11 @@ impl<M: Memory> Host<M> {
                 Role::Destination(destination) => destination.write_back_done(epoch, *page, *version),
                 Role::Vacant | Role::Failed(_) => Ok(None),
             },
+            (Message::Resync(resync), Place::Host(from)) => {
+                let committed = self.committed;
+                let (role, mut cx) = self.parts();
+                role.resynced(from, epoch, resync, committed, &mut cx)
+            }
             (Message::Fetched { page, version, content }, _) => match role.running_mut() {
                 Some(resident) => resident.page_fetched(epoch, (*page, *version), content, &mut cx),
                 None => Ok(None),
@@ -330,8 +408,9 @@ impl<M: Memory> Host<M> {
 
     /// The role, and everything else that a step may touch.
     fn parts(&mut self) -> (&mut Role, Context<'_>) {
-        let Self { id, policy, image, memory, role, outbox, .. } = self;
-        (role, Context { me: *id, policy, image, memory, outbox })
+        let Self { id, policy, image, memory, role, links, limits, outbox, exit_told, .. } = self;
+        let outbox_messages_max = limits.outbox_messages_max;
+        (role, Context { me: *id, policy, image, memory, links, outbox, outbox_messages_max, exit_told })
     }
 
     fn view(&self) -> View<'_> {
@@ -340,7 +419,7 @@ impl<M: Memory> Host<M> {
 
     fn page_to(&self, work: Work) -> Option<Place> {
         let to = match work {
-            Work::WriteBack(_) | Work::Flush(_) => return Some(Place::FileServer),
+            Work::WriteBack(_) | Work::Flush(_) | Work::Repeat(_) => return Some(Place::FileServer),
             Work::Copy(_) | Work::Transfer(_) | Work::Push(_) => match &self.role {
                 Role::Source(source) => source.route()?.to,
                 _ => return None,
@@ -362,8 +441,39 @@ impl<M: Memory> Host<M> {
 
     fn record(&mut self, stepped: Stepped) -> Result<(), Error> {
         let happened = self.settle(stepped)?;
-        self.events.push_back(happened);
+        self.conclude(happened);
         Ok(())
+    }
+
+    /// Notes what happened, and what it means for the migration.
+    fn conclude(&mut self, (epoch, event): (Epoch, Event)) {
+        match event {
+            Event::MigrationExpected { .. } | Event::MigrationStarted { .. } => self.fate = None,
+            Event::ProcessHandedOver { to } => self.committed = Some(Route { to, epoch }),
+            Event::MigrationCancelled { .. } => self.fate = Some(Fate::CarriedOn(Cause::Cancelled)),
+            Event::RefusalLearned { .. } => self.fate = Some(Fate::CarriedOn(Cause::Refused)),
+            Event::CancellationLearned { .. } => self.fate = Some(Fate::Forgotten(Cause::Cancelled)),
+            Event::MigrationRefused { .. } => self.fate = Some(Fate::Forgotten(Cause::Refused)),
+            Event::PeerDisconnected { fate, .. }
+            | Event::PeerTimedOut { fate, .. }
+            | Event::PeerFenced { fate, .. } => match fate {
+                None | Some(Fate::Paused(_)) => {}
+                Some(fate) => self.fate = Some(fate),
+            },
+            Event::DestructionLearned { at_rest: true, .. } => self.fate = Some(Fate::Migrated),
+            Event::ImageDestroyed { .. } if !matches!(self.fate, Some(Fate::Lost(_))) => {
+                self.fate = Some(Fate::Migrated);
+            }
+            _ => {}
+        }
+        self.events.push_back((epoch, event));
+    }
+
+    /// Whether the work would say something that cannot be said now: to a place out of reach, or with no room for
+    /// another message.
+    fn is_held_back(&self, work: Work) -> bool {
+        let full = self.outbox.len() >= self.limits.outbox_messages_max;
+        (full && work != Work::BeginPass) || !self.role.reaches(work, &self.links)
     }
 }
 
@@ -413,6 +523,10 @@ impl Role {
 
     fn handle(&mut self, from: HostId, epoch: Epoch, message: &Message, cx: &mut Context<'_>) -> Handled {
         match self {
+            Self::Source(source) if *message == Message::Refuse && source.may_be_refused(from, epoch) => {
+                self.carry_on(cx);
+                Ok(Some((epoch, Event::RefusalLearned { from })))
+            }
             Self::Source(source) => source.handle(from, epoch, message, cx.policy),
             Self::Destination(destination) => {
                 let (next, happened) = destination.handle(from, epoch, message, cx)?;

@@ -3,13 +3,17 @@
 //! This is what all phases of [`Source`](crate::source::Source) and [`Destination`](crate::destination::Destination)
 //! that have the process share: page faults, pages that arrive, write-back, exit.
 
+use std::collections::BTreeSet;
+
 use crate::error::{LocalFault, Misbehaviour, Refusal};
 use crate::event::Event;
 use crate::page::{PageBytes, PageKind, PageNumber};
 use crate::place::{Epoch, FormerHost, HostId, Place, Sequence, Version};
+use crate::source::Draining;
 use crate::wire::{Message, MessageKind};
 
 use super::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
+use super::{Work, WriteBacks};
 
 /// Everything about the process but the content of its pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +30,10 @@ pub struct Resident {
     pub returned: bool,
     /// Whether the process has ended.
     pub exited: bool,
+    /// Write-backs that the file server has not acknowledged.
+    pub write_backs: WriteBacks,
+    /// Pages to ask the file server for again, because the connection to it was lost.
+    pub fetches_again: BTreeSet<PageNumber>,
 }
 
 /// What the host knows about one page.
@@ -37,8 +45,6 @@ pub struct PageRecord {
     pub dirty: bool,
     /// The last version written back.
     pub version: Version,
-    /// The migration in which that version was sent, while it is not acknowledged.
-    pub write_back: Option<Epoch>,
     /// Whether the process waits for it.
     pub requested: bool,
 }
@@ -60,7 +66,7 @@ impl PageRecord {
     /// A page as it is loaded from the program image.
     pub(crate) fn loaded() -> Self {
         let location = Location::Here;
-        Self { location, dirty: false, version: Version(0), write_back: None, requested: false }
+        Self { location, dirty: false, version: Version(0), requested: false }
     }
 }
 
@@ -97,6 +103,60 @@ impl Resident {
         self.numbered().find(|(_, record)| record.requested).map(|(page, _)| page)
     }
 
+    /// Number of pages that only this former host has and that are still needed: of a process that has exited, those
+    /// that have to be written back.
+    pub(crate) fn owed_by(&self, host: HostId, view: View<'_>) -> u64 {
+        let needed =
+            |page| !self.exited || view.policy.writes_back() && view.image.kind(page) == PageKind::FileMapped;
+        let owed = |(page, record): &(PageNumber, &PageRecord)| {
+            matches!(record.location, Location::At(former, _) if former.host == host) && needed(*page)
+        };
+        self.numbered().filter(owed).count() as u64
+    }
+
+    /// The former host that owes an answer: for a page that was requested, or, where pages are pushed, for any.
+    pub(crate) fn awaited_host(&self, pushed: bool) -> Option<HostId> {
+        self.pages.iter().find_map(|record| match record.location {
+            Location::At(former, _) if record.requested || pushed => Some(former.host),
+            _ => None,
+        })
+    }
+
+    /// The process dies with this host, which had pages that nobody else has. What remains to be done, and the other
+    /// former hosts, which are to be told.
+    pub(crate) fn perish(&mut self, dead: HostId) -> (Draining, Vec<FormerHost>) {
+        let Self { epoch, former_hosts, write_backs, .. } = std::mem::take(self);
+        let told = former_hosts.into_iter().filter(|former| former.host != dead).collect();
+        (Draining { epoch, tell: None, write_backs }, told)
+    }
+
+    /// What went to the file server and was not answered is to be said again.
+    pub(crate) fn say_again(&mut self) {
+        self.write_backs.say_again();
+        let fetched = |(_, record): &(PageNumber, &PageRecord)| {
+            record.requested && record.location == Location::FileServer
+        };
+        let again = self.numbered().filter(fetched).map(|(page, _)| page).collect();
+        self.fetches_again = again;
+    }
+
+    pub(crate) fn repeat_due(&self, page: PageNumber) -> bool {
+        self.fetches_again.contains(&page) || self.write_backs.is_due(page)
+    }
+
+    /// What is to be said to the file server again.
+    pub(crate) fn repeats(&self) -> impl Iterator<Item = Work> + '_ {
+        self.fetches_again.iter().copied().map(Work::Repeat).chain(self.write_backs.candidates())
+    }
+
+    pub(crate) fn repeat(&mut self, page: PageNumber, cx: &mut Context<'_>) -> Stepped {
+        if !self.fetches_again.remove(&page) {
+            return self.write_backs.repeat(page, cx);
+        }
+        cx.send(Place::FileServer, self.epoch, Message::Fetch { page });
+        Ok((self.epoch, Event::FetchRepeated { page }))
+    }
+
     /// The process touched a page that is not in memory.
     pub(crate) fn fault(&mut self, page: PageNumber, cx: &mut Context<'_>) -> Stepped {
         if self.exited {
@@ -109,6 +169,7 @@ impl Resident {
         let asked = match record.location {
             Location::Here => return Err(Refusal::NotMissing(page).into()),
             Location::LocalStore => return self.load(page, cx),
+            _ if !cx.has_room() => return Err(Refusal::OutboxFull.into()),
             Location::At(former, _) => {
                 cx.send(former.host, former.epoch, Message::Request { page });
                 former.host.into()
@@ -138,6 +199,7 @@ impl Resident {
         let record = self.page_mut(page);
         record.location = Location::Here;
         record.requested = false;
+        self.fetches_again.remove(&page);
         Ok(())
     }
 
@@ -192,17 +254,8 @@ impl Resident {
 
     /// The file server's acknowledgement of a write-back.
     pub(crate) fn write_back_done(&mut self, epoch: Epoch, page: PageNumber, version: Version) -> Handled {
-        let record = self.page_mut(page);
-        if version > record.version {
-            let (number, latest) = (version.0, record.version.0);
-            let what = Misbehaviour::NumberAhead { kind: MessageKind::WriteBackDone, page, number, latest };
-            return Err(misbehaved(Place::FileServer, what));
-        }
-        if version < record.version || record.write_back != Some(epoch) {
-            return Ok(None);
-        }
-        record.write_back = None;
-        Ok(Some((epoch, Event::WriteBackAcknowledged { page, version })))
+        let latest = self.page(page).version;
+        self.write_backs.done(epoch, (page, version), Some(latest))
     }
 
     /// Whether the page differs from its backing store, including writes that nobody has asked the memory for.
@@ -220,7 +273,7 @@ impl Resident {
     /// Whether this host may send the page to the file server now.
     pub(crate) fn can_send_to_store(&self, page: PageNumber, view: View<'_>) -> bool {
         let record = self.page(page);
-        record.location == Location::Here && record.write_back.is_none() && self.is_dirty(page, view)
+        record.location == Location::Here && !self.write_backs.contains(page) && self.is_dirty(page, view)
     }
 
     /// Whether the page is to be written back, in an algorithm that does so all along.
@@ -242,8 +295,8 @@ impl Resident {
         let content = cx.memory.copy_out(page)?;
         let epoch = self.epoch;
         let record = self.page_mut(page);
-        *record = PageRecord { dirty: false, version, write_back: Some(epoch), ..*record };
-        cx.send(Place::FileServer, epoch, Message::WriteBack { page, version, content });
+        *record = PageRecord { dirty: false, version, ..*record };
+        self.write_backs.send(page, (epoch, version), content, cx);
         Ok(version)
     }
 
@@ -269,7 +322,7 @@ impl Resident {
             // A shared page is left at a former host only while it is modified or its write-back is under way, and
             // only that host knows when this is over; the page follows then.
             let owed = matches!(record.location, Location::At(..));
-            file_mapped(page) && (owed || record.write_back.is_some() || self.is_dirty(page, view))
+            file_mapped(page) && (owed || self.write_backs.contains(page) || self.is_dirty(page, view))
         };
         self.exited && !(view.policy.writes_back() && self.numbered().any(unsafe_page))
     }
@@ -279,7 +332,7 @@ impl Resident {
         cx.discard_all()?;
         let mut told: Vec<HostId> = Vec::new();
         for FormerHost { host, epoch } in self.former_hosts.drain(..).chain(underway) {
-            cx.send(host, epoch, Message::Exit);
+            cx.say_exit(FormerHost { host, epoch });
             told.push(host);
         }
         Ok((self.epoch, Event::ProcessReleased { told }))

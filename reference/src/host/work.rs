@@ -27,8 +27,12 @@ pub enum Work {
     Push(PageNumber),
     /// Send a modified file-mapped page to the file server.
     WriteBack(PageNumber),
+    /// Say a write-back or a fetch to the file server again, after the connection to it was lost.
+    Repeat(PageNumber),
     /// Tell the source that everything that travels has arrived.
     DeclareReady,
+    /// Tell the source that there is no room here for the process.
+    Refuse,
     /// Tell the former hosts that nothing is missing any more.
     DeclareComplete,
     /// Free what is left of a process that has moved on or exited.
@@ -38,7 +42,7 @@ pub enum Work {
 }
 
 impl Work {
-    /// The page that is sent.
+    /// The page that is sent, or asked for again.
     pub fn page(self) -> Option<PageNumber> {
         match self {
             Self::Copy(page)
@@ -46,11 +50,13 @@ impl Work {
             | Self::Flush(page)
             | Self::Serve(page)
             | Self::Push(page)
-            | Self::WriteBack(page) => Some(page),
+            | Self::WriteBack(page)
+            | Self::Repeat(page) => Some(page),
             Self::BeginPass
             | Self::SendState
             | Self::HandOver
             | Self::DeclareReady
+            | Self::Refuse
             | Self::DeclareComplete
             | Self::Destroy
             | Self::Release => None,

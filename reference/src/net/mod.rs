@@ -103,18 +103,65 @@ pub struct Network {
     seed: u64,
     links: BTreeMap<(Place, Place), Box<dyn Link>>,
     bytes_sent: BTreeMap<(Place, Place), u64>,
+    connections: BTreeMap<(Place, Place), Connection>,
+}
+
+/// What two places have between them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Connection {
+    /// Counted from 0.
+    number: u64,
+    /// How many things keep the two apart.
+    obstacles: u32,
 }
 
 impl Network {
     /// A network of such links.
     pub fn new(config: LinkConfig, seed: u64) -> Self {
-        Self { config, seed, links: BTreeMap::new(), bytes_sent: BTreeMap::new() }
+        Self {
+            config,
+            seed,
+            links: BTreeMap::new(),
+            bytes_sent: BTreeMap::new(),
+            connections: BTreeMap::new(),
+        }
     }
 
-    /// Sends a frame and says when it arrives, and how often.
+    /// Sends a frame and says when it arrives, and how often: never, while the two places are cut off.
     pub fn send(&mut self, from: Place, to: Place, now_ns: u64, frame: Vec<u8>) -> Vec<Delivery> {
         *self.bytes_sent.entry((from, to)).or_default() += frame.len() as u64;
-        self.link(from, to).send(now_ns, frame)
+        let deliveries = self.link(from, to).send(now_ns, frame);
+        if self.is_cut(from, to) { Vec::new() } else { deliveries }
+    }
+
+    /// Breaks the connection between two places. What is on its way is lost: see
+    /// [`connection`](Self::connection). Cut twice, they have to be joined twice.
+    pub fn cut(&mut self, a: Place, b: Place) {
+        let connection = self.connections.entry(pair(a, b)).or_default();
+        connection.number += 1;
+        connection.obstacles += 1;
+    }
+
+    /// Takes one obstacle between two places away. True when it was the last, so that there is a new connection.
+    pub fn join(&mut self, a: Place, b: Place) -> bool {
+        let connection = self.connections.entry(pair(a, b)).or_default();
+        connection.obstacles = connection.obstacles.saturating_sub(1);
+        let joined = connection.obstacles == 0;
+        if joined {
+            self.links.remove(&(a, b));
+            self.links.remove(&(b, a));
+        }
+        joined
+    }
+
+    /// Whether two places are cut off from each other.
+    pub fn is_cut(&self, a: Place, b: Place) -> bool {
+        self.connections.get(&pair(a, b)).is_some_and(|connection| connection.obstacles > 0)
+    }
+
+    /// The number of the connection between two places. A frame that was sent over another one never arrives.
+    pub fn connection(&self, a: Place, b: Place) -> u64 {
+        self.connections.get(&pair(a, b)).map_or(0, |connection| connection.number)
     }
 
     /// When there is room in the send buffer between these places.
@@ -138,4 +185,8 @@ impl Network {
             config.build(&mut Random::new(*seed ^ (number(from) << 32) ^ (number(to) + 1)))
         })
     }
+}
+
+fn pair(a: Place, b: Place) -> (Place, Place) {
+    (a.min(b), a.max(b))
 }

@@ -46,7 +46,7 @@ pub struct Offered {
 
 impl Frozen {
     pub(super) fn is_due(&self, work: Work, view: View<'_>) -> bool {
-        let unacknowledged = |page: PageNumber| self.resident.page(page).write_back.is_some();
+        let unacknowledged = |page: PageNumber| self.resident.write_backs.contains(page);
         match work {
             // Content must not be on its way to two places at once: the store could be overtaken.
             Work::Transfer(page) => self.to_transfer.contains(page) && !unacknowledged(page),
@@ -65,7 +65,7 @@ impl Frozen {
         let flushing = view.policy.freeze == Freeze::Flush;
         self.to_transfer.is_empty()
             && self.to_flush.is_empty()
-            && !(flushing && self.resident.pages.iter().any(|record| record.write_back.is_some()))
+            && !(flushing && !self.resident.write_backs.is_empty())
     }
 
     pub(super) fn perform(&mut self, work: Work, cx: &mut Context<'_>) -> Stepped {
@@ -126,7 +126,9 @@ impl Frozen {
                 (Missing::ByKind, PageKind::Private) => Whereabouts::LocalStore,
                 // What the file server has not acknowledged it may not have: fetched from there at once, the
                 // page would be stale.
-                (Missing::ByKind, PageKind::FileMapped) if record.dirty || record.write_back.is_some() => {
+                (Missing::ByKind, PageKind::FileMapped)
+                    if record.dirty || self.resident.write_backs.contains(page) =>
+                {
                     stays
                 }
                 (Missing::ByKind, PageKind::FileMapped) => Whereabouts::FileServer,

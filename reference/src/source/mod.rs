@@ -6,7 +6,8 @@
 //!    write-back; pre-copy in PreMigration        │  transfer, flush │ awaited        │ acknowledgements        │ acknowledged
 //! ```
 //!
-//! Up to `Go` the process can only run here; from `Go` on, never again in this migration.
+//! Up to `Go` the process can only run here, and any phase can go back to where it began; from `Go` on, never again
+//! in this migration.
 
 mod frozen;
 mod pre_migration;
@@ -14,7 +15,7 @@ mod shadow;
 
 pub use frozen::{Frozen, Offered};
 pub use pre_migration::{Pass, PreMigration, Sent};
-pub use shadow::{Draining, Shadow, WriteBacks};
+pub use shadow::{Draining, Shadow};
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,83 @@ impl Source {
         }
     }
 
+    pub(crate) fn resident_mut(&mut self) -> Option<&mut Resident> {
+        match self {
+            Self::Resting(resident)
+            | Self::PreMigration(PreMigration { resident, .. })
+            | Self::Frozen(Frozen { resident, .. })
+            | Self::Offered(Offered { resident, .. }) => Some(resident),
+            Self::Shadow(_) | Self::Draining(_) => None,
+        }
+    }
+
+    /// Whether a migration has begun that can still be called off.
+    pub(crate) fn can_carry_on(&self) -> bool {
+        matches!(self, Self::PreMigration(_) | Self::Frozen(_) | Self::Offered(_))
+    }
+
+    /// Whether the destination may refuse the process now.
+    pub(crate) fn may_be_refused(&self, by: HostId, epoch: Epoch) -> bool {
+        self.can_carry_on() && self.route() == Some(Route { to: by, epoch })
+    }
+
+    /// The process stays and runs on. What was sent counts for nothing: a page is modified as long as the file server
+    /// has not acknowledged it, whoever else has been sent it.
+    pub(crate) fn carry_on(self, cx: &mut Context<'_>) -> Result<Resident, Box<Self>> {
+        match self {
+            Self::PreMigration(PreMigration { resident, .. }) => Ok(resident),
+            Self::Frozen(Frozen { resident, .. }) | Self::Offered(Offered { resident, .. }) => {
+                cx.memory.thaw();
+                Ok(resident)
+            }
+            other => Err(Box::new(other)),
+        }
+    }
+
+    /// The connection to the file server is there again.
+    pub(crate) fn say_again(&mut self) {
+        match self {
+            Self::Shadow(Shadow { write_backs, .. }) | Self::Draining(Draining { write_backs, .. }) => {
+                write_backs.say_again();
+            }
+            _ => {
+                if let Some(resident) = self.resident_mut() {
+                    resident.say_again();
+                }
+            }
+        }
+    }
+
+    fn repeat_due(&self, page: PageNumber) -> bool {
+        match self {
+            Self::Shadow(Shadow { write_backs, .. }) | Self::Draining(Draining { write_backs, .. }) => {
+                write_backs.is_due(page)
+            }
+            _ => self.resident().is_some_and(|resident| resident.repeat_due(page)),
+        }
+    }
+
+    fn repeats(&self) -> Box<dyn Iterator<Item = Work> + '_> {
+        match self {
+            Self::Shadow(Shadow { write_backs, .. }) | Self::Draining(Draining { write_backs, .. }) => {
+                Box::new(write_backs.candidates())
+            }
+            _ => Box::new(self.resident().into_iter().flat_map(Resident::repeats)),
+        }
+    }
+
+    fn repeat(&mut self, page: PageNumber, cx: &mut Context<'_>) -> Stepped {
+        match self {
+            Self::Shadow(Shadow { write_backs, .. }) | Self::Draining(Draining { write_backs, .. }) => {
+                write_backs.repeat(page, cx)
+            }
+            _ => match self.resident_mut() {
+                Some(resident) => resident.repeat(page, cx),
+                None => Err(Refusal::NotDue(Work::Repeat(page)).into()),
+            },
+        }
+    }
+
     /// The process, if it runs here.
     pub(crate) fn running_mut(&mut self) -> Option<&mut Resident> {
         match self {
@@ -100,7 +178,7 @@ impl Source {
             | Self::Frozen(Frozen { resident, .. })
             | Self::Offered(Offered { resident, .. }) => resident.write_back_done(epoch, page, version),
             Self::Shadow(Shadow { write_backs, .. }) | Self::Draining(Draining { write_backs, .. }) => {
-                write_backs.done(epoch, page, version)
+                write_backs.done(epoch, (page, version), None)
             }
         }
     }
@@ -121,6 +199,13 @@ impl Source {
             return Ok(None);
         }
         match (self, message) {
+            // What was said about an attempt to move the process back here that has been called off.
+            (Self::Shadow(_) | Self::Draining(_), Message::State(_) | Message::Cancel | Message::Exit)
+                if epoch > own =>
+            {
+                Ok(None)
+            }
+            (Self::Shadow(_) | Self::Draining(_), _) if epoch > own => unexpected,
             (Self::Offered(offered), Message::Ready) if offered.route.to == from => {
                 let first = !std::mem::replace(&mut offered.ready, true);
                 Ok(first.then_some((own, Event::ReadinessLearned { from })))
@@ -137,6 +222,11 @@ impl Source {
             }
             (Self::Shadow(_) | Self::Draining(_), Message::Ready) => Ok(None),
             (Self::Draining(_), Message::Request { .. } | Message::Complete | Message::Exit) => Ok(None),
+            // What was said about an attempt that has been called off.
+            (Self::Resting(_), Message::Ready | Message::Refuse) if epoch > own => Ok(None),
+            (Self::Resting(_), Message::Cancel) if epoch == own => {
+                Err(misbehaved(from, Misbehaviour::CancelAfterGo))
+            }
             // What the host was sent as the destination of the migration that brought the process here.
             (Self::Resting(_), Message::State(_) | Message::Go | Message::Destroyed) => Ok(None),
             (Self::Offered(_), Message::Ready) => Err(misbehaved(from, Misbehaviour::NotThePeer { kind })),
@@ -168,6 +258,9 @@ impl Source {
     }
 
     pub(crate) fn is_due(&self, work: Work, view: View<'_>) -> bool {
+        if let Work::Repeat(page) = work {
+            return self.repeat_due(page);
+        }
         match self {
             Self::Resting(resident) => match work {
                 Work::WriteBack(page) => resident.write_back_due(page, view),
@@ -184,19 +277,21 @@ impl Source {
 
     /// What could be due, most urgent first.
     pub(crate) fn candidates<'a>(&'a self, view: View<'a>) -> Box<dyn Iterator<Item = Work> + 'a> {
-        match self {
+        let of_phase: Box<dyn Iterator<Item = Work> + 'a> = match self {
             Self::Resting(_) => Box::new(std::iter::once(Work::Release).chain(view.write_backs())),
             Self::PreMigration(pre) => pre.candidates(view),
             Self::Frozen(frozen) => frozen.candidates(view),
             Self::Offered(_) => Box::new(std::iter::once(Work::HandOver)),
             Self::Shadow(shadow) => shadow.candidates(view.policy),
             Self::Draining(_) => Box::new(std::iter::once(Work::Destroy)),
-        }
+        };
+        Box::new(self.repeats().chain(of_phase))
     }
 
     /// Does work that is due. `None` in place of the phase: the host is vacant afterwards.
     pub(crate) fn perform(mut self, work: Work, cx: &mut Context<'_>) -> (Option<Self>, Stepped) {
         let stepped = match (&mut self, work) {
+            (_, Work::Repeat(page)) => self.repeat(page, cx),
             (Self::Resting(resident), Work::Release) => resident.release(None, cx),
             (Self::Resting(resident), Work::WriteBack(page)) => resident.write_back(page, cx),
             (Self::PreMigration(pre), _) => pre.perform(work, cx),

@@ -1,16 +1,16 @@
 //! The process runs elsewhere; this host keeps the pages that it owes, and serves and pushes them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::error::{Misbehaviour, Refusal};
 use crate::event::Event;
 use crate::host::context::{Context, Handled, Stepped, misbehaved};
-use crate::host::{Resident, Work};
+use crate::host::{Work, WriteBacks};
 use crate::page::PageNumber;
 use crate::page_set::PageSet;
-use crate::place::{Epoch, FormerHost, HostId, Version};
+use crate::place::{Epoch, FormerHost, HostId, Sequence};
 use crate::policy::{Policy, Push};
-use crate::wire::{Message, MessageKind};
+use crate::wire::{Message, MessageKind, Progress, Resync};
 
 use super::{Offered, Route, Sent};
 
@@ -31,6 +31,10 @@ pub struct Shadow {
     pub sent: Sent,
     /// Write-backs that the file server has not acknowledged.
     pub write_backs: WriteBacks,
+    /// The pages that were sent over connections that are gone. They may not have arrived.
+    pub unconfirmed: PageSet,
+    /// Whether there is a new connection to the destination, over which it has not said how far it is.
+    pub awaits_resync: bool,
 }
 
 /// Everything has moved on, or the process has exited; what is left waits for the file server.
@@ -44,42 +48,68 @@ pub struct Draining {
     pub write_backs: WriteBacks,
 }
 
-/// Write-backs that the file server has not acknowledged: at most one a page.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WriteBacks(pub BTreeMap<PageNumber, (Epoch, Version)>);
-
-impl WriteBacks {
-    fn of(resident: &Resident) -> Self {
-        let outstanding = |(page, record): (PageNumber, &crate::host::PageRecord)| {
-            record.write_back.map(|epoch| (page, (epoch, record.version)))
-        };
-        Self(resident.numbered().filter_map(outstanding).collect())
-    }
-
-    pub(super) fn done(&mut self, epoch: Epoch, page: PageNumber, version: Version) -> Handled {
-        match self.0.get(&page) {
-            Some(&(_, latest)) if version > latest => {
-                let (number, latest) = (version.0, latest.0);
-                let what =
-                    Misbehaviour::NumberAhead { kind: MessageKind::WriteBackDone, page, number, latest };
-                Err(misbehaved(crate::place::Place::FileServer, what))
-            }
-            Some(&outstanding) if outstanding == (epoch, version) => {
-                self.0.remove(&page);
-                Ok(Some((epoch, Event::WriteBackAcknowledged { page, version })))
-            }
-            _ => Ok(None),
-        }
-    }
-}
-
 impl Shadow {
     pub(super) fn of(offered: &mut Offered) -> Self {
-        let write_backs = WriteBacks::of(&offered.resident);
-        let owed = std::mem::take(&mut offered.owed);
-        let served = PageSet::empty(offered.resident.pages.len() as u64);
-        let sent = std::mem::take(&mut offered.sent);
-        Self { route: offered.route, owed, served, demands: VecDeque::new(), pivot: None, sent, write_backs }
+        let nothing = PageSet::empty(offered.resident.pages.len() as u64);
+        Self {
+            route: offered.route,
+            owed: std::mem::take(&mut offered.owed),
+            served: nothing.clone(),
+            demands: VecDeque::new(),
+            pivot: None,
+            sent: std::mem::take(&mut offered.sent),
+            write_backs: std::mem::take(&mut offered.resident.write_backs),
+            unconfirmed: nothing,
+            awaits_resync: false,
+        }
+    }
+
+    /// There is a new connection to this host. What was sent over the old one may not have arrived.
+    pub(crate) fn reconnected(&mut self, peer: HostId) {
+        self.awaits_resync |= peer == self.route.to;
+        self.served.iter().for_each(|page| {
+            self.unconfirmed.insert(page);
+        });
+    }
+
+    /// The destination says how far it is. What it lacks and was sent over an old connection is owed again, with the
+    /// number that it had; what it waits for is requested.
+    pub(crate) fn resynced(&mut self, from: HostId, resync: &Resync, cx: &mut Context<'_>) -> Handled {
+        let kind = MessageKind::Resync;
+        self.check_peer(from, kind, cx.policy)?;
+        let Resync { progress, lacks, waits } = resync;
+        let mut lacking = PageSet::empty(cx.image.page_count());
+        for page in lacks.iter() {
+            if !self.owed.contains(page) && !self.served.contains(page) {
+                return Err(misbehaved(from, Misbehaviour::NotOwed { kind, page }));
+            }
+            lacking.insert(page);
+        }
+        if let Some(page) = waits.iter().find(|&page| !lacking.contains(page)) {
+            return Err(misbehaved(from, Misbehaviour::NotOwed { kind, page }));
+        }
+        let owed_again: Vec<_> = self.unconfirmed.iter().filter(|&page| lacking.contains(page)).collect();
+        let first = from != self.route.to || std::mem::take(&mut self.awaits_resync);
+        if !first && owed_again.is_empty() {
+            return Ok(None);
+        }
+        for &page in &owed_again {
+            self.served.remove(page);
+            self.owed.insert(page);
+            let Sequence(sequence) = &mut self.sent.sequences[page.index()];
+            *sequence = sequence.saturating_sub(1);
+        }
+        self.unconfirmed = PageSet::empty(cx.image.page_count());
+        self.demands.retain(|(page, requester)| *requester != from || lacking.contains(*page));
+        let requested: Vec<_> =
+            waits.iter().filter(|page| !self.demands.iter().any(|(demanded, _)| demanded == page)).collect();
+        self.demands.extend(requested.iter().map(|&page| (page, from)));
+        self.pivot = requested.last().copied().or(self.pivot);
+        if *progress == Progress::AwaitingGo {
+            cx.send(from, self.route.epoch, Message::Go);
+        }
+        let progress = *progress;
+        Ok(Some((self.route.epoch, Event::ResyncAccepted { from, progress, owed_again, requested })))
     }
 
     /// Whether messages about the pages kept here may come from this host. Only where pages are left behind along
@@ -98,10 +128,13 @@ impl Shadow {
 
     pub(crate) fn requested(&mut self, from: HostId, page: PageNumber, policy: &Policy) -> Handled {
         self.check_peer(from, MessageKind::Request, policy)?;
-        if self.served.contains(page) || self.demands.iter().any(|(demanded, _)| *demanded == page) {
+        // It would not ask if it had not said how far it is, or this is about to come.
+        self.awaits_resync &= from != self.route.to;
+        let sent = self.served.contains(page) && !self.unconfirmed.contains(page);
+        if sent || self.demands.iter().any(|(demanded, _)| *demanded == page) {
             return Ok(None);
         }
-        if !self.owed.contains(page) {
+        if !self.owed.contains(page) && !self.served.contains(page) {
             return Err(misbehaved(from, Misbehaviour::NotOwed { kind: MessageKind::Request, page }));
         }
         self.demands.push_back((page, from));
@@ -109,7 +142,7 @@ impl Shadow {
         Ok(Some((self.route.epoch, Event::RequestAccepted { page, from })))
     }
 
-    pub(super) fn completed(
+    pub(crate) fn completed(
         &mut self,
         from: HostId,
         policy: &Policy,
@@ -130,25 +163,25 @@ impl Shadow {
         Ok((self.drain(None), Event::ExitLearned { from }))
     }
 
-    fn drain(&mut self, tell: Option<HostId>) -> Draining {
+    pub(crate) fn drain(&mut self, tell: Option<HostId>) -> Draining {
         Draining { epoch: self.route.epoch, tell, write_backs: std::mem::take(&mut self.write_backs) }
     }
 
-    fn can_send(&self, page: PageNumber) -> bool {
+    fn can_send(&self, page: PageNumber, to: HostId) -> bool {
+        // Not before it is known what has arrived there.
+        let unclear = self.awaits_resync && to == self.route.to;
         // Not while its write-back is on its way: the destination may write it back as well, and no two hosts
         // may do so at once.
-        self.owed.contains(page) && !self.write_backs.0.contains_key(&page)
+        !unclear && self.owed.contains(page) && !self.write_backs.contains(page)
     }
 
     pub(crate) fn is_due(&self, work: Work, policy: &Policy) -> bool {
+        let mut demands = self.demands.iter().filter(|(page, to)| self.can_send(*page, *to));
         match work {
-            Work::Serve(page) => {
-                self.can_send(page) && self.demands.iter().any(|(demanded, _)| *demanded == page)
-            }
+            Work::Serve(page) => demands.any(|(demanded, _)| *demanded == page),
+            // Demand first, but a demand that waits for the file server does not hold up other pages.
             Work::Push(page) => {
-                // Demand first, but a demand that waits for the file server does not hold up other pages.
-                let demanded = self.demands.iter().any(|(demanded, _)| self.can_send(*demanded));
-                policy.push != Push::None && !demanded && self.can_send(page)
+                policy.push != Push::None && demands.next().is_none() && self.can_send(page, self.route.to)
             }
             _ => false,
         }
@@ -203,7 +236,7 @@ impl Shadow {
 
 impl Draining {
     pub(super) fn is_due(&self, work: Work) -> bool {
-        work == Work::Destroy && self.write_backs.0.is_empty()
+        work == Work::Destroy && self.write_backs.is_empty()
     }
 
     pub(super) fn destroy(&self, cx: &mut Context<'_>) -> Stepped {

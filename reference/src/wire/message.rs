@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Plan;
+use super::{Plan, Resync};
 use crate::page::{PageBytes, PageNumber};
 use crate::place::{Epoch, FormerHost, Place, Sequence, Version};
 
@@ -48,6 +48,12 @@ pub enum Message {
     Destroyed,
     /// From where the process ran to the other hosts: it has exited; free everything.
     Exit,
+    /// Source to destination: the process stays; forget it.
+    Cancel,
+    /// Destination to source: the process cannot come; keep it.
+    Refuse,
+    /// Destination to a former host, first thing over a new connection: how far it is, and what it lacks.
+    Resync(Resync),
     /// Host to file server: new content of a page.
     WriteBack {
         /// Which page.
@@ -119,6 +125,12 @@ pub enum MessageKind {
     Fetch,
     /// [`Message::Fetched`]
     Fetched,
+    /// [`Message::Cancel`]
+    Cancel,
+    /// [`Message::Refuse`]
+    Refuse,
+    /// [`Message::Resync`]
+    Resync,
 }
 
 impl Message {
@@ -137,6 +149,9 @@ impl Message {
             Self::WriteBackDone { .. } => MessageKind::WriteBackDone,
             Self::Fetch { .. } => MessageKind::Fetch,
             Self::Fetched { .. } => MessageKind::Fetched,
+            Self::Cancel => MessageKind::Cancel,
+            Self::Refuse => MessageKind::Refuse,
+            Self::Resync(_) => MessageKind::Resync,
         }
     }
 
@@ -149,7 +164,15 @@ impl Message {
             | Self::WriteBackDone { page, .. }
             | Self::Fetch { page }
             | Self::Fetched { page, .. } => Some(*page),
-            Self::State(_) | Self::Ready | Self::Go | Self::Complete | Self::Destroyed | Self::Exit => None,
+            Self::State(_)
+            | Self::Ready
+            | Self::Go
+            | Self::Complete
+            | Self::Destroyed
+            | Self::Exit
+            | Self::Cancel
+            | Self::Refuse
+            | Self::Resync(_) => None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The wire format, version 1: frames of bytes to typed messages and back, once, at the edge.
+//! The wire format, version 2: frames of bytes to typed messages and back, once, at the edge.
 //!
 //! # Frame
 //!
@@ -7,7 +7,7 @@
 //! | offset | bytes | field |
 //! |---|---|---|
 //! | 0 | 4 | magic, `SJRN` |
-//! | 4 | 1 | version, 1 |
+//! | 4 | 1 | version, 2 |
 //! | 5 | 1 | kind of the message, see below |
 //! | 6 | 2 | reserved, 0 |
 //! | 8 | 8 | epoch: number of the migration |
@@ -31,6 +31,9 @@
 //! | 10 | WriteBackDone | page `u64`, version `u64` |
 //! | 11 | Fetch | page `u64` |
 //! | 12 | Fetched | page `u64`, version `u64`, content |
+//! | 13 | Cancel | – |
+//! | 14 | Refuse | – |
+//! | 15 | Resync | progress `u8` (0 awaiting *go*, 1 running, 2 complete), the pages that are lacking, those of them that are waited for |
 //!
 //! *Content* is one byte of encoding, then: 0, nothing (all bytes are zero); 1, the 4096 bytes; 2, runs of length
 //! `u16` and byte `u8` that together make 4096 bytes. The encoder takes the shortest.
@@ -40,6 +43,12 @@
 //! version last written back `u64`; then for 0 the sequence number `u64` that must have arrived, for 1 the
 //! host `u16`, the epoch `u64` to ask with and the last outdated sequence number `u64`. A plan covers at most
 //! 2²⁰ pages and the memory that it takes once decoded is proportional to its length on the wire.
+//!
+//! *Pages* are a number of runs `u32`, then the runs in page order: pages left out since the last run `u32` (at least
+//! one, but for the first run), pages that are in `u32` (at least one).
+//!
+//! Version 2 added the kinds 13 to 15, with which peers part or find together again; 1 had none of them and no other
+//! difference.
 //!
 //! # Errors
 //!
@@ -51,18 +60,20 @@ mod content;
 mod message;
 mod payload;
 mod plan;
+mod resync;
 #[cfg(test)]
 mod tests;
 
 pub use message::{Envelope, Message, MessageKind, State};
 pub use plan::{Plan, PlanEntry, Whereabouts};
+pub use resync::{PageRuns, Progress, Resync};
 
-use crate::page::PAGE_SIZE;
+use crate::page::{PAGE_COUNT_MAX, PAGE_SIZE};
 use crate::place::Epoch;
 use bytes::Reader;
 
 /// Version of the format that this crate writes and reads.
-pub const WIRE_VERSION: u8 = 1;
+pub const WIRE_VERSION: u8 = 2;
 
 /// Bytes before the payload.
 pub const HEADER_LEN: usize = 24;
@@ -81,6 +92,9 @@ const CONTENT_PAYLOAD_LEN_MAX: usize = 8 + 8 + 1 + PAGE_SIZE;
 
 /// Registers and former hosts at their largest, and a plan of half a million runs.
 const STATE_PAYLOAD_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// Two sets of pages, every other page a run of its own.
+const RESYNC_PAYLOAD_LEN_MAX: usize = 1 + 2 * (4 + (PAGE_COUNT_MAX as usize).div_ceil(2) * 8);
 
 /// What a frame says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,16 +223,19 @@ fn payload_len_max(kind: MessageKind) -> usize {
         MessageKind::State => STATE_PAYLOAD_LEN_MAX,
         MessageKind::Request | MessageKind::Fetch => 8,
         MessageKind::WriteBackDone => 16,
+        MessageKind::Resync => RESYNC_PAYLOAD_LEN_MAX,
         MessageKind::Ready
         | MessageKind::Go
         | MessageKind::Complete
         | MessageKind::Destroyed
-        | MessageKind::Exit => 0,
+        | MessageKind::Exit
+        | MessageKind::Cancel
+        | MessageKind::Refuse => 0,
     }
 }
 
 /// Every kind of message; its byte on the wire is its place here, counted from 1.
-const KINDS: [MessageKind; 12] = [
+const KINDS: [MessageKind; 15] = [
     MessageKind::Page,
     MessageKind::State,
     MessageKind::Ready,
@@ -231,6 +248,9 @@ const KINDS: [MessageKind; 12] = [
     MessageKind::WriteBackDone,
     MessageKind::Fetch,
     MessageKind::Fetched,
+    MessageKind::Cancel,
+    MessageKind::Refuse,
+    MessageKind::Resync,
 ];
 
 fn kind_from_byte(byte: u8) -> Option<MessageKind> {
@@ -251,5 +271,8 @@ fn kind_to_byte(kind: MessageKind) -> u8 {
         MessageKind::WriteBackDone => 10,
         MessageKind::Fetch => 11,
         MessageKind::Fetched => 12,
+        MessageKind::Cancel => 13,
+        MessageKind::Refuse => 14,
+        MessageKind::Resync => 15,
     }
 }

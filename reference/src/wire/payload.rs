@@ -1,8 +1,8 @@
 //! The payload of each kind of message: its fields, one after the other, little-endian.
 
 use super::bytes::Reader;
-use super::{DecodeError, Message, MessageKind, Plan, PlanEntry, State, Whereabouts, content};
-use super::{FORMER_HOSTS_MAX, REGISTERS_LEN_MAX};
+use super::{DecodeError, Message, MessageKind, PageRuns, Plan, PlanEntry, Progress, Resync, State};
+use super::{FORMER_HOSTS_MAX, REGISTERS_LEN_MAX, Whereabouts, content};
 use crate::page::PageNumber;
 use crate::place::{Epoch, FormerHost, HostId, Sequence, Version};
 
@@ -15,6 +15,9 @@ const DIRTY_BIT: u8 = 0x80;
 
 /// Bytes of the shortest run of plan entries: length, flags, version.
 const PLAN_RUN_LEN_MIN: usize = 4 + 1 + 8;
+
+/// Bytes of a run of pages: pages left out, pages in.
+const PAGE_RUN_LEN: usize = 4 + 4;
 
 /// Bytes of a former host: host, epoch.
 const FORMER_HOST_LEN: usize = 2 + 8;
@@ -32,7 +35,14 @@ pub(super) fn encode(message: &Message, out: &mut Vec<u8>) {
             content::encode(content, out);
         }
         Message::WriteBackDone { page, version } => put_numbers(out, page, version.0),
-        Message::Ready | Message::Go | Message::Complete | Message::Destroyed | Message::Exit => {}
+        Message::Resync(resync) => encode_resync(resync, out),
+        Message::Ready
+        | Message::Go
+        | Message::Complete
+        | Message::Destroyed
+        | Message::Exit
+        | Message::Cancel
+        | Message::Refuse => {}
     }
 }
 
@@ -53,6 +63,9 @@ pub(super) fn decode(kind: MessageKind, payload: &[u8]) -> Result<Message, Decod
         MessageKind::WriteBack => {
             Message::WriteBack { page: page(r)?, version: Version(r.u64()?), content: content::decode(r)? }
         }
+        MessageKind::Cancel => Message::Cancel,
+        MessageKind::Refuse => Message::Refuse,
+        MessageKind::Resync => Message::Resync(decode_resync(r)?),
         MessageKind::WriteBackDone => Message::WriteBackDone { page: page(r)?, version: Version(r.u64()?) },
         MessageKind::Fetch => Message::Fetch { page: page(r)? },
         MessageKind::Fetched => {
@@ -103,6 +116,41 @@ fn decode_state(reader: &mut Reader<'_>) -> Result<State, DecodeError> {
     let runs = (0..runs_len).map(|_| Ok((reader.u32()?, decode_entry(reader)?))).collect::<Result<_, _>>()?;
     let plan = Plan::from_runs(runs).ok_or(DecodeError::Malformed("number of pages in the plan"))?;
     Ok(State { registers, former_hosts, plan })
+}
+
+fn encode_resync(resync: &Resync, out: &mut Vec<u8>) {
+    out.push(match resync.progress {
+        Progress::AwaitingGo => 0,
+        Progress::Running => 1,
+        Progress::Complete => 2,
+    });
+    for pages in [&resync.lacks, &resync.waits] {
+        out.extend_from_slice(&(pages.runs().len() as u32).to_le_bytes());
+        for (gap, length) in pages.runs() {
+            out.extend_from_slice(&gap.to_le_bytes());
+            out.extend_from_slice(&length.to_le_bytes());
+        }
+    }
+}
+
+fn decode_resync(reader: &mut Reader<'_>) -> Result<Resync, DecodeError> {
+    let progress = match reader.u8()? {
+        0 => Progress::AwaitingGo,
+        1 => Progress::Running,
+        2 => Progress::Complete,
+        _ => return Err(DecodeError::Malformed("progress")),
+    };
+    Ok(Resync { progress, lacks: decode_pages(reader)?, waits: decode_pages(reader)? })
+}
+
+fn decode_pages(reader: &mut Reader<'_>) -> Result<PageRuns, DecodeError> {
+    let runs_len = reader.u32()? as usize;
+    // What is announced must fit in what is there, before room is made for it.
+    if runs_len > reader.remaining() / PAGE_RUN_LEN {
+        return Err(DecodeError::Malformed("number of runs of pages"));
+    }
+    let runs = (0..runs_len).map(|_| Ok((reader.u32()?, reader.u32()?))).collect::<Result<_, _>>()?;
+    PageRuns::from_runs(runs).ok_or(DecodeError::Malformed("runs of pages"))
 }
 
 fn encode_entry(entry: &PlanEntry, out: &mut Vec<u8>) {

@@ -22,11 +22,17 @@ fn plan_entry(g: &mut Gen) -> PlanEntry {
     PlanEntry { whereabouts, dirty: bool::arbitrary(g), version: Version(u64::arbitrary(g)) }
 }
 
+fn page_runs(g: &mut Gen) -> PageRuns {
+    let mut pages: Vec<_> = Vec::<u8>::arbitrary(g).into_iter().map(|page| PageNumber(page.into())).collect();
+    pages.sort();
+    pages.into_iter().collect()
+}
+
 impl Arbitrary for Frame {
     fn arbitrary(g: &mut Gen) -> Self {
         let (page, number) = (PageNumber(u64::arbitrary(g)), u64::arbitrary(g));
         let (sequence, version) = (Sequence(number), Version(number));
-        let message = match u8::arbitrary(g) % 12 {
+        let message = match u8::arbitrary(g) % 15 {
             0 => Message::Page { page, sequence, content: page_bytes(g) },
             1 => Message::State(State {
                 registers: Vec::arbitrary(g),
@@ -44,6 +50,14 @@ impl Arbitrary for Frame {
             8 => Message::WriteBack { page, version, content: page_bytes(g) },
             9 => Message::WriteBackDone { page, version },
             10 => Message::Fetch { page },
+            11 => Message::Cancel,
+            12 => Message::Refuse,
+            13 => Message::Resync(Resync {
+                progress: [Progress::AwaitingGo, Progress::Running, Progress::Complete]
+                    [usize::arbitrary(g) % 3],
+                lacks: page_runs(g),
+                waits: page_runs(g),
+            }),
             _ => Message::Fetched { page, version, content: page_bytes(g) },
         };
         Self { epoch: Epoch(u64::arbitrary(g)), message }
@@ -111,7 +125,7 @@ fn frame(message: Message) -> Vec<u8> {
 #[test]
 fn the_header_is_as_specified() {
     let bytes = encode(Epoch(0x0102), &Message::Request { page: PageNumber(5) }).unwrap();
-    assert_eq!(bytes[..20], *b"SJRN\x01\x05\0\0\x02\x01\0\0\0\0\0\0\x08\0\0\0");
+    assert_eq!(bytes[..20], *b"SJRN\x02\x05\0\0\x02\x01\0\0\0\0\0\0\x08\0\0\0");
     assert_eq!(bytes[24..], 5u64.to_le_bytes());
 }
 
@@ -120,7 +134,7 @@ fn every_kind_has_its_own_byte() {
     for kind in KINDS {
         assert_eq!(kind_from_byte(kind_to_byte(kind)), Some(kind));
     }
-    assert_eq!((kind_from_byte(0), kind_from_byte(13)), (None, None));
+    assert_eq!((kind_from_byte(0), kind_from_byte(16)), (None, None));
 }
 
 #[test]
@@ -129,8 +143,8 @@ fn a_foreign_header_is_refused() {
     bytes[0] = b'X';
     assert_eq!(decode(&bytes), Err(DecodeError::Magic));
     let mut bytes = frame(Message::Ready);
-    bytes[4] = 2;
-    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Version(2)));
+    bytes[4] = 1;
+    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Version(1)));
     let mut bytes = frame(Message::Ready);
     bytes[5] = 99;
     assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Kind(99)));
@@ -178,6 +192,36 @@ fn a_plan_of_too_many_pages_is_refused() {
     assert!(Plan::from_runs(vec![(1 << 20, entry), (1, entry)]).is_none());
     assert!(Plan::from_runs(vec![(u32::MAX, entry), (u32::MAX, entry)]).is_none());
     assert!(Plan::from_runs(vec![(0, entry)]).is_none());
+}
+
+/// A resynchronisation with these runs of pages that are lacking.
+fn lacking(runs: &[(u32, u32)]) -> Result<Frame, DecodeError> {
+    let nothing = PageRuns::default();
+    let resync = Resync { progress: Progress::Running, lacks: nothing.clone(), waits: nothing };
+    let mut bytes = frame(Message::Resync(resync));
+    let lacks_at = HEADER_LEN + 1;
+    bytes[lacks_at..lacks_at + 4].copy_from_slice(&(runs.len() as u32).to_le_bytes());
+    let runs = runs.iter().flat_map(|(gap, length)| [gap.to_le_bytes(), length.to_le_bytes()].concat());
+    bytes.splice(lacks_at + 4..lacks_at + 4, runs);
+    let len = (bytes.len() - HEADER_LEN) as u32;
+    bytes[16..20].copy_from_slice(&len.to_le_bytes());
+    decode(&reseal(bytes)).map(|(frame, _)| frame)
+}
+
+#[test]
+fn runs_of_pages_that_cannot_be_are_refused() {
+    let malformed = Err(DecodeError::Malformed("runs of pages"));
+    let Ok(Frame { message: Message::Resync(resync), .. }) = lacking(&[(1, 2), (3, 1)]) else { panic!() };
+    assert_eq!(resync.lacks.iter().map(|page| page.0).collect::<Vec<_>>(), [1, 2, 6]);
+    assert_eq!(lacking(&[(1, 0)]), malformed, "an empty run");
+    assert_eq!(lacking(&[(1, 2), (0, 1)]), malformed, "two runs that are one");
+    assert_eq!(lacking(&[(PAGE_COUNT_MAX as u32, 1)]), malformed, "a page beyond any address space");
+    assert_eq!(lacking(&[(u32::MAX, u32::MAX), (u32::MAX, u32::MAX)]), malformed);
+    let mut bytes = frame(Message::Resync(resync));
+    bytes[HEADER_LEN + 1..HEADER_LEN + 5].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(decode(&reseal(bytes.clone())), Err(DecodeError::Malformed("number of runs of pages")));
+    bytes[HEADER_LEN] = 3;
+    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Malformed("progress")));
 }
 
 #[test]

@@ -9,10 +9,14 @@ use crate::source::Source;
 impl World {
     /// Nothing happens any more. Is everything where and what it should be?
     pub(super) fn check_end(&self) -> Result<(), WorldError> {
+        if self.trouble.lost {
+            return self.check_vacant();
+        }
         if self.exited {
             return self.check_clean();
         }
-        let (hops_left, waits_for) = (self.hops.len() + usize::from(self.underway), self.process.waits_for);
+        let underway = usize::from(self.underway.is_some());
+        let (hops_left, waits_for) = (self.hops.len() + underway, self.process.waits_for);
         if hops_left > 0 || waits_for.is_some() {
             return Err(WorldError::Stuck { hops_left, waits_for });
         }
@@ -21,16 +25,22 @@ impl World {
 
     /// After exit: no host holds anything, and the file server has every write to a file-mapped page, if it is to.
     fn check_clean(&self) -> Result<(), WorldError> {
+        self.check_vacant()?;
+        let mapped = |page: &PageNumber| self.image.kind(*page) == PageKind::FileMapped;
+        for page in self.image.page_numbers().filter(mapped).filter(|_| self.scenario.policy.writes_back()) {
+            let stored = self.file_server.stored(page).ok_or(Discrepancy::Lost(page))?;
+            self.oracle.check_content(page, &stored.content)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is left of the process on any host.
+    fn check_vacant(&self) -> Result<(), WorldError> {
         for (&id, host) in &self.hosts {
             let page_left = self.image.page_numbers().any(|page| host.memory().is_present(page));
             if page_left || *host.role() != Role::Vacant {
                 return Err(WorldError::NotCleanedUp(id));
             }
-        }
-        let mapped = |page: &PageNumber| self.image.kind(*page) == PageKind::FileMapped;
-        for page in self.image.page_numbers().filter(mapped).filter(|_| self.scenario.policy.writes_back()) {
-            let stored = self.file_server.stored(page).ok_or(Discrepancy::Lost(page))?;
-            self.oracle.check_content(page, &stored.content)?;
         }
         Ok(())
     }

@@ -4,6 +4,8 @@
 //! [`World`] runs it in virtual time, writes the step log, and has every read of the process and the final content
 //! of every page checked against what a process that never moved would see.
 
+mod disrupt;
+mod disruption;
 mod end;
 mod operator;
 mod oracle;
@@ -12,17 +14,18 @@ mod scenario;
 mod schedule;
 mod statistics;
 
+pub use disruption::{Disrupted, Disruption, DisruptionKind, Injected, Moment, Scheduled};
 pub use oracle::{Discrepancy, Oracle};
 pub use scenario::{Ending, Scenario};
 pub use statistics::{Migration, migrations};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::error::Error;
 use crate::event::{Event, Step};
 use crate::file_server::FileServer;
-use crate::host::Host;
+use crate::host::{Host, Limits, Timeouts, Work};
 use crate::memory::{Fault, Memory, PageStore};
 use crate::net::Network;
 use crate::page::{Image, PageNumber};
@@ -30,6 +33,7 @@ use crate::place::{HostId, Place};
 use crate::policy::Contradiction;
 use crate::wire::{self, DecodeError, EncodeError};
 use crate::workload::ACCESS_LEN;
+use disrupt::Trouble;
 use process::Process;
 use schedule::{Occurrence, Schedule};
 
@@ -44,6 +48,10 @@ pub struct Report {
     pub migrations: Vec<Migration>,
     /// Bytes handed to each link, retransmissions of the link not counted.
     pub bytes_sent: BTreeMap<(Place, Place), u64>,
+    /// Whether a crash has taken the process.
+    pub lost: bool,
+    /// How often each kind of disruption had an effect.
+    pub injected: Injected,
 }
 
 /// Why a run did not come to its end.
@@ -77,6 +85,9 @@ pub enum WorldError {
         /// Page that the process waits for.
         waits_for: Option<PageNumber>,
     },
+    /// It goes on and on.
+    #[error("no end after {0} steps")]
+    Endless(usize),
     /// The process has exited, but something of it is left on this host.
     #[error("something of the process is left on {0}")]
     NotCleanedUp(HostId),
@@ -97,32 +108,47 @@ pub struct World {
     oracle: Oracle,
     log: Vec<Step>,
     /// The hosts where the process is still to go.
-    hops: std::vec::IntoIter<HostId>,
-    /// Whether a migration has been started and the process has not resumed.
-    underway: bool,
+    hops: VecDeque<HostId>,
+    /// Where a migration has been started to, while the process has not resumed.
+    underway: Option<HostId>,
     exited: bool,
+    /// Every host of the route, those included that are down.
+    all_hosts: Vec<HostId>,
+    limits: Limits,
+    timeouts: Timeouts,
+    trouble: Trouble,
+    steps_max: usize,
+    occurrences: usize,
 }
 
 impl World {
-    /// The world before anything has happened.
+    /// The world before anything has happened, in which nothing will go wrong.
     pub fn new(scenario: &Scenario) -> Result<Self, WorldError> {
+        Self::disrupted(&Disrupted::from(scenario.clone()))
+    }
+
+    /// The world before anything has happened.
+    pub fn disrupted(disrupted: &Disrupted) -> Result<Self, WorldError> {
+        let Disrupted { scenario, disruptions, limits, timeouts } = disrupted;
         let Scenario { layout, workload, registers_len, seed, .. } = *scenario;
         let image = Arc::new(layout.image(seed));
-        let mut hops = scenario.route.clone().into_iter();
-        let first = hops.next().unwrap_or(HostId(0));
+        let mut hops: VecDeque<_> = scenario.route.iter().copied().collect();
+        let first = hops.pop_front().unwrap_or(HostId(0));
         let mut hosts = BTreeMap::new();
         for &id in scenario.route.iter().chain([&first]) {
             let (policy, image) = (scenario.policy.clone(), Arc::clone(&image));
-            let host = match id == first {
+            let mut host = match id == first {
                 true => Host::with_process(id, policy, image)?,
                 false => Host::without_process(id, policy, image)?,
             };
+            host.configure(*limits, *timeouts);
             hosts.insert(id, host);
         }
         let accesses = workload.accesses(image.page_count(), seed);
         let mut process = Process::new(first, layout.initial_writes(seed), accesses, registers_len);
         process.count_max = process.initial_len() + scenario.accesses_per_stay;
-        Ok(Self {
+        let all_hosts = hosts.keys().copied().collect();
+        let mut world = Self {
             scenario: scenario.clone(),
             hosts,
             file_server: FileServer::new(&image),
@@ -132,19 +158,38 @@ impl World {
             oracle: Oracle::new(&image),
             log: Vec::new(),
             hops,
-            underway: false,
+            underway: None,
             exited: false,
             image,
-        })
+            all_hosts,
+            limits: *limits,
+            timeouts: *timeouts,
+            trouble: Trouble::default(),
+            steps_max: usize::MAX,
+            occurrences: 0,
+        };
+        world.expect_trouble(disruptions);
+        Ok(world)
     }
 
     /// Runs a scenario to its end, and checks what is left then.
     pub fn run(scenario: &Scenario) -> Result<Report, WorldError> {
         let mut world = Self::new(scenario)?;
         world.finish()?;
-        let migrations = migrations(&world.log);
-        let bytes_sent = world.network.bytes_sent().clone();
-        Ok(Report { elapsed_ns: world.schedule.now_ns(), log: world.log, migrations, bytes_sent })
+        Ok(world.report())
+    }
+
+    /// What has come of the run so far.
+    pub fn report(self) -> Report {
+        let Trouble { lost, injected, .. } = self.trouble;
+        Report {
+            elapsed_ns: self.schedule.now_ns(),
+            migrations: migrations(&self.log),
+            log: self.log,
+            bytes_sent: self.network.bytes_sent().clone(),
+            lost,
+            injected,
+        }
     }
 
     /// Lets everything happen until nothing is left to happen, and checks what is left then.
@@ -153,21 +198,50 @@ impl World {
         self.check_end()
     }
 
+    /// As [`finish`](Self::finish), but a run that takes more steps than this has no end.
+    pub fn finish_within(&mut self, steps_max: usize) -> Result<(), WorldError> {
+        self.steps_max = steps_max;
+        self.finish()
+    }
+
     /// Lets the next thing happen, and what follows from it at once; false when nothing is left to happen.
     pub fn step(&mut self) -> Result<bool, WorldError> {
+        self.occurrences += 1;
+        if self.log.len().max(self.occurrences) > self.steps_max {
+            return Err(WorldError::Endless(self.steps_max));
+        }
         let Some(occurrence) = self.schedule.next() else { return Ok(false) };
         match occurrence {
             Occurrence::Access => self.access()?,
             Occurrence::Room(place) => self.schedule.room_has_come(place),
-            Occurrence::Arrival { from, to, frame } => self.arrive(from, to, &frame)?,
+            Occurrence::Arrival { from, to, connection, frame } => {
+                if self.network.connection(from, to) == connection {
+                    self.arrive(from, to, &frame)?;
+                }
+            }
+            Occurrence::Disruption(disruption) => self.disrupt(disruption)?,
+            Occurrence::Notice { by, of, connection } => self.notice_loss(by, of, connection)?,
+            Occurrence::Join(a, b) => self.join(a, b)?,
+            Occurrence::Return(id) => self.return_from_the_dead(id)?,
+            Occurrence::Tick(id) => {
+                self.schedule.ticks(id);
+                self.tick(id)?;
+            }
         }
         self.settle()?;
+        self.check_one_runner()?;
+        self.wind_clocks();
         Ok(true)
     }
 
     /// A host of the world.
     pub fn host(&self, id: HostId) -> Option<&Host<PageStore>> {
         self.hosts.get(&id)
+    }
+
+    /// Whether the process has exited.
+    pub fn exited(&self) -> bool {
+        self.exited
     }
 
     /// Everything that has happened.
@@ -224,14 +298,20 @@ impl World {
     /// Lets everybody do what is due and possible at this moment.
     fn settle(&mut self) -> Result<(), WorldError> {
         self.collect()?;
+        self.disrupt_if_due()?;
         loop {
             let mut progress = self.operate()?;
             self.collect()?;
+            self.disrupt_if_due()?;
             let ids: Vec<_> = self.hosts.keys().copied().collect();
             for id in ids {
                 while self.work(id)? {
+                    if self.log.len() > self.steps_max {
+                        return Err(WorldError::Endless(self.steps_max));
+                    }
                     progress = true;
                     self.collect()?;
+                    self.disrupt_if_due()?;
                 }
             }
             if !progress {
@@ -263,8 +343,20 @@ impl World {
             }
             return Ok(false);
         };
-        host.perform(task.work).map_err(|error| WorldError::Endpoint { place: id.into(), error })?;
+        let refuses = task.work == Work::DeclareReady && self.takes_refusal();
+        let Some(host) = self.hosts.get_mut(&id) else { return Ok(false) };
+        let done = if refuses { host.refuse() } else { host.perform(task.work) };
+        done.map_err(|error| WorldError::Endpoint { place: id.into(), error })?;
         Ok(true)
+    }
+
+    /// Sees to it that every host that waits for a peer looks at the clock in time.
+    fn wind_clocks(&mut self) {
+        for (&id, host) in &self.hosts {
+            if let Some(at_ns) = host.next_timeout() {
+                self.schedule.tick_at(id, at_ns);
+            }
+        }
     }
 
     /// Takes what the endpoints have to say: messages to the network, events to the log and to the process.
@@ -285,7 +377,9 @@ impl World {
             let (from, to) = (envelope.from, envelope.to);
             let frame = wire::encode(envelope.epoch, &envelope.message)?;
             for delivery in network.send(from, to, at_ns, frame) {
-                schedule.at(delivery.at_ns, Occurrence::Arrival { from, to, frame: delivery.frame });
+                let connection = network.connection(from, to);
+                schedule
+                    .at(delivery.at_ns, Occurrence::Arrival { from, to, connection, frame: delivery.frame });
             }
         }
         for at in first_new..self.log.len() {
@@ -306,7 +400,9 @@ impl World {
                 }
                 self.process.at = id;
                 self.process.count_max = self.process.count + self.scenario.accesses_per_stay;
-                self.underway = false;
+                self.underway = None;
+                let dead = self.dead_former_hosts(id);
+                self.tell_of_the_dead(id, &dead)?;
                 self.schedule.after(0, Occurrence::Access);
             }
             Event::PageInstalled { page, .. } | Event::PageFetched { page, .. }
@@ -315,7 +411,10 @@ impl World {
                 self.process.waits_for = None;
                 self.schedule.after(0, Occurrence::Access);
             }
-            _ => {}
+            _ => {
+                let event = event.clone();
+                self.notice_trouble(id, &event)?;
+            }
         }
         Ok(())
     }

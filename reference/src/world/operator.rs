@@ -13,8 +13,8 @@ impl World {
     pub(super) fn operate(&mut self) -> Result<bool, WorldError> {
         let at = self.process.at;
         let Some(host) = self.hosts.get(&at).filter(|host| host.is_running()) else { return Ok(false) };
-        let last_stop = self.hops.len() == 0;
-        if self.underway {
+        let last_stop = self.hops.is_empty();
+        if self.underway.is_some() {
             let exits = last_stop && self.scenario.ending == Ending::ExitLeaving;
             return if exits { self.exit(at) } else { self.suspend(at) };
         }
@@ -34,7 +34,8 @@ impl World {
 
     fn start(&mut self, at: HostId) -> Result<bool, WorldError> {
         let fails = |error| WorldError::Endpoint { place: at.into(), error };
-        let Some(to) = self.hops.next() else { return Ok(false) };
+        let Some(&to) = self.hops.front().filter(|to| self.is_possible(at, **to)) else { return Ok(false) };
+        self.hops.pop_front();
         let known = self.hosts.get(&at).map_or(Epoch(0), |host| host.epoch());
         let epoch = known.next().unwrap_or(known);
         if let Some(destination) = self.hosts.get_mut(&to) {
@@ -45,10 +46,24 @@ impl World {
         if let Some(source) = self.hosts.get_mut(&at) {
             source.start_migration(to).map_err(fails)?;
         }
-        self.underway = true;
+        self.underway = Some(to);
         self.process.count_max += self.scenario.accesses_per_stay;
         self.schedule.after(0, Occurrence::Access);
         Ok(true)
+    }
+
+    /// Whether both are there, with a connection, and the destination is free.
+    fn is_possible(&self, at: HostId, to: HostId) -> bool {
+        let (Some(source), Some(destination)) = (self.hosts.get(&at), self.hosts.get(&to)) else {
+            return false;
+        };
+        let connected = source.is_connected(to) && destination.is_connected(at);
+        let free = match destination.role() {
+            Role::Vacant => true,
+            Role::Source(Source::Shadow(_)) => self.scenario.policy.leaves_pages_behind(),
+            _ => false,
+        };
+        connected && free
     }
 
     fn exit(&mut self, at: HostId) -> Result<bool, WorldError> {

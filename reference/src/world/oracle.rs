@@ -30,6 +30,12 @@ pub enum Discrepancy {
     /// The content of a page is nowhere where the protocol would look for it.
     #[error("{0} is lost")]
     Lost(PageNumber),
+    /// Two hosts run the process.
+    #[error("two hosts run the process")]
+    RunsTwice,
+    /// A host gave the process up for lost although nothing was lost.
+    #[error("the process was given up for lost although nothing was lost")]
+    LostWithoutNeed,
     /// The process was resumed with other registers than it was suspended with.
     #[error("the process resumed with other registers")]
     Registers,

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::place::Place;
+use super::Disruption;
+use crate::place::{HostId, Place};
 
 /// Something that happens at a point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +12,18 @@ pub(super) enum Occurrence {
     Access,
     /// There is room in a send buffer of this place.
     Room(Place),
-    /// A frame arrives.
-    Arrival { from: Place, to: Place, frame: Vec<u8> },
+    /// A frame arrives, if the connection over which it was sent is still there.
+    Arrival { from: Place, to: Place, connection: u64, frame: Vec<u8> },
+    /// Something goes wrong.
+    Disruption(Disruption),
+    /// A host notices that a connection is gone.
+    Notice { by: HostId, of: Place, connection: u64 },
+    /// An obstacle between two places is gone.
+    Join(Place, Place),
+    /// A machine that crashed is there again, with nothing on it; the others have been told that it was dead.
+    Return(HostId),
+    /// A host looks at the clock.
+    Tick(HostId),
 }
 
 /// Occurrences by time; what is scheduled first comes first among those of the same time.
@@ -23,13 +34,21 @@ pub(super) struct Schedule {
     occurrences: BTreeMap<(u64, u64), Occurrence>,
     access_scheduled: bool,
     waiting_for_room: BTreeSet<Place>,
+    /// When each host next looks at the clock.
+    ticks: BTreeMap<HostId, u64>,
 }
 
 impl Schedule {
     pub fn starting_with(occurrence: Occurrence) -> Self {
         let (occurrences, waiting_for_room) = (BTreeMap::new(), BTreeSet::new());
-        let mut schedule =
-            Self { now_ns: 0, count: 0, occurrences, access_scheduled: false, waiting_for_room };
+        let mut schedule = Self {
+            now_ns: 0,
+            count: 0,
+            occurrences,
+            access_scheduled: false,
+            waiting_for_room,
+            ticks: BTreeMap::new(),
+        };
         schedule.after(0, occurrence);
         schedule
     }
@@ -59,6 +78,22 @@ impl Schedule {
 
     pub fn room_has_come(&mut self, place: Place) {
         self.waiting_for_room.remove(&place);
+    }
+
+    /// A host looks at the clock at this time, or earlier if it is to already.
+    pub fn tick_at(&mut self, id: HostId, at_ns: u64) {
+        let at_ns = at_ns.max(self.now_ns);
+        if self.ticks.get(&id).is_none_or(|earlier_ns| *earlier_ns > at_ns) {
+            self.ticks.insert(id, at_ns);
+            self.at(at_ns, Occurrence::Tick(id));
+        }
+    }
+
+    /// A host has looked at the clock.
+    pub fn ticks(&mut self, id: HostId) {
+        if self.ticks.get(&id).is_some_and(|at_ns| *at_ns <= self.now_ns) {
+            self.ticks.remove(&id);
+        }
     }
 
     /// Moves time on to the next occurrence.

@@ -1,0 +1,33 @@
+//! Random runs in which things go wrong. `STORM_RUNS` and `STORM_SEED` in the environment take precedence.
+
+use reference::storm::{self, Tally};
+use reference::transcript::transcript;
+use reference::world::{DisruptionKind, World};
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn storms_are_weathered() {
+    let runs = from_environment("STORM_RUNS").unwrap_or(3000);
+    let seed = from_environment("STORM_SEED").unwrap_or(1);
+    let mut tally = Tally::default();
+    for at in 0..runs {
+        let run = storm::run(storm::number(seed, at));
+        match storm::weather(&run) {
+            Ok(came) => tally.add(&came),
+            Err(error) => {
+                let smallest = storm::shrink(&run, |run| storm::weather(run).is_err());
+                let mut world = World::disrupted(&smallest).unwrap();
+                let outcome = world.finish_within(2000);
+                let json = serde_json::to_string(&smallest).unwrap();
+                panic!("run {at}: {error}\n{json}\n{}{outcome:?}", transcript(world.log()));
+            }
+        }
+    }
+    println!("{tally:#?}");
+    for kind in DisruptionKind::ALL {
+        assert!(tally.injected(kind) > 0 || runs < 1000, "{kind} never had an effect");
+    }
+}
