@@ -68,6 +68,21 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::WriteBackStored { page, .. } => pages(*page, &[Store, DuplicateStore]),
         Event::WriteBackSuperseded { page, .. } => with_stutter(pages(*page, &[StoreEcho])),
         Event::FetchServed { page, .. } => with_stutter(pages(*page, &[ServeFromStore])),
+        // No step of the model without disruptions.
+        Event::MigrationCancelled { .. }
+        | Event::MigrationRefused { .. }
+        | Event::PeerDisconnected { .. }
+        | Event::PeerTimedOut { .. }
+        | Event::PeerFenced { .. }
+        | Event::PeerConnected { .. }
+        | Event::HostCrashed
+        | Event::WriteBackRepeated { .. }
+        | Event::FetchRepeated { .. }
+        | Event::CancellationLearned { .. }
+        | Event::RefusalLearned { .. }
+        | Event::ResyncAccepted { .. }
+        | Event::CancellationRepeated { .. }
+        | Event::DestructionRepeated { .. } => vec![],
         Event::MigrationExpected { .. }
         | Event::MigrationStarted { .. }
         | Event::PageRead { .. }

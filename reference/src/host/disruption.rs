@@ -42,14 +42,9 @@ impl<M: Memory> Host<M> {
             }
             Place::Host(peer) => role.resync(peer, &mut cx),
         };
-        if let Place::Host(peer) = peer {
-            for former in
-                self.exit_told.iter().filter(|former| former.host == peer).copied().collect::<Vec<_>>()
-            {
-                let (_, mut cx) = self.parts();
-                cx.send(peer, former.epoch, Message::Exit);
-            }
-        }
+        let exits: Vec<_> =
+            cx.exit_told.iter().filter(|former| peer == former.host.into()).copied().collect();
+        exits.into_iter().for_each(|former| cx.send(former.host, former.epoch, Message::Exit));
         let epoch = self.role_epoch();
         self.conclude((epoch, Event::PeerConnected { peer, resync }));
         Ok(())
@@ -99,8 +94,9 @@ impl<M: Memory> Host<M> {
         let epoch = destination.epoch();
         let (role, mut cx) = self.parts();
         let forgotten = role.forget(&mut cx);
-        cx.send(from, epoch, Message::Refuse);
         self.settle(forgotten)?;
+        let (_, mut cx) = self.parts();
+        cx.send(from, epoch, Message::Refuse);
         self.conclude((epoch, Event::MigrationRefused { to: from }));
         Ok(())
     }

@@ -26,7 +26,7 @@ pub(super) fn page(scene: &Scene<'_>, page: PageNumber) -> Result<Page, Unmapped
     let missing = || Unmapped(format!("{page} is missing from the process"));
     let record = scene.resident.pages.get(page.index()).ok_or_else(missing)?;
     // What is not read here is read below, through `Look`.
-    let PageRecord { location: _, dirty: _, version: _, write_back: _, requested } = *record;
+    let PageRecord { location: _, dirty: _, version: _, requested } = *record;
     let plan = plan(scene, page, record)?;
     let look = Look { scene, page, record, plan };
     let strategy = &scene.rig.migration.strategy;
@@ -295,16 +295,9 @@ impl Look<'_, '_> {
     /// Does a host have a note that a write-back of the page is outstanding?
     fn is_noted(&self) -> bool {
         self.scene.rig.hosts.iter().any(|host| match host.role() {
-            Role::Source(Source::Shadow(Shadow { write_backs, .. })) => {
-                write_backs.0.contains_key(&self.page)
-            }
-            Role::Source(Source::Draining(Draining { write_backs, .. })) => {
-                write_backs.0.contains_key(&self.page)
-            }
-            role => role.resident().is_some_and(|resident| {
-                let record = resident.pages.get(self.page.index());
-                record.is_some_and(|record| record.write_back.is_some())
-            }),
+            Role::Source(Source::Shadow(Shadow { write_backs, .. })) => write_backs.contains(self.page),
+            Role::Source(Source::Draining(Draining { write_backs, .. })) => write_backs.contains(self.page),
+            role => role.resident().is_some_and(|resident| resident.write_backs.contains(self.page)),
         })
     }
 

@@ -40,6 +40,10 @@ pub(super) struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// `None` when the process is gone.
     pub fn of(rig: &'a Rig) -> Result<Option<Self>, Unmapped> {
+        let resyncs = |host: &Host<_>| shadow(rig, host.id()).is_some_and(|shadow| shadow.awaits_resync);
+        if rig.hosts.iter().any(resyncs) {
+            return Err(Unmapped("no state of a run without disruptions: a host awaits resync".to_owned()));
+        }
         let scenes = rig.hosts.iter().map(|host| Self::at(rig, host));
         let mut scenes = scenes.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
         let scene = scenes.pop();
@@ -101,10 +105,10 @@ impl<'a> Scene<'a> {
                 let offer = offer.ok_or_else(|| Unmapped("the state is nowhere".to_owned()))?;
                 Ok(Scene { offer: Some(offer), receiving: Some(receiving), ..scene })
             }
-            Destination::Assembling(Assembling { from: _, epoch: _, resident, awaited }) => {
+            Destination::Assembling(Assembling { from: _, epoch: _, resident, awaited, former: _ }) => {
                 Ok(Scene { phase: Phase::Rebuilding, resident, awaited: Some(awaited), ..scene })
             }
-            Destination::AwaitingGo(AwaitingGo { from: _, resident }) => {
+            Destination::AwaitingGo(AwaitingGo { from: _, resident, former: _ }) => {
                 Ok(Scene { phase: Phase::Accepted, resident, ..scene })
             }
             Destination::Post(_) | Destination::Completing(_) => {
@@ -120,7 +124,7 @@ impl<'a> Scene<'a> {
     ) -> Result<Option<Self>, Unmapped> {
         match destination {
             Destination::Receiving(_) | Destination::Assembling(_) => Ok(None),
-            Destination::AwaitingGo(AwaitingGo { from, resident }) => {
+            Destination::AwaitingGo(AwaitingGo { from, resident, former: _ }) => {
                 let committed = shadow(rig, *from).is_some_and(|shadow| shadow.route.epoch == resident.epoch);
                 Ok(committed.then(|| Self::after(rig, Phase::Committed, *from, me, resident)))
             }

@@ -203,6 +203,8 @@ fn page_of(event: &Event) -> Option<u64> {
         | Event::PageFetched { page, .. }
         | Event::WriteBackStored { page, .. }
         | Event::WriteBackSuperseded { page, .. }
+        | Event::WriteBackRepeated { page, .. }
+        | Event::FetchRepeated { page }
         | Event::FetchServed { page, .. } => Some(page.0),
         Event::MessageIgnored { page, .. } => page.map(|page| page.0),
         _ => None,

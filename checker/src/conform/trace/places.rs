@@ -67,10 +67,13 @@ impl Places {
             | Event::StateSent { .. }
             | Event::ProcessHandedOver { .. }
             | Event::ProcessReleased { .. }
+            | Event::MigrationCancelled { .. }
+            | Event::RefusalLearned { .. }
             | Event::CompletionDeclared { .. } => Part::Process,
-            Event::StateAccepted { .. } | Event::ReadinessDeclared { .. } | Event::ProcessResumed { .. } => {
-                Part::Destination
-            }
+            Event::StateAccepted { .. }
+            | Event::ReadinessDeclared { .. }
+            | Event::MigrationRefused { .. }
+            | Event::ProcessResumed { .. } => Part::Destination,
             // Before the process resumes, the host that hands it over pushes already.
             Event::PagePushed { .. } if self.destination.is_some() => Part::Process,
             Event::PagePushed { .. } => Part::Former,
@@ -78,6 +81,17 @@ impl Places {
                 Part::FileServer
             }
             Event::MigrationExpected { .. }
+            | Event::PeerDisconnected { .. }
+            | Event::PeerTimedOut { .. }
+            | Event::PeerFenced { .. }
+            | Event::PeerConnected { .. }
+            | Event::HostCrashed
+            | Event::WriteBackRepeated { .. }
+            | Event::FetchRepeated { .. }
+            | Event::CancellationLearned { .. }
+            | Event::ResyncAccepted { .. }
+            | Event::CancellationRepeated { .. }
+            | Event::DestructionRepeated { .. }
             | Event::PageServed { .. }
             | Event::ImageDestroyed { .. }
             | Event::PageInstalled { .. }
