@@ -32,7 +32,8 @@ pub enum Condition {
     Unasked,
     /// It is not the case that a request for it waits at the source and could be answered.
     NoDemand,
-    /// The file server has acknowledged its last content.
+    /// The process's host knows that the file server has its last content. A page that a former host still
+    /// owes may have been acknowledged to that host, which is the only one to know.
     WrittenBack,
     /// No message of an aborted attempt is in flight.
     NoStray,
@@ -62,7 +63,7 @@ impl Migration {
             (Condition::Settled, !matches!(page.plan, Plan::FromSource | Plan::FromThird)),
             (Condition::Unasked, page.request == Transit::Idle || page.plan == Plan::FromStore),
             (Condition::NoDemand, !(page.asked && idle)),
-            (Condition::WrittenBack, page.kind == Kind::Private || clean),
+            (Condition::WrittenBack, page.kind == Kind::Private || (clean && page.plan != Plan::FromSource)),
             (Condition::NoStray, !page.stray.is_held()),
         ];
         met.into_iter().filter(|(_, met)| *met).map(|(condition, _)| condition).collect()
