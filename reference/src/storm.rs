@@ -29,7 +29,7 @@ const DISRUPTIONS_MAX: u64 = 5;
 const STEPS_MAX: u64 = 400;
 
 /// Steps after which a run counts as endless: many times what any takes.
-const RUN_STEPS_MAX: usize = 100_000;
+pub const RUN_STEPS_MAX: usize = 100_000;
 
 /// Hosts of a run.
 const HOSTS: u64 = 3;

@@ -10,7 +10,7 @@ use reference::place::HostId;
 use reference::policy::{Clean, Freeze, Missing, Passes, Policy, Pre, Push, Rest};
 use reference::transcript::transcript;
 use reference::workload::{Layout, Pattern, Workload};
-use reference::world::{Ending, Scenario, World};
+use reference::world::{Disrupted, Disruption, Ending, Moment, Scenario, Scheduled, World};
 
 fn pattern() -> impl Strategy<Value = Pattern> {
     prop_oneof![
@@ -129,6 +129,60 @@ fn scenario(policy: impl Strategy<Value = Policy>) -> impl Strategy<Value = Scen
     )
 }
 
+/// From nothing to a few round trips.
+fn duration_ns() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), 1..100_000u64, 100_000..5_000_000u64]
+}
+
+fn disruption() -> impl Strategy<Value = Disruption> {
+    let cut = (0..3u16, 1..3u16, [duration_ns(), duration_ns()], duration_ns()).prop_map(
+        |(a, step, noticed_after_ns, lasts_ns)| {
+            let between = [HostId(a), HostId((a + step) % 3)];
+            Disruption::Cut { between, noticed_after_ns, lasts_ns }
+        },
+    );
+    let outage = (duration_ns(), duration_ns())
+        .prop_map(|(noticed_after_ns, lasts_ns)| Disruption::Outage { noticed_after_ns, lasts_ns });
+    let crash = (0..3u16, duration_ns(), duration_ns()).prop_map(|(host, noticed_after_ns, lasts_ns)| {
+        Disruption::Crash { host: HostId(host), noticed_after_ns, lasts_ns }
+    });
+    prop_oneof![
+        2 => Just(Disruption::Cancel),
+        2 => Just(Disruption::Refuse),
+        4 => cut,
+        2 => outage,
+        1 => crash,
+    ]
+}
+
+fn disrupted() -> impl Strategy<Value = Disrupted> {
+    let moment = prop_oneof![
+        4 => (0..300usize).prop_map(Moment::AfterSteps),
+        1 => (0..50_000_000u64).prop_map(Moment::AtNs),
+    ];
+    let scheduled = (moment, disruption()).prop_map(|(when, disruption)| Scheduled { when, disruption });
+    (scenario(built_in()), prop::collection::vec(scheduled, 0..5), 1..8usize).prop_map(
+        |(scenario, disruptions, outbox_messages_max)| {
+            let mut disrupted = Disrupted { disruptions, ..Disrupted::from(scenario) };
+            disrupted.limits.outbox_messages_max = outbox_messages_max;
+            disrupted
+        },
+    )
+}
+
+fn check_disrupted(disrupted: &Disrupted) -> Result<(), TestCaseError> {
+    let mut world = World::disrupted(disrupted).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    let outcome = world.finish_within(100_000);
+    let checked = properties::check(&disrupted.scenario, world.log());
+    prop_assert!(
+        outcome.is_ok() && checked.is_ok(),
+        "{outcome:?} {checked:?}\n{}\n{}",
+        serde_json::to_string(disrupted).unwrap_or_default(),
+        transcript(world.log())
+    );
+    Ok(())
+}
+
 fn check(scenario: &Scenario) -> Result<(), TestCaseError> {
     let mut world = World::new(scenario).map_err(|error| TestCaseError::fail(error.to_string()))?;
     let outcome = world.finish();
@@ -156,6 +210,12 @@ proptest! {
     #[test]
     fn built_in_algorithms_are_transparent(scenario in scenario(built_in())) {
         check(&scenario)?;
+    }
+
+    /// And go wrong what may: the log replays to its end all the same.
+    #[test]
+    fn disruptions_are_survived(disrupted in disrupted()) {
+        check_disrupted(&disrupted)?;
     }
 
     #[test]

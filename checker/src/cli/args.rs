@@ -1,7 +1,7 @@
 //! The command line, as a definition from which help and completions follow.
 
 use std::fmt::Display;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,6 +72,9 @@ pub enum Command {
     /// Validate the recorded step log of a real migration against the model
     #[command(after_help = EXIT_CODES)]
     Conform(Conform),
+    /// Run the reference through random migrations in which machines, links and the file server fail
+    #[command(after_help = EXIT_CODES)]
+    Storm(Storm),
     /// Print the inductive invariant that proves an algorithm for any number of pages, as JSON
     Invariant(Invariant),
     /// Write the invariant as SMT-LIB verification conditions, one file each
@@ -199,6 +202,25 @@ pub struct Conform {
     /// The algorithm that was run, as a strategy file [default: the one that the trace names]
     #[arg(long, value_name = "FILE")]
     pub strategy: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Storm {
+    /// How many runs [default: 10000, or as many as there is time for]
+    #[arg(long, value_name = "N")]
+    pub runs: Option<NonZeroU64>,
+    /// What is left to chance follows from this number: same seed, same runs
+    #[arg(long, value_name = "S", default_value = "1")]
+    pub seed: u64,
+    /// Begin no run after this time
+    #[arg(long, value_name = "M")]
+    pub minutes: Option<NonZeroU64>,
+    /// How many threads run [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Show one run, as a failure prints it, instead
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["runs", "minutes", "threads"])]
+    pub replay: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -167,7 +167,7 @@ fn task(setting: &Setting, pages: Pages) -> String {
 }
 
 /// The first Ctrl-C asks for a partial report, the second ends the program.
-fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) -> Result<()> {
+pub(super) fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) -> Result<()> {
     let interrupted = Arc::clone(interrupted);
     ctrlc::set_handler(move || {
         if interrupted.swap(true, Relaxed) {

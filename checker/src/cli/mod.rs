@@ -8,6 +8,7 @@ mod list;
 mod output;
 mod progress;
 mod prove;
+mod storm;
 mod trace;
 
 use std::fs;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Trace(trace)) => trace::run(&trace),
         Some(Command::Explore(explore)) => explore::run(&explore),
         Some(Command::Conform(conform)) => conform::run(&conform),
+        Some(Command::Storm(storm)) => storm::run(&storm),
         Some(Command::Invariant(invariant)) => prove::invariant(&invariant),
         Some(Command::Smt(smt)) => prove::smt(&smt),
         Some(Command::Completions { shell }) => {

@@ -53,7 +53,7 @@ pub(super) fn file_argument(path: &Path) -> String {
 }
 
 /// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || "-_./,:+@%=".contains(letter);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_owned(),

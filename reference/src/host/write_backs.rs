@@ -68,7 +68,7 @@ impl WriteBacks {
                 Misbehaviour::NumberAhead { kind, page, number, latest },
             ));
         }
-        if !outstanding.is_some_and(|write_back| (write_back.epoch, write_back.version) == (epoch, version)) {
+        if outstanding.is_none_or(|write_back| (write_back.epoch, write_back.version) != (epoch, version)) {
             return Ok(None);
         }
         self.0.remove(&page);

@@ -65,7 +65,7 @@ impl Frozen {
         let flushing = view.policy.freeze == Freeze::Flush;
         self.to_transfer.is_empty()
             && self.to_flush.is_empty()
-            && !(flushing && !self.resident.write_backs.is_empty())
+            && (!flushing || self.resident.write_backs.is_empty())
     }
 
     pub(super) fn perform(&mut self, work: Work, cx: &mut Context<'_>) -> Stepped {

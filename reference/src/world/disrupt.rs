@@ -199,15 +199,23 @@ impl World {
         // A former host waits for the process, wherever that is; other machines are not its concern.
         let process_gone = had_process || self.exited;
         let concerned = |other: &&Host<_>| process_gone || former_route(other.role()).is_none();
-        for other in self.hosts.values().filter(concerned).map(Host::id).collect::<Vec<_>>() {
-            self.tell(other, |host| host.fenced(id))?;
-        }
+        let told: Vec<_> = self.hosts.values().filter(concerned).map(Host::id).collect();
+        told.iter().try_for_each(|&other| self.tell(other, |host| host.fenced(id)))?;
         let (policy, image) = (self.scenario.policy.clone(), Arc::clone(&self.image));
         let mut host = Host::without_process(id, policy, image)?;
         host.configure(self.limits, self.timeouts);
         self.hosts.insert(id, host);
-        // To those who were not told there is a new connection.
-        self.places_but(id).into_iter().try_for_each(|place| self.join(id.into(), place))
+        // Those who were not told only see a new connection.
+        for place in self.places_but(id) {
+            let joined = self.network.join(id.into(), place);
+            match place {
+                Place::Host(other) if joined && !told.contains(&other) => {
+                    self.tell(other, |host| host.connected(id))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn tick(&mut self, id: HostId) -> Result<(), WorldError> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use reference::event::{Event, Step};
+use reference::fate::Fate;
 use reference::host::{ProcessState, Role};
 use reference::page::PageNumber;
 use reference::place::{Place, Version};
@@ -22,6 +23,8 @@ struct Seen {
     demands: BTreeMap<Place, BTreeSet<PageNumber>>,
     states: Vec<ProcessState>,
     exited: bool,
+    /// Whether a migration was called off, so that the process is back in the state before.
+    called_off: bool,
 }
 
 /// Checks a log from its first step on.
@@ -64,17 +67,27 @@ impl Seen {
             {
                 return Err(format!("{:?} was acknowledged", self.safe.get(&page)));
             }
-            // Demand first.
             Event::RequestAccepted { page, .. } => {
                 self.demands.entry(place).or_default().insert(page);
             }
             Event::PageServed { page, .. } => {
                 self.demands.entry(place).or_default().remove(&page);
             }
-            Event::PagePushed { .. }
-                if self.demands.get(&place).is_some_and(|waiting| !waiting.is_empty()) =>
-            {
+            // Demand first, unless it waits for the file server.
+            Event::PagePushed { .. } if self.demand_waits_at(place) => {
                 return Err(format!("requested pages wait: {:?}", self.demands));
+            }
+            // Over a new connection the destination says what it waits for.
+            Event::PeerDisconnected { .. } | Event::PeerTimedOut { .. } | Event::PeerConnected { .. } => {
+                self.demands.remove(&place);
+            }
+            Event::ResyncAccepted { ref requested, .. } => {
+                self.demands.entry(place).or_default().extend(requested);
+            }
+            // What was on a machine that died is nobody's business any more.
+            Event::HostCrashed => {
+                self.write_backs.retain(|_, (sender, _)| *sender != place);
+                self.demands.remove(&place);
             }
             // Nobody leaves before the file server has what he sent it.
             Event::ImageDestroyed { .. } | Event::ProcessReleased { .. } => {
@@ -86,7 +99,20 @@ impl Seen {
             Event::ProcessExited => self.exited = true,
             _ => {}
         }
+        self.called_off |= match step.event {
+            Event::MigrationCancelled { .. } | Event::RefusalLearned { .. } | Event::HostCrashed => true,
+            Event::PeerDisconnected { fate, .. }
+            | Event::PeerTimedOut { fate, .. }
+            | Event::PeerFenced { fate, .. } => matches!(fate, Some(Fate::CarriedOn(_) | Fate::Migrated)),
+            _ => false,
+        };
         Ok(())
+    }
+
+    /// Whether a requested page could be sent by this host.
+    fn demand_waits_at(&self, place: Place) -> bool {
+        let held_up = |page| self.write_backs.get(page).is_some_and(|(sender, _)| *sender == place);
+        self.demands.get(&place).is_some_and(|waiting| waiting.iter().any(|page| !held_up(page)))
     }
 
     /// One runner, and what state the process is in.
@@ -122,6 +148,10 @@ impl Seen {
                 && [ProcessState::PreMigration, ProcessState::Migration].contains(&pair[1]);
             next || left_behind
         };
+        // A migration that is called off can end in any state but the suspended one.
+        if self.called_off {
+            return Ok(());
+        }
         let starts = self.states.first().is_none_or(|state| *state == cycle[0]);
         if starts && self.states.windows(2).all(follows) {
             return Ok(());

@@ -1,0 +1,177 @@
+//! `storm`: random runs of the reference in which machines, links and the file server fail.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread::{available_parallelism, scope};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use checker::report::Conclusion;
+use reference::storm::{self, End as RunEnd, StormError, Tally};
+use reference::transcript::transcript;
+use reference::world::{Disrupted, DisruptionKind, World};
+
+use super::End;
+use super::args::Storm;
+use super::check::stop_on_interrupt;
+use super::output::{quoted, say};
+use super::progress::Teller;
+
+/// Runs where neither a number nor a time is given: about a million steps.
+const RUNS_DEFAULT: u64 = 10_000;
+
+/// Runs between two remarks on how far it is.
+const RUNS_PER_REMARK: u64 = 500;
+
+const SECONDS_PER_MINUTE: u64 = 60;
+const NS_PER_S: f64 = 1e9;
+
+/// A run that is not as it should be.
+struct Failure {
+    at: u64,
+    run: Disrupted,
+    error: StormError,
+}
+
+/// What several threads find out together.
+struct Campaign {
+    seed: u64,
+    runs_max: u64,
+    until: Option<Instant>,
+    next: AtomicU64,
+    interrupted: std::sync::Arc<AtomicBool>,
+    tally: Mutex<Tally>,
+    failure: Mutex<Option<Failure>>,
+}
+
+pub(super) fn run(args: &Storm) -> Result<End> {
+    if let Some(run) = &args.replay {
+        return replay(run);
+    }
+    let time = args.minutes.map(|minutes| Duration::from_secs(minutes.get() * SECONDS_PER_MINUTE));
+    let runs_default = if time.is_some() { u64::MAX } else { RUNS_DEFAULT };
+    let campaign = Campaign {
+        seed: args.seed,
+        runs_max: args.runs.map_or(runs_default, std::num::NonZeroU64::get),
+        until: time.and_then(|time| Instant::now().checked_add(time)),
+        next: AtomicU64::new(0),
+        interrupted: std::sync::Arc::default(),
+        tally: Mutex::default(),
+        failure: Mutex::default(),
+    };
+    stop_on_interrupt(&campaign.interrupted)?;
+    let threads = args.threads.or(available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let teller = Teller::new();
+    scope(|scope| {
+        (1..threads).for_each(|_| _ = scope.spawn(|| campaign.work(&|_| ())));
+        campaign.work(&|done| teller.begin(format!("storm: {done} runs")));
+    });
+    teller.end();
+    let seed = campaign.seed;
+    let interrupted = campaign.interrupted.load(Relaxed);
+    let tally = campaign.tally.into_inner().unwrap_or_default();
+    let failure = campaign.failure.into_inner().unwrap_or_default();
+    say(summary(seed, &tally, failure.is_none()))?;
+    match failure {
+        Some(failure) => {
+            tell(&failure)?;
+            Ok(End::Concluded(Conclusion::Surprise))
+        }
+        None if interrupted => Ok(End::Interrupted),
+        None => Ok(End::Concluded(Conclusion::AsExpected)),
+    }
+}
+
+impl Campaign {
+    /// Takes one run after the other until all are taken, the time is up, or one has failed.
+    fn work(&self, progress: &dyn Fn(u64)) {
+        let mut own = Tally::default();
+        loop {
+            let at = self.next.fetch_add(1, Relaxed);
+            let time_is_up = self.until.is_some_and(|until| Instant::now() >= until);
+            let failed = self.failure.lock().is_ok_and(|failure| failure.is_some());
+            if at >= self.runs_max || time_is_up || failed || self.interrupted.load(Relaxed) {
+                break;
+            }
+            let run = storm::run(storm::number(self.seed, at));
+            match storm::weather(&run) {
+                Ok(came) => own.add(&came),
+                Err(error) => self.fail(Failure { at, run, error }),
+            }
+            if at.is_multiple_of(RUNS_PER_REMARK) {
+                progress(at);
+            }
+        }
+        if let Ok(mut tally) = self.tally.lock() {
+            tally.add(&own);
+        }
+    }
+
+    /// Of several failures the first counts, so that the same seed tells the same.
+    fn fail(&self, failure: Failure) {
+        if let Ok(mut first) = self.failure.lock()
+            && first.as_ref().is_none_or(|first| failure.at < first.at)
+        {
+            *first = Some(failure);
+        }
+    }
+}
+
+fn summary(seed: u64, tally: &Tally, passed: bool) -> String {
+    let Tally { runs, steps, virtual_ns, migrations, injected, ends } = tally;
+    let verdict = if passed { "no violation" } else { "before the first violation" };
+    let seconds = *virtual_ns as f64 / NS_PER_S;
+    format!(
+        "seed {seed}: {runs} runs, {steps} steps of endpoints, {seconds:.1} s of virtual time, \
+         {migrations} migrations: {verdict}\n  disruptions: {}\n  ends: {}",
+        counts(&DisruptionKind::ALL, injected),
+        counts(&RunEnd::ALL, ends)
+    )
+}
+
+fn counts<K: Ord + Display>(all: &[K], counts: &BTreeMap<K, u64>) -> String {
+    let count = |kind: &K| format!("{kind} {}", counts.get(kind).copied().unwrap_or(0));
+    all.iter().map(count).collect::<Vec<_>>().join(", ")
+}
+
+/// The run made as small as it gets, step by step, and the command that shows it again.
+fn tell(failure: &Failure) -> Result<()> {
+    let Failure { at, run, error } = failure;
+    let smallest = storm::shrink(run, |run| storm::weather(run).is_err());
+    let (log, smallest_error) = weather(&smallest);
+    let json = serde_json::to_string(&smallest)?;
+    say(format_args!(
+        "run {at}: {error}\nthe smallest run found that fails:\n{log}{}\nshow it again: checker storm --replay {}",
+        smallest_error.map_or_else(String::new, |error| error.to_string()),
+        quoted(&json)
+    ))
+}
+
+fn replay(json: &str) -> Result<End> {
+    let run: Disrupted = serde_json::from_str(json).context("--replay: not a run")?;
+    let (log, error) = weather(&run);
+    say(log.trim_end())?;
+    match error {
+        None => {
+            say("no violation")?;
+            Ok(End::Concluded(Conclusion::AsExpected))
+        }
+        Some(error) => {
+            say(error)?;
+            Ok(End::Concluded(Conclusion::Surprise))
+        }
+    }
+}
+
+/// What happens in the run, and what is wrong with it.
+fn weather(run: &Disrupted) -> (String, Option<StormError>) {
+    let log = World::disrupted(run).map(|mut world| {
+        // What is wrong is said below.
+        let _ = world.finish_within(storm::RUN_STEPS_MAX);
+        transcript(world.log())
+    });
+    (log.unwrap_or_default(), storm::weather(run).err())
+}
