@@ -9,6 +9,7 @@ pub mod report;
 pub mod setting;
 pub mod simulate;
 pub mod smt;
+pub mod survival;
 pub mod tabled;
 #[doc(hidden)]
 pub mod testing;

@@ -208,6 +208,7 @@ fn defects_of_safety_fail_with_a_run() {
     for entry in DEFECTS.into_iter().filter(|entry| entry.caught_by.is_safety()) {
         let strategy = algorithms::built_in(entry.algorithm).unwrap();
         let system = Migration::new(strategy, entry.hosts, entry.link).with_defect(entry.defect);
+        let system = system.with_disruptions(entry.disruptions());
         let outcome = &prove(&system, Bounds::default()).verdicts[&entry.caught_by];
         assert!(matches!(outcome, Outcome::Fails { .. }), "{:?}: {outcome:?}", entry.defect);
     }
@@ -218,6 +219,7 @@ fn defects_of_liveness_have_no_ranking() {
     for entry in DEFECTS.into_iter().filter(|entry| !entry.caught_by.is_safety()) {
         let strategy = algorithms::built_in(entry.algorithm).unwrap();
         let system = Migration::new(strategy, entry.hosts, entry.link).with_defect(entry.defect);
+        let system = system.with_disruptions(entry.disruptions());
         let pairs = prove(&system, Bounds::default()).invariant.pairs();
         let outcome = ranking::judge(&system, entry.caught_by, &pairs);
         let inconclusive = matches!(outcome, None | Some(ranking::Outcome::Inconclusive(_)));

@@ -63,6 +63,8 @@ pub enum Defect {
     HastyLost,
     LostOnTimeOut,
     AcknowledgeBeforeDurable,
+    ResumeInDoubt,
+    IgnoreLoss,
 }
 
 /// What there is to know about a defect.
@@ -112,7 +114,7 @@ const fn striking(
 
 /// Every defect, by the property that must catch it.
 #[rustfmt::skip]
-pub const DEFECTS: [Entry; 46] = {
+pub const DEFECTS: [Entry; 48] = {
     use Defect::*;
     use Disruption::{Cancel, CrashSource, Cut, Outage};
     use Property::*;
@@ -179,6 +181,10 @@ pub const DEFECTS: [Entry; 46] = {
             "The owner of a page takes it for sent as soon as it is requested."),
         striking(Cut, ResumeAfterHandOver, S3, "total-copy",
             "The source, which has committed, takes a time-out for a reason to run the process again."),
+        striking(Cut, ResumeInDoubt, S3, "total-copy",
+            "A destination that is in doubt takes a time-out for go."),
+        striking(CrashSource, IgnoreLoss, S1, "post-copy",
+            "The process goes on without a source that has died, though it still owes pages."),
         striking(Cancel, CancelAfterCommit, S11, "post-copy",
             "The source accepts a cancel that comes after its commit."),
         striking(Cancel, AcceptOldReady, S11, "total-copy",

@@ -141,6 +141,13 @@ impl Disruptions {
         self.strikes().any(|strike| strike.kinds.contains(kind))
     }
 
+    /// May whatever strikes do so whenever it likes, and as often as there is a budget? Where it may not, some steps
+    /// have no occasion.
+    pub fn strike_freely(&self) -> bool {
+        let free = |strike: &Strike| strike.stages == EnumSet::all();
+        self.strikes().all(|strike| free(&strike)) && (self.budget() < 2 || self.first == self.second)
+    }
+
     /// What may strike, in order.
     pub fn strikes(&self) -> impl Iterator<Item = Strike> + use<> {
         [self.first, self.second].into_iter().flatten()

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use enumset::EnumSet;
 use model::concrete::State;
-use model::{Concrete, Hosts, Link, Migration, algorithms, defects};
+use model::{Concrete, Disruptions, Hosts, Link, Migration, algorithms, defects};
 
 /// Visits every reachable state and compares its moves, and what the machines know after each, with those of
 /// the same state without ghosts.
@@ -51,10 +52,26 @@ fn no_guard_reads_a_ghost() {
 }
 
 #[test]
+fn no_guard_reads_a_ghost_when_things_go_wrong() {
+    let mut states = 0;
+    for strategy in algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS) {
+        for link in Link::ALL {
+            for budget in 1..=2 {
+                let system = Migration::new(strategy.clone(), Hosts::Two, link)
+                    .with_disruptions(Disruptions::up_to(budget, EnumSet::all()));
+                states += compare(&Concrete { system, pages: 1 });
+            }
+        }
+    }
+    assert!(states > 100_000, "only {states} states were compared");
+}
+
+#[test]
 fn no_defect_lets_a_guard_read_a_ghost() {
     for entry in defects::DEFECTS {
         let strategy = algorithms::built_in(entry.algorithm).expect("a built-in algorithm");
         let system = Migration::new(strategy, entry.hosts, entry.link).with_defect(entry.defect);
+        let system = system.with_disruptions(entry.disruptions());
         compare(&Concrete { system, pages: 1 });
     }
 }

@@ -499,3 +499,47 @@ fn an_interrupted_stateright_run_is_open() {
     let run = judge(&setting, Pages::Exactly(one), &options).expect("a run");
     assert_eq!(run.inconclusive.as_deref(), Some("interrupted"));
 }
+
+#[test]
+fn disruptions_are_chosen_by_name_and_number() {
+    let checked = checker(&["check", "post-copy", "--budget", "1", "--pages", "1"]);
+    assert_eq!(code(&checked), 0, "{}", stderr(&checked));
+    let text = stdout(&checked);
+    assert!(text.contains("S12") && text.contains("L8") && text.contains("up to 1 disruption"), "{text}");
+    let plain = stdout(&checker(&["check", "post-copy", "--pages", "1"]));
+    assert!(!plain.contains("S12") && !plain.contains("disruption"), "{plain}");
+    let document = stdout(&checker(&["check", "post-copy", "--disruptions", "cut", "--format", "json"]));
+    let document: Value = serde_json::from_str(&document).expect("a document");
+    assert_eq!(document["runs"][0]["disruptions"]["first"]["kinds"][0], "cut");
+}
+
+#[test]
+fn bad_disruptions_are_refused_by_name() {
+    refused(&["check", "--disruptions", "flood"], 2, "no disruption is called 'flood'");
+    refused(&["check", "--budget", "3"], 2, "3 is not in 0..=2");
+    let stage = ["check", "--disruptions", "cut", "--stage", "dawn"];
+    refused(&stage, 2, "no stage of a migration is called 'dawn'");
+    refused(&["check", "--budget", "1", "--hosts", "3"], 2, "--hosts 3 does not go with disruptions");
+    refused(&["trace", "post-copy", "lost"], 2, "'lost' is what comes of a disruption");
+    refused(&["trace", "post-copy", "L8"], 2, "L8 speaks of disruptions");
+    refused(&["trace", "total-copy", "lost", "--disruptions", "cut"], 2, "no run of total-copy");
+    refused(&["trace", "post-copy", "S99"], 2, "no property is called 'S99'");
+}
+
+/// The command in a cell shows what the cell says.
+#[test]
+fn a_cell_of_the_survival_table_has_its_run() {
+    let document = stdout(&checker(&["faults", "post-copy", "--format", "json"]));
+    let document: Value = serde_json::from_str(&document).expect("a document");
+    let cells = document["cells"].as_array().expect("cells");
+    let wanted = |cell: &&Value| cell["disruption"] == "crash-source" && cell["stage"] == "post-migration";
+    let cell = cells.iter().find(wanted).expect("the cell");
+    assert_eq!((&cell["worst"], &cell["best"]), (&Value::from("lost"), &Value::from("recovers")));
+    let witness = cell["witness"].as_str().expect("a command");
+    let arguments: Vec<&str> = witness.split_whitespace().skip(1).collect();
+    let output = checker(&arguments);
+    assert_eq!(code(&output), 0);
+    let text = stdout(&output);
+    assert!(text.contains("✗ crashes") && text.contains("which owed page 0: lost"), "{text}");
+    assert!(text.trim_end().ends_with(&format!("show it again: {witness}")), "{text}");
+}

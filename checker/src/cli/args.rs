@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -12,10 +13,16 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use colorchoice_clap::Color;
-use model::{Defect, Hosts, Link, Property, algorithms, concrete::PAGES_MAX, defects};
+use enumset::EnumSet;
+use model::disruption::{BUDGET_MAX, Strike};
+use model::property::UnknownProperty;
+use model::{
+    Defect, Disruption, Disruptions, Hosts, Link, Property, Stage, algorithms, concrete::PAGES_MAX, defects,
+};
 
 use checker::judge::Engine;
 use checker::setting::Pages;
+use checker::survival::{Outcome, UnknownOutcome};
 
 /// Which migration algorithm keeps which promise: judged exhaustively, for any number of pages where
 /// possible, with a counterexample where it is broken.
@@ -69,6 +76,9 @@ pub enum Command {
     Trace(Trace),
     /// Walk through an algorithm's states in a browser, with the stateright Explorer
     Explore(Explore),
+    /// What survives what: the end of a migration for every algorithm, disruption and stage
+    #[command(after_help = EXIT_CODES)]
+    Faults(Faults),
     /// Validate the recorded step log of a real migration against the model
     #[command(after_help = EXIT_CODES)]
     Conform(Conform),
@@ -89,7 +99,8 @@ pub enum Command {
 /// Which algorithm, in which world.
 #[derive(Args, Clone, Debug, Default)]
 pub struct World {
-    /// How many hosts there are, beside the file server [default: 3, for a defect what it needs]
+    /// How many hosts there are, beside the file server [default: 3, and 2 where disruptions
+    /// strike]
     #[arg(long, value_parser = hosts())]
     pub hosts: Option<Hosts>,
     /// What links do to messages [default: fifo, for a defect what it needs]
@@ -98,6 +109,69 @@ pub struct World {
     /// Build in a deliberate defect (`list` names them)
     #[arg(long, value_name = "NAME", value_parser = defects_by_name())]
     pub defect: Option<Defect>,
+    #[command(flatten)]
+    pub goes_wrong: WhatGoesWrong,
+}
+
+/// What goes wrong.
+#[derive(Args, Clone, Debug, Default)]
+pub struct WhatGoesWrong {
+    /// Let these disruptions strike: cancel, refuse, suspect, cut, outage, crash-source, crash-destination [default:
+    /// none; with --budget alone, any]
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub disruptions: Vec<Disruption>,
+    /// How many disruptions there may be in a run, up to 2 [default: 1 with --disruptions, for a defect what it needs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=BUDGET_MAX as i64))]
+    pub budget: Option<u8>,
+    /// Let the first one strike in these stages only: pre-migration, freeze, hand-over, post-migration, clean-up
+    #[arg(long, value_name = "STAGE", value_delimiter = ',', requires = "disruptions")]
+    pub stage: Vec<Stage>,
+    /// Let one of these strike after the first
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_delimiter = ',',
+        requires = "disruptions",
+        conflicts_with = "budget"
+    )]
+    pub then: Vec<Disruption>,
+}
+
+impl WhatGoesWrong {
+    /// What the options say; `None` if they say nothing.
+    pub fn disruptions(&self) -> Option<Disruptions> {
+        if self.disruptions.is_empty() && self.budget.is_none() {
+            return None;
+        }
+        let some = |kinds: &[Disruption]| match kinds.is_empty() {
+            true => EnumSet::all(),
+            false => kinds.iter().copied().collect(),
+        };
+        let stages =
+            if self.stage.is_empty() { EnumSet::all() } else { self.stage.iter().copied().collect() };
+        let first = Strike { kinds: some(&self.disruptions), stages };
+        let again = Strike { kinds: first.kinds, stages: EnumSet::all() };
+        Some(match self.budget {
+            Some(0) => Disruptions::NONE,
+            Some(2) => Disruptions::two(first, again),
+            _ if self.then.is_empty() => Disruptions::one(first),
+            _ => Disruptions::two(first, Strike { kinds: some(&self.then), stages: EnumSet::all() }),
+        })
+    }
+
+    /// The options again, for a command.
+    pub fn to_options(&self) -> String {
+        let list = |name: &str, values: Vec<String>| match values.is_empty() {
+            true => String::new(),
+            false => format!(" --{name} {}", values.join(",")),
+        };
+        let kinds = |kinds: &[Disruption]| kinds.iter().map(Disruption::to_string).collect();
+        let budget = self.budget.map(|budget| format!(" --budget {budget}")).unwrap_or_default();
+        list("disruptions", kinds(&self.disruptions))
+            + &budget
+            + &list("stage", self.stage.iter().map(Stage::to_string).collect())
+            + &list("then", kinds(&self.then))
+    }
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -166,8 +240,9 @@ pub struct List {
 pub struct Trace {
     /// A built-in algorithm, or the path of a strategy file
     pub algorithm: String,
-    /// The property
-    pub property: Property,
+    /// The property; or, with --disruptions, an outcome: unaffected, carries-on, recovers or lost
+    #[arg(value_name = "PROPERTY")]
+    pub what: Sight,
     /// How many pages the process has
     #[arg(long, value_name = "N", default_value = "2", value_parser = page_count)]
     pub pages: NonZeroUsize,
@@ -178,6 +253,46 @@ pub struct Trace {
     /// How to print it
     #[arg(long, default_value = "text")]
     pub format: TraceFormat,
+}
+
+/// What a trace shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// A property, broken or at work.
+    Property(Property),
+    /// What comes of disruptions.
+    Outcome(Outcome),
+}
+
+impl FromStr for Sight {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let property = text.parse().map(Sight::Property);
+        property.or_else(|unknown: UnknownProperty| match text.parse() {
+            Ok(outcome) => Ok(Sight::Outcome(outcome)),
+            Err(UnknownOutcome(_)) => {
+                let outcomes = Outcome::ALL.map(|outcome| outcome.to_string()).join(", ");
+                Err(format!("{unknown}, and outcomes of disruptions: {outcomes}"))
+            }
+        })
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct Faults {
+    /// Built-in algorithms; the nine of the taxonomy by default
+    #[arg(value_name = "ALGORITHM", value_parser = algorithm_names())]
+    pub algorithms: Vec<String>,
+    /// Two disruptions in a row
+    #[arg(long)]
+    pub pairs: bool,
+    /// How to print it
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// How many threads explore [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
 }
 
 #[derive(Args, Debug)]

@@ -90,14 +90,15 @@ pub(super) fn run(args: &Check) -> Result<End> {
 
 /// The algorithms asked for. Everything that is said names them, so no two have the same name.
 fn subjects(args: &Check) -> Result<Vec<Subject>> {
-    let built_in = |strategy| Subject { setting: setting(strategy, &args.world), file: None };
+    let built_in = |strategy| Ok(Subject { setting: setting(strategy, &args.world)?, file: None });
     let named = args.algorithms.iter().filter_map(|name| algorithms::built_in(name));
-    let mut subjects: Vec<Subject> = named.map(built_in).collect();
+    let mut subjects: Vec<Subject> = named.map(built_in).collect::<Result<_>>()?;
     for path in &args.strategy {
-        subjects.push(Subject { file: Some(path.clone()), ..built_in(strategy_file(path)?) });
+        subjects.push(Subject { file: Some(path.clone()), ..built_in(strategy_file(path)?)? });
     }
     if subjects.is_empty() {
-        subjects.extend(algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS).map(built_in));
+        let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS);
+        subjects = all.map(built_in).collect::<Result<_>>()?;
     }
     for (index, subject) in subjects.iter().enumerate() {
         let name = &subject.setting.strategy.name;
@@ -179,7 +180,7 @@ pub(super) fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) -> Result<()> {
 
 fn text(document: &Document, args: &Check, subjects: &[Subject]) -> String {
     let mut blocks = vec![format!("{}\n", table(document, Paint::Colour))];
-    blocks.extend(surprises(document, subjects));
+    blocks.extend(surprises(document, args, subjects));
     for run in document.runs.iter().filter(|run| run.is_idle()) {
         blocks.push(format!("{}: no explored state takes {}\n", run.algorithm, run.untaken.join(", ")));
     }
@@ -196,7 +197,7 @@ fn text(document: &Document, args: &Check, subjects: &[Subject]) -> String {
 }
 
 /// Tells each surprise once; with a defect only those of the property that must catch it, if it does.
-fn surprises(document: &Document, subjects: &[Subject]) -> Vec<String> {
+fn surprises(document: &Document, args: &Check, subjects: &[Subject]) -> Vec<String> {
     let surprises: Vec<(&Run, &Verdict)> = document
         .runs
         .iter()
@@ -211,7 +212,7 @@ fn surprises(document: &Document, subjects: &[Subject]) -> Vec<String> {
     let mut blocks = Vec::new();
     for (run, verdict) in &surprises {
         if (!caught || named(run, verdict)) && told.insert((&run.algorithm, verdict.property)) {
-            blocks.push(tell(run, verdict, subjects));
+            blocks.push(tell(run, verdict, args, subjects));
         }
     }
     let others: BTreeSet<(&String, Property)> =
@@ -223,7 +224,7 @@ fn surprises(document: &Document, subjects: &[Subject]) -> Vec<String> {
     blocks
 }
 
-fn tell(run: &Run, verdict: &Verdict, subjects: &[Subject]) -> String {
+fn tell(run: &Run, verdict: &Verdict, args: &Check, subjects: &[Subject]) -> String {
     let told = match &verdict.story {
         Some(story) => story.to_text(),
         None => format!("{} · {} holds, where a failure is expected", run.algorithm, verdict.property),
@@ -234,7 +235,8 @@ fn tell(run: &Run, verdict: &Verdict, subjects: &[Subject]) -> String {
     };
     let subject = subjects.iter().find(|subject| subject.setting.strategy.name == run.algorithm);
     let file = subject.and_then(|subject| subject.file.as_deref()).map(file_argument);
-    let world = World { hosts: Some(run.hosts), link: Some(run.link), defect: run.defect };
+    let goes_wrong = args.world.goes_wrong.clone();
+    let world = World { hosts: Some(run.hosts), link: Some(run.link), defect: run.defect, goes_wrong };
     let again = show_again(file.as_ref().unwrap_or(&run.algorithm), verdict.property, pages, &world);
     format!("{told}\n{again}\n")
 }
@@ -271,7 +273,7 @@ fn summary(document: &Document) -> String {
     let seconds: f64 = document.runs.iter().map(|run| run.seconds).sum();
     let transitions: u64 = document.runs.iter().filter_map(|run| run.transitions).sum();
     let world = match document.runs.first() {
-        Some(run) => format!("{} hosts and a file server, {} links", run.hosts, run.link),
+        Some(run) => format!("{} hosts and a file server, {} links{}", run.hosts, run.link, budget(run)),
         None => "nothing checked".to_owned(),
     };
     let expected = count(document, Conclusion::AsExpected);
@@ -283,6 +285,14 @@ fn summary(document: &Document) -> String {
         counted(expected, "verdict"),
         counted(transitions, "transition"),
     )
+}
+
+/// How much goes wrong, if anything does.
+fn budget(run: &Run) -> String {
+    match run.disruptions.budget() {
+        0 => String::new(),
+        budget => format!(", up to {}", counted(budget, "disruption")),
+    }
 }
 
 fn count(document: &Document, wanted: Conclusion) -> usize {

@@ -4,6 +4,7 @@ pub mod args;
 mod check;
 mod conform;
 mod explore;
+mod faults;
 mod list;
 mod output;
 mod progress;
@@ -15,7 +16,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use checker::report::Conclusion;
 use checker::setting::Setting;
 use clap::CommandFactory;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::List(list)) => list::run(&list),
         Some(Command::Trace(trace)) => trace::run(&trace),
         Some(Command::Explore(explore)) => explore::run(&explore),
+        Some(Command::Faults(faults)) => faults::run(&faults),
         Some(Command::Conform(conform)) => conform::run(&conform),
         Some(Command::Storm(storm)) => storm::run(&storm),
         Some(Command::Invariant(invariant)) => prove::invariant(&invariant),
@@ -79,15 +81,22 @@ fn strategy_file(path: &Path) -> Result<Strategy> {
 }
 
 /// The setting of an algorithm; what is not said is what the defect needs to show, or else the most
-/// orderly link and three hosts.
-fn setting(strategy: Strategy, world: &World) -> Setting {
+/// orderly link and three hosts, two where something goes wrong.
+fn setting(strategy: Strategy, world: &World) -> Result<Setting> {
     let needs = world.defect.map(|defect| defect.entry());
-    let goes_wrong = needs.is_some_and(|needs| needs.disruption.is_some());
-    Setting {
+    let needed = needs.map_or(Disruptions::NONE, |needs| needs.disruptions());
+    let disruptions = world.goes_wrong.disruptions().unwrap_or(needed);
+    if !disruptions.is_none() && world.hosts == Some(Hosts::Three) {
+        bail!(
+            "--hosts 3 does not go with disruptions: they are modelled for two hosts, which show all of them"
+        );
+    }
+    let hosts = if disruptions.is_none() { Hosts::Three } else { Hosts::Two };
+    Ok(Setting {
         strategy,
-        hosts: world.hosts.unwrap_or(if goes_wrong { Hosts::Two } else { Hosts::Three }),
+        hosts: world.hosts.unwrap_or(hosts),
         link: world.link.or(needs.map(|needs| needs.link)).unwrap_or(Link::Fifo),
         defect: world.defect,
-        disruptions: needs.map_or(Disruptions::NONE, |needs| needs.disruptions()),
-    }
+        disruptions,
+    })
 }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use model::{Property, algorithms};
+use model::algorithms;
 
 use super::args::World;
 
@@ -28,11 +28,12 @@ pub(super) fn remark(text: impl Display) {
 
 /// The last line below a run: the command that shows it again. The algorithm is a name or, as
 /// [`file_argument`] has it, a path.
-pub(super) fn show_again(algorithm: &str, property: Property, pages: usize, world: &World) -> String {
-    let mut command = format!("show it again: checker trace {} {property}", quoted(algorithm));
+pub(super) fn show_again(algorithm: &str, what: impl Display, pages: usize, world: &World) -> String {
+    let mut command = format!("show it again: checker trace {} {what}", quoted(algorithm));
     if let Some(defect) = world.defect {
         command += &format!(" --defect {defect}");
     }
+    command += &world.goes_wrong.to_options();
     command += &format!(" --pages {pages}");
     if let Some(hosts) = world.hosts {
         command += &format!(" --hosts {hosts}");

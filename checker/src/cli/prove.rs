@@ -12,7 +12,7 @@ use super::output::say;
 use super::{End, algorithm, setting};
 
 pub(super) fn invariant(args: &Invariant) -> Result<End> {
-    let setting = setting(algorithm(&args.algorithm)?, &args.world);
+    let setting = setting(algorithm(&args.algorithm)?, &args.world)?;
     let mut proof = prove(&setting.migration(), Bounds::default());
     proof.invariant.subject = setting.fingerprint();
     say(proof.invariant.to_json()?)?;
@@ -20,7 +20,7 @@ pub(super) fn invariant(args: &Invariant) -> Result<End> {
 }
 
 pub(super) fn smt(args: &Smt) -> Result<End> {
-    let setting = setting(algorithm(&args.algorithm)?, &args.world);
+    let setting = setting(algorithm(&args.algorithm)?, &args.world)?;
     let migration = setting.migration();
     let proof = prove(&migration, Bounds::default());
     let conditions = emit(&migration, &proof.invariant);

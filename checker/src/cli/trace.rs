@@ -1,5 +1,6 @@
 //! `trace`: a shortest run that breaks a property, or one that shows it at work.
 
+use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
@@ -7,21 +8,30 @@ use anyhow::{Result, bail};
 use checker::judge::{Engine, Options, judge};
 use checker::narrative::Story;
 use checker::report::{Actual, Conclusion};
-use checker::setting::Pages;
+use checker::setting::{Pages, Setting};
+use checker::survival::{self, Outcome};
 use checker::witness::witness;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::args::{Trace, TraceFormat};
+use super::args::{Sight, Trace, TraceFormat};
 use super::output::{remark, say, show_again};
 use super::{End, algorithm, setting};
 
 pub(super) fn run(args: &Trace) -> Result<End> {
-    let setting = setting(algorithm(&args.algorithm)?, &args.world);
-    if !setting.applies(args.property) {
-        bail!("{} says nothing about {}", args.property, setting.strategy.name);
+    let setting = setting(algorithm(&args.algorithm)?, &args.world)?;
+    let property = match args.what {
+        Sight::Property(property) => property,
+        Sight::Outcome(outcome) => return show_outcome(args, &setting, outcome),
+    };
+    if property.is_about_disruptions() && setting.disruptions.is_none() {
+        bail!("{property} speaks of disruptions: say which with --disruptions, or how many with --budget");
+    }
+    if !setting.applies(property) {
+        bail!("{property} says nothing about {}", setting.strategy.name);
     }
     let options = Options {
-        properties: args.property.into(),
+        properties: property.into(),
         engine: Engine::Native,
         threads: NonZeroUsize::MIN,
         symmetry: true,
@@ -33,31 +43,44 @@ pub(super) fn run(args: &Trace) -> Result<End> {
         checkpoint: None,
     };
     let run = judge(&setting, Pages::Exactly(args.pages), &options)?;
-    let Some(mut verdict) = run.verdicts.into_iter().find(|verdict| verdict.property == args.property) else {
-        bail!("{} is not judged for {}", args.property, setting.strategy.name);
+    let Some(mut verdict) = run.verdicts.into_iter().find(|verdict| verdict.property == property) else {
+        bail!("{property} is not judged for {}", setting.strategy.name);
     };
     if verdict.actual == Actual::Inconclusive {
         let why = verdict.note.as_deref().unwrap_or("no reason given");
-        remark(format_args!("{} · {} inconclusive: {why}", setting.strategy.name, args.property));
+        remark(format_args!("{} · {property} inconclusive: {why}", setting.strategy.name));
         return Ok(End::Concluded(Conclusion::Inconclusive));
     }
     let story = match verdict.story.take() {
         Some(story) => story,
-        None => match witness(&setting.concrete(args.pages), args.property) {
+        None => match witness(&setting.concrete(args.pages), property) {
             Some(story) => story,
             None => {
-                bail!("{} holds for {}, and no run shows it at work", args.property, setting.strategy.name)
+                bail!("{property} holds for {}, and no run shows it at work", setting.strategy.name)
             }
         },
     };
-    print(args, verdict.actual, &story)?;
+    print(args, property, json!(verdict.actual), &story)?;
     Ok(End::Concluded(verdict.conclusion()))
 }
 
-fn print(args: &Trace, actual: Actual, story: &Story) -> Result<()> {
+/// A shortest run on which disruptions come to this.
+fn show_outcome(args: &Trace, setting: &Setting, outcome: Outcome) -> Result<End> {
+    if setting.disruptions.is_none() {
+        bail!("'{outcome}' is what comes of a disruption: say which with --disruptions");
+    }
+    let Some(story) = survival::witness(setting, outcome, args.pages) else {
+        let options = args.world.goes_wrong.to_options();
+        bail!("no run of {} with{options} ends in '{outcome}'", setting.strategy.name);
+    };
+    print(args, outcome, json!("occurs"), &story)?;
+    Ok(End::Concluded(Conclusion::AsExpected))
+}
+
+fn print(args: &Trace, what: impl Display + Serialize, actual: Value, story: &Story) -> Result<()> {
     match args.format {
         TraceFormat::Text => {
-            let again = show_again(&args.algorithm, args.property, args.pages.get(), &args.world);
+            let again = show_again(&args.algorithm, what, args.pages.get(), &args.world);
             say(format_args!("{}\n{again}", story.to_text()))
         }
         TraceFormat::Mermaid => say(story.to_mermaid().trim_end()),
@@ -65,7 +88,7 @@ fn print(args: &Trace, actual: Actual, story: &Story) -> Result<()> {
             let document = json!({
                 "version": 1,
                 "title": story.title,
-                "property": args.property,
+                "property": what,
                 "actual": actual,
                 "steps": story.lines(),
                 "loop_from": story.loop_from,

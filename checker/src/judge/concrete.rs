@@ -139,7 +139,11 @@ fn report(
     });
     Run {
         verdicts: verdicts.collect(),
-        untaken: actions.iter().filter(|(_, count)| **count == 0).map(|(name, _)| name.clone()).collect(),
+        untaken: actions
+            .iter()
+            .filter(|(_, count)| **count == 0 && setting.disruptions.strike_freely())
+            .map(|(name, _)| name.clone())
+            .collect(),
         actions,
         states: exploration.states_unreduced,
         orbits: options.symmetry.then_some(exploration.states),
@@ -160,6 +164,7 @@ pub(super) fn empty(setting: &Setting, pages: Pages) -> Run {
         hosts: setting.hosts,
         link: setting.link,
         defect: setting.defect,
+        disruptions: setting.disruptions,
         engine: Engine::Native.name(),
         states: 0,
         orbits: None,

@@ -41,9 +41,7 @@ pub(super) fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep) 
         ControlStep::DeliverCancel => message(Arrived, (here, other), "cancel; forgets the attempt"),
         ControlStep::DeliverOldState => message(Arrived, (here, other), "state of an aborted attempt"),
         ControlStep::SendOldReady => message(Sent, (other, here), "ready, in an aborted attempt"),
-        ControlStep::DeliverOldReady => {
-            message(Arrived, (other, here), "ready of an aborted attempt; ignored")
-        }
+        ControlStep::DeliverOldReady => message(Arrived, (other, here), "ready of an aborted attempt"),
         ControlStep::Reconnect => reconnect(hosts, control, (here, other)),
         ControlStep::DeliverResync if control.phase == Phase::Departing => {
             message(Arrived, back, "complete again; destroyed again")
@@ -81,6 +79,7 @@ fn fence(hosts: &Hosts, control: &Control) -> Event {
         Phase::Rest | Phase::Exiting => {
             local(source, format!("told that {destination} was dead; it is back, vacant"))
         }
+        _ if !control.aftermath.source_down => local(destination, "declares the process lost"),
         _ => local(destination, format!("told that {source} is dead; goes on without it, at rest")),
     }
 }

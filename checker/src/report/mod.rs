@@ -5,7 +5,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use model::{Defect, Expectation, Hosts, Link, Property, Strategy};
+use model::{Defect, Disruptions, Expectation, Hosts, Link, Property, Strategy};
 use serde::{Serialize, Serializer};
 
 use crate::narrative::{Line, Story};
@@ -39,6 +39,9 @@ pub struct Run {
     pub link: Link,
     /// The deliberate defect, if any.
     pub defect: Option<Defect>,
+    /// What may go wrong.
+    #[serde(skip_serializing_if = "Disruptions::is_none")]
+    pub disruptions: Disruptions,
     /// What judged it: `native`, `stateright`, `both` or `views`.
     pub engine: &'static str,
     /// Distinct states, all orders of pages counted; for any number of pages, the views.

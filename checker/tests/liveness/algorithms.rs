@@ -137,7 +137,7 @@ fn unbounded_pre_copy_may_never_end() {
 fn defects_are_caught() {
     for entry in DEFECTS.iter().filter(|entry| !entry.caught_by.is_safety()) {
         let mut concrete = migration(entry.algorithm, entry.hosts, entry.link, 1);
-        concrete.system = concrete.system.with_defect(entry.defect);
+        concrete.system = concrete.system.with_defect(entry.defect).with_disruptions(entry.disruptions());
         let verdicts = judged(&concrete, &Assumptions::default());
         let caught = verdicts.iter().find(|verdict| verdict.property == entry.caught_by);
         assert!(

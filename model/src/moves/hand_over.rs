@@ -64,6 +64,10 @@ impl Migration {
     pub(super) fn resume(&self, control: &Control) -> AfterControl {
         let told = control.phase == Phase::Committed && !control.message_lost;
         let hasty = control.phase == Phase::Offered && self.is_broken(Defect::ResumeBeforeState);
+        let in_doubt = control.aftermath.leftover == Leftover::InDoubt && !control.destination_runs;
+        if in_doubt && !control.aftermath.is_connected() && self.is_broken(Defect::ResumeInDoubt) {
+            return freely(Control { destination_runs: true, ..*control });
+        }
         if !told && !hasty {
             return None;
         }

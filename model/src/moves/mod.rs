@@ -79,7 +79,8 @@ impl Migration {
             ControlStep::SendState => self.map_page(control, &mut page),
             ControlStep::DeliverState => self.discard_stale(&mut page),
             ControlStep::SendReady => self.settle_travelled(&mut page),
-            ControlStep::Resume => self.release_settled(&mut page),
+            ControlStep::Resume if control.phase != Phase::Rest => self.release_settled(&mut page),
+            ControlStep::Resume => {}
             ControlStep::Finish => self.rotate(&mut page),
             ControlStep::Exit => page = Page::GONE,
             ControlStep::CrashSource => self.die_with_source(control, &mut page),

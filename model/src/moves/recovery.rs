@@ -82,7 +82,12 @@ impl Migration {
                 freely(back(&self.aborted(control)))
             }
             Phase::Running | Phase::Completing | Phase::Departing if source_down => {
-                when([Condition::Settled], back(&self.at_rest_again(control)))
+                let next = back(&self.at_rest_again(control));
+                if self.is_broken(Defect::IgnoreLoss) {
+                    freely(next)
+                } else {
+                    when([Condition::Settled], next)
+                }
             }
             _ => None,
         }

@@ -1,0 +1,230 @@
+//! What survives what: for an algorithm, a disruption and the stage in which it strikes, how a migration can end.
+//!
+//! Each cell of the table is computed: the world allows this one disruption in this one stage, all interleavings are
+//! explored from the start to the moment when nothing remains to be repaired, and each run is given the worst of what
+//! happened on it. A cell names the worst end that a run can have and, where it differs, the best; the shortest run
+//! with either is its witness. Two disruptions in a row are a cell of the second table, for any stage of both.
+//!
+//! The process is not obliged to do anything, and it may not end a run by exiting.
+
+mod search;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::sync::Mutex;
+
+use enumset::EnumSet;
+use model::disruption::Strike;
+use model::{Disruption, Disruptions, Hosts, Link, Stage, Strategy};
+use serde::Serialize;
+
+use crate::narrative::Story;
+use crate::setting::Setting;
+
+pub use search::Search;
+pub use table::{pairs_table, table};
+
+/// How many pages the process has. One is enough: what becomes of the process is decided page by page, and a test
+/// compares with two.
+pub const PAGES: NonZeroUsize = NonZeroUsize::MIN;
+
+/// How a migration ends after a disruption, the best end first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// As if nothing had happened.
+    Unaffected,
+    /// The attempt is aborted, and the process goes on at the source.
+    CarriesOn,
+    /// Something was interrupted, and is taken up again.
+    Recovers,
+    /// The process is lost.
+    Lost,
+}
+
+impl Outcome {
+    /// All of them, the best first.
+    pub const ALL: [Outcome; 4] = [Outcome::Unaffected, Outcome::CarriesOn, Outcome::Recovers, Outcome::Lost];
+
+    /// As tables say it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Outcome::Unaffected => "unaffected",
+            Outcome::CarriesOn => "carries on",
+            Outcome::Recovers => "recovers",
+            Outcome::Lost => "lost",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outcome::CarriesOn => "carries-on",
+            other => other.title(),
+        })
+    }
+}
+
+/// The text names no outcome.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no outcome is called '{0}'; there are unaffected, carries-on, recovers and lost")]
+pub struct UnknownOutcome(pub String);
+
+impl FromStr for Outcome {
+    type Err = UnknownOutcome;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Outcome::ALL.into_iter().find(|outcome| outcome.to_string() == text);
+        found.ok_or_else(|| UnknownOutcome(text.to_owned()))
+    }
+}
+
+/// What strikes: the rows of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(untagged)]
+pub enum Blow {
+    /// One disruption in one stage.
+    Single {
+        /// Which.
+        disruption: Disruption,
+        /// When.
+        stage: Stage,
+    },
+    /// Two disruptions in a row, in any stages.
+    Pair {
+        /// The first.
+        disruption: Disruption,
+        /// The second.
+        then: Disruption,
+    },
+}
+
+impl Blow {
+    /// Every disruption in every stage.
+    pub fn singles() -> Vec<Blow> {
+        let of = |disruption| Stage::ALL.into_iter().map(move |stage| Blow::Single { disruption, stage });
+        Disruption::ALL.into_iter().flat_map(of).collect()
+    }
+
+    /// Every ordered pair of disruptions.
+    pub fn pairs() -> Vec<Blow> {
+        let of = |disruption| Disruption::ALL.into_iter().map(move |then| Blow::Pair { disruption, then });
+        Disruption::ALL.into_iter().flat_map(of).collect()
+    }
+
+    /// The world in which nothing else goes wrong.
+    pub fn disruptions(self) -> Disruptions {
+        match self {
+            Blow::Single { disruption, stage } => {
+                Disruptions::one(Strike { kinds: disruption.into(), stages: stage.into() })
+            }
+            Blow::Pair { disruption, then } => {
+                let any = |kind: Disruption| Strike { kinds: kind.into(), stages: EnumSet::all() };
+                Disruptions::two(any(disruption), any(then))
+            }
+        }
+    }
+
+    /// Does a machine die?
+    fn kills(self) -> bool {
+        self.disruptions().strikes().any(|strike| {
+            strike.kinds.contains(Disruption::CrashSource)
+                || strike.kinds.contains(Disruption::CrashDestination)
+        })
+    }
+
+    /// The command that shows a shortest run with this outcome.
+    pub fn command(self, algorithm: &str, outcome: Outcome) -> String {
+        match self {
+            Blow::Single { disruption, stage } => {
+                format!(
+                    "checker trace {algorithm} {outcome} --disruptions {disruption} --stage {stage} --pages 1"
+                )
+            }
+            Blow::Pair { disruption, then } => {
+                format!(
+                    "checker trace {algorithm} {outcome} --disruptions {disruption} --then {then} --pages 1"
+                )
+            }
+        }
+    }
+}
+
+/// One cell: what can come of a blow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// The algorithm.
+    pub algorithm: String,
+    /// What strikes.
+    #[serde(flatten)]
+    pub blow: Blow,
+    /// The worst that can come of it; `None` where it cannot strike.
+    pub worst: Option<Outcome>,
+    /// The best that can come of it.
+    pub best: Option<Outcome>,
+    /// The command that shows a shortest run with the worst outcome.
+    pub witness: Option<String>,
+    /// The number of steps of that run.
+    pub steps: Option<usize>,
+}
+
+impl Cell {
+    /// Is the process lost although no machine has died? The model must not let that happen.
+    pub fn is_avoidable(&self) -> bool {
+        self.worst == Some(Outcome::Lost) && !self.blow.kills()
+    }
+}
+
+/// The world of a blow: two hosts, links that keep their order and break only when they are cut.
+pub fn setting(strategy: Strategy, disruptions: Disruptions) -> Setting {
+    Setting { strategy, hosts: Hosts::Two, link: Link::Fifo, defect: None, disruptions }
+}
+
+/// What can come of one blow.
+pub fn cell(strategy: &Strategy, blow: Blow, pages: NonZeroUsize) -> Cell {
+    let setting = setting(strategy.clone(), blow.disruptions());
+    let ends = Search::new(&setting.concrete(pages)).ends(None);
+    let worst = ends.keys().next_back().copied();
+    let algorithm = strategy.name.clone().into_owned();
+    Cell {
+        worst,
+        best: ends.keys().next().copied(),
+        witness: worst.map(|outcome| blow.command(&algorithm, outcome)),
+        steps: worst.and_then(|outcome| ends.get(&outcome)).map(Vec::len),
+        algorithm,
+        blow,
+    }
+}
+
+/// A shortest run with an outcome, where there is one.
+pub fn witness(setting: &Setting, outcome: Outcome, pages: NonZeroUsize) -> Option<Story> {
+    let concrete = setting.concrete(pages);
+    let mut search = Search::new(&concrete);
+    let steps = search.ends(Some(outcome)).remove(&outcome)?;
+    let title = format!("{} · {}", setting.strategy.name, outcome.title());
+    let (start, steps) = search.run(steps);
+    Some(Story { title, start, steps, loop_from: None })
+}
+
+/// What can come of each of the blows, for each of the algorithms, in that order; computed on so many threads.
+pub fn cells(strategies: &[Strategy], blows: &[Blow], threads: NonZeroUsize) -> Vec<Cell> {
+    let tasks = strategies.iter().flat_map(|strategy| blows.iter().map(move |blow| (strategy, *blow)));
+    let tasks: Mutex<std::iter::Enumerate<_>> = Mutex::new(tasks.enumerate());
+    let next = || tasks.lock().ok().and_then(|mut tasks| tasks.next());
+    let work = || {
+        let mut done = BTreeMap::new();
+        while let Some((index, (strategy, blow))) = next() {
+            done.insert(index, cell(strategy, blow, PAGES));
+        }
+        done
+    };
+    let done: BTreeMap<usize, Cell> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
+    });
+    done.into_values().collect()
+}

@@ -1,0 +1,103 @@
+//! What survives what: the tables, their witnesses, and what must never be in them.
+
+mod common;
+
+use std::num::NonZeroUsize;
+
+use checker::survival::{Blow, Cell, Outcome, PAGES, cell, cells, pairs_table, setting, table, witness};
+use common::everything;
+use model::{Disruption, Move, Phase, Stage, Strategy, algorithms};
+
+const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+
+fn built_in(blows: &[Blow]) -> Vec<Cell> {
+    cells(&algorithms::BUILT_IN, blows, THREADS)
+}
+
+#[test]
+fn one_disruption() {
+    insta::assert_snapshot!(table(&built_in(&Blow::singles())));
+}
+
+#[test]
+fn two_disruptions() {
+    insta::assert_snapshot!(pairs_table(&built_in(&Blow::pairs())));
+}
+
+/// No connection that breaks, no word that is wrong, and no outage costs the process.
+#[test]
+fn only_a_crash_loses_a_process() {
+    for blows in [Blow::singles(), Blow::pairs()] {
+        for cell in built_in(&blows) {
+            assert!(!cell.is_avoidable(), "{}: {:?} loses the process", cell.algorithm, cell.blow);
+        }
+    }
+}
+
+/// Two pages do not fare better or worse than one. (The generic algorithm takes too long for a test of every day.)
+#[test]
+fn one_page_shows_all() {
+    let two = NonZeroUsize::new(2).unwrap();
+    let few = |strategy: &Strategy| !strategy.tells_kinds_apart();
+    for strategy in everything().filter(few) {
+        for blow in Blow::singles() {
+            let ends = |pages| {
+                let Cell { worst, best, .. } = cell(&strategy, blow, pages);
+                (worst, best)
+            };
+            assert_eq!(ends(PAGES), ends(two), "{}: {blow:?}", strategy.name);
+        }
+    }
+}
+
+/// Every witness is a run of the model that begins at rest, contains the blow, and ends as it says.
+#[test]
+fn every_cell_has_a_witness() {
+    for cell in built_in(&Blow::singles()) {
+        let Blow::Single { disruption, stage } = cell.blow else { unreachable!("no pair was asked for") };
+        let Some(worst) = cell.worst else { continue };
+        let strategy = algorithms::built_in(&cell.algorithm).expect("built in");
+        let setting = setting(strategy, cell.blow.disruptions());
+        let story = witness(&setting, worst, PAGES).expect("a witness");
+        assert_eq!(Some(story.steps.len()), cell.steps);
+        let concrete = setting.concrete(PAGES);
+        let mut state = story.start.clone();
+        let mut struck = Vec::new();
+        for (step, after) in &story.steps {
+            if let Move::Control(control) = step {
+                let at = state.control.stage(&setting.strategy);
+                struck.extend(control.disruption().map(|disruption| (disruption, at)));
+            }
+            state = concrete.apply(&state, *step).expect("a step of the model");
+            assert_eq!(&state, after);
+        }
+        assert_eq!(struck, [(disruption, Some(stage))]);
+        assert_eq!(state.control.phase == Phase::Lost, worst == Outcome::Lost);
+    }
+}
+
+/// What does not need the file server does not notice its outage.
+#[test]
+fn an_outage_is_noticed_by_those_alone_who_use_the_file_server() {
+    for cell in built_in(&Blow::singles()) {
+        if let Blow::Single { disruption: Disruption::Outage, .. } = cell.blow {
+            let uses = ["flushing", "generic"].contains(&cell.algorithm.as_str());
+            let noticed = cell.worst == Some(Outcome::Recovers);
+            assert!(cell.worst.is_none() || noticed == uses, "{cell:?}");
+        }
+    }
+}
+
+/// The stages that an algorithm has are those of its cycle.
+#[test]
+fn stages_are_those_of_the_cycle() {
+    for strategy in algorithms::BUILT_IN {
+        let has = |stage| {
+            cell(&strategy, Blow::Single { disruption: Disruption::Cut, stage }, PAGES).worst.is_some()
+        };
+        let before = strategy.pre != model::strategy::Pre::None;
+        assert_eq!(has(Stage::PreMigration), before, "{}", strategy.name);
+        assert_eq!(has(Stage::PostMigration), strategy.owes_pages(), "{}", strategy.name);
+        assert!(has(Stage::Freeze) && has(Stage::HandOver) && has(Stage::CleanUp), "{}", strategy.name);
+    }
+}
