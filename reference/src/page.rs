@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::page_set::PageSet;
+
 /// Bytes in a page.
 pub const PAGE_SIZE: usize = 4096;
 
-/// Most pages an address space may have: 4 GiB of memory. Bounds what a peer can make a host allocate.
-pub const PAGE_COUNT_MAX: u64 = 1 << 20;
+/// Most pages an address space may have: 64 GiB of memory. Bounds what a peer can make a host allocate.
+pub const PAGE_COUNT_MAX: u64 = 1 << 24;
 
 /// Index of a page in the address space, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,38 +81,81 @@ impl fmt::Debug for PageBytes {
 /// Every host has an exact replica of it (its local backing store), and the file server starts with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    pages: Vec<(PageKind, PageBytes)>,
+    page_count: u64,
+    file_mapped: PageSet,
+    contents: Contents,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Contents {
+    Each(Vec<PageBytes>),
+    Same(PageBytes),
 }
 
 impl Image {
     /// An image of these pages, in order; at most [`PAGE_COUNT_MAX`], what is beyond is dropped.
     pub fn new(pages: impl IntoIterator<Item = (PageKind, PageBytes)>) -> Self {
         let cap = usize::try_from(PAGE_COUNT_MAX).unwrap_or(usize::MAX);
-        Self { pages: pages.into_iter().take(cap).collect() }
+        let (kinds, contents): (Vec<_>, Vec<_>) = pages.into_iter().take(cap).unzip();
+        let page_count = contents.len() as u64;
+        let file_mapped = PageSet::filled(page_count, |page| kinds[page.index()] == PageKind::FileMapped);
+        Self { page_count, file_mapped, contents: Contents::Each(contents) }
+    }
+
+    /// An image of so many pages of zeroes, at most [`PAGE_COUNT_MAX`], of which the first are file-mapped and the
+    /// others private. Takes next to no memory.
+    pub fn blank(page_count: u64, file_mapped: u64) -> Self {
+        let page_count = page_count.min(PAGE_COUNT_MAX);
+        let file_mapped = PageSet::filled(page_count, |page| page.0 < file_mapped);
+        Self { page_count, file_mapped, contents: Contents::Same(PageBytes::zeroed()) }
     }
 
     /// Number of pages.
     pub fn page_count(&self) -> u64 {
-        self.pages.len() as u64
+        self.page_count
     }
 
     /// Every page number, ascending.
     pub fn page_numbers(&self) -> impl DoubleEndedIterator<Item = PageNumber> + use<> {
-        (0..self.page_count()).map(PageNumber)
+        (0..self.page_count).map(PageNumber)
     }
 
     /// Whether the image has such a page.
     pub fn contains(&self, page: PageNumber) -> bool {
-        page.0 < self.page_count()
+        page.0 < self.page_count
     }
 
     /// The kind of a page; a page outside the image counts as private.
     pub fn kind(&self, page: PageNumber) -> PageKind {
-        self.pages.get(page.index()).map_or(PageKind::Private, |(kind, _)| *kind)
+        if self.file_mapped.contains(page) { PageKind::FileMapped } else { PageKind::Private }
+    }
+
+    /// The file-mapped pages.
+    pub fn file_mapped(&self) -> &PageSet {
+        &self.file_mapped
     }
 
     /// The initial content of a page.
     pub fn content(&self, page: PageNumber) -> Option<&PageBytes> {
-        self.pages.get(page.index()).map(|(_, content)| content)
+        match &self.contents {
+            Contents::Each(contents) => contents.get(page.index()),
+            Contents::Same(content) => self.contains(page).then_some(content),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blank_image_is_one_of_zeroes() {
+        let kinds = [PageKind::FileMapped, PageKind::FileMapped, PageKind::Private];
+        let (blank, image) = (Image::blank(3, 2), Image::new(kinds.map(|kind| (kind, PageBytes::zeroed()))));
+        for page in (0..5).map(PageNumber) {
+            assert_eq!(blank.kind(page), image.kind(page));
+            assert_eq!(blank.content(page), image.content(page));
+        }
+        assert_eq!((blank.page_count(), blank.file_mapped()), (image.page_count(), image.file_mapped()));
     }
 }

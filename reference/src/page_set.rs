@@ -1,4 +1,6 @@
-//! A set of pages as a bitset.
+//! A set of pages as a bitset with summaries, so that the next page is found at once even among millions.
+
+use std::iter::successors;
 
 use crate::page::PageNumber;
 
@@ -7,7 +9,8 @@ const WORD_BITS: usize = u64::BITS as usize;
 /// A set of pages of an address space of fixed size; pages beyond that size are never in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageSet {
-    words: Vec<u64>,
+    /// A bit for each page; above it a bit for each word that is not zero, and so on, up to a single word.
+    levels: Vec<Vec<u64>>,
     page_count: u64,
     len: usize,
 }
@@ -15,8 +18,10 @@ pub struct PageSet {
 impl PageSet {
     /// The empty set over `page_count` pages.
     pub fn empty(page_count: u64) -> Self {
-        let words = usize::try_from(page_count).unwrap_or(usize::MAX).div_ceil(WORD_BITS);
-        Self { words: vec![0; words], page_count, len: 0 }
+        let zeroes = |bits: usize| vec![0; bits.div_ceil(WORD_BITS)];
+        let pages = zeroes(usize::try_from(page_count).unwrap_or(usize::MAX));
+        let levels = successors(Some(pages), |below| (below.len() > 1).then(|| zeroes(below.len())));
+        Self { levels: levels.collect(), page_count, len: 0 }
     }
 
     /// The set of those of `page_count` pages that satisfy `belongs`.
@@ -32,8 +37,17 @@ impl PageSet {
     pub fn insert(&mut self, page: PageNumber) -> bool {
         let added = page.0 < self.page_count && !self.contains(page);
         if added {
-            self.words[page.index() / WORD_BITS] |= 1 << (page.index() % WORD_BITS);
             self.len += 1;
+            let mut bit = page.index();
+            for level in &mut self.levels {
+                let word = &mut level[bit / WORD_BITS];
+                let was_empty = *word == 0;
+                *word |= 1 << (bit % WORD_BITS);
+                if !was_empty {
+                    break;
+                }
+                bit /= WORD_BITS;
+            }
         }
         added
     }
@@ -42,17 +56,24 @@ impl PageSet {
     pub fn remove(&mut self, page: PageNumber) -> bool {
         let removed = self.contains(page);
         if removed {
-            self.words[page.index() / WORD_BITS] &= !(1 << (page.index() % WORD_BITS));
             self.len -= 1;
+            let mut bit = page.index();
+            for level in &mut self.levels {
+                let word = &mut level[bit / WORD_BITS];
+                *word &= !(1 << (bit % WORD_BITS));
+                if *word != 0 {
+                    break;
+                }
+                bit /= WORD_BITS;
+            }
         }
         removed
     }
 
     /// Whether the page is in the set.
     pub fn contains(&self, page: PageNumber) -> bool {
-        self.words
-            .get(page.index() / WORD_BITS)
-            .is_some_and(|word| word >> (page.index() % WORD_BITS) & 1 == 1)
+        let word = self.levels.first().and_then(|pages| pages.get(page.index() / WORD_BITS));
+        word.is_some_and(|word| word >> (page.index() % WORD_BITS) & 1 == 1)
     }
 
     /// Number of pages in the set.
@@ -65,27 +86,41 @@ impl PageSet {
         self.len == 0
     }
 
+    /// The first page that is not before this one.
+    pub fn first_from(&self, page: PageNumber) -> Option<PageNumber> {
+        let mut bit = page.index();
+        for (height, level) in self.levels.iter().enumerate() {
+            let rest = level.get(bit / WORD_BITS)? >> (bit % WORD_BITS);
+            if rest != 0 {
+                return Some(self.first_below(height, bit + rest.trailing_zeros() as usize));
+            }
+            bit = bit / WORD_BITS + 1;
+        }
+        None
+    }
+
     /// The pages in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = PageNumber> + '_ {
-        self.words.iter().enumerate().flat_map(|(index, &word)| bits(word, index))
+        self.from(PageNumber(0))
     }
 
     /// The pages after `pivot` in ascending order, then those up to and including it: the order of a prefetch
     /// that expects a process to go on from where it last faulted.
     pub fn iter_from(&self, pivot: PageNumber) -> impl Iterator<Item = PageNumber> + '_ {
-        let after = self.iter().skip_while(move |&page| page <= pivot);
+        let after = self.from(PageNumber(pivot.0.saturating_add(1)));
         after.chain(self.iter().take_while(move |&page| page <= pivot))
     }
-}
 
-fn bits(mut word: u64, index: usize) -> impl Iterator<Item = PageNumber> {
-    std::iter::from_fn(move || {
-        let bit = word.trailing_zeros() as usize;
-        (bit < WORD_BITS).then(|| {
-            word &= word - 1;
-            PageNumber((index * WORD_BITS + bit) as u64)
-        })
-    })
+    fn from(&self, page: PageNumber) -> impl Iterator<Item = PageNumber> + '_ {
+        successors(self.first_from(page), |page| self.first_from(PageNumber(page.0 + 1)))
+    }
+
+    /// The first page below a bit of a level that is set.
+    fn first_below(&self, height: usize, bit: usize) -> PageNumber {
+        let below = self.levels[..height].iter().rev();
+        let first = |bit: usize, level: &Vec<u64>| bit * WORD_BITS + level[bit].trailing_zeros() as usize;
+        PageNumber(below.fold(bit, first) as u64)
+    }
 }
 
 #[cfg(test)]
@@ -96,14 +131,15 @@ mod tests {
 
     use super::*;
 
-    const PAGES: u64 = 200;
+    /// Enough for two levels of summaries.
+    const PAGES: u64 = 5000;
 
     quickcheck! {
-        fn behaves_like_a_set(steps: Vec<(bool, u8)>) -> bool {
+        fn behaves_like_a_set(steps: Vec<(bool, u16)>) -> bool {
             let mut set = PageSet::empty(PAGES);
             let mut expected = BTreeSet::new();
             for (insert, page) in steps {
-                let page = PageNumber(page.into());
+                let page = PageNumber(u64::from(page) % (PAGES + 3));
                 let same = match insert {
                     true => set.insert(page) == (page.0 < PAGES && expected.insert(page)),
                     false => set.remove(page) == expected.remove(&page),
@@ -116,12 +152,12 @@ mod tests {
             set.len() == expected.len() && set.iter().eq(expected.iter().copied())
         }
 
-        fn from_a_pivot_every_page_comes_once(pages: Vec<u8>, pivot: u8) -> bool {
+        fn from_a_pivot_every_page_comes_once(pages: Vec<u16>, pivot: u16) -> bool {
             let mut set = PageSet::empty(PAGES);
             for page in pages {
-                set.insert(PageNumber(page.into()));
+                set.insert(PageNumber(u64::from(page) % PAGES));
             }
-            let pivot = PageNumber(pivot.into());
+            let pivot = PageNumber(u64::from(pivot) % PAGES);
             let order: Vec<_> = set.iter_from(pivot).collect();
             let mut sorted = order.clone();
             sorted.sort();

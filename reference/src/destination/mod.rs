@@ -292,7 +292,8 @@ impl Destination {
             Self::Receiving(_) | Self::AwaitingGo(_) => Box::new(std::iter::empty()),
             Self::Assembling(_) => Box::new([Work::Refuse, Work::DeclareReady].into_iter()),
             Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }) => {
-                let own = [Work::Release, Work::DeclareComplete].into_iter().chain(view.write_backs());
+                let own =
+                    [Work::Release, Work::DeclareComplete].into_iter().chain(view.write_backs(resident));
                 Box::new(resident.repeats().chain(own))
             }
         }
@@ -356,7 +357,7 @@ impl Destination {
 /// only after the process has come straight back to the host that it had left last.
 fn completion_due(resident: &Resident, policy: &Policy) -> bool {
     let may_end = !policy.leaves_pages_behind() || resident.returned;
-    may_end && !resident.exited && resident.owed() == 0
+    may_end && !resident.exited && resident.owed == 0
 }
 
 /// The process at rest: it has no former hosts.

@@ -107,15 +107,14 @@ impl Receiving {
             self.record(page, entry, state, cx.me)
                 .ok_or_else(|| misbehaved(self.from, Misbehaviour::PlanContradiction { page }))
         };
-        let pages = numbered.map(record).collect::<Result<_, _>>()?;
+        let pages = numbered.map(record).collect::<Result<Vec<_>, _>>()?;
         let source = FormerHost { host: self.from, epoch: self.epoch };
         Ok(Resident {
             epoch: self.epoch,
-            pages,
             former_hosts: state.former_hosts.iter().copied().chain([source]).collect(),
             registers: state.registers.clone(),
             returned: self.returns(state),
-            ..Resident::default()
+            ..Resident::with_pages(pages)
         })
     }
 

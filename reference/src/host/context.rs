@@ -1,6 +1,7 @@
 //! What a phase may look at, and what it may touch besides its own state.
 
 use std::collections::VecDeque;
+use std::iter::successors;
 
 use crate::error::{Error, Misbehaviour};
 use crate::event::Event;
@@ -10,8 +11,8 @@ use crate::place::{Epoch, FormerHost, HostId, Place};
 use crate::policy::Policy;
 use crate::wire::{Envelope, Message, MessageKind};
 
-use super::Work;
 use super::links::Links;
+use super::{Resident, Work};
 
 /// Highest sequence number and version that a peer may name: no real count gets there, and counting on from it
 /// cannot overflow.
@@ -26,10 +27,32 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The write-backs that can be due at all: of file-mapped pages, in an algorithm that writes back.
-    pub(crate) fn write_backs(self) -> impl Iterator<Item = Work> + 'a {
-        let pages = self.policy.writes_back().then(|| self.image.page_numbers()).into_iter().flatten();
-        pages.filter(move |&page| self.image.kind(page) == PageKind::FileMapped).map(Work::WriteBack)
+    /// The write-backs that can be due at all: of file-mapped pages that were modified, in an algorithm that writes
+    /// back.
+    pub(crate) fn write_backs(self, resident: &'a Resident) -> impl Iterator<Item = Work> + 'a {
+        let first_from = move |from| {
+            let unsaved = self.first_file_mapped(from, |from| resident.unsaved.first_from(from));
+            let written = self.first_file_mapped(from, |from| self.memory.first_written(from));
+            unsaved.into_iter().chain(written).min()
+        };
+        let first = self.policy.writes_back().then(|| first_from(PageNumber(0))).flatten();
+        successors(first, move |page| first_from(PageNumber(page.0 + 1))).map(Work::WriteBack)
+    }
+
+    /// The first file-mapped page from here on among those that `next` leads to.
+    fn first_file_mapped(
+        self,
+        from: PageNumber,
+        next: impl Fn(PageNumber) -> Option<PageNumber>,
+    ) -> Option<PageNumber> {
+        let mut page = self.image.file_mapped().first_from(from)?;
+        loop {
+            let found = next(page)?;
+            if self.image.kind(found) == PageKind::FileMapped {
+                return Some(found);
+            }
+            page = self.image.file_mapped().first_from(found)?;
+        }
     }
 }
 

@@ -161,7 +161,7 @@ impl<M: Memory> Host<M> {
     /// accessible.
     pub fn occupied(id: HostId, policy: Policy, image: Arc<Image>, memory: M) -> Result<Self, Contradiction> {
         let pages = image.page_numbers().map(|_| PageRecord::loaded()).collect();
-        let role = Role::Source(Source::Resting(Resident { pages, ..Resident::default() }));
+        let role = Role::Source(Source::Resting(Resident::with_pages(pages)));
         Ok(Self { role, ..Self::vacant(id, policy, image, memory)? })
     }
 

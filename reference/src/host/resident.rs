@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::error::{LocalFault, Misbehaviour, Refusal};
 use crate::event::Event;
 use crate::page::{PageBytes, PageKind, PageNumber};
+use crate::page_set::PageSet;
 use crate::place::{Epoch, FormerHost, HostId, Place, Sequence, Version};
 use crate::source::Draining;
 use crate::wire::{Message, MessageKind};
@@ -22,6 +23,10 @@ pub struct Resident {
     pub epoch: Epoch,
     /// A record for every page.
     pub pages: Vec<PageRecord>,
+    /// Number of pages that only a former host has.
+    pub owed: usize,
+    /// The pages here whose record says that they are dirty, so that none has to look at all of them.
+    pub unsaved: PageSet,
     /// The hosts that still keep something of the process.
     pub former_hosts: Vec<FormerHost>,
     /// Registers as they were when the process arrived; opaque.
@@ -68,9 +73,24 @@ impl PageRecord {
         let location = Location::Here;
         Self { location, dirty: false, version: Version(0), requested: false }
     }
+
+    /// Whether only a former host has it.
+    pub(crate) fn is_owed(&self) -> bool {
+        matches!(self.location, Location::At(..))
+    }
 }
 
 impl Resident {
+    /// The process as these records have it, where nothing else is known of it.
+    pub(crate) fn with_pages(pages: Vec<PageRecord>) -> Self {
+        let unsaved = PageSet::filled(pages.len() as u64, |page| {
+            let record = &pages[page.index()];
+            record.dirty && record.location == Location::Here
+        });
+        let owed = pages.iter().filter(|record| record.is_owed()).count();
+        Self { pages, owed, unsaved, ..Self::default() }
+    }
+
     /// The record of a page; the caller has checked that it exists.
     pub(crate) fn page(&self, page: PageNumber) -> &PageRecord {
         &self.pages[page.index()]
@@ -92,11 +112,6 @@ impl Resident {
     pub fn came_from(&self) -> Option<HostId> {
         let last = self.former_hosts.iter().find(|former| former.epoch == self.epoch);
         last.map(|former| former.host)
-    }
-
-    /// Number of pages that only a former host has.
-    pub fn owed(&self) -> usize {
-        self.pages.iter().filter(|record| matches!(record.location, Location::At(..))).count()
     }
 
     pub(crate) fn outstanding_request(&self) -> Option<PageNumber> {
@@ -196,9 +211,13 @@ impl Resident {
         cx: &mut Context<'_>,
     ) -> Result<(), LocalFault> {
         cx.memory.install(page, content)?;
+        self.owed -= usize::from(self.page(page).is_owed());
         let record = self.page_mut(page);
         record.location = Location::Here;
         record.requested = false;
+        if record.dirty {
+            self.unsaved.insert(page);
+        }
         self.fetches_again.remove(&page);
         Ok(())
     }
@@ -266,7 +285,10 @@ impl Resident {
     /// Takes over from the memory whether the page was written since this was last called; true if so.
     pub(crate) fn note_writes(&mut self, page: PageNumber, cx: &mut Context<'_>) -> Result<bool, LocalFault> {
         let written = cx.memory.take_written(page)?;
-        self.page_mut(page).dirty |= written;
+        if written {
+            self.page_mut(page).dirty = true;
+            self.unsaved.insert(page);
+        }
         Ok(written)
     }
 
@@ -296,6 +318,7 @@ impl Resident {
         let epoch = self.epoch;
         let record = self.page_mut(page);
         *record = PageRecord { dirty: false, version, ..*record };
+        self.unsaved.remove(page);
         self.write_backs.send(page, (epoch, version), content, cx);
         Ok(version)
     }
@@ -321,8 +344,8 @@ impl Resident {
         let unsafe_page = |(page, record): (PageNumber, &PageRecord)| {
             // A shared page is left at a former host only while it is modified or its write-back is under way, and
             // only that host knows when this is over; the page follows then.
-            let owed = matches!(record.location, Location::At(..));
-            file_mapped(page) && (owed || self.write_backs.contains(page) || self.is_dirty(page, view))
+            file_mapped(page)
+                && (record.is_owed() || self.write_backs.contains(page) || self.is_dirty(page, view))
         };
         self.exited && !(view.policy.writes_back() && self.numbered().any(unsafe_page))
     }

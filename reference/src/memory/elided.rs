@@ -56,6 +56,10 @@ impl Memory for Elided {
         self.written.contains(page)
     }
 
+    fn first_written(&self, from: PageNumber) -> Option<PageNumber> {
+        self.written.first_from(from)
+    }
+
     fn take_written(&mut self, page: PageNumber) -> Result<bool, MemoryError> {
         self.check(page)?;
         Ok(self.written.remove(page))
@@ -138,7 +142,8 @@ mod tests {
                 } else {
                     memory.thaw()
                 };
-                format!("{} {}", memory.is_present(*page), memory.is_written(*page))
+                let written = (memory.is_written(*page), memory.first_written(*page));
+                format!("{} {written:?}", memory.is_present(*page))
             }
         }
     }

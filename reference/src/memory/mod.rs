@@ -26,6 +26,11 @@ pub trait Memory {
     /// called for it.
     fn is_written(&self, page: PageNumber) -> bool;
 
+    /// The first page from this one on that [`is_written`](Self::is_written).
+    fn first_written(&self, from: PageNumber) -> Option<PageNumber> {
+        (from.0..self.page_count()).map(PageNumber).find(|&page| self.is_written(page))
+    }
+
     /// As [`is_written`](Self::is_written), and starts anew: the next write is noticed again. To copy a page
     /// without losing a write, call this *before* [`copy_out`](Self::copy_out).
     fn take_written(&mut self, page: PageNumber) -> Result<bool, MemoryError>;

@@ -141,6 +141,6 @@ impl Frozen {
     pub(super) fn candidates<'a>(&'a self, view: View<'a>) -> Box<dyn Iterator<Item = Work> + 'a> {
         let transfers = self.to_transfer.iter().map(Work::Transfer);
         let flushes = self.to_flush.iter().map(Work::Flush);
-        Box::new(transfers.chain(flushes).chain([Work::SendState]).chain(view.write_backs()))
+        Box::new(transfers.chain(flushes).chain([Work::SendState]).chain(view.write_backs(&self.resident)))
     }
 }

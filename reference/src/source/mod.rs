@@ -278,7 +278,9 @@ impl Source {
     /// What could be due, most urgent first.
     pub(crate) fn candidates<'a>(&'a self, view: View<'a>) -> Box<dyn Iterator<Item = Work> + 'a> {
         let of_phase: Box<dyn Iterator<Item = Work> + 'a> = match self {
-            Self::Resting(_) => Box::new(std::iter::once(Work::Release).chain(view.write_backs())),
+            Self::Resting(resident) => {
+                Box::new(std::iter::once(Work::Release).chain(view.write_backs(resident)))
+            }
             Self::PreMigration(pre) => pre.candidates(view),
             Self::Frozen(frozen) => frozen.candidates(view),
             Self::Offered(_) => Box::new(std::iter::once(Work::HandOver)),

@@ -199,6 +199,11 @@ impl PreMigration {
     /// What could be due, most urgent first.
     pub(super) fn candidates<'a>(&'a self, view: View<'a>) -> Box<dyn Iterator<Item = Work> + 'a> {
         let copies = self.pass.iter().flat_map(|pass| pass.due.iter().map(Work::Copy));
-        Box::new([Work::Release, Work::BeginPass].into_iter().chain(copies).chain(view.write_backs()))
+        Box::new(
+            [Work::Release, Work::BeginPass]
+                .into_iter()
+                .chain(copies)
+                .chain(view.write_backs(&self.resident)),
+        )
     }
 }

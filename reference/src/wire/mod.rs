@@ -42,7 +42,7 @@
 //! whereabouts (0 travelled, 1 at a host, 2 file server, 3 local backing store), plus 128 if the page is dirty;
 //! version last written back `u64`; then for 0 the sequence number `u64` that must have arrived, for 1 the
 //! host `u16`, the epoch `u64` to ask with and the last outdated sequence number `u64`. A plan covers at most
-//! 2²⁰ pages and the memory that it takes once decoded is proportional to its length on the wire.
+//! 2²⁴ pages and the memory that it takes once decoded is proportional to its length on the wire.
 //!
 //! *Pages* are a number of runs `u32`, then the runs in page order: pages left out since the last run `u32` (at least
 //! one, but for the first run), pages that are in `u32` (at least one).

@@ -1,7 +1,7 @@
 use quickcheck::{Arbitrary, Gen, quickcheck};
 
 use super::*;
-use crate::page::{PageBytes, PageNumber};
+use crate::page::{PAGE_COUNT_MAX, PageBytes, PageNumber};
 use crate::place::{FormerHost, HostId, Sequence, Version};
 
 fn page_bytes(g: &mut Gen) -> PageBytes {
@@ -188,8 +188,9 @@ fn counts_that_the_payload_cannot_hold_are_refused_before_allocating() {
 #[test]
 fn a_plan_of_too_many_pages_is_refused() {
     let entry = PlanEntry { whereabouts: Whereabouts::LocalStore, dirty: false, version: Version(0) };
-    assert!(Plan::from_runs(vec![(1 << 20, entry)]).is_some());
-    assert!(Plan::from_runs(vec![(1 << 20, entry), (1, entry)]).is_none());
+    let pages = u32::try_from(PAGE_COUNT_MAX).unwrap();
+    assert!(Plan::from_runs(vec![(pages, entry)]).is_some());
+    assert!(Plan::from_runs(vec![(pages, entry), (1, entry)]).is_none());
     assert!(Plan::from_runs(vec![(u32::MAX, entry), (u32::MAX, entry)]).is_none());
     assert!(Plan::from_runs(vec![(0, entry)]).is_none());
 }
