@@ -20,6 +20,7 @@ use model::{
     Defect, Disruption, Disruptions, Hosts, Link, Property, Stage, algorithms, concrete::PAGES_MAX, defects,
 };
 
+use super::simulate::args::Simulate;
 use checker::judge::Engine;
 use checker::setting::Pages;
 use checker::survival::{Outcome, UnknownOutcome};
@@ -85,6 +86,8 @@ pub enum Command {
     /// Run the reference through random migrations in which machines, links and the file server fail
     #[command(after_help = EXIT_CODES)]
     Storm(Storm),
+    /// Simulate what a migration costs: time in each state, faults, pages and bytes
+    Simulate(Box<Simulate>),
     /// Print the inductive invariant that proves an algorithm for any number of pages, as JSON
     Invariant(Invariant),
     /// Write the invariant as SMT-LIB verification conditions, one file each

@@ -9,6 +9,7 @@ mod list;
 mod output;
 mod progress;
 mod prove;
+mod simulate;
 mod storm;
 mod trace;
 
@@ -44,6 +45,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Faults(faults)) => faults::run(&faults),
         Some(Command::Conform(conform)) => conform::run(&conform),
         Some(Command::Storm(storm)) => storm::run(&storm),
+        Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::Invariant(invariant)) => prove::invariant(&invariant),
         Some(Command::Smt(smt)) => prove::smt(&smt),
         Some(Command::Completions { shell }) => {

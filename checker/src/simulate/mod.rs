@@ -18,12 +18,19 @@
 //! * Contents are elided. Endpoints never look into a page, so they decide as they would with contents, and
 //!   [`run_with_contents`] shows it. A page message is as long as one with a page that cannot be compressed.
 //! * Chance comes from the seed: the same setup gives the same outcome.
+//!
+//! [`paper`] holds it against the published tables, [`sweep`] varies one parameter, [`report`] and [`figure`] show it.
 
 mod costs;
+pub mod figure;
 mod interface;
 mod outcome;
+pub mod paper;
 mod process;
+pub mod report;
 mod setup;
+pub mod sweep;
+pub mod units;
 mod world;
 
 pub use interface::{CONTENT_MESSAGE_OVERHEAD_BYTES, message_bytes};

@@ -118,13 +118,16 @@ impl<'a, M: Memory> World<'a, M> {
     }
 
     fn next(&self) -> Option<(u64, Occurrence)> {
-        let arrivals = (0..).zip(&self.interfaces);
-        let arrivals = arrivals
-            .filter_map(|(from, interface)| Some((interface.arrival_ns()?, Occurrence::Arrival(from))));
-        let rooms =
-            (0..).zip(self.room_ns).filter_map(|(at, room_ns)| Some((room_ns?, Occurrence::Room(at))));
-        let access = self.access_ns.map(|at_ns| (at_ns, Occurrence::Access));
-        arrivals.chain(rooms).chain(access).min()
+        let mut next = self.access_ns.map(|at_ns| (at_ns, Occurrence::Access));
+        let mut consider = |at_ns: Option<u64>, occurrence| {
+            let Some(at_ns) = at_ns else { return };
+            next = Some(next.map_or((at_ns, occurrence), |next| next.min((at_ns, occurrence))));
+        };
+        (0..)
+            .zip(&self.interfaces)
+            .for_each(|(from, each)| consider(each.arrival_ns(), Occurrence::Arrival(from)));
+        (0..).zip(self.room_ns).for_each(|(at, room_ns)| consider(room_ns, Occurrence::Room(at)));
+        next
     }
 
     /// Whether the migration and the process have come as far as they will.

@@ -1,0 +1,193 @@
+//! One parameter over a range: where algorithms overtake each other.
+
+use std::fmt;
+
+use reference::policy::{Passes, Pre};
+use serde::{Serialize, Serializer};
+
+use super::{Outcome, Setup, Share, SimulationError, run};
+
+/// A parameter that can be swept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameter {
+    /// Size of the address space, in bytes.
+    Memory,
+    /// Size of a page, in bytes.
+    PageSize,
+    /// Bits that leave an interface in a second.
+    Bandwidth,
+    /// Time between places, in nanoseconds.
+    Latency,
+    /// Bytes that may be queued at an interface.
+    SendBuffer,
+    /// Time between accesses, in nanoseconds.
+    AccessInterval,
+    /// Writes a second; decides the time between accesses.
+    DirtyRate,
+    /// Share of accesses that write.
+    WriteShare,
+    /// Share of file-mapped pages.
+    MappedShare,
+    /// Share of pages that are modified at the start.
+    DirtyShare,
+    /// Passes of copying ahead.
+    Passes,
+}
+
+/// What the values of a parameter are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Bits a second.
+    BitsPerSecond,
+    /// Nanoseconds.
+    Nanoseconds,
+    /// How often in a second.
+    PerSecond,
+    /// A number from 0 to 1.
+    Share,
+    /// A whole number.
+    Count,
+}
+
+/// A parameter over a range.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Sweep {
+    /// Which parameter.
+    pub parameter: Parameter,
+    /// The first value.
+    pub from: f64,
+    /// The last value.
+    pub to: f64,
+    /// Number of values, the first and the last included.
+    pub points: usize,
+}
+
+/// What one algorithm costs at one value of the parameter.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Point {
+    /// The value of the parameter.
+    pub value: f64,
+    /// The setting.
+    pub setup: Setup,
+    /// What it cost.
+    pub outcome: Outcome,
+}
+
+impl Parameter {
+    /// All.
+    pub const ALL: [Self; 11] = [
+        Self::Memory,
+        Self::PageSize,
+        Self::Bandwidth,
+        Self::Latency,
+        Self::SendBuffer,
+        Self::AccessInterval,
+        Self::DirtyRate,
+        Self::WriteShare,
+        Self::MappedShare,
+        Self::DirtyShare,
+        Self::Passes,
+    ];
+
+    /// What its values are.
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Memory | Self::PageSize | Self::SendBuffer => Unit::Bytes,
+            Self::Bandwidth => Unit::BitsPerSecond,
+            Self::Latency | Self::AccessInterval => Unit::Nanoseconds,
+            Self::DirtyRate => Unit::PerSecond,
+            Self::WriteShare | Self::MappedShare | Self::DirtyShare => Unit::Share,
+            Self::Passes => Unit::Count,
+        }
+    }
+
+    /// The setting with another value of this parameter.
+    pub fn set(self, setup: &Setup, value: f64) -> Setup {
+        let mut setup = setup.clone();
+        let share = Share::new(value).unwrap_or_default();
+        match self {
+            Self::Memory => setup.memory_bytes = value as u64,
+            Self::PageSize => setup.page_size_bytes = value as u64,
+            Self::Bandwidth => setup.bandwidth_bits_per_s = value as u64,
+            Self::Latency => setup.latency_ns = value as u64,
+            Self::SendBuffer => setup.send_buffer_bytes = value as u64,
+            Self::AccessInterval => setup.access_interval_ns = value as u64,
+            Self::DirtyRate => setup.access_interval_ns = (setup.write_share.as_f64() * 1e9 / value) as u64,
+            Self::WriteShare => setup.write_share = share,
+            Self::MappedShare => setup.mapped_share = share,
+            Self::DirtyShare => setup.dirty_share = share,
+            Self::Passes => setup.set_passes(Passes::AtMost(value as u32)),
+        }
+        setup
+    }
+}
+
+impl Sweep {
+    /// The values, ascending or descending: by equal factors, for shares and counts by equal steps.
+    pub fn values(&self) -> Vec<f64> {
+        let last = self.points.saturating_sub(1).max(1) as f64;
+        let at = |index: usize| index as f64 / last;
+        let value = |index: usize| match self.is_logarithmic() {
+            _ if index == 0 => self.from,
+            _ if index + 1 == self.points => self.to,
+            true => self.from * (self.to / self.from).powf(at(index)),
+            false => self.from + (self.to - self.from) * at(index),
+        };
+        let rounded = |value: f64| if self.parameter.unit() == Unit::Share { value } else { value.round() };
+        let mut values: Vec<f64> = (0..self.points).map(value).map(rounded).collect();
+        values.dedup();
+        values
+    }
+
+    /// Whether values grow by equal factors.
+    pub fn is_logarithmic(&self) -> bool {
+        !matches!(self.parameter.unit(), Unit::Share | Unit::Count) && self.from > 0.0 && self.to > 0.0
+    }
+
+    /// What a migration costs at each value.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn run(&self, setup: &Setup) -> Result<Vec<Point>, SimulationError> {
+        let point = |value| {
+            let setup = self.parameter.set(setup, value);
+            run(&setup).map(|outcome| Point { value, setup, outcome })
+        };
+        self.values().into_iter().map(point).collect()
+    }
+}
+
+impl Setup {
+    /// Changes the number of passes, in an algorithm that makes a bounded number of them.
+    pub fn set_passes(&mut self, passes: Passes) {
+        if let Pre::Copy(Passes::AtMost(_)) = self.policy.pre {
+            self.policy.pre = Pre::Copy(passes);
+        }
+    }
+}
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::PageSize => "page-size",
+            Self::Bandwidth => "bandwidth",
+            Self::Latency => "latency",
+            Self::SendBuffer => "send-buffer",
+            Self::AccessInterval => "access-interval",
+            Self::DirtyRate => "dirty-rate",
+            Self::WriteShare => "write-share",
+            Self::MappedShare => "mapped-share",
+            Self::DirtyShare => "dirty-share",
+            Self::Passes => "passes",
+        })
+    }
+}
+
+impl Serialize for Parameter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

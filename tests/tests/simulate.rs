@@ -1,0 +1,196 @@
+//! `checker simulate`, end to end: the published tables, the figures of the README, documents, units, bad input.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// The figures of the README, and how they are made. To make one again, run the command.
+const FIGURES: [(&str, &[&str]); 4] = [
+    ("docs/durations.svg", &["--paper"]),
+    ("docs/dirty-rate.svg", &["--sweep", "dirty-rate=100/s..10000/s"]),
+    ("docs/bandwidth.svg", &["--sweep", "bandwidth=10Mbit/s..10Gbit/s"]),
+    ("docs/mapped-share.svg", &["--sweep", "mapped-share=0..1"]),
+];
+
+fn simulate(arguments: &[&str]) -> Output {
+    static CHECKER: OnceLock<escargot::CargoRun> = OnceLock::new();
+    let checker = CHECKER.get_or_init(|| {
+        let build = escargot::CargoBuild::new().package("checker").bin("checker");
+        build.run().expect("it builds")
+    });
+    let mut command: Command = checker.command();
+    command.arg("simulate").args(arguments).output().expect("the checker runs")
+}
+
+fn stdout(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The exit code says so too: it is 1 if a finite cell is off by more than 2 %.
+#[test]
+fn the_published_tables_are_reproduced() {
+    insta::assert_snapshot!(stdout(&simulate(&["--paper"])));
+}
+
+#[test]
+fn every_cell_of_the_tables_is_in_the_documents() {
+    let document: Value =
+        serde_json::from_str(&stdout(&simulate(&["--paper", "--format", "json"]))).expect("JSON");
+    assert_eq!((&document["version"], &document["runs"]), (&1.into(), &32.into()));
+    let cells = document["cells"].as_array().expect("cells");
+    assert_eq!(cells.len(), 36);
+    let endless = |cell: &&Value| cell["simulated"] == "endless" && cell["published"] == "endless";
+    assert_eq!(cells.iter().filter(endless).count(), 3);
+    let csv = stdout(&simulate(&["--paper", "--format", "csv"]));
+    assert_eq!(csv.lines().count(), 37);
+    assert!(csv.contains("\nmigration,pre-copy,best,52.500000,52.3"), "{csv}");
+}
+
+#[test]
+fn the_figures_of_the_readme_are_reproduced_byte_for_byte() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("a README");
+    let directory = tempfile::tempdir().expect("a directory");
+    for (file, arguments) in FIGURES {
+        let command = format!("checker simulate {} --plot {file}", arguments.join(" "));
+        assert!(readme.contains(&command) && readme.contains(&format!("]({file})")), "{command}");
+        let path = directory.path().join("figure.svg");
+        let plot = ["--plot", path.to_str().expect("text")];
+        stdout(&simulate(&[arguments, &plot].concat()));
+        let (drawn, kept) =
+            (fs::read(&path).expect("a figure"), fs::read(root().join(file)).expect("a figure"));
+        assert!(drawn == kept, "{file} is not what `{command}` draws");
+    }
+}
+
+#[test]
+fn the_same_seed_prints_the_same_bytes_and_another_seed_others() {
+    let run = |seed: &str, format: &str| {
+        stdout(&simulate(&["post-copy", "generic", "--seed", seed, "--format", format]))
+    };
+    for format in ["text", "json", "csv"] {
+        assert_eq!(run("7", format), run("7", format));
+        assert_ne!(run("7", format), run("8", format));
+    }
+}
+
+#[test]
+fn documents_say_what_was_simulated_and_what_it_cost() {
+    let arguments = [
+        "pre-copy",
+        "lazy-copy",
+        "--memory",
+        "64MiB",
+        "--page-size",
+        "16KiB",
+        "--bandwidth",
+        "1Gbit/s",
+        "--latency",
+        "50us",
+        "--send-buffer",
+        "1MB",
+        "--workload",
+        "zipf",
+        "--access-interval",
+        "20us",
+        "--write-share",
+        "25%",
+        "--mapped-share",
+        "0.75",
+        "--dirty-share",
+        "0.1",
+        "--passes",
+        "3",
+        "--seed",
+        "4",
+    ];
+    let document = stdout(&simulate(&[&arguments[..], &["--format", "json"]].concat()));
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    let (setup, outcome) = (&document["runs"][0]["setup"], &document["runs"][0]["outcome"]);
+    for (field, value) in [
+        ("memory_bytes", Value::from(64 << 20)),
+        ("page_size_bytes", (16 << 10).into()),
+        ("bandwidth_bits_per_s", 1_000_000_000.into()),
+        ("latency_ns", 50_000.into()),
+        ("send_buffer_bytes", 1_000_000.into()),
+        ("workload", "zipf".into()),
+        ("access_interval_ns", 20_000.into()),
+        ("write_share", 0.25.into()),
+        ("mapped_share", 0.75.into()),
+        ("dirty_share", 0.1.into()),
+        ("seed", 4.into()),
+    ] {
+        assert_eq!(setup[field], value, "{field}");
+    }
+    assert_eq!((&outcome["page_count"], &outcome["passes"]), (&4096.into(), &3.into()));
+    assert_eq!(document["runs"][1]["outcome"]["post_migration_ns"], "endless");
+    let csv = stdout(&simulate(&[&arguments[..], &["--format", "csv"]].concat()));
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 3);
+    let column = rows[0].iter().position(|title| *title == "freeze_ns").expect("a column");
+    assert_eq!(rows[1][column], outcome["freeze_ns"].to_string());
+}
+
+#[test]
+fn copying_that_never_ends_is_said_to_with_the_rate_at_which_it_would() {
+    let text = stdout(&simulate(&["pre-copy-unbounded", "--access-interval", "50us"]));
+    assert!(
+        text.contains("∞") && text.contains("copying never ends") && text.contains("10000 times a second"),
+        "{text}"
+    );
+    assert!(
+        text.contains("the link carries 3299 pages a second, and copying ends if fewer are written"),
+        "{text}"
+    );
+    let ends = stdout(&simulate(&["pre-copy-unbounded", "--access-interval", "200us"]));
+    assert!(!ends.contains("never ends"), "{ends}");
+    let forced = stdout(&simulate(&["pre-copy", "--access-interval", "50us", "--passes", "unbounded"]));
+    assert!(forced.contains("copying never ends"), "{forced}");
+}
+
+#[test]
+fn a_sweep_has_a_column_for_each_value() {
+    insta::assert_snapshot!(stdout(&simulate(&["total-copy", "post-copy", "--sweep", "memory=1MiB..16MiB"])));
+    let csv = stdout(&simulate(&["generic", "--sweep", "dirty-share=0..1", "--format", "csv"]));
+    assert!(csv.starts_with("dirty-share,algorithm,") && csv.lines().count() == 10, "{csv}");
+    let json = stdout(&simulate(&["generic", "--sweep", "passes=1..3", "--format", "json"]));
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["sweep"]["parameter"], "passes");
+    assert_eq!(json["curves"][0].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn bad_input_is_refused_by_name() {
+    for (arguments, culprit) in [
+        (&["no-such-algorithm"][..], "no-such-algorithm"),
+        (&["--memory", "ten"], "--memory"),
+        (&["--memory", "0"], "has no page"),
+        (&["--memory", "65GiB"], "at most 16777216"),
+        (&["--page-size", "0"], "has no page"),
+        (&["--bandwidth", "100"], "write 100Mbit/s"),
+        (&["--bandwidth", "0bit/s"], "bandwidth of 0"),
+        (&["--latency", "soon"], "--latency"),
+        (&["--access-interval", "0s"], "access interval of 0"),
+        (&["--write-share", "1.5"], "not a share from 0 to 1"),
+        (&["--passes", "0"], "passes are a number from 1"),
+        (&["--workload", "idle"], "--workload"),
+        (&["--plot", "figure.png"], "FILE.svg"),
+        (&["--plot", "/no/such/directory/figure.svg"], "/no/such/directory/figure.svg"),
+        (&["--sweep", "colour=1..2"], "there is no parameter 'colour'"),
+        (&["--sweep", "memory=1MiB"], "PARAMETER=FROM..TO"),
+        (&["--sweep", "memory=1MiB..much"], "much"),
+        (&["--paper", "--memory", "1GiB"], "--paper"),
+    ] {
+        let output = simulate(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(culprit), "{arguments:?}: {error}");
+    }
+}
