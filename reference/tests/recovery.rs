@@ -470,3 +470,39 @@ impl Pair {
         pair
     }
 }
+
+/// On a link that does not keep order, word that nothing is needed any more overtakes word that the return is off.
+#[test]
+fn completion_says_that_a_return_was_called_off() {
+    for reconnected in [false, true] {
+        let mut pair = Pair::handed_over(Policy::LAZY_COPY);
+        pair.deliver(MessageKind::Go);
+        for page in (0..PAGES).map(PageNumber) {
+            // All but the last page are at the destination before the return is called off.
+            if page.0 + 1 < PAGES {
+                pair.hosts[1].fault(page).unwrap();
+                pair.deliver(MessageKind::Request);
+                pair.perform(A, Work::Serve(page));
+                pair.deliver(MessageKind::Page);
+            }
+        }
+        pair.hosts[0].expect_migration(B, Epoch(2)).unwrap();
+        pair.hosts[1].start_migration(A).unwrap();
+        let complete = match reconnected {
+            false => Message::Complete,
+            true => resync(Progress::Complete, &[], &[]),
+        };
+        // While a page is owed it cannot be.
+        let before = pair.hosts[0].role().clone();
+        assert_ne!(pair.hosts[0].handle_message(B.into(), Epoch(1), &complete), Ok(Outcome::Applied));
+        assert_eq!(*pair.hosts[0].role(), before);
+        pair.hosts[1].fault(PageNumber(PAGES - 1)).unwrap();
+        pair.deliver(MessageKind::Request);
+        pair.perform(A, Work::Serve(PageNumber(PAGES - 1)));
+        pair.hosts[1].cancel().unwrap();
+        assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &complete), Ok(Outcome::Applied));
+        assert!(matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_))));
+        pair.deliver(MessageKind::Cancel);
+        assert!(pair.hosts[0].is_due(Work::Destroy));
+    }
+}

@@ -31,3 +31,12 @@ fn storms_are_weathered() {
         assert!(tally.injected(kind) > 0 || runs < 1000, "{kind} never had an effect");
     }
 }
+
+/// Runs that failed once, as small as they got.
+#[test]
+fn storms_that_failed_once() {
+    for line in include_str!("storms-that-failed.ndjson").lines() {
+        let run = serde_json::from_str(line).unwrap();
+        assert_eq!(storm::weather(&run).map(|tally| tally.runs), Ok(1), "{line}");
+    }
+}

@@ -101,6 +101,14 @@ impl Destination {
         }
     }
 
+    /// Where the process comes from, while it does not run here.
+    pub(crate) fn source(&self) -> Option<HostId> {
+        match self {
+            Self::AwaitingGo(AwaitingGo { from, .. }) => Some(*from),
+            _ => self.undecided(),
+        }
+    }
+
     /// What this host keeps of an earlier migration away from it.
     pub(crate) fn former_mut(&mut self) -> Option<&mut Shadow> {
         match self {

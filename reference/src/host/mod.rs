@@ -522,6 +522,9 @@ impl Role {
     }
 
     fn handle(&mut self, from: HostId, epoch: Epoch, message: &Message, cx: &mut Context<'_>) -> Handled {
+        if *message == Message::Complete {
+            self.forget_if_complete(from, epoch, cx)?;
+        }
         match self {
             Self::Source(source) if *message == Message::Refuse && source.may_be_refused(from, epoch) => {
                 self.carry_on(cx);

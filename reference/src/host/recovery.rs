@@ -73,6 +73,9 @@ impl Role {
         cx: &mut Context<'_>,
     ) -> Handled {
         let unexpected = Err(misbehaved(from, Misbehaviour::Unexpected { kind: MessageKind::Resync }));
+        if resync.progress == Progress::Complete {
+            self.forget_if_complete(from, epoch, cx)?;
+        }
         if let (Progress::Complete, Self::Source(Source::Shadow(shadow))) = (resync.progress, &mut *self)
             && shadow.route.epoch == epoch
         {
@@ -110,6 +113,20 @@ impl Role {
             }
             (Progress::Running | Progress::Complete, false) => unexpected,
         }
+    }
+
+    /// A host from which the process is to come back says that it needs nothing of what is kept here. It would not if it
+    /// had not called the return off: word of that was overtaken.
+    pub(super) fn forget_if_complete(
+        &mut self,
+        from: HostId,
+        epoch: Epoch,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Error> {
+        let Self::Destination(destination) = self else { return Ok(()) };
+        let from_source = destination.source() == Some(from);
+        let complete = |former: &mut Shadow| former.route.epoch == epoch && former.owed.is_empty();
+        if from_source && destination.former_mut().is_some_and(complete) { self.forget(cx) } else { Ok(()) }
     }
 
     /// What this host keeps of a process that has left it, also while the process comes back.
