@@ -38,14 +38,35 @@
 //! [`exit`](Host::exit). What the host does of its own accord is one [`Work`] at a time, when the driver says so:
 //! [`tasks`](Host::tasks) lists what is due, most urgent first, [`perform`](Host::perform) does one. Output:
 //! [`poll_message`](Host::poll_message) and [`poll_event`](Host::poll_event).
+//!
+//! When something goes wrong the driver says so: [`disconnected`](Host::disconnected), [`connected`](Host::connected),
+//! [`fenced`](Host::fenced), [`tick`](Host::tick) for time-outs; the operator may [`cancel`](Host::cancel), a
+//! destination [`refuse`](Host::refuse). [`fate`](Host::fate) tells what has become of the migration:
+//!
+//! ```text
+//!        A: Source                                B: Destination
+//!        PreMigration, Frozen, Offered            Receiving, Assembling
+//!  cancel├─ Cancel ──────────────────────────────▶│ forgets: (vacant)
+//!        │◀────────────────────────────── Refuse ─┤refuse: forgets
+//!        ├─▶ Resting: the process runs on         │
+//!        ┊                                        ┊
+//!        Shadow                          ╳        AwaitingGo, Post, Completing
+//!        │  keeps what it owes           ╳        │  Post runs with what is here
+//!        │          a new connection              │
+//!        │◀────────── Resync: how far, what lacks─┤
+//!        │    Go, or Cancel, or Destroyed ───────▶│  what was never heard
+//!        │    Page ──── owed and not there ──────▶│  once more
+//! ```
 
 pub(crate) mod context;
 mod disruption;
 mod limits;
 pub(crate) mod links;
+mod parting;
 mod process;
 mod recovery;
 mod resident;
+mod role;
 mod work;
 mod write_backs;
 
@@ -58,12 +79,12 @@ pub use write_backs::{WriteBack, WriteBacks};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::destination::{Destination, Next};
+use crate::destination::Destination;
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::event::Event;
 use crate::fate::{Cause, Fate};
 use crate::memory::{Memory, PageStore};
-use crate::page::{Image, PageNumber};
+use crate::page::Image;
 use crate::place::{Epoch, FormerHost, HostId, Place};
 use crate::policy::{Contradiction, Policy};
 use crate::source::{Route, Source};
@@ -474,74 +495,5 @@ impl<M: Memory> Host<M> {
     fn is_held_back(&self, work: Work) -> bool {
         let full = self.outbox.len() >= self.limits.outbox_messages_max;
         (full && work != Work::BeginPass) || !self.role.reaches(work, &self.links)
-    }
-}
-
-impl Role {
-    fn running_mut(&mut self) -> Option<&mut Resident> {
-        match self {
-            Self::Source(source) => source.running_mut(),
-            Self::Destination(destination) => destination.running_mut(),
-            Self::Vacant | Self::Failed(_) => None,
-        }
-    }
-
-    /// The process, where its state is here.
-    pub fn resident(&self) -> Option<&Resident> {
-        match self {
-            Self::Source(source) => source.resident(),
-            Self::Destination(destination) => destination.resident(),
-            Self::Vacant | Self::Failed(_) => None,
-        }
-    }
-
-    fn requester(&self, page: PageNumber) -> Option<HostId> {
-        let shadow = match self {
-            Self::Source(Source::Shadow(shadow)) => shadow,
-            Self::Destination(Destination::Receiving(receiving)) => receiving.former.as_ref()?,
-            _ => return None,
-        };
-        shadow.demands.iter().find(|(demanded, _)| *demanded == page).map(|(_, requester)| *requester)
-    }
-
-    fn page_arrived(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) -> Handled {
-        if let Self::Destination(destination) = self {
-            return destination.page_arrived(arrival, cx);
-        }
-        match self.running_mut() {
-            Some(resident) if arrival.epoch <= resident.epoch => resident.page_arrived(arrival, cx),
-            // Of the migration away from here: the source is not sent pages.
-            Some(_) => Err(misbehaved(arrival.from, Misbehaviour::Unexpected { kind: MessageKind::Page })),
-            None => match self {
-                Self::Source(source) if arrival.epoch == source.epoch() => {
-                    Err(misbehaved(arrival.from, Misbehaviour::Unexpected { kind: MessageKind::Page }))
-                }
-                _ => Ok(None),
-            },
-        }
-    }
-
-    fn handle(&mut self, from: HostId, epoch: Epoch, message: &Message, cx: &mut Context<'_>) -> Handled {
-        if *message == Message::Complete {
-            self.forget_if_complete(from, epoch, cx)?;
-        }
-        match self {
-            Self::Source(source) if *message == Message::Refuse && source.may_be_refused(from, epoch) => {
-                self.carry_on(cx);
-                Ok(Some((epoch, Event::RefusalLearned { from })))
-            }
-            Self::Source(source) => source.handle(from, epoch, message, cx.policy),
-            Self::Destination(destination) => {
-                let (next, happened) = destination.handle(from, epoch, message, cx)?;
-                match next {
-                    Next::Same => {}
-                    Next::Resting(resident) => *self = Self::Source(Source::Resting(resident)),
-                    Next::Dismissed(None) => *self = Self::Vacant,
-                    Next::Dismissed(Some(former)) => *self = Self::Source(Source::Shadow(former)),
-                }
-                Ok(happened)
-            }
-            Self::Vacant | Self::Failed(_) => Ok(None),
-        }
     }
 }
