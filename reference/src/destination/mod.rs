@@ -250,6 +250,9 @@ impl Destination {
                 let former = self.forget(cx)?;
                 Ok((Next::Dismissed(former), Some((epoch, Event::CancellationLearned { from }))))
             }
+            (Self::Receiving(receiving), Message::State(state)) if receiving.is_outdated(state, cx.me) => {
+                late
+            }
             (Self::Receiving(receiving), Message::State(state)) => {
                 let (assembling, event) = receiving.state_arrived(state, cx)?;
                 *self = Self::Assembling(assembling);

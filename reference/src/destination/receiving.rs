@@ -96,6 +96,16 @@ impl Receiving {
         Ok((Assembling { from, epoch, resident, awaited, former }, Event::StateAccepted { from, discarded }))
     }
 
+    /// Whether the state has a page here that this host has sent away on request since: the process ran on at the
+    /// source, so the return was called off, and word of that was overtaken.
+    pub(super) fn is_outdated(&self, state: &State, me: HostId) -> bool {
+        let Some(own) = &self.former else { return false };
+        let here =
+            |whereabouts| matches!(whereabouts, Whereabouts::At(former, _) if former == own.as_former(me));
+        let mut planned = (0..).map(PageNumber).zip(state.plan.entries());
+        planned.any(|(page, entry)| here(entry.whereabouts) && own.served.contains(page))
+    }
+
     /// The process as the state describes it, if that can be.
     fn resident(&self, state: &State, cx: &Context<'_>) -> Result<Resident, Error> {
         let (planned, page_count) = (state.plan.page_count(), cx.image.page_count());

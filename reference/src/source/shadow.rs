@@ -64,6 +64,11 @@ impl Shadow {
         }
     }
 
+    /// How others name what is kept here.
+    pub(crate) fn as_former(&self, me: HostId) -> FormerHost {
+        FormerHost { host: me, epoch: self.route.epoch }
+    }
+
     /// There is a new connection to this host. What was sent over the old one may not have arrived.
     pub(crate) fn reconnected(&mut self, peer: HostId) {
         self.awaits_resync |= peer == self.route.to;

@@ -66,14 +66,14 @@ impl World {
     pub(super) fn disrupt(&mut self, disruption: Disruption) -> Result<(), WorldError> {
         let effective = match disruption {
             Disruption::Cut { between, noticed_after_ns, lasts_ns } => {
-                self.cut(between, noticed_after_ns, lasts_ns)
+                self.cut(between, noticed_after_ns, lasts_ns)?
             }
             Disruption::Outage { noticed_after_ns, lasts_ns } => {
-                self.outage(noticed_after_ns, lasts_ns);
+                self.outage(noticed_after_ns, lasts_ns)?;
                 true
             }
             Disruption::Crash { host, noticed_after_ns, lasts_ns } => {
-                self.crash(host, noticed_after_ns, lasts_ns)
+                self.crash(host, noticed_after_ns, lasts_ns)?
             }
             Disruption::Cancel => self.cancel()?,
             Disruption::Refuse => {
@@ -87,41 +87,47 @@ impl World {
         self.collect()
     }
 
-    fn cut(&mut self, between: [HostId; 2], noticed_after_ns: [u64; 2], lasts_ns: u64) -> bool {
+    fn cut(
+        &mut self,
+        between: [HostId; 2],
+        noticed_after_ns: [u64; 2],
+        lasts_ns: u64,
+    ) -> Result<bool, WorldError> {
         let [a, b] = between;
         if a == b || between.iter().any(|id| !self.hosts.contains_key(id)) {
-            return false;
+            return Ok(false);
         }
         self.network.cut(a.into(), b.into());
         for (by, of, after_ns) in [(a, b, noticed_after_ns[0]), (b, a, noticed_after_ns[1])] {
-            self.notice_later(by, of.into(), after_ns);
+            self.notice_after(by, of.into(), after_ns)?;
         }
         self.schedule.after(lasts_ns, Occurrence::Join(a.into(), b.into()));
-        true
+        Ok(true)
     }
 
-    fn outage(&mut self, noticed_after_ns: u64, lasts_ns: u64) {
+    fn outage(&mut self, noticed_after_ns: u64, lasts_ns: u64) -> Result<(), WorldError> {
         for id in self.all_hosts.clone() {
             self.network.cut(id.into(), Place::FileServer);
-            self.notice_later(id, Place::FileServer, noticed_after_ns);
+            self.notice_after(id, Place::FileServer, noticed_after_ns)?;
             self.schedule.after(lasts_ns, Occurrence::Join(id.into(), Place::FileServer));
         }
+        Ok(())
     }
 
-    fn crash(&mut self, id: HostId, noticed_after_ns: u64, lasts_ns: u64) -> bool {
-        let Some(host) = self.hosts.remove(&id) else { return false };
+    fn crash(&mut self, id: HostId, noticed_after_ns: u64, lasts_ns: u64) -> Result<bool, WorldError> {
+        let Some(host) = self.hosts.remove(&id) else { return Ok(false) };
         let at_ns = self.schedule.now_ns();
         self.log.push(Step { at_ns, place: id.into(), epoch: host.epoch(), event: Event::HostCrashed });
         let had_process = self.assess(&host);
+        self.trouble.dead.insert(id, had_process);
         for place in self.places_but(id) {
             self.network.cut(id.into(), place);
             if let Place::Host(other) = place {
-                self.notice_later(other, id.into(), noticed_after_ns);
+                self.notice_after(other, id.into(), noticed_after_ns)?;
             }
         }
-        self.trouble.dead.insert(id, had_process);
         self.schedule.after(lasts_ns, Occurrence::Return(id));
-        true
+        Ok(true)
     }
 
     /// What does the loss of this machine mean for the process?
@@ -165,9 +171,14 @@ impl World {
         refuses
     }
 
-    fn notice_later(&mut self, by: HostId, of: Place, after_ns: u64) {
+    /// A host notices after this time that a connection is gone: at once, if that is no time.
+    fn notice_after(&mut self, by: HostId, of: Place, after_ns: u64) -> Result<(), WorldError> {
         let connection = self.network.connection(by.into(), of);
+        if after_ns == 0 {
+            return self.notice_loss(by, of, connection);
+        }
         self.schedule.after(after_ns, Occurrence::Notice { by, of, connection });
+        Ok(())
     }
 
     /// A host notices that a connection is gone, unless there is a new one by now.
@@ -264,7 +275,7 @@ impl World {
                 None
             }
             Event::PeerTimedOut { peer, fate } => {
-                self.hang_up(id, *peer);
+                self.hang_up(id, *peer)?;
                 *fate
             }
             Event::PeerDisconnected { fate, .. } | Event::PeerFenced { fate, .. } => *fate,
@@ -297,12 +308,13 @@ impl World {
     }
 
     /// A host has given a connection up: the other end hears of it, and somebody makes a new one.
-    fn hang_up(&mut self, by: HostId, of: Place) {
+    fn hang_up(&mut self, by: HostId, of: Place) -> Result<(), WorldError> {
         self.network.cut(by.into(), of);
         if let Place::Host(other) = of {
-            self.notice_later(other, by.into(), HANG_UP_NOTICED_AFTER_NS);
+            self.notice_after(other, by.into(), HANG_UP_NOTICED_AFTER_NS)?;
         }
         self.schedule.after(HANG_UP_LASTS_NS, Occurrence::Join(by.into(), of));
+        Ok(())
     }
 
     /// At most one host runs the process.

@@ -55,7 +55,7 @@ pub enum Disruption {
     Cut {
         /// Between whom.
         between: [HostId; 2],
-        /// After what time each of them notices.
+        /// After what time each of them notices; 0 is at once.
         noticed_after_ns: [u64; 2],
         /// After what time there is a new connection.
         lasts_ns: u64,

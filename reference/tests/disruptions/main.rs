@@ -53,14 +53,17 @@ fn disruptions() -> Vec<(&'static str, Vec<Disruption>)> {
     let crash = |host, noticed_after_ns, lasts_ns| Disruption::Crash { host, noticed_after_ns, lasts_ns };
     let outage = |noticed_after_ns, lasts_ns| Disruption::Outage { noticed_after_ns, lasts_ns };
     vec![
-        ("crash of source", vec![crash(A, 0, MS), crash(A, MS, MS)]),
-        ("crash of destination", vec![crash(B, 0, MS), crash(B, MS, MS)]),
-        ("outage", vec![outage(0, MS), outage(2 * MS, MS)]),
-        ("cut", vec![cut([0, 0], 3 * MS), cut([MS, MS], MS)]),
-        // One end gives the connection up while the other goes on as if nothing were.
-        ("false suspicion", vec![cut([0, 3 * MS], MS), cut([3 * MS, 0], MS)]),
         ("cancel", vec![Disruption::Cancel]),
-        ("refusal", vec![Disruption::Refuse]),
+        ("refuse", vec![Disruption::Refuse]),
+        // One end gives the connection up; the other goes on as if nothing were until there is a new one.
+        ("suspect", vec![cut([0, 3 * MS], MS), cut([3 * MS, 0], MS)]),
+        ("cut", vec![cut([0, 0], 3 * MS)]),
+        ("  noticed late", vec![cut([MS, MS], MS), cut([MS / 5, MS / 2], MS)]),
+        ("outage", vec![outage(0, MS), outage(2 * MS, MS)]),
+        ("crash-source", vec![crash(A, 0, MS)]),
+        ("  noticed late", vec![crash(A, MS, MS)]),
+        ("crash-destination", vec![crash(B, 0, MS)]),
+        ("  noticed late", vec![crash(B, MS, MS)]),
     ]
 }
 

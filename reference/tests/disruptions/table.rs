@@ -7,7 +7,9 @@ use reference::event::{Event, Step};
 use reference::fate::Fate;
 use reference::policy::{Policy, Pre};
 
-use super::{at, disruptions, run, with};
+use reference::world::Disruption;
+
+use super::{B, at, disruptions, run, with};
 
 /// Where a migration is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,10 +23,10 @@ enum Phase {
 
 impl Phase {
     const ALL: [(Self, &'static str); 5] = [
-        (Self::PreMigration, "pre"),
-        (Self::Migration, "migration"),
+        (Self::PreMigration, "pre-migration"),
+        (Self::Migration, "freeze"),
         (Self::HandOver, "hand-over"),
-        (Self::PostMigration, "post"),
+        (Self::PostMigration, "post-migration"),
         (Self::CleanUp, "clean-up"),
     ];
 }
@@ -73,41 +75,37 @@ fn of_event(event: &Event) -> Outcome {
     }
 }
 
-/// The outcome, where the process is lost with the host that had it: nobody is left to say so.
-fn judge(disruption: &str, undisturbed: &[Step], log: &[Step], step: usize) -> Outcome {
-    let crashed = log.iter().any(|step| step.event == Event::HostCrashed);
+/// The outcome; where the process dies with the host that had it, nobody is left to say so.
+fn judge(policy: &Policy, step: usize, disruption: Disruption, undisturbed: &[Step]) -> Outcome {
+    let log = run(&with(policy, vec![at(step, disruption)]));
     let resumed = undisturbed[..step].iter().any(|step| matches!(step.event, Event::ProcessResumed { .. }));
-    let had_process = match disruption {
-        "crash of source" => !resumed,
-        "crash of destination" => resumed,
-        _ => false,
-    };
-    if crashed && had_process { Outcome::Lost } else { outcome(log) }
+    match disruption {
+        Disruption::Crash { host, .. } if resumed == (host == B) => Outcome::Lost,
+        _ => outcome(&log),
+    }
 }
 
 #[test]
 fn what_survives_what() {
-    let mut table = String::new();
+    let headings: String = Phase::ALL.iter().map(|(_, name)| format!("{name:23}")).collect();
+    let mut table = format!("{:20}{:19}{}\n", "algorithm", "disruption", headings.trim_end());
     for policy in &Policy::ALL {
         let undisturbed = run(&with(policy, vec![]));
-        writeln!(table, "{}", policy.name).unwrap();
-        for (name, ways) in disruptions() {
+        let mut name: &str = &policy.name;
+        for (disruption, ways) in disruptions() {
             let mut cells = BTreeMap::<Phase, Vec<Outcome>>::new();
             for step in 0..=undisturbed.len() {
-                for &disruption in &ways {
-                    let log = run(&with(policy, vec![at(step, disruption)]));
-                    let outcome = judge(name, &undisturbed, &log, step);
-                    if let Some(phase) = phase(policy, &undisturbed[..step]) {
-                        cells.entry(phase).or_default().push(outcome);
-                    }
+                let outcomes = ways.iter().map(|way| judge(policy, step, *way, &undisturbed));
+                match phase(policy, &undisturbed[..step]) {
+                    Some(phase) => cells.entry(phase).or_default().extend(outcomes),
+                    // At rest as well it must come to its end.
+                    None => drop(outcomes.collect::<Vec<_>>()),
                 }
             }
-            write!(table, "  {name:21}").unwrap();
-            for (phase, phase_name) in Phase::ALL {
-                write!(table, " {phase_name}: {:26}", cell(cells.get(&phase))).unwrap();
-            }
-            table.truncate(table.trim_end().len());
-            table.push('\n');
+            let row: String =
+                Phase::ALL.iter().map(|(phase, _)| format!("{:23}", cell(cells.get(phase)))).collect();
+            writeln!(table, "{name:20}{disruption:19}{}", row.trim_end()).unwrap();
+            name = "";
         }
     }
     insta::assert_snapshot!(table);
@@ -125,6 +123,6 @@ fn cell(outcomes: Option<&Vec<Outcome>>) -> String {
     match bounds {
         None => "–".to_owned(),
         Some((worst, best)) if worst == best => name(worst).to_owned(),
-        Some((worst, best)) => format!("{} [{}]", name(worst), name(best)),
+        Some((worst, best)) => format!("{} ({})", name(worst), name(best)),
     }
 }
