@@ -201,12 +201,57 @@ fn usage_errors_exit_with_two() {
         &["trace", "teleport", "S1"],
         &["explore", "generic", "--address", "0.0.0.0:3000"],
         &["list", "--format", "toml"],
+        &["bounds", "teleport"],
+        &["bounds", "--pages", "0"],
+        &["bounds", "post-copy", "--show", "money"],
+        &["bounds", "--show", "sent"],
+        &["claims", "C31"],
+        &["claims", "--defect", "none-such"],
     ] {
         let output = checker(arguments);
         assert_eq!(code(&output), 2, "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).contains("error"), "{arguments:?}");
         assert_eq!(stdout(&output), "", "{arguments:?}");
     }
+}
+
+#[test]
+fn bounds_are_a_document_or_two_runs() {
+    let output = checker(&["bounds", "pre-copy", "generic", "--pages", "2", "--format", "json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    let rows = document["migrations"].as_array().expect("rows");
+    // Generic has a row for each kind of page as well.
+    assert_eq!((&document["version"], &document["pages"], rows.len()), (&1.into(), &2.into(), 4));
+    assert_eq!(rows[0]["bounds"]["sent"], serde_json::json!({ "minimum": 2, "maximum": 6 }));
+    assert_eq!(rows[1]["bounds"]["written-back"]["maximum"], Value::Null);
+    let told = stdout(&checker(&["bounds", "pre-copy", "--pages", "1", "--show", "resent"]));
+    assert!(told.contains("resent at least 0") && told.contains("resent at most 2"), "{told}");
+    let told = stdout(&checker(&["bounds", "generic", "--pages", "1", "--show", "written-back"]));
+    assert!(told.contains("written-back without bound") && told.contains("└─ and again"), "{told}");
+    refused(&["bounds", "generic", "--max-states", "100"], 3, "more than 100 states");
+    // A defect shows in the figures.
+    let swollen = checker(&["bounds", "generic", "--defect", "swollen-working-set", "--format", "json"]);
+    let document: Value = serde_json::from_slice(&swollen.stdout).expect("one document");
+    assert_eq!(document["migrations"][0]["bounds"]["frozen"]["maximum"], 3);
+}
+
+#[test]
+fn claims_are_lines_details_or_a_document() {
+    let output = checker(&["claims"]);
+    let told = stdout(&output);
+    assert_eq!(code(&output), 0, "{told}{}", stderr(&output));
+    let answered = checker::claims::all().count();
+    assert!(told.contains(&format!("\n{answered} answers as expected, 0 not, 0 inconclusive")), "{told}");
+    assert!(told.lines().any(|line| line.starts_with("C30 not checkable")), "{told}");
+    let told = stdout(&checker(&["claims", "c29"]));
+    assert!(told.contains("instead:") && told.contains("working set"), "{told}");
+    let output = checker(&["claims", "C15", "C22", "--defect", "demand-behind-pushes", "--format", "json"]);
+    assert_eq!(code(&output), 1);
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    let found = |row: usize| (&document["claims"][row]["actual"], &document["claims"][row]["as_expected"]);
+    assert_eq!(found(0), (&"fails".into(), &false.into()));
+    assert_eq!(found(1), (&"holds".into(), &true.into()));
 }
 
 #[test]

@@ -21,6 +21,7 @@ use model::{
 };
 
 use super::simulate::args::Simulate;
+use checker::bounds::Cost;
 use checker::judge::Engine;
 use checker::setting::Pages;
 use checker::survival::{Outcome, UnknownOutcome};
@@ -41,6 +42,13 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 every verdict is the expected one; 1 one is not; 2 usage or a bad \
                           input file; 3 inconclusive: a bound, time or memory ran out; 130 interrupted.";
+
+const COSTS: &str = "Costs: sent, page contents sent to the process's next host; frozen, page contents sent or \
+                     flushed between suspension and commit; awaited, page contents that arrive while the \
+                     process is suspended; resent, contents of pages that had been sent before in the same \
+                     migration; faults, accesses to a missing page; fetched, page contents sent by the file \
+                     server; written-back, page contents sent to the file server; bytes, page contents on any \
+                     link. A migration reaches from the operator's start to the operator's next start.";
 
 impl Cli {
     /// Reads the arguments of this process; ends it where they make no sense.
@@ -75,6 +83,12 @@ pub enum Command {
     List(List),
     /// Show a shortest run that breaks a property, or one that shows it at work
     Trace(Trace),
+    /// The least and the most that one migration can cost, over all interleavings
+    #[command(after_help = COSTS)]
+    Bounds(Bounds),
+    /// Answer what the source text claims, row by row: holds, fails, or not checkable
+    #[command(after_help = EXIT_CODES)]
+    Claims(Claims),
     /// Walk through an algorithm's states in a browser, with the stateright Explorer
     Explore(Explore),
     /// What survives what: the end of a migration for every algorithm, disruption and stage
@@ -299,6 +313,40 @@ pub struct Faults {
 }
 
 #[derive(Args, Debug)]
+pub struct Bounds {
+    /// Built-in algorithms, or paths of strategy files; all built-in ones by default
+    #[arg(value_name = "ALGORITHM")]
+    pub algorithms: Vec<String>,
+    /// How many pages the process has
+    #[arg(long, value_name = "N", default_value = "3", value_parser = page_count)]
+    pub pages: NonZeroUsize,
+    #[command(flatten)]
+    pub world: World,
+    /// Show a cheapest and a dearest run of one algorithm, by this cost
+    #[arg(long, value_name = "COST", value_parser = costs())]
+    pub show: Option<Cost>,
+    /// Give up on more states than this, counted up to the order of pages
+    #[arg(long, value_name = "N", default_value_t = checker::bounds::STATES_MAX)]
+    pub max_states: usize,
+    /// How to print the result
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct Claims {
+    /// Claims, C1 to C30 and N1 to N9, shown with all they rest on; all of them in a line each by default
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Build a deliberate defect into every algorithm, to see an answer change (`list` names them)
+    #[arg(long, value_name = "NAME", value_parser = defects_by_name())]
+    pub defect: Option<Defect>,
+    /// How to print the result
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
 pub struct Explore {
     /// A built-in algorithm, or the path of a strategy file
     pub algorithm: String,
@@ -422,6 +470,10 @@ fn hosts() -> impl TypedValueParser<Value = Hosts> {
 
 fn links() -> impl TypedValueParser<Value = Link> {
     one_of(Link::ALL)
+}
+
+fn costs() -> impl TypedValueParser<Value = Cost> {
+    one_of(Cost::ALL)
 }
 
 /// One of some values, each by the name it has everywhere.

@@ -1,7 +1,9 @@
 //! The command line: results on standard output, progress and errors on standard error.
 
 pub mod args;
+mod bounds;
 mod check;
+mod claims;
 mod conform;
 mod explore;
 mod faults;
@@ -41,6 +43,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Check(check)) => check::run(&check),
         Some(Command::List(list)) => list::run(&list),
         Some(Command::Trace(trace)) => trace::run(&trace),
+        Some(Command::Bounds(bounds)) => bounds::run(&bounds),
+        Some(Command::Claims(claims)) => claims::run(&claims),
         Some(Command::Explore(explore)) => explore::run(&explore),
         Some(Command::Faults(faults)) => faults::run(&faults),
         Some(Command::Conform(conform)) => conform::run(&conform),

@@ -1,0 +1,301 @@
+//! What checks are made of: verdicts for any number of pages, graphs, bounds.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
+
+use enumset::EnumSet;
+use model::concrete::{Concrete, Move, State, Step};
+use model::system::Properties;
+use model::{
+    Defect, Disruption, Disruptions, Hosts, Link, Migration, Process, Property, Strategy, algorithms,
+};
+
+use super::Finding;
+use crate::bounds::{self, Bounds, Cost, Migrations, Way};
+use crate::explore::Trace;
+use crate::judge::{self, Engine, Options, judge};
+use crate::liveness::{self, Assumptions, Space};
+use crate::observed::{Observed, Past, Population};
+use crate::report::Actual;
+use crate::setting::{Pages, Setting};
+use crate::simulate::SimulationError;
+use crate::state_graph::{self, StateGraph, TooLarge};
+
+/// The world in which claims are checked: three hosts, FIFO links, no defect unless one is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Lab {
+    /// Pages of graphs that are explored whole; what views can prove is proved for any number.
+    pub pages: NonZeroUsize,
+    /// A defect, built into every algorithm, to see a check fail.
+    pub defect: Option<Defect>,
+}
+
+/// Why a claim was not decided.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// A graph is too large.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// An engine failed.
+    #[error(transparent)]
+    Judge(#[from] judge::Error),
+    /// A counterexample does not replay: an error in this program.
+    #[error("internal error: {0}")]
+    Liveness(#[from] liveness::ReplayError),
+    /// A simulation failed.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
+    /// A property was neither shown nor refuted.
+    #[error("{algorithm}: {property} is open")]
+    Open {
+        /// Of which algorithm.
+        algorithm: String,
+        /// Which property.
+        property: Property,
+    },
+    /// No migration was completed.
+    #[error("{0} completes no migration")]
+    NoMigration(String),
+}
+
+impl LabError {
+    /// Did a bound run out, rather than an engine fail?
+    pub fn is_a_bound(&self) -> bool {
+        matches!(self, LabError::TooLarge(_) | LabError::Open { .. })
+    }
+}
+
+impl Default for Lab {
+    fn default() -> Self {
+        Lab { pages: NonZeroUsize::MIN.saturating_add(1), defect: None }
+    }
+}
+
+/// The built-in algorithm of that name.
+pub(super) fn built_in(name: &str) -> Strategy {
+    algorithms::built_in(name).unwrap_or_else(|| unreachable!("{name} is built in"))
+}
+
+/// All nine, by name.
+pub(super) fn names() -> Vec<&'static str> {
+    vec![
+        "total-copy",
+        "total-copy-dirty",
+        "pre-copy",
+        "pre-copy-unbounded",
+        "lazy-copy",
+        "flushing",
+        "post-copy",
+        "assisted-post-copy",
+        "generic",
+    ]
+}
+
+/// Some names, for a sentence.
+pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    match names.split_last() {
+        None => "none".to_owned(),
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
+/// Bounds, for a sentence.
+pub(super) fn range(bounds: Bounds) -> String {
+    match bounds.maximum {
+        Some(maximum) if maximum == bounds.minimum => maximum.to_string(),
+        Some(maximum) => format!("{} to {maximum}", bounds.minimum),
+        None => format!("{} to any number", bounds.minimum),
+    }
+}
+
+impl Lab {
+    /// So many pages, as bounds have it.
+    pub(super) fn n(&self) -> u64 {
+        self.pages.get() as u64
+    }
+
+    fn setting(&self, strategy: Strategy, link: Link) -> Setting {
+        let disruptions = Disruptions::NONE;
+        Setting { strategy, hosts: Hosts::Three, link, defect: self.defect, disruptions }
+    }
+
+    pub(super) fn migration(&self, strategy: Strategy) -> Migration {
+        self.setting(strategy, Link::Fifo).migration()
+    }
+
+    /// Under observation, with the lab's number of pages.
+    pub(super) fn observed(
+        &self,
+        strategy: Strategy,
+        population: Population,
+        remembered: EnumSet<Past>,
+    ) -> Concrete<Observed> {
+        let migration = self.migration(strategy);
+        Observed { population, remembered, ..Observed::new(migration) }.with_pages(self.pages.get())
+    }
+
+    /// Does an algorithm keep its properties, for any number of pages where `pages` is so?
+    pub(super) fn keeps(
+        &self,
+        name: &str,
+        pages: Pages,
+        properties: impl Into<Properties>,
+    ) -> Result<bool, LabError> {
+        self.keeps_with(name, pages, properties, self.defect)
+    }
+
+    /// The same with a certain defect.
+    pub(super) fn keeps_with(
+        &self,
+        name: &str,
+        pages: Pages,
+        properties: impl Into<Properties>,
+        defect: Option<Defect>,
+    ) -> Result<bool, LabError> {
+        self.judged(&Setting { defect, ..self.setting(built_in(name), Link::Fifo) }, pages, properties.into())
+    }
+
+    /// Does it keep them between two hosts, with so many pages, when this goes wrong, once or twice?
+    pub(super) fn keeps_through(
+        &self,
+        name: &str,
+        disruption: Disruption,
+        properties: impl Into<Properties>,
+    ) -> Result<bool, LabError> {
+        let disruptions = Disruptions::up_to(2, disruption.into());
+        let setting = Setting { hosts: Hosts::Two, disruptions, ..self.setting(built_in(name), Link::Fifo) };
+        self.judged(&setting, Pages::Exactly(self.pages), properties.into())
+    }
+
+    fn judged(&self, setting: &Setting, pages: Pages, properties: Properties) -> Result<bool, LabError> {
+        let options = Options {
+            properties,
+            engine: Engine::Native,
+            threads: NonZeroUsize::MIN,
+            symmetry: true,
+            states_max: None,
+            memory_bytes_max: None,
+            timeout: None,
+            interrupted: &AtomicBool::new(false),
+            progress: &|_| {},
+            checkpoint: None,
+        };
+        let verdicts = judge(setting, pages, &options)?.verdicts;
+        if let Some(open) = verdicts.iter().find(|verdict| verdict.actual == Actual::Inconclusive) {
+            let algorithm = setting.strategy.name.clone().into_owned();
+            return Err(LabError::Open { algorithm, property: open.property });
+        }
+        Ok(!verdicts.is_empty() && verdicts.iter().all(|verdict| verdict.actual == Actual::Holds))
+    }
+
+    /// States in a finding that each algorithm keeps its properties for any number of pages.
+    pub(super) fn claims_kept(
+        &self,
+        finding: Finding,
+        names: &[&str],
+        properties: impl Into<Properties>,
+    ) -> Result<Finding, LabError> {
+        let properties = properties.into();
+        let mut broken = Vec::new();
+        for name in names {
+            if !self.keeps(name, Pages::Any, properties)? {
+                broken.push(*name);
+            }
+        }
+        let ids: Vec<String> = properties.iter().map(|property| property.to_string()).collect();
+        let says = match broken.is_empty() {
+            true => {
+                format!("{} hold for {}, any number of pages", ids.join(", "), listed(names.iter().copied()))
+            }
+            false => format!("not all of {} hold for {}", ids.join(", "), listed(broken.iter().copied())),
+        };
+        Ok(finding.claims(says, broken.is_empty()))
+    }
+
+    /// Does a liveness property hold under further assumptions?
+    pub(super) fn live(
+        &self,
+        name: &str,
+        property: Property,
+        assumptions: &Assumptions<Migration>,
+    ) -> Result<bool, LabError> {
+        let concrete = Concrete { system: self.migration(built_in(name)), pages: self.pages.get() };
+        let verdicts = liveness::judge(&Space::explore(&concrete), property.into(), assumptions, 1)?;
+        let open = || LabError::Open { algorithm: name.to_owned(), property };
+        let verdict = verdicts.into_iter().next().ok_or_else(open)?;
+        if let liveness::Outcome::Inconclusive(_) = verdict.outcome {
+            return Err(open());
+        }
+        Ok(verdict.outcome.holds())
+    }
+
+    /// The shortest run of an algorithm that ends in such a step, over this link.
+    pub(super) fn first(
+        &self,
+        name: &str,
+        link: Link,
+        remembered: EnumSet<Past>,
+        wanted: impl Fn(&State<Observed>, Step<Observed>, &State<Observed>) -> bool,
+    ) -> Result<Option<Trace<Observed>>, LabError> {
+        let migration = self.setting(built_in(name), link).migration();
+        let pages = if link == Link::Lossy { 1 } else { self.pages.get() };
+        let concrete = Observed { remembered, ..Observed::new(migration) }.with_pages(pages);
+        let graph = StateGraph::explore(&concrete, state_graph::Pages::Apart, bounds::STATES_MAX)?;
+        let found = graph.all_edges().find(|(node, edge)| {
+            wanted(&graph.state(*node), graph.step(*edge), &graph.state(graph.target(*edge)))
+        });
+        Ok(found.map(|(node, edge)| {
+            let (from, mut path) = graph.path_to(node);
+            path.push(edge);
+            graph.run(from, &path)
+        }))
+    }
+
+    /// Does no run of an algorithm take such a step?
+    pub(super) fn never(
+        &self,
+        name: &str,
+        remembered: impl Into<EnumSet<Past>>,
+        wanted: impl Fn(&State<Observed>, Step<Observed>, &State<Observed>) -> bool,
+    ) -> Result<bool, LabError> {
+        Ok(self.first(name, Link::Fifo, remembered.into(), wanted)?.is_none())
+    }
+
+    /// The changes of the process's state that some run has, but for its exit.
+    pub(super) fn changes(&self, name: &str) -> Result<BTreeSet<(Process, Process)>, LabError> {
+        let concrete = self.observed(built_in(name), Population::default(), EnumSet::empty());
+        let graph = StateGraph::explore(&concrete, state_graph::Pages::Interchangeable, bounds::STATES_MAX)?;
+        let control_edges =
+            graph.all_edges().filter(|(_, edge)| matches!(graph.step(*edge), Move::Control(_)));
+        let changes = control_edges.map(|(node, edge)| {
+            (graph.control(node).control.process, graph.control(graph.target(edge)).control.process)
+        });
+        Ok(changes.filter(|(from, to)| from != to && *to != Process::Exited).collect())
+    }
+
+    /// The bounds of a cost, of all migrations forth.
+    pub(super) fn bounds(&self, name: &str, population: Population, cost: Cost) -> Result<Bounds, LabError> {
+        self.bounds_where(name, population, cost, |_| true)
+    }
+
+    /// The bounds of a cost, of the migrations that start in such a state.
+    pub(super) fn bounds_where(
+        &self,
+        name: &str,
+        population: Population,
+        cost: Cost,
+        admitted: impl Fn(&State<Observed>) -> bool,
+    ) -> Result<Bounds, LabError> {
+        let concrete = bounds::observed(self.migration(built_in(name)), population, self.pages);
+        let mut migrations = Migrations::explore(&concrete, Way::Forth, bounds::STATES_MAX, admitted)?;
+        migrations.bounds(cost).ok_or_else(|| LabError::NoMigration(name.to_owned()))
+    }
+
+    /// The bounds for all kinds of page and all accesses.
+    pub(super) fn bound(&self, name: &str, cost: Cost) -> Result<Bounds, LabError> {
+        self.bounds(name, Population::default(), cost)
+    }
+}

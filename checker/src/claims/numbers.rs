@@ -1,0 +1,89 @@
+//! The published table, row by row: N1 to N9.
+//!
+//! Each cell is simulated in the published setting, with one set of constants for all cells, and must be the
+//! published one within two per cent.
+
+use std::sync::OnceLock;
+
+use super::{Answer, Claim, Finding, Lab, LabError};
+use crate::simulate::paper::{Cell, Paper, State, Time, reproduce};
+use crate::simulate::{Setup, SimulationError, Workload, run};
+use reference::policy::Policy;
+
+#[rustfmt::skip]
+pub(super) const NUMBERS: [Claim; 9] = {
+    const fn row(
+        id: &'static str,
+        expected: Answer,
+        check: fn(&Lab) -> Result<Finding, LabError>,
+        says: &'static str,
+    ) -> Claim {
+        Claim { id, section: "7", says, expected, check }
+    }
+    use Answer::{Fails, Holds};
+    [
+        row("N1", Holds, |_| cells(State::PreMigration, &["pre-copy"]),
+            "Pre-migration, pre-copy: 776 ms."),
+        row("N2", Holds, |_| cells(State::PreMigration, &["total-copy", "post-copy", "lazy-copy"]),
+            "Pre-migration, total copy, post-copy, lazy copy: none."),
+        row("N3", Holds, |_| cells(State::Migration, &["total-copy"]),
+            "Migration, total copy: 780 ms."),
+        row("N4", Holds, |_| cells(State::Migration, &["pre-copy"]),
+            "Migration, pre-copy: 202.5 ms, 52.5 at best, 828 at worst."),
+        row("N5", Holds, |_| cells(State::Migration, &["post-copy", "lazy-copy"]),
+            "Migration, post-copy and lazy copy: 4.5 ms."),
+        row("N6", Holds, |_| cells(State::PostMigration, &["total-copy", "pre-copy"]),
+            "Post-migration, total copy and pre-copy: none."),
+        row("N7", Holds, |_| cells(State::PostMigration, &["post-copy"]),
+            "Post-migration, post-copy: 900 ms, 778 at best, 1300 at worst."),
+        row("N8", Holds, |_| cells(State::PostMigration, &["lazy-copy"]),
+            "Post-migration, lazy copy: without end."),
+        row("N9", Fails, |_| bandwidth(),
+            "Ten megabytes take 776 ms at 100 Mbit/s."),
+    ]
+};
+
+/// The cells of some rows of one table.
+fn cells(state: State, algorithms: &[&str]) -> Result<Finding, LabError> {
+    static PAPER: OnceLock<Result<Paper, SimulationError>> = OnceLock::new();
+    let paper = PAPER.get_or_init(reproduce).as_ref().map_err(Clone::clone)?;
+    let wanted = |cell: &&Cell| cell.state == state && algorithms.contains(&cell.algorithm.as_str());
+    let mut finding = Finding::new("checker simulate --paper");
+    for cell in paper.cells.iter().filter(wanted) {
+        let says = format!(
+            "{}, {}: {} published, {} simulated",
+            cell.algorithm,
+            cell.case.name(),
+            shown(cell.published),
+            shown(cell.simulated)
+        );
+        finding = finding.claims(says, cell.is_reproduced());
+    }
+    Ok(finding)
+}
+
+fn shown(time: Time) -> String {
+    match time {
+        Time::Ms(ms) => format!("{ms:.1} ms"),
+        Time::Endless => "∞".to_owned(),
+    }
+}
+
+/// Ten million bytes, without headers, and 2560 pages with theirs.
+fn bandwidth() -> Result<Finding, LabError> {
+    const BITS_PER_S: u64 = 100_000_000;
+    let least_ms = 10_000_000.0 * 8.0 / BITS_PER_S as f64 * 1e3;
+    let published = Setup::published(Policy::PRE_COPY);
+    let assumed = published.bandwidth_bits_per_s;
+    let setup = Setup { bandwidth_bits_per_s: BITS_PER_S, workload: Workload::None, ..published };
+    let simulated_ms = run(&setup)?.copying_ns as f64 / 1e6;
+    Ok(Finding::new("checker simulate --paper")
+        .claims(
+            format!("the bits alone take {least_ms:.0} ms, 2560 pages as messages {simulated_ms:.0} ms"),
+            least_ms <= 776.0,
+        )
+        .corrects(
+            format!("776 ms imply a faster link; here {:.2} Mbit/s serve all cells", assumed as f64 / 1e6),
+            assumed > BITS_PER_S && simulated_ms > least_ms,
+        ))
+}

@@ -1,0 +1,133 @@
+//! `claims`: what the source text claims, each row computed.
+
+use anyhow::{Context, Result, bail};
+use checker::claims::{self, Answer, Claim, Finding, Lab, LabError};
+use checker::report::{Conclusion, counted};
+use serde::Serialize;
+use serde_json::json;
+
+use super::End;
+use super::args::{Claims, Format};
+use super::output::say;
+use super::progress::Teller;
+
+/// A claim with what was found of it.
+#[derive(Serialize)]
+struct Row {
+    id: &'static str,
+    section: &'static str,
+    says: &'static str,
+    expected: Answer,
+    /// `None` if it was not decided.
+    actual: Option<Answer>,
+    as_expected: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inconclusive: Option<String>,
+    #[serde(flatten)]
+    finding: Option<Finding>,
+}
+
+pub(super) fn run(args: &Claims) -> Result<End> {
+    let asked: Vec<Claim> = match args.ids.is_empty() {
+        true => claims::all().collect(),
+        false => {
+            let known = |id: &String| {
+                Claim::find(id).with_context(|| format!("no claim is called '{id}': see `checker claims`"))
+            };
+            args.ids.iter().map(known).collect::<Result<_>>()?
+        }
+    };
+    let lab = Lab { defect: args.defect, ..Lab::default() };
+    let teller = Teller::new();
+    let mut rows = Vec::new();
+    for claim in asked {
+        teller.begin(format!("{} {}", claim.id, claim.says));
+        rows.push(row(claim, claim.check(&lab))?);
+    }
+    teller.end();
+    match args.format {
+        Format::Json => say(serde_json::to_string_pretty(&json!({ "version": 1, "claims": rows }))?)?,
+        Format::Text if args.ids.is_empty() => say(table(&rows))?,
+        Format::Text => say(rows.iter().map(details).collect::<Vec<_>>().join("\n\n"))?,
+    }
+    Ok(End::Concluded(conclusion(&rows)))
+}
+
+fn row(claim: Claim, found: Result<Finding, LabError>) -> Result<Row> {
+    let Claim { id, section, says, expected, .. } = claim;
+    let (finding, inconclusive) = match found {
+        Ok(finding) => (Some(finding), None),
+        Err(error) if error.is_a_bound() => (None, Some(error.to_string())),
+        Err(error) => bail!("{id}: {error}"),
+    };
+    let as_expected = finding.as_ref().is_some_and(|finding| finding.is(expected));
+    let actual = finding.as_ref().map(Finding::answer);
+    Ok(Row { id, section, says, expected, actual, as_expected, inconclusive, finding })
+}
+
+fn conclusion(rows: &[Row]) -> Conclusion {
+    let of = |row: &Row| match (row.as_expected, &row.inconclusive) {
+        (true, _) => Conclusion::AsExpected,
+        (false, Some(_)) => Conclusion::Inconclusive,
+        (false, None) => Conclusion::Surprise,
+    };
+    rows.iter().map(of).max().unwrap_or(Conclusion::AsExpected)
+}
+
+/// A line for each claim.
+fn table(rows: &[Row]) -> String {
+    let mut lines: Vec<String> = rows.iter().map(line).collect();
+    let surprises = rows.iter().filter(|row| !row.as_expected && row.inconclusive.is_none()).count();
+    let open = rows.iter().filter(|row| row.inconclusive.is_some()).count();
+    lines.push(format!(
+        "\n{} as expected, {surprises} not, {open} inconclusive. One with all it rests on: checker claims C29",
+        counted(rows.len() - surprises - open, "answer")
+    ));
+    lines.join("\n")
+}
+
+fn line(row: &Row) -> String {
+    let Row { id, finding, inconclusive, .. } = row;
+    let (reason, command) = match (finding, inconclusive) {
+        (Some(finding), _) if finding.reason().is_empty() => {
+            ("argued, not computed", finding.command.as_str())
+        }
+        (Some(finding), _) => (finding.reason(), finding.command.as_str()),
+        (None, Some(why)) => (why.as_str(), ""),
+        (None, None) => ("", ""),
+    };
+    format!("{id:4}{:15}{reason} · {command}", answer(row))
+}
+
+fn answer(row: &Row) -> String {
+    match row.actual {
+        None => "inconclusive".to_owned(),
+        Some(actual) if row.as_expected => actual.to_string(),
+        Some(actual) => format!("{actual}!"),
+    }
+}
+
+/// A claim with everything that was computed for it.
+fn details(row: &Row) -> String {
+    let mut text = format!("{} · section {} · {}\n{}", row.id, row.section, row.says, answer(row));
+    if let Some(why) = &row.inconclusive {
+        text += &format!(": {why}");
+    }
+    let Some(finding) = &row.finding else { return text };
+    let mark = |holds| if holds { "✓" } else { "✗" };
+    for (heading, statements) in [("", &finding.claimed), ("\ninstead:", &finding.corrected)] {
+        if !statements.is_empty() {
+            text += heading;
+        }
+        for statement in statements {
+            text += &format!("\n  {} {}", mark(statement.holds), statement.says);
+        }
+    }
+    if let Some(witness) = &finding.witness {
+        text += &format!("\n\n{}", witness.to_text());
+    }
+    match finding.command == format!("checker claims {}", row.id) {
+        true => text.trim_end().to_owned(),
+        false => text + &format!("\nsee also: {}", finding.command),
+    }
+}

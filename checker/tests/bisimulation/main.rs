@@ -1,0 +1,4 @@
+//! Branching bisimilarity: partition refinement against the definition, and plays against both systems.
+
+mod algorithms;
+mod random;

@@ -1,0 +1,82 @@
+//! The claims of the source text: each check can fail, and the notes say what the command says.
+
+use std::fs;
+use std::path::Path;
+
+use checker::claims::{self, Answer, Claim, Lab};
+use model::Defect;
+
+/// For each claim that a defect can make false, such a defect. Those left out rest on the simulation, whose
+/// algorithms have no defects, or on the kinds of page alone.
+const DEFECTS: [(&str, Defect); 25] = [
+    ("C1", Defect::ResumeBeforeState),
+    ("C2", Defect::ResumeBeforeState),
+    ("C3", Defect::SkipPostMigration),
+    ("C4", Defect::ResumeBeforeState),
+    ("C5", Defect::FreezeSendsAll),
+    ("C6", Defect::ForgetRedirtied),
+    ("C7", Defect::FreezeSendsAll),
+    ("C8", Defect::ForgetRedirtied),
+    ("C9", Defect::FreezeSendsAll),
+    ("C10", Defect::FreezeSendsAll),
+    ("C11", Defect::SkipPostMigration),
+    ("C12", Defect::FlushUnacknowledged),
+    ("C13", Defect::FlushUnacknowledged),
+    ("C14", Defect::NeverPush),
+    ("C15", Defect::DemandBehindPushes),
+    ("C16", Defect::SkipPostMigration),
+    ("C17", Defect::NeverWriteBack),
+    ("C18", Defect::SwollenWorkingSet),
+    ("C19", Defect::DestroyWhileOwed),
+    ("C20", Defect::DropDirtyMap),
+    ("C21", Defect::DestroyWhileOwed),
+    ("C22", Defect::SkipPostMigration),
+    ("C23", Defect::PushWhileFrozen),
+    ("C25", Defect::NeverPush),
+    ("C26", Defect::NeverWriteBack),
+];
+
+#[test]
+fn a_defect_changes_the_answer() {
+    let clear_dirty = ("C29", Defect::ClearDirtyOnArrival);
+    for (id, defect) in DEFECTS.into_iter().chain([clear_dirty]) {
+        let claim = Claim::find(id).expect("a claim");
+        let lab = Lab { defect: Some(defect), ..Lab::default() };
+        let finding = claim.check(&lab).unwrap_or_else(|error| panic!("{id} with {defect}: {error}"));
+        assert!(!finding.is(claim.expected), "{id} with {defect}: {finding:?}");
+    }
+}
+
+#[test]
+fn every_answer_is_the_expected_one() {
+    for claim in claims::all() {
+        let finding = claim.check(&Lab::default()).unwrap_or_else(|error| panic!("{}: {error}", claim.id));
+        assert!(finding.is(claim.expected), "{}: {finding:?}", claim.id);
+        let refuted = claim.expected == Answer::Fails;
+        assert!(!refuted || !finding.corrected.is_empty(), "{} fails, and nothing is said instead", claim.id);
+    }
+}
+
+/// The notes have a row for each claim, in order, with its answer and its command.
+#[test]
+fn the_notes_agree_with_the_command() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proofs-notes/claims.md");
+    let notes = fs::read_to_string(path).expect("the notes");
+    let rows: Vec<Vec<&str>> = notes
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "))
+        .map(|line| line.split(" | ").map(str::trim).collect())
+        .filter(|row: &Vec<&str>| Claim::find(row[0]).is_some())
+        .collect();
+    let ids: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+    assert_eq!(ids, claims::all().map(|claim| claim.id).collect::<Vec<_>>());
+    for row in rows {
+        let claim = Claim::find(row[0]).expect("a claim");
+        assert_eq!(row[1], claim.expected.to_string(), "{}", claim.id);
+        let command = claim.check(&Lab::default()).expect("a finding").command;
+        assert!(notes.contains(&format!("`{command}`")), "{}: the notes lack {command}", claim.id);
+        if claim.expected == Answer::Fails {
+            assert!(notes.contains(&format!("## {}", claim.id)), "{} fails without a section", claim.id);
+        }
+    }
+}
