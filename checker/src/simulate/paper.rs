@@ -206,3 +206,32 @@ impl Cell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_reproduced_within_the_tolerance_and_not_beyond() {
+        let cell = |published, simulated| Cell {
+            state: State::Migration,
+            algorithm: "pre-copy".to_owned(),
+            case: Case::Normal,
+            published,
+            simulated,
+        };
+        for (published, simulated, reproduced) in [
+            (Time::Ms(100.0), Time::Ms(101.9), true),
+            (Time::Ms(100.0), Time::Ms(98.1), true),
+            (Time::Ms(100.0), Time::Ms(102.1), false),
+            (Time::Ms(100.0), Time::Ms(97.9), false),
+            (Time::Ms(0.0), Time::Ms(0.0), true),
+            (Time::Ms(0.0), Time::Ms(0.1), false),
+            (Time::Endless, Time::Endless, true),
+            (Time::Endless, Time::Ms(1.0), false),
+            (Time::Ms(1.0), Time::Endless, false),
+        ] {
+            assert_eq!(cell(published, simulated).is_reproduced(), reproduced, "{published:?} {simulated:?}");
+        }
+    }
+}

@@ -240,3 +240,28 @@ impl Workload {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_read_as_numbers_and_percentages() {
+        assert_eq!("0.5".parse(), Ok(Share::HALF));
+        assert_eq!("100%".parse(), Ok(Share::ALL));
+        assert_eq!("0".parse(), Ok(Share::NONE));
+        for wrong in ["", "half", "-0.1", "1.1", "101%", "NaN", "0,5"] {
+            assert_eq!(wrong.parse::<Share>(), Err(ShareError), "{wrong}");
+        }
+        assert_eq!((Share::HALF.of(5), Share::NONE.of(7), Share::ALL.of(u64::MAX)), (3, 0, u64::MAX));
+    }
+
+    #[test]
+    fn a_share_falls_as_often_as_it_says() {
+        let mut random = Random::new(1);
+        let share = Share::new(0.3).expect("a share");
+        let count = (0..10_000).filter(|_| share.falls(&mut random)).count();
+        assert!((2800..3200).contains(&count), "{count}");
+        assert!((0..100).all(|_| Share::ALL.falls(&mut random) && !Share::NONE.falls(&mut random)));
+    }
+}

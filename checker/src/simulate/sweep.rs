@@ -191,3 +191,33 @@ impl Serialize for Parameter {
         serializer.collect_str(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use reference::policy::Policy;
+
+    use super::*;
+
+    fn sweep(parameter: Parameter, from: f64, to: f64, points: usize) -> Sweep {
+        Sweep { parameter, from, to, points }
+    }
+
+    #[test]
+    fn values_grow_by_equal_factors_or_steps_and_keep_their_ends() {
+        assert_eq!(sweep(Parameter::Memory, 1000.0, 8000.0, 4).values(), [1000.0, 2000.0, 4000.0, 8000.0]);
+        assert_eq!(sweep(Parameter::Memory, 8000.0, 1000.0, 4).values(), [8000.0, 4000.0, 2000.0, 1000.0]);
+        assert_eq!(sweep(Parameter::MappedShare, 0.0, 1.0, 5).values(), [0.0, 0.25, 0.5, 0.75, 1.0]);
+        assert_eq!(sweep(Parameter::Passes, 1.0, 3.0, 9).values(), [1.0, 2.0, 3.0]);
+        assert_eq!(sweep(Parameter::Latency, 0.0, 100.0, 3).values(), [0.0, 50.0, 100.0]);
+    }
+
+    #[test]
+    fn each_parameter_changes_the_setting() {
+        let setup = Setup::published(Policy::PRE_COPY);
+        for parameter in Parameter::ALL {
+            let value = if parameter.unit() == Unit::Share { 0.125 } else { 12_345.0 };
+            assert_ne!(parameter.set(&setup, value), setup, "{parameter}");
+        }
+        assert_eq!(Parameter::DirtyRate.set(&setup, 1000.0).writes_per_s(), Some(1000.0));
+    }
+}
