@@ -1,0 +1,106 @@
+//! The reachable states by the plain semantics, without any engine: how many there are, that none violates a safety
+//! property, and what each defect makes of them.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+
+use model::concrete::State;
+use model::system::Properties;
+use model::{Concrete, Disruption, Disruptions, Hosts, Link, Migration, algorithms, defects};
+use stateright::{Checker, Model};
+
+/// States, transitions, and the safety properties that are violated somewhere.
+fn explore(system: Migration) -> (usize, usize, Properties) {
+    let pages = if system.link == Link::Lossy || !system.disruptions.is_none() { 1 } else { 2 };
+    let concrete = Concrete { system, pages };
+    let mut seen: HashSet<State<Migration>> = concrete.initial().into_iter().collect();
+    let mut open: Vec<State<Migration>> = seen.iter().cloned().collect();
+    let (mut transitions, mut violated) = (0, Properties::empty());
+    while let Some(state) = open.pop() {
+        violated |= concrete.judge(&state);
+        for (step, next) in concrete.successors(&state) {
+            transitions += 1;
+            violated |= concrete.judge_step(&state, step);
+            if seen.insert(next.clone()) {
+                open.push(next);
+            }
+        }
+    }
+    (seen.len(), transitions, violated)
+}
+
+fn names(properties: Properties) -> String {
+    properties.iter().map(|property| property.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// A count that changes needs a sentence in the commit message.
+#[test]
+fn without_defect() {
+    let mut table = String::new();
+    for strategy in algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS) {
+        for link in Link::ALL {
+            for hosts in [Hosts::Two, Hosts::Three] {
+                let (states, transitions, violated) = explore(Migration::new(strategy.clone(), hosts, link));
+                assert!(violated.is_empty(), "{} violates {violated:?}", strategy.name);
+                let setting = format!("{}, {} hosts, {link:?}", strategy.name, hosts.count());
+                writeln!(table, "{setting:48}{states:>8}{transitions:>8}").expect("a string takes it");
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn with_one_disruption() {
+    let mut table = String::new();
+    for strategy in algorithms::BUILT_IN {
+        for kind in Disruption::ALL {
+            let sound = Migration::new(strategy.clone(), Hosts::Two, Link::Unordered);
+            let disrupted = sound.with_disruptions(Disruptions::up_to(1, kind.into()));
+            let (states, transitions, violated) = explore(disrupted);
+            let setting = format!("{}, {kind}", strategy.name);
+            let violated = names(violated);
+            writeln!(table, "{setting:48}{states:>8}{transitions:>8}  {violated}")
+                .expect("a string takes it");
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// What a defect does is pinned as well: it is a defect for as long as it makes a difference.
+#[test]
+fn with_each_defect() {
+    let mut table = String::new();
+    for entry in defects::DEFECTS {
+        let strategy = algorithms::built_in(entry.algorithm).expect("a built-in algorithm");
+        let sound = Migration::new(strategy, entry.hosts, entry.link).with_disruptions(entry.disruptions());
+        let (states, transitions, violated) = explore(sound.clone().with_defect(entry.defect));
+        assert!(violated.contains(entry.caught_by) || !entry.caught_by.is_safety(), "{}", entry.defect);
+        assert_ne!((states, transitions, violated), explore(sound), "{} makes no difference", entry.defect);
+        let violated = names(violated);
+        writeln!(table, "{:28}{states:>8}{transitions:>8}  {violated}", entry.defect.to_string())
+            .expect("a string takes it");
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// The same states, and the same properties violated, as a stateright model.
+#[test]
+fn stateright_agrees() {
+    for strategy in algorithms::BUILT_IN {
+        let system = Migration::new(strategy, Hosts::Two, Link::Fifo);
+        let (states, ..) = explore(system.clone());
+        let checker = Concrete { system, pages: 2 }.checker().spawn_bfs().join();
+        assert_eq!(checker.unique_state_count(), states);
+        assert!(checker.discoveries().is_empty());
+    }
+    for entry in defects::DEFECTS.into_iter().filter(|entry| entry.caught_by.is_safety()) {
+        let strategy = algorithms::built_in(entry.algorithm).expect("a built-in algorithm");
+        let system = Migration::new(strategy, entry.hosts, entry.link).with_disruptions(entry.disruptions());
+        let pages = if entry.link == Link::Lossy || entry.disruption.is_some() { 1 } else { 2 };
+        let checker =
+            Concrete { system: system.with_defect(entry.defect), pages }.checker().spawn_bfs().join();
+        let name = entry.caught_by.to_string();
+        assert!(checker.discoveries().contains_key(&*name), "{name} does not catch {}", entry.defect);
+    }
+}
