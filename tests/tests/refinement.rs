@@ -8,13 +8,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use checker::conform::network::Order;
-use checker::conform::refine::{Violation, refine};
-use checker::conform::rig::{Action, Rig};
-use model::{ControlStep, Hosts, Migration, Move, Strategy, algorithms};
+use checker::conform::rig::Rig;
+use checker::conform::schedule::{self, ScheduleError, Tally};
+use model::{Hosts, Migration, Strategy, algorithms};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 use proptest::test_runner::TestRunner;
-use reference::host::Work;
 use reference::page::PageKind;
 
 /// Where, by which algorithm, and the choices made on the way.
@@ -27,12 +26,6 @@ struct Schedule {
     choices: Vec<u16>,
 }
 
-/// Choices from here on let the process exit, if it can; a run that never exits hops on.
-const EXIT: u16 = u16::MAX - 400;
-
-/// Steps after which everything that goes on by itself must be over.
-const SETTLING_STEPS_MAX: usize = 2000;
-
 fn schedule(hosts: Hosts) -> impl Generator<Value = Schedule> {
     let strategies: Vec<_> = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS).collect();
     let orders = vec![Order::Fifo, Order::FifoByPage, Order::Unordered, Order::Lossy];
@@ -44,61 +37,13 @@ fn schedule(hosts: Hosts) -> impl Generator<Value = Schedule> {
     )
 }
 
-/// The next action: one of those that there are, by number.
-fn choose(rig: &Rig, choice: u16) -> Option<Action> {
-    let mut actions = rig.actions();
-    if choice >= EXIT && actions.contains(&Action::Exit) {
-        return Some(Action::Exit);
-    }
-    actions.retain(|action| *action != Action::Exit);
-    let count = actions.len().max(1);
-    actions.into_iter().nth(usize::from(choice) % count)
-}
-
-/// What goes on by itself: messages arrive, hosts do what is due, a migration under way goes on.
-fn goes_on(action: &Action) -> bool {
-    match action {
-        Action::Deliver { kept, .. } => !kept,
-        Action::Work(_, work) => *work != Work::BeginPass,
-        Action::Resend(_) | Action::Suspend { .. } => true,
-        _ => false,
-    }
-}
-
-/// What was checked in a run.
-#[derive(Default)]
-struct Tally {
-    steps: u64,
-    hops: u64,
-}
-
-impl Tally {
-    fn check(&mut self, rig: &mut Rig, action: Action) -> Result<(), Box<Violation>> {
-        let explained = refine(rig, action)?;
-        self.steps += 1;
-        self.hops += u64::from(explained.steps.contains(&Move::Control(ControlStep::Resume)));
-        Ok(())
-    }
-}
-
 /// Takes every step of a schedule, then lets everything settle.
-fn run(schedule: &Schedule) -> Result<Tally, Box<Violation>> {
+fn run(schedule: &Schedule) -> Result<Tally, ScheduleError> {
     let Schedule { strategy, hosts, order, kinds, choices } = schedule;
     let migration = Arc::new(Migration::new(strategy.clone(), *hosts, order.link()));
     let mut rig =
         Rig::new(migration, *order, kinds, None).expect("the reference has every built-in algorithm");
-    let mut tally = Tally::default();
-    for choice in choices {
-        let Some(action) = choose(&rig, *choice) else { break };
-        tally.check(&mut rig, action)?;
-    }
-    for _ in 0..SETTLING_STEPS_MAX {
-        let Some(action) = rig.actions().into_iter().rfind(goes_on) else { break };
-        tally.check(&mut rig, action)?;
-    }
-    assert!(!rig.actions().iter().any(goes_on), "does not settle: {:?}", rig.actions());
-    rig.check_end().unwrap_or_else(|error| panic!("{error}"));
-    Ok(tally)
+    schedule::run(&mut rig, choices.iter().copied())
 }
 
 /// `PROPTEST_CASES` (256 unless set) times eight.
@@ -118,7 +63,7 @@ fn check(hosts: Hosts) {
             hops.set(hops.get() + tally.hops);
             Ok(())
         }
-        Err(violation) => Err(TestCaseError::fail(format!("{violation}\n{schedule:?}"))),
+        Err(error) => Err(TestCaseError::fail(format!("{error}\n{schedule:?}"))),
     });
     let (runs, steps, hops) = (runs.get(), steps.get(), hops.get());
     println!("{hosts:?} hosts: {runs} runs, {steps} steps, {hops} hops");

@@ -69,12 +69,12 @@ pub struct FlawedMemory {
 
 impl FlawedMemory {
     /// Room for pages, none present.
-    pub(super) fn vacant(pages: u64, flaw: Option<Flaw>) -> Self {
+    pub fn vacant(pages: u64, flaw: Option<Flaw>) -> Self {
         FlawedMemory { store: PageStore::vacant(pages), flaw }
     }
 
     /// Every page of the image.
-    pub(super) fn loaded(image: &reference::page::Image, flaw: Option<Flaw>) -> Self {
+    pub fn loaded(image: &reference::page::Image, flaw: Option<Flaw>) -> Self {
         FlawedMemory { store: PageStore::loaded(image), flaw }
     }
 
@@ -146,7 +146,7 @@ impl Memory for FlawedMemory {
 
 impl Flaw {
     /// What becomes of a message that an endpoint hears.
-    pub(super) fn heard(flaw: Option<Flaw>, mut envelope: Envelope) -> Option<Envelope> {
+    pub fn heard(flaw: Option<Flaw>, mut envelope: Envelope) -> Option<Envelope> {
         match (flaw, &mut envelope.message) {
             (Some(Flaw::DemandsDropped), Message::Request { .. })
             | (Some(Flaw::CompletionUnheard), Message::Complete) => return None,
@@ -157,7 +157,7 @@ impl Flaw {
     }
 
     /// What becomes of a message that an endpoint says.
-    pub(super) fn said(flaw: Option<Flaw>, mut envelope: Envelope) -> impl Iterator<Item = Envelope> {
+    pub fn said(flaw: Option<Flaw>, mut envelope: Envelope) -> impl Iterator<Item = Envelope> {
         let mut early = None;
         match (flaw, &mut envelope.message) {
             (Some(Flaw::DirtyMapDropped), Message::State(state)) => {

@@ -4,6 +4,7 @@
 //!   can bring about every order of messages; [`policy`] says which algorithm is which.
 //! * [`abstraction`]: the fixed mapping from there to a state of the model.
 //! * [`explain`] and [`refine`]: each step of an endpoint is the step of the model that it is named for, or none.
+//! * [`schedule`]: random runs of that kind, by numbers.
 //! * [`drive`]: real endpoints go through every transition of the model's graph.
 //! * [`trace`]: a recorded step log is validated, whoever recorded it.
 //! * [`flaws`]: errors seeded around the endpoints, to show that all this notices them.
@@ -18,4 +19,5 @@ pub mod network;
 pub mod policy;
 pub mod refine;
 pub mod rig;
+pub mod schedule;
 pub mod trace;
