@@ -1,0 +1,276 @@
+//! A small world in which one thing happens at a time: three hosts, a file server, the messages between them, and one
+//! process. Unlike the checker's rig it knows nothing of the model, and its links keep back nothing: any message may
+//! overtake any other, and arrive any number of times.
+
+mod content;
+mod setup;
+
+pub use setup::{Order, Setup};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arbitrary::Arbitrary;
+use checker::conform::flaws::{Flaw, FlawedMemory};
+use reference::destination::Destination;
+use reference::error::{Error, Refusal};
+use reference::event::Event;
+use reference::file_server::FileServer;
+use reference::host::{Host, Outcome, Role, Suspension};
+use reference::memory::Fault;
+use reference::page::{Image, PageBytes, PageNumber};
+use reference::place::{Epoch, HostId, Place};
+use reference::policy::Policy;
+use reference::source::Source;
+use reference::wire::Envelope;
+
+use crate::Finding;
+
+/// Hosts of the world.
+pub const HOSTS: u16 = 3;
+
+/// Duplicates around at a time.
+const DUPLICATES_MAX: usize = 8;
+
+/// Something that happens. Numbers pick one of those that there are; what is not possible does not happen.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A message arrives, and perhaps once more later.
+    Deliver {
+        /// Which.
+        which: u8,
+        /// Does a duplicate stay on its way?
+        twice: bool,
+    },
+    /// A host does something that is due.
+    Work(u8),
+    /// The process reads a page, or takes a fault on it.
+    Read(u8),
+    /// The process writes to a page, or takes a fault on it.
+    Write(u8),
+    /// The operator starts a migration to this host.
+    Start(u8),
+    /// The operator suspends the process, which executes and pushes on these pages.
+    Suspend {
+        /// Under the instruction pointer.
+        code: u8,
+        /// Under the stack pointer.
+        stack: u8,
+    },
+    /// The process exits.
+    Exit,
+}
+
+/// A world in progress.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    /// The hosts, by number.
+    pub hosts: Vec<Host<FlawedMemory>>,
+    /// The file server.
+    pub file_server: FileServer,
+    /// The messages on their way, in the order in which they were sent.
+    pub flights: Vec<Envelope>,
+    /// How often each page went from host to host in each migration.
+    pub crossings: BTreeMap<(Epoch, PageNumber), u64>,
+    policy: Policy,
+    image: Arc<Image>,
+    order: Order,
+    flaw: Option<Flaw>,
+    /// The memory of a process that never moved.
+    newest: Vec<PageBytes>,
+    writes: u64,
+    duplicates: usize,
+    registers: Vec<u8>,
+}
+
+impl Bench {
+    /// The process at rest on the first host. A flaw shows that what it breaks is noticed.
+    pub fn new(setup: Setup, flaw: Option<Flaw>) -> Result<Self, Finding> {
+        let (policy, image) = (setup.policy(), setup.image());
+        let host = |id| {
+            let (id, policy, image) = (HostId(id), policy.clone(), Arc::clone(&image));
+            let page_count = image.page_count();
+            match id {
+                HostId(0) => {
+                    let memory = FlawedMemory::loaded(&image, flaw);
+                    Host::occupied(id, policy, image, memory)
+                }
+                _ => Host::vacant(id, policy, image, FlawedMemory::vacant(page_count, flaw)),
+            }
+        };
+        let hosts = (0..HOSTS).map(host).collect::<Result<_, _>>();
+        Ok(Self {
+            hosts: hosts.map_err(|error| Finding(error.to_string()))?,
+            file_server: FileServer::new(&image),
+            flights: Vec::new(),
+            crossings: BTreeMap::new(),
+            order: setup.order,
+            flaw,
+            newest: image.page_numbers().filter_map(|page| image.content(page).cloned()).collect(),
+            writes: 0,
+            duplicates: 0,
+            registers: Vec::new(),
+            policy,
+            image,
+        })
+    }
+
+    /// The algorithm.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Number of pages of the process.
+    pub fn page_count(&self) -> u64 {
+        self.image.page_count()
+    }
+
+    /// Lets something happen, other than the arrival of a message.
+    pub fn take(&mut self, step: Step) -> Result<(), Finding> {
+        match step {
+            Step::Deliver { .. } => {}
+            Step::Work(which) => self.work(which)?,
+            Step::Read(page) => self.access(page, false)?,
+            Step::Write(page) => self.access(page, true)?,
+            Step::Start(to) => self.start(HostId(u16::from(to) % HOSTS))?,
+            Step::Suspend { code, stack } => self.suspend(code, stack)?,
+            Step::Exit => {
+                let host = self.hosts.iter_mut().find(|host| host.is_running());
+                host.map_or(Ok(()), |host| host.exit().map_err(|error| finding("exit", &error)))?;
+            }
+        }
+        self.collect()
+    }
+
+    /// Takes a message out of the network, to be handled.
+    pub fn arrival(&mut self, which: u8, twice: bool) -> Option<Envelope> {
+        let deliverable: Vec<usize> = (0..self.flights.len()).filter(|at| self.is_in_turn(*at)).collect();
+        let at = *deliverable.get(usize::from(which) % deliverable.len().max(1))?;
+        let envelope = self.flights.remove(at);
+        if twice && self.order == Order::Duplicating && self.duplicates < DUPLICATES_MAX {
+            self.duplicates += 1;
+            self.flights.push(envelope.clone());
+        }
+        let Envelope { from, to, epoch, message } = Flaw::heard(self.flaw, envelope)?;
+        Some(Envelope { from, to, epoch, message })
+    }
+
+    /// Has the receiver handle a message. `None` stands for the file server, which ignores nothing.
+    pub fn handle(&mut self, envelope: &Envelope) -> Result<Option<Outcome>, Error> {
+        let Envelope { from, to, epoch, message } = envelope;
+        match to {
+            Place::FileServer => self.file_server.handle_message(*from, *epoch, message).map(|()| None),
+            Place::Host(id) => match self.hosts.get_mut(usize::from(id.0)) {
+                Some(host) => host.handle_message(*from, *epoch, message).map(Some),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// Takes what the endpoints say to the network, and counts.
+    pub fn collect(&mut self) -> Result<(), Finding> {
+        let Self { hosts, file_server, flights, flaw, crossings, registers, .. } = self;
+        let mut said = Vec::new();
+        for host in hosts {
+            said.extend(std::iter::from_fn(|| host.poll_message()));
+            for (epoch, event) in std::iter::from_fn(|| host.poll_event()) {
+                match event {
+                    Event::PageCopied { page, .. }
+                    | Event::PageTransferred { page, .. }
+                    | Event::PageServed { page, .. }
+                    | Event::PagePushed { page, .. } => *crossings.entry((epoch, page)).or_default() += 1,
+                    Event::ProcessSuspended { registers: bytes, .. } => *registers = bytes.0,
+                    _ => {}
+                }
+            }
+        }
+        said.extend(std::iter::from_fn(|| file_server.poll_message()));
+        while file_server.poll_event().is_some() {}
+        flights.extend(said.into_iter().flat_map(|envelope| Flaw::said(*flaw, envelope)));
+        Ok(())
+    }
+
+    fn is_in_turn(&self, at: usize) -> bool {
+        let link = |envelope: &Envelope| (envelope.from, envelope.to);
+        self.order != Order::Fifo
+            || self.flights[..at].iter().all(|earlier| link(earlier) != link(&self.flights[at]))
+    }
+
+    /// What is due can be done.
+    fn work(&mut self, which: u8) -> Result<(), Finding> {
+        let due = |host: &Host<FlawedMemory>| host.tasks().map(|task| task.work).collect::<Vec<_>>();
+        let tasks: Vec<_> = (0..)
+            .zip(&self.hosts)
+            .flat_map(|(at, host)| due(host).into_iter().map(move |work| (at, work)))
+            .collect();
+        let Some(&(at, work)) = tasks.get(usize::from(which) % tasks.len().max(1)) else { return Ok(()) };
+        let host: &mut Host<_> = &mut self.hosts[at];
+        host.perform(work).map_err(|error| finding(&format!("{work:?} is due"), &error))
+    }
+
+    fn access(&mut self, page: u8, write: bool) -> Result<(), Finding> {
+        let page = PageNumber(u64::from(page) % self.page_count());
+        let Some(host) = self.hosts.iter_mut().find(|host| host.is_running()) else { return Ok(()) };
+        let done = match write {
+            true => {
+                self.writes += 1;
+                host.write(page, 8, &self.writes.to_le_bytes())
+            }
+            false => host.read(page, 0, &mut [0]),
+        };
+        match done {
+            Ok(()) if write => {
+                let bytes = self.newest[page.index()].as_mut_slice();
+                bytes[8..16].copy_from_slice(&self.writes.to_le_bytes());
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+            Err(Fault::Missing(_)) => {
+                let waits = |resident: &reference::host::Resident| resident.pages[page.index()].requested;
+                match host.role().resident().is_some_and(waits) {
+                    true => Ok(()),
+                    false => host.fault(page).map_err(|error| finding(&format!("fault on {page}"), &error)),
+                }
+            }
+            Err(fault) => Err(finding("access of a process that runs", &fault)),
+        }
+    }
+
+    /// The operator never gives orders that contradict what the hosts say about themselves.
+    fn start(&mut self, to: HostId) -> Result<(), Finding> {
+        let lazy = self.policy.leaves_pages_behind();
+        let may_leave = |host: &&Host<FlawedMemory>| match host.role() {
+            Role::Source(Source::Resting(resident)) => !resident.exited,
+            Role::Destination(Destination::Post(post)) => lazy && !post.resident.exited,
+            _ => false,
+        };
+        let Some(from) = self.hosts.iter().find(may_leave).map(Host::id) else { return Ok(()) };
+        let at = usize::from(from.0);
+        let mut leaving = self.hosts[at].clone();
+        let epoch = match leaving.start_migration(to) {
+            Ok(epoch) => epoch,
+            Err(Error::Refused(Refusal::NoSuchMigration | Refusal::TooManyFormerHosts)) => return Ok(()),
+            Err(error) => return Err(finding("start", &error)),
+        };
+        // Where the process is not expected, nothing has happened yet.
+        if self.hosts[usize::from(to.0)].expect_migration(from, epoch).is_ok() {
+            self.hosts[at] = leaving;
+        }
+        Ok(())
+    }
+
+    fn suspend(&mut self, code: u8, stack: u8) -> Result<(), Finding> {
+        let page = |number: u8| Some(PageNumber(u64::from(number) % self.page_count()));
+        let suspension = Suspension {
+            registers: self.writes.to_le_bytes().to_vec(),
+            code_page: page(code),
+            stack_page: page(stack),
+        };
+        let host = self.hosts.iter_mut().find(|host| host.check_suspension().is_ok());
+        host.map_or(Ok(()), |host| host.suspend(suspension).map_err(|error| finding("suspension", &error)))
+    }
+}
+
+fn finding(what: &str, error: &dyn std::fmt::Display) -> Finding {
+    Finding(format!("{what}: {error}"))
+}

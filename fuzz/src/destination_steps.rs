@@ -1,0 +1,11 @@
+//! The host that takes the process, under [`siege`](crate::siege) by where it comes from.
+
+use reference::place::HostId;
+
+use crate::Finding;
+use crate::siege::besiege;
+
+/// The process has started on its way to the second host; the input is what goes on and what is forged.
+pub fn run(input: &[u8]) -> Result<(), Finding> {
+    besiege(HostId(1), input)
+}

@@ -1,0 +1,11 @@
+//! The host that gives the process away, under [`siege`](crate::siege) by where the process goes.
+
+use reference::place::HostId;
+
+use crate::Finding;
+use crate::siege::besiege;
+
+/// The first host has the process; the input is what goes on and what is forged.
+pub fn run(input: &[u8]) -> Result<(), Finding> {
+    besiege(HostId(0), input)
+}
