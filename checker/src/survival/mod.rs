@@ -206,8 +206,8 @@ pub fn witness(setting: &Setting, outcome: Outcome, pages: NonZeroUsize) -> Opti
     let mut search = Search::new(&concrete);
     let steps = search.ends(Some(outcome)).remove(&outcome)?;
     let title = format!("{} · {}", setting.strategy.name, outcome.title());
-    let (start, steps) = search.run(steps);
-    Some(Story { title, start, steps, loop_from: None })
+    let run = search.run(steps);
+    Some(Story { title, start: run.initial, steps: run.steps, loop_from: None })
 }
 
 /// What can come of each of the blows, for each of the algorithms, in that order; computed on so many threads.

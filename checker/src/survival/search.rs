@@ -8,6 +8,7 @@ use model::{ControlStep, Migration, Move, Page, PageStep, Phase};
 use rustc_hash::FxHashSet;
 
 use super::Outcome;
+use crate::explore::Trace;
 
 /// A state, how many disruptions there have been, and the worst that has come of them.
 type Node = (State<Migration>, u8, Outcome);
@@ -65,14 +66,14 @@ impl<'c> Search<'c> {
     }
 
     /// The run along a path: its first state, and each step with the state it leads to.
-    pub fn run(&self, path: Path) -> (State<Migration>, Vec<(Step<Migration>, State<Migration>)>) {
+    pub fn run(&self, path: Path) -> Trace<Migration> {
         let first = path.first().and_then(|position| self.nodes[*position].1);
-        let start = self.nodes[first.map_or(0, |(parent, _)| parent)].0.0.clone();
+        let initial = self.nodes[first.map_or(0, |(parent, _)| parent)].0.0.clone();
         let steps = path.into_iter().filter_map(|position| {
             let ((state, ..), parent) = &self.nodes[position];
             parent.map(|(_, step)| (step, state.clone()))
         });
-        (start, steps.collect())
+        Trace::<Migration> { initial, steps: steps.collect() }
     }
 
     fn meet(&mut self, node: Node, parent: Parent) {
