@@ -73,7 +73,7 @@ fn pairs_of_disruptions() {
     for (turn, policy) in Policy::ALL.iter().enumerate() {
         let steps = run(&with(policy, vec![])).len();
         // Different steps for each algorithm, the second one also after the undisturbed run would have ended.
-        for first in (turn..steps).step_by(9) {
+        for first in (turn..steps).step_by(15) {
             for (ways, one) in all.iter().enumerate() {
                 for (other_ways, other) in all.iter().enumerate() {
                     let gap = (7 * ways + 3 * other_ways + first) % 40;
@@ -100,7 +100,7 @@ fn a_disruption_at_every_step_of_a_rough_journey() {
             let undisturbed = Disrupted::from(rough);
             let steps = run(&undisturbed).len();
             for (turn, disruption) in disruptions().into_iter().flat_map(|(_, ways)| ways).enumerate() {
-                for step in (turn..steps).step_by(5) {
+                for step in (turn..steps).step_by(8) {
                     run(&Disrupted { disruptions: vec![at(step, disruption)], ..undisturbed.clone() });
                 }
             }

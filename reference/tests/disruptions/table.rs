@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use reference::event::{Event, Step};
 use reference::fate::Fate;
+use reference::place::Epoch;
 use reference::policy::{Policy, Pre};
 
 use reference::world::Disruption;
@@ -57,8 +58,14 @@ fn phase(policy: &Policy, log: &[Step]) -> Option<Phase> {
     phase
 }
 
+/// What the process had to go through. A destination that waits for word of an attempt that has been called off keeps
+/// nobody waiting.
 fn outcome(log: &[Step]) -> Outcome {
-    log.iter().map(|step| of_event(&step.event)).max().unwrap_or(Outcome::Unaffected)
+    let carried_on = log.iter().filter(|step| of_event(&step.event) == Outcome::CarriesOn);
+    let called_off: Vec<Epoch> = carried_on.map(|step| step.epoch).collect();
+    let matters =
+        |step: &&Step| of_event(&step.event) != Outcome::Recovers || !called_off.contains(&step.epoch);
+    log.iter().filter(matters).map(|step| of_event(&step.event)).max().unwrap_or(Outcome::Unaffected)
 }
 
 fn of_event(event: &Event) -> Outcome {
@@ -87,7 +94,7 @@ fn judge(policy: &Policy, step: usize, disruption: Disruption, undisturbed: &[St
 
 #[test]
 fn what_survives_what() {
-    let headings: String = Phase::ALL.iter().map(|(_, name)| format!("{name:23}")).collect();
+    let headings: String = Phase::ALL.iter().map(|(_, name)| format!("{name:24}")).collect();
     let mut table = format!("{:20}{:19}{}\n", "algorithm", "disruption", headings.trim_end());
     for policy in &Policy::ALL {
         let undisturbed = run(&with(policy, vec![]));
@@ -103,7 +110,7 @@ fn what_survives_what() {
                 }
             }
             let row: String =
-                Phase::ALL.iter().map(|(phase, _)| format!("{:23}", cell(cells.get(phase)))).collect();
+                Phase::ALL.iter().map(|(phase, _)| format!("{:24}", cell(cells.get(phase)))).collect();
             writeln!(table, "{name:20}{disruption:19}{}", row.trim_end()).unwrap();
             name = "";
         }
