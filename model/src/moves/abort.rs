@@ -192,7 +192,7 @@ impl Migration {
         }
         let old_ready = control.aftermath.connection != Connection::Broken;
         let aftermath = Aftermath { leftover: Leftover::InDoubt, old_ready, ..control.aftermath };
-        when([Condition::NoStray], Control { aftermath, ..*control })
+        self.behind_strays(Control { aftermath, ..*control })
     }
 
     /// The source is in another epoch than that *ready*, or in none.

@@ -18,11 +18,13 @@ impl Migration {
     pub(super) fn write_back(&self, control: &Control, page: &Page) -> AfterPage {
         let holder = match control.phase {
             Phase::Freeze if page.sent && !self.is_broken(Defect::WriteBackAfterSent) => Holding::Absent,
-            Phase::Rest | Phase::Freeze => page.source,
+            // A source goes on until it hears that the destination has forgotten the attempt.
+            Phase::Rest | Phase::Freeze | Phase::Forgotten => page.source,
             Phase::Running | Phase::Completing | Phase::Departing => page.destination,
             _ => Holding::Absent,
         };
-        let flushes = self.strategy.freeze == Freeze::FlushModified && control.phase == Phase::Freeze;
+        let freezing = matches!(control.phase, Phase::Freeze | Phase::Forgotten);
+        let flushes = self.strategy.freeze == Freeze::FlushModified && freezing;
         let writes_back = self.strategy.pre == Pre::WriteBack
             && page.kind == Kind::FileMapped
             && !self.is_broken(Defect::NeverWriteBack);

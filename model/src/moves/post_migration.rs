@@ -12,9 +12,10 @@ use crate::system::{Conditions, PageMove};
 
 impl Migration {
     /// A request reaches the page's owner. If the page is already on its way, it is the answer. After a
-    /// reconnection requests wait behind the resync.
+    /// reconnection requests wait behind the resync, and a host in doubt hears them before it is told to forget.
     pub(super) fn deliver_request(&self, control: &Control, page: &Page, duplicated: bool) -> AfterPage {
-        let cancelled = self.link != Link::Fifo || control.aftermath.leftover == Leftover::None;
+        let told = matches!(control.aftermath.leftover, Leftover::None | Leftover::InDoubt);
+        let cancelled = self.link != Link::Fifo || told;
         let heard = control.aftermath.is_connected() && cancelled;
         let to_owner = !control.phase.at_source() && page.plan != Plan::FromStore && heard;
         if !to_owner || page.request != Transit::Flying(()) || (duplicated && self.link != Link::Lossy) {
