@@ -7,6 +7,8 @@
 
 use checker::conform::drive::{Coverage, drive};
 use checker::conform::network::Order;
+use enumset::EnumSet;
+use model::disruption::Disruptions;
 use model::{Hosts, Migration, Strategy, algorithms};
 
 /// The model's FIFO keeps the order of one page's messages; any order of different pages is driven as well.
@@ -67,4 +69,20 @@ fn three_pages() {
 #[test]
 fn three_pages_of_the_generic_algorithm() {
     cover([algorithms::GENERIC].into_iter(), &RELIABLE, 3);
+}
+
+/// One disruption of any kind: every step that real endpoints can take then is a step of the model, and the share of the
+/// model's that they take is reported. What is not driven has no reason given yet.
+#[test]
+fn one_page_and_one_disruption() {
+    for strategy in algorithms::BUILT_IN {
+        let order = Order::FifoByPage;
+        let disruptions = Disruptions::up_to(1, EnumSet::all());
+        let migration =
+            Migration::new(strategy.clone(), Hosts::Two, order.link()).with_disruptions(disruptions);
+        let name = &strategy.name;
+        let coverage = drive(&migration, order, 1, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+        print(name, order, 1, &coverage);
+        assert!(2 * coverage.driven > coverage.transitions, "{name}: most of them are driven");
+    }
 }

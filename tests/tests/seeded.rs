@@ -5,6 +5,7 @@ use checker::conform::flaws::Flaw;
 use checker::conform::network::Order;
 use checker::conform::refine::Reason;
 use checker::conform::rig::RigError;
+use model::disruption::{Disruption, Disruptions};
 use model::{Hosts, Migration, algorithms};
 
 /// What noticed an error first.
@@ -24,11 +25,11 @@ enum Notice {
     Nothing,
 }
 
-fn notice(flaw: Flaw, name: &str, order: Order) -> Notice {
+fn notice(flaw: Flaw, name: &str, order: Order, pages: usize, disruptions: Disruptions) -> Notice {
     let strategy = algorithms::built_in(name).expect("a built-in algorithm");
-    let migration = Migration::new(strategy, Hosts::Two, order.link());
-    let sound = drive(&migration, order, 2, None).unwrap_or_else(|error| panic!("{name}: {error}"));
-    match drive(&migration, order, 2, Some(flaw)) {
+    let migration = Migration::new(strategy, Hosts::Two, order.link()).with_disruptions(disruptions);
+    let sound = drive(&migration, order, pages, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+    match drive(&migration, order, pages, Some(flaw)) {
         Ok(coverage) if coverage.driven < sound.driven => Notice::Coverage,
         Ok(_) => Notice::Nothing,
         Err(DriveError::Unsupported(error)) => panic!("{name}: {error}"),
@@ -61,6 +62,29 @@ fn each_is_noticed() {
         (DemandsDropped, "lazy-copy", FifoByPage, Notice::Step),
         (CompletionUnheard, "post-copy", FifoByPage, Notice::Coverage),
     ] {
-        assert_eq!(notice(flaw, name, order), expected, "{flaw:?} in {name}");
+        assert_eq!(notice(flaw, name, order, 2, Disruptions::NONE), expected, "{flaw:?} in {name}");
     }
+}
+
+/// What is wrong only where something goes wrong.
+#[test]
+fn each_is_noticed_after_a_disruption() {
+    let (mut found, mut wanted) = (Vec::new(), Vec::new());
+    use Flaw::*;
+    use Order::{FifoByPage, Unordered};
+    for (flaw, disruption, name, order, expected) in [
+        (ResumesOnSilence, Disruption::Cut, "post-copy", FifoByPage, Notice::Step),
+        (CancelsTooLate, Disruption::Cancel, "total-copy", FifoByPage, Notice::Step),
+        (DirtyBitsConsumed, Disruption::Cancel, "total-copy-dirty", FifoByPage, Notice::Step),
+        (EpochUnchecked, Disruption::Cancel, "pre-copy", Unordered, Notice::Step),
+        (LacksUnsaid, Disruption::Cut, "assisted-post-copy", FifoByPage, Notice::Step),
+        (StoredVolatile, Disruption::Outage, "flushing", FifoByPage, Notice::Step),
+    ] {
+        let once = Disruptions::up_to(1, disruption.into());
+        let noticed = notice(flaw, name, order, 1, once);
+        let without = notice(flaw, name, order, 1, Disruptions::NONE);
+        found.push((flaw, noticed, without));
+        wanted.push((flaw, expected, Notice::Nothing));
+    }
+    assert_eq!(found, wanted);
 }

@@ -4,6 +4,7 @@
 //! action is taken and checked as in [`refine`](super::refine), and the transition that it stands for is ticked off.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use model::concrete::{Concrete, State};
@@ -11,13 +12,15 @@ use model::page::DirtyLog;
 use model::{Migration, Move, Phase};
 use reference::host::Role;
 use reference::page::PageKind;
+use reference::place::Place;
 use reference::source::Source;
+use rustc_hash::FxHasher;
 
 use super::abstraction::canonical;
 use super::flaws::Flaw;
 use super::network::Order;
 use super::policy::Unsupported;
-use super::refine::{Violation, refine};
+use super::refine::{Violation, possible, refine};
 use super::rig::Rig;
 
 /// A transition of the model's graph, up to the order of pages: state, name of the step, state.
@@ -93,7 +96,7 @@ pub fn drive(
         queue.push_back(Rig::new(Arc::new(migration.clone()), order, &kinds, flaw)?);
     }
     while let Some(rig) = queue.pop_front() {
-        for action in rig.actions() {
+        for action in possible(&rig).unwrap_or_default() {
             let mut next = rig.clone();
             let explained = refine(&mut next, action).map_err(DriveError::Violation)?;
             actions += 1;
@@ -184,7 +187,30 @@ fn populations(migration: &Migration, pages: usize) -> Vec<Vec<PageKind>> {
 /// What makes a difference for what comes next, but not for the model: choices made, messages handled and not
 /// acted upon.
 fn hidden(rig: &Rig) -> Vec<u64> {
-    rig.hosts.iter().flat_map(|host| hidden_in(host.role())).collect()
+    let mut hidden: Vec<u64> = rig.hosts.iter().flat_map(|host| hidden_in(host.role())).collect();
+    if rig.is_disrupted() {
+        hidden.push(hidden_by_trouble(rig));
+    }
+    hidden
+}
+
+/// After disruptions: who has noticed what, what is to be said again, and what is on its way without the model's
+/// counting it.
+fn hidden_by_trouble(rig: &Rig) -> u64 {
+    let mut hasher = FxHasher::default();
+    for host in &rig.hosts {
+        for place in rig.hosts.iter().map(|other| Place::from(other.id())).chain([Place::FileServer]) {
+            host.is_connected(place).hash(&mut hasher);
+        }
+        host.tasks().for_each(|task| task.work.hash(&mut hasher));
+        std::mem::discriminant(host.role()).hash(&mut hasher);
+    }
+    for flight in rig.network.flights() {
+        let envelope = &flight.envelope;
+        (envelope.message.kind(), envelope.message.page(), envelope.to, flight.fate).hash(&mut hasher);
+        rig.trouble.aborted.contains(&envelope.epoch).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn hidden_in(role: &Role) -> Vec<u64> {

@@ -5,7 +5,7 @@
 
 use reference::memory::{Fault, Memory, MemoryError, PageStore};
 use reference::page::{PageBytes, PageNumber};
-use reference::wire::{Envelope, Message, Plan, PlanEntry, State, Whereabouts};
+use reference::wire::{Envelope, Message, PageRuns, Plan, PlanEntry, Resync, State, Whereabouts};
 
 /// A deliberate error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +38,23 @@ pub enum Flaw {
     DemandsDropped,
     /// The source does not hear *complete*.
     CompletionUnheard,
+    /// A source that has handed the process over takes it back when the connection is lost.
+    ResumesOnSilence,
+    /// A source that has handed the process over takes it back when the operator cancels.
+    CancelsTooLate,
+    /// The dirty map of a retry calls clean what was modified before the attempt that was called off.
+    DirtyBitsConsumed,
+    /// A page of an attempt that was called off is taken for one of the next.
+    EpochUnchecked,
+    /// What the destination lacks is not said over a new connection.
+    LacksUnsaid,
+    /// The file server acknowledges what an outage takes from it.
+    StoredVolatile,
 }
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Flaw; 14] = [
+    pub const ALL: [Flaw; 20] = [
         Flaw::RunsOn,
         Flaw::WritesUnnoticed,
         Flaw::WrittenBitStuck,
@@ -57,6 +69,12 @@ impl Flaw {
         Flaw::SourceForgotten,
         Flaw::DemandsDropped,
         Flaw::CompletionUnheard,
+        Flaw::ResumesOnSilence,
+        Flaw::CancelsTooLate,
+        Flaw::DirtyBitsConsumed,
+        Flaw::EpochUnchecked,
+        Flaw::LacksUnsaid,
+        Flaw::StoredVolatile,
     ];
 }
 
@@ -150,10 +168,20 @@ impl Flaw {
         match (flaw, &mut envelope.message) {
             (Some(Flaw::DemandsDropped), Message::Request { .. })
             | (Some(Flaw::CompletionUnheard), Message::Complete) => return None,
+            (Some(Flaw::LacksUnsaid), Message::Resync(resync)) => {
+                *resync = Resync { lacks: PageRuns::default(), waits: PageRuns::default(), ..*resync };
+            }
             (Some(Flaw::StoredNothing), Message::WriteBack { content, .. }) => *content = PageBytes::zeroed(),
             _ => {}
         }
         Some(envelope)
+    }
+
+    /// What becomes of a message that an endpoint says after an attempt that was called off.
+    pub(super) fn retried(flaw: Option<Flaw>, envelope: &mut Envelope) {
+        if let (Some(Flaw::DirtyBitsConsumed), Message::State(state)) = (flaw, &mut envelope.message) {
+            replan(state, |entry| PlanEntry { dirty: false, ..entry });
+        }
     }
 
     /// What becomes of a message that an endpoint says.

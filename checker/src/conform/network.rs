@@ -108,7 +108,12 @@ impl Network {
         };
         let page = flight.envelope.message.page();
         let mut earlier = self.flights[..at].iter().filter(same_link);
+        let resync = |earlier: &Flight| matches!(earlier.envelope.message, Message::Resync(_));
         let in_turn = match self.order {
+            // The first word over a new connection is part of setting it up.
+            Order::Unordered | Order::Lossy if !matches!(flight.envelope.message, Message::Resync(_)) => {
+                !earlier.any(resync)
+            }
             Order::Fifo => earlier.next().is_none(),
             Order::FifoByPage => !earlier.any(|earlier| {
                 let other = earlier.envelope.message.page();
@@ -178,6 +183,60 @@ impl Network {
         });
     }
 
+    /// Removes messages for good.
+    pub fn remove(&mut self, which: impl Fn(&Flight) -> bool) {
+        self.flights.retain(|flight| !which(flight));
+    }
+
+    /// Removes those among the lost messages between hosts that are never sent again.
+    pub fn remove_lost(&mut self, which: impl Fn(&Envelope) -> bool) {
+        self.remove(|flight| {
+            flight.fate == Fate::Lost && is_between_hosts(&flight.envelope) && which(&flight.envelope)
+        });
+    }
+
+    /// The connection between the hosts breaks. What was on it is lost; of what still matters to its sender it is
+    /// remembered that it was sent.
+    pub fn cut(&mut self, matters: impl Fn(&Envelope) -> bool) {
+        let between_hosts: Vec<_> =
+            self.flights.iter().map(|flight| is_between_hosts(&flight.envelope)).collect();
+        let remembered: Vec<_> = self.flights.iter().map(|flight| self.is_remembered(flight)).collect();
+        let mut at = 0;
+        self.flights.retain_mut(|flight| {
+            let (between_hosts, remembered) =
+                (between_hosts[at], remembered[at] && matters(&flight.envelope));
+            at += 1;
+            if between_hosts && remembered {
+                flight.fate = Fate::Lost;
+            }
+            !between_hosts || remembered
+        });
+    }
+
+    /// Sends a message where there is no connection.
+    pub fn send_in_vain(&mut self, envelope: Envelope) {
+        if let Message::Page { page, .. } = envelope.message {
+            let from = envelope.from;
+            let again = |other: &Envelope| other.from == from && other.message.page() == Some(page);
+            self.remove_lost(again);
+        }
+        self.send(envelope);
+        let Some(mut flight) = self.flights.pop() else { return };
+        flight.fate = Fate::Lost;
+        if self.is_remembered(&flight) {
+            self.flights.push(flight);
+        }
+    }
+
+    fn is_remembered(&self, flight: &Flight) -> bool {
+        let counts = matches!(flight.fate, Fate::Flying | Fate::Lost);
+        match flight.envelope.message {
+            Message::Page { .. } => counts && !self.is_overtaken(flight),
+            Message::State(_) => counts,
+            _ => false,
+        }
+    }
+
     /// Forgets the messages that meet a condition; those that were lost are never sent again.
     pub fn forget(&mut self, which: impl Fn(&Flight) -> bool) {
         self.flights.retain(|flight| flight.fate != Fate::Lost || !which(flight));
@@ -207,6 +266,10 @@ impl Network {
             flight.fate != Fate::Lost || of_use
         });
     }
+}
+
+fn is_between_hosts(envelope: &Envelope) -> bool {
+    envelope.from != Place::FileServer && envelope.to != Place::FileServer
 }
 
 impl Flight {

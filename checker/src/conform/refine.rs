@@ -3,11 +3,13 @@
 use std::fmt;
 
 use model::concrete::{Concrete, State, Step};
-use model::{Migration, Move};
+use model::disruption::Aftermath;
+use model::{ControlStep, Migration, Move};
+use reference::place::HostId;
 
-use super::abstraction::{Unmapped, abstraction, canonical};
+use super::abstraction::{Unmapped, abstraction, canonical, source};
 use super::explain::{Explanation, explanations};
-use super::rig::{Action, Happening, Rig, RigError};
+use super::rig::{Action, Happening, History, Rig, RigError};
 
 /// What the model says about an action that it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,12 +66,67 @@ pub fn refine(rig: &mut Rig, action: Action) -> Result<Explained, Box<Violation>
         .map_err(|error| fails(Some(before.clone()), &happenings, Reason::Unmapped(error)))?;
     let model = Concrete { system: rig.migration.as_ref().clone(), pages: before.pages.len() };
     match explain(&model, &before, &happenings, &after) {
-        Some(steps) => Ok(Explained { before, steps, after }),
+        Some(steps) => {
+            let reached = steps
+                .iter()
+                .try_fold(before.clone(), |state, step| model.apply(&state, *step).map(canonical));
+            let after = remembering(&after, reached.as_ref().unwrap_or(&after));
+            rig.trouble.history = history(&after);
+            Ok(Explained { before, steps, after })
+        }
         None => {
             let possible = model.successors(&before).collect();
             Err(fails(Some(before), &happenings, Reason::NoStep { after: Box::new(after), possible }))
         }
     }
+}
+
+/// What can happen next: disruptions strike where the model lets them.
+///
+/// # Errors
+/// The situation is no state of the model.
+pub fn possible(rig: &Rig) -> Result<Vec<Action>, Unmapped> {
+    let mut actions = rig.actions();
+    if rig.is_disrupted() {
+        let state = abstraction(rig)?;
+        let source = source(rig)?;
+        let model = Concrete { system: rig.migration.as_ref().clone(), pages: state.pages.len() };
+        actions.retain(|action| {
+            let steps = disruptions(*action, source);
+            steps.is_empty() || steps.iter().any(|step| model.apply(&state, Move::Control(*step)).is_some())
+        });
+    }
+    Ok(actions)
+}
+
+/// The disruption that the action is, if it is one.
+fn disruptions(action: Action, source: Option<HostId>) -> &'static [ControlStep] {
+    use ControlStep::*;
+    match action {
+        Action::Cut => &[Cut],
+        Action::Outage => &[Outage],
+        Action::Cancel => &[Cancel],
+        Action::Refuse(_) => &[Refuse],
+        Action::Crash(host) if Some(host) == source => &[CrashSource],
+        Action::Crash(_) => &[CrashDestination],
+        Action::Suspect(host) if Some(host) == source => &[SuspectDestination],
+        Action::Suspect(_) => &[SuspectSource],
+        _ => &[],
+    }
+}
+
+/// The state as the endpoints have it, with what the model alone remembers from the state that the model is in.
+fn remembering(state: &State<Migration>, model: &State<Migration>) -> State<Migration> {
+    let mut state = state.clone();
+    let Aftermath { struck, recoveries, began_returned, .. } = model.control.aftermath;
+    let aftermath = Aftermath { struck, recoveries, began_returned, ..state.control.aftermath };
+    state.control.aftermath = aftermath;
+    state
+}
+
+fn history(state: &State<Migration>) -> History {
+    let Aftermath { struck, recoveries, began_returned, .. } = state.control.aftermath;
+    History { struck, recoveries, began_returned }
 }
 
 /// The steps by which the model gets from one state to the other while these things happen.
@@ -80,9 +137,9 @@ fn explain(
     after: &State<Migration>,
 ) -> Option<Explanation> {
     let Some((first, rest)) = happenings.split_first() else {
-        return (before == after).then(Vec::new);
+        return (*before == remembering(after, before)).then(Vec::new);
     };
-    explanations(&model.system, &before.control, first).into_iter().find_map(|steps| {
+    explanations(&model.system, &before.control, before.pages.len(), first).into_iter().find_map(|steps| {
         let reached = steps.iter().try_fold(before.clone(), |state, step| model.apply(&state, *step))?;
         let then = explain(model, &canonical(reached), rest, after)?;
         Some(steps.into_iter().chain(then).collect())

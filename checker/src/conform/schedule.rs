@@ -5,11 +5,15 @@
 use model::{ControlStep, Move};
 use reference::host::Work;
 
-use super::refine::{Violation, refine};
+use super::abstraction::Unmapped;
+use super::refine::{Violation, possible, refine};
 use super::rig::{Action, Rig, RigError};
 
 /// Choices from here on let the process exit, if it can; a run that never exits hops on.
 const EXIT: u16 = u16::MAX - 400;
+
+/// Of the steps at which something could go wrong, one in so many.
+const CALM: u16 = 24;
 
 /// Steps after which everything that goes on by itself must be over.
 const SETTLING_STEPS_MAX: usize = 2000;
@@ -21,6 +25,8 @@ pub struct Tally {
     pub steps: u64,
     /// Times that the process resumed on another host.
     pub hops: u64,
+    /// Things that went wrong.
+    pub disruptions: u64,
 }
 
 /// What is wrong with a run.
@@ -29,6 +35,9 @@ pub enum ScheduleError {
     /// The reference did something that the model does not have.
     #[error("{0}")]
     Violation(Box<Violation>),
+    /// The situation at the start is no state of the model.
+    #[error(transparent)]
+    Unmapped(#[from] Unmapped),
     /// Something goes on by itself for ever.
     #[error("does not settle: {0:?} is still possible")]
     Unsettled(Action),
@@ -45,37 +54,51 @@ pub enum ScheduleError {
 pub fn run(rig: &mut Rig, choices: impl IntoIterator<Item = u16>) -> Result<Tally, ScheduleError> {
     let mut tally = Tally::default();
     for choice in choices {
-        let Some(action) = choose(rig, choice) else { break };
+        let Some(action) = choose(rig, choice)? else { break };
         tally.check(rig, action)?;
     }
     for _ in 0..SETTLING_STEPS_MAX {
-        let Some(action) = rig.actions().into_iter().rfind(goes_on) else { break };
+        let Some(action) = possible(rig)?.into_iter().rfind(goes_on) else { break };
         tally.check(rig, action)?;
     }
-    match rig.actions().into_iter().find(goes_on) {
+    match possible(rig)?.into_iter().find(goes_on) {
         Some(action) => return Err(ScheduleError::Unsettled(action)),
         None => rig.check_end()?,
     }
     Ok(tally)
 }
 
-/// The next action: one of those that there are, by number.
-fn choose(rig: &Rig, choice: u16) -> Option<Action> {
-    let mut actions = rig.actions();
+/// The next action: one of those that there are, by number. Disruptions are rare.
+fn choose(rig: &Rig, choice: u16) -> Result<Option<Action>, Unmapped> {
+    let mut actions = possible(rig)?;
     if choice >= EXIT && actions.contains(&Action::Exit) {
-        return Some(Action::Exit);
+        return Ok(Some(Action::Exit));
     }
     actions.retain(|action| *action != Action::Exit);
-    let count = actions.len().max(1);
-    actions.into_iter().nth(usize::from(choice) % count)
+    if !rig.is_disrupted() {
+        let count = actions.len().max(1);
+        return Ok(actions.into_iter().nth(usize::from(choice) % count));
+    }
+    let (bad, good): (Vec<_>, Vec<_>) = actions.into_iter().partition(is_disruption);
+    let strikes = choice.is_multiple_of(CALM) && !bad.is_empty();
+    let among = if strikes || good.is_empty() { bad } else { good };
+    let count = among.len().max(1);
+    Ok(among.into_iter().nth(usize::from(choice / CALM) % count))
 }
 
-/// What goes on by itself: messages arrive, hosts do what is due, a migration under way goes on.
+fn is_disruption(action: &Action) -> bool {
+    use Action::{Cancel, Crash, Cut, Outage, Refuse, Suspect};
+    matches!(action, Cut | Crash(_) | Outage | Cancel | Refuse(_) | Suspect(_))
+}
+
+/// What goes on by itself: messages arrive, hosts do what is due, a migration under way goes on, and what is out of
+/// order is noticed and mended.
 fn goes_on(action: &Action) -> bool {
     match action {
         Action::Deliver { kept, .. } => !kept,
         Action::Work(_, work) => *work != Work::BeginPass,
         Action::Resend(_) | Action::Suspend { .. } => true,
+        Action::Notice(_) | Action::Reconnect | Action::Fence | Action::StoreReturns => true,
         _ => false,
     }
 }
@@ -84,6 +107,7 @@ impl Tally {
     fn check(&mut self, rig: &mut Rig, action: Action) -> Result<(), ScheduleError> {
         let explained = refine(rig, action).map_err(ScheduleError::Violation)?;
         self.steps += 1;
+        self.disruptions += u64::from(is_disruption(&action));
         self.hops += u64::from(explained.steps.contains(&Move::Control(ControlStep::Resume)));
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! The control record.
 
-use model::disruption::Aftermath;
 use model::{Control, Phase, Process};
 use reference::destination::Destination;
 use reference::host::{Host, ProcessState, Role};
@@ -9,8 +8,8 @@ use reference::page::{PageKind, PageNumber};
 use reference::place::HostId;
 use reference::wire::MessageKind;
 
-use super::Unmapped;
 use super::scene::{Scene, keeps_something};
+use super::{Unmapped, aftermath};
 use crate::conform::network::{Fate, Flight};
 use crate::conform::rig::Rig;
 
@@ -18,6 +17,7 @@ pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
     let &Scene { rig, phase, source, destination, .. } = scene;
     let at_source = phase.at_source();
     let lost = match phase {
+        _ if rig.is_disrupted() => aftermath::message_lost(scene),
         Phase::Offered => is_lost(rig, MessageKind::State),
         Phase::Accepted => is_lost(rig, MessageKind::Ready),
         Phase::Committed => is_lost(rig, MessageKind::Go),
@@ -25,7 +25,8 @@ pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
         Phase::Departing => is_lost(rig, MessageKind::Destroyed),
         _ => false,
     };
-    let working_set = rig.migration.strategy.working_set && !matches!(phase, Phase::Rest | Phase::Running);
+    let working_set = rig.migration.strategy.working_set
+        && !matches!(phase, Phase::Rest | Phase::Running | Phase::Forgotten);
     Ok(Control {
         phase,
         process: process(scene)?,
@@ -35,12 +36,15 @@ pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
         code_page_sent: working_set && at_source && sent_in_freeze(scene, PageKind::FileMapped),
         stack_page_sent: working_set && at_source && sent_in_freeze(scene, PageKind::Private),
         returning: returning(scene),
-        aftermath: Aftermath::NONE,
+        aftermath: aftermath::aftermath(scene),
     })
 }
 
 /// The process has exited: is the word of it still on its way to a host that needs it?
 pub(super) fn gone(rig: &Rig) -> Control {
+    if rig.is_disrupted() {
+        return aftermath::gone(rig);
+    }
     let copies = matches!(rig.migration.strategy.pre, model::strategy::Pre::Copy(_));
     let unaware = |host: &Host<_>| match host.role() {
         // To the model a host has no part in a migration that has not begun.
@@ -104,7 +108,9 @@ fn sent_in_freeze(scene: &Scene<'_>, kind: PageKind) -> bool {
 fn returning(scene: &Scene<'_>) -> bool {
     match scene.phase {
         Phase::Rest | Phase::PreCopy { .. } => false,
-        Phase::Freeze | Phase::Offered => scene.resident.came_from() == Some(scene.destination),
+        Phase::Freeze | Phase::Offered | Phase::Forgotten => {
+            scene.resident.came_from() == Some(scene.destination)
+        }
         _ => scene.resident.returned,
     }
 }

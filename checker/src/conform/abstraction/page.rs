@@ -3,11 +3,11 @@
 use model::page::{Currency, DirtyLog, Holding, Kind, Plan, Transit, WriteBack};
 use model::strategy::{Freeze, Pre};
 use model::{Page, Phase};
-use reference::host::{Host, Location, PageRecord, Role};
+use reference::host::{Host, Location, PageRecord};
 use reference::memory::Memory;
 use reference::page::{PageBytes, PageKind, PageNumber};
 use reference::place::{HostId, Place};
-use reference::source::{Draining, Pass, Shadow, Source};
+use reference::source::{Pass, Shadow};
 use reference::wire::{Message, Whereabouts};
 
 use super::Unmapped;
@@ -51,7 +51,7 @@ pub(super) fn page(scene: &Scene<'_>, page: PageNumber) -> Result<Page, Unmapped
         write_back: look.write_back()?,
         write_back_echo: look.echo(|message| matches!(message, Message::WriteBack { .. })),
         crossings: look.crossings(),
-        stray: Holding::Absent,
+        stray: look.stray(),
     })
 }
 
@@ -63,7 +63,7 @@ fn plan(scene: &Scene<'_>, page: PageNumber, record: &PageRecord) -> Result<Plan
         _ => Plan::FromThird,
     };
     match scene.phase {
-        Phase::Rest | Phase::PreCopy { .. } | Phase::Freeze => Ok(Plan::Undecided),
+        Phase::Rest | Phase::PreCopy { .. } | Phase::Freeze | Phase::Forgotten => Ok(Plan::Undecided),
         Phase::Offered => {
             let entry = scene.offer.and_then(|offer| offer.plan.entries().nth(page.index()));
             match entry.map(|entry| entry.whereabouts) {
@@ -121,6 +121,9 @@ impl Look<'_, '_> {
         let Scene { phase, destination, receiving, .. } = *self.scene;
         let has = match phase {
             Phase::Rest => false,
+            Phase::Forgotten => {
+                shadow(self.scene.rig, destination).is_some_and(|former| former.owed.contains(self.page))
+            }
             Phase::PreCopy { .. } | Phase::Freeze | Phase::Offered => receiving.is_some_and(|receiving| {
                 let arrived = receiving.arrived.get(self.page.index()).is_some_and(|sequence| sequence.0 > 0);
                 let kept = receiving.former.as_ref().is_some_and(|former| former.owed.contains(self.page));
@@ -202,7 +205,21 @@ impl Look<'_, '_> {
         flights.filter(|flight| {
             flight.envelope.message.page() == Some(self.page)
                 && matches!(flight.fate, Fate::Flying | Fate::Lost)
+                && !self.scene.rig.is_stray(flight)
         })
+    }
+
+    /// What an aborted or forgotten attempt has left on the link: the oldest content stands for all.
+    fn stray(&self) -> Holding {
+        let strays = self.scene.rig.network.flights().iter().filter(|flight| {
+            let arrives = matches!(flight.fate, Fate::Flying | Fate::Echo);
+            arrives && flight.envelope.message.page() == Some(self.page) && self.scene.rig.is_stray(flight)
+        });
+        let contents = strays.filter_map(|flight| match &flight.envelope.message {
+            Message::Page { content, .. } => Some(Holding::Held(self.currency(content))),
+            _ => None,
+        });
+        contents.fold(Holding::Absent, Holding::oldest)
     }
 
     fn request(&self) -> Transit<()> {
@@ -211,11 +228,19 @@ impl Look<'_, '_> {
         };
         let mut fates = self.flights().filter(asks).map(|flight| flight.fate);
         match fates.next() {
+            None if self.waits_for_store() => Transit::Lost(()),
             None => Transit::Idle,
             Some(Fate::Flying) => Transit::Flying(()),
             Some(_) if fates.any(|fate| fate == Fate::Flying) => Transit::Flying(()),
             Some(_) => Transit::Lost(()),
         }
+    }
+
+    /// Does the process wait for an answer of the file server that is not on its way? An outage has taken it.
+    fn waits_for_store(&self) -> bool {
+        let fetched = |flight: &Flight| matches!(flight.envelope.message, Message::Fetched { .. });
+        let PageRecord { requested, location, .. } = *self.record;
+        requested && location == Location::FileServer && !self.flights().any(|flight| fetched(flight))
     }
 
     /// The newest content on its way to where it is missing, and the number of older ones.
@@ -254,7 +279,8 @@ impl Look<'_, '_> {
     }
 
     fn echo(&self, concerns: impl Fn(&Message) -> bool) -> Holding {
-        let echoes = self.scene.rig.network.flights().iter().filter(|flight| flight.fate == Fate::Echo);
+        let flights = self.scene.rig.network.flights().iter();
+        let echoes = flights.filter(|flight| flight.fate == Fate::Echo && !self.scene.rig.is_stray(flight));
         let mut messages = echoes.map(|flight| &flight.envelope.message);
         let found = messages.find(|message| message.page() == Some(self.page) && concerns(message));
         match found {
@@ -267,18 +293,23 @@ impl Look<'_, '_> {
         }
     }
 
-    /// From the messages; the hosts' notes must say the same.
+    /// From the messages. The hosts' notes must say the same, unless an outage has taken the messages.
     fn write_back(&self) -> Result<WriteBack, Unmapped> {
+        let rig = self.scene.rig;
+        let stored = rig.file_server.stored(self.page).map(|stored| stored.version);
         let mut found = WriteBack::Idle;
         for flight in self.flights() {
-            let next = match (&flight.envelope.message, flight.fate) {
-                (Message::WriteBack { content, .. }, Fate::Lost) => {
-                    WriteBack::Sent(Transit::Lost(self.currency(content)))
+            let arrives = flight.fate != Fate::Lost;
+            let next = match &flight.envelope.message {
+                // Said again, although only the answer was lost.
+                Message::WriteBack { version, .. } if rig.is_disrupted() && Some(*version) <= stored => {
+                    WriteBack::Acknowledged(arrives)
                 }
-                (Message::WriteBack { content, .. }, _) => {
+                Message::WriteBack { content, .. } if arrives => {
                     WriteBack::Sent(Transit::Flying(self.currency(content)))
                 }
-                (Message::WriteBackDone { .. }, fate) => WriteBack::Acknowledged(fate != Fate::Lost),
+                Message::WriteBack { content, .. } => WriteBack::Sent(Transit::Lost(self.currency(content))),
+                Message::WriteBackDone { .. } => WriteBack::Acknowledged(arrives),
                 _ => continue,
             };
             if found != WriteBack::Idle {
@@ -286,24 +317,24 @@ impl Look<'_, '_> {
             }
             found = next;
         }
-        match self.is_noted() == (found != WriteBack::Idle) {
-            true => Ok(found),
-            false => Err(Unmapped(format!("the note about the write-back of {} is wrong", self.page))),
+        match (rig.outstanding(self.page), found) {
+            (None, WriteBack::Idle) => Ok(WriteBack::Idle),
+            (Some(noted), WriteBack::Idle) if rig.is_disrupted() => Ok(match Some(noted.version) <= stored {
+                true => WriteBack::Acknowledged(false),
+                false => WriteBack::Sent(Transit::Lost(self.currency(&noted.content))),
+            }),
+            (Some(_), WriteBack::Sent(_) | WriteBack::Acknowledged(_)) => Ok(found),
+            _ => Err(Unmapped(format!("the note about the write-back of {} is wrong", self.page))),
         }
-    }
-
-    /// Does a host have a note that a write-back of the page is outstanding?
-    fn is_noted(&self) -> bool {
-        self.scene.rig.hosts.iter().any(|host| match host.role() {
-            Role::Source(Source::Shadow(Shadow { write_backs, .. })) => write_backs.contains(self.page),
-            Role::Source(Source::Draining(Draining { write_backs, .. })) => write_backs.contains(self.page),
-            role => role.resident().is_some_and(|resident| resident.write_backs.contains(self.page)),
-        })
     }
 
     /// The model's count: saturated above what the algorithm allows, none where it allows any number.
     fn crossings(&self) -> u8 {
         let Some(bound) = self.scene.rig.migration.strategy.crossings_max() else { return 0 };
+        if matches!(self.scene.phase, Phase::Rest | Phase::Forgotten) {
+            return 0;
+        }
+        let bound = bound + self.scene.rig.migration.disruptions.budget();
         let count = self.scene.rig.crossings.get(self.page.index()).copied().unwrap_or(0);
         u8::try_from(count).unwrap_or(u8::MAX).min(bound + 1)
     }

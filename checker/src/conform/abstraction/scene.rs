@@ -35,15 +35,15 @@ pub(super) struct Scene<'a> {
     pub offer: Option<&'a State>,
     /// What the source keeps after the hand-over.
     pub shadow: Option<&'a Shadow>,
+    /// The source has heard *ready*.
+    pub ready: bool,
+    /// The source has heard *complete*.
+    pub drains: bool,
 }
 
 impl<'a> Scene<'a> {
     /// `None` when the process is gone.
     pub fn of(rig: &'a Rig) -> Result<Option<Self>, Unmapped> {
-        let resyncs = |host: &Host<_>| shadow(rig, host.id()).is_some_and(|shadow| shadow.awaits_resync);
-        if rig.hosts.iter().any(resyncs) {
-            return Err(Unmapped("no state of a run without disruptions: a host awaits resync".to_owned()));
-        }
         let scenes = rig.hosts.iter().map(|host| Self::at(rig, host));
         let mut scenes = scenes.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
         let scene = scenes.pop();
@@ -62,6 +62,9 @@ impl<'a> Scene<'a> {
             Role::Source(Source::PreMigration(pre)) => {
                 let PreMigration { resident, route, sent, pass } = pre;
                 match (pass, resident.came_from()) {
+                    (Some(_), _) if rig.is_forgotten(route.to, route.epoch) => {
+                        Ok(Some(Self::new(rig, Phase::Forgotten, me, route.to, resident)))
+                    }
                     (Some(pass), _) => {
                         let phase = Phase::PreCopy { pass: pass_number(rig, pass) };
                         let scene = Self::new(rig, phase, me, route.to, resident);
@@ -75,6 +78,9 @@ impl<'a> Scene<'a> {
             }
             Role::Source(Source::Frozen(frozen)) => {
                 let Frozen { resident, route, registers: _, sent, to_transfer: _, to_flush: _ } = frozen;
+                if rig.is_forgotten(route.to, route.epoch) {
+                    return Ok(Some(Self::new(rig, Phase::Forgotten, me, route.to, resident)));
+                }
                 let scene = Self::new(rig, Phase::Freeze, me, route.to, resident);
                 let receiving = receiving(rig, *route);
                 Ok(Some(Scene { sent: Some(sent), receiving, ..scene }))
@@ -89,7 +95,10 @@ impl<'a> Scene<'a> {
 
     fn offered(rig: &'a Rig, me: HostId, offered: &'a Offered) -> Result<Self, Unmapped> {
         // Until the *go* is sent, whether the *ready* has arrived makes no difference to anybody else.
-        let Offered { resident, route, sent, owed: _, ready: _ } = offered;
+        let Offered { resident, route, sent, owed: _, ready } = offered;
+        if rig.is_forgotten(route.to, route.epoch) {
+            return Ok(Self::new(rig, Phase::Forgotten, me, route.to, resident));
+        }
         let Some(Role::Destination(destination)) = rig.host(route.to).map(Host::role) else {
             return Err(Unmapped(format!("{} does not take what {me} offers", route.to)));
         };
@@ -109,7 +118,7 @@ impl<'a> Scene<'a> {
                 Ok(Scene { phase: Phase::Rebuilding, resident, awaited: Some(awaited), ..scene })
             }
             Destination::AwaitingGo(AwaitingGo { from: _, resident, former: _ }) => {
-                Ok(Scene { phase: Phase::Accepted, resident, ..scene })
+                Ok(Scene { phase: Phase::Accepted, resident, ready: *ready, ..scene })
             }
             Destination::Post(_) | Destination::Completing(_) => {
                 Err(Unmapped(format!("{} runs the process that {me} has not handed over", route.to)))
@@ -137,10 +146,14 @@ impl<'a> Scene<'a> {
                 // Done when the last of the former hosts is.
                 let holds = |host: &FormerHost| match rig.host(host.host).map(Host::role) {
                     Some(Role::Source(source)) => source.epoch() == host.epoch,
-                    _ => false,
+                    _ => shadow(rig, host.host).is_some_and(|shadow| shadow.route.epoch == host.epoch),
                 };
                 let phase = if awaited.iter().any(holds) { Phase::Completing } else { Phase::Departing };
-                Ok(Some(Self::after(rig, phase, former, me, resident)))
+                let drains = awaited.iter().any(|former| match rig.host(former.host).map(Host::role) {
+                    Some(Role::Source(Source::Draining(draining))) => draining.epoch == former.epoch,
+                    _ => false,
+                });
+                Ok(Some(Scene { drains, ..Self::after(rig, phase, former, me, resident) }))
             }
         }
     }
@@ -158,7 +171,22 @@ impl<'a> Scene<'a> {
 
     fn new(rig: &'a Rig, phase: Phase, source: HostId, destination: HostId, resident: &'a Resident) -> Self {
         let (sent, pass, receiving, awaited, offer, shadow) = (None, None, None, None, None, None);
-        Scene { rig, phase, source, destination, resident, sent, pass, receiving, awaited, offer, shadow }
+        let (ready, drains) = (false, false);
+        Scene {
+            rig,
+            phase,
+            source,
+            destination,
+            resident,
+            sent,
+            pass,
+            receiving,
+            awaited,
+            offer,
+            shadow,
+            ready,
+            drains,
+        }
     }
 
     /// How often the source sent a page's content in this migration.
@@ -172,9 +200,11 @@ impl<'a> Scene<'a> {
 pub(super) fn shadow(rig: &Rig, host: HostId) -> Option<&Shadow> {
     match rig.host(host)?.role() {
         Role::Source(Source::Shadow(shadow)) => Some(shadow),
-        Role::Destination(Destination::Receiving(Receiving { from: _, epoch: _, arrived: _, former })) => {
-            former.as_ref()
-        }
+        Role::Destination(
+            Destination::Receiving(Receiving { from: _, epoch: _, arrived: _, former })
+            | Destination::Assembling(Assembling { from: _, epoch: _, resident: _, awaited: _, former })
+            | Destination::AwaitingGo(AwaitingGo { from: _, resident: _, former }),
+        ) => former.as_ref(),
         _ => None,
     }
 }

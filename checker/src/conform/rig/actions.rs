@@ -3,13 +3,13 @@
 use reference::destination::Destination;
 use reference::host::{Host, Location, Role, Work};
 use reference::page::{PageKind, PageNumber};
-use reference::place::HostId;
+use reference::place::{HostId, Place};
 use reference::source::Source;
 use reference::wire::{Envelope, Message};
 
 use super::Rig;
 use crate::conform::flaws::FlawedMemory;
-use crate::conform::network::Fate;
+use crate::conform::network::{Fate, Flight, Order};
 
 /// Something that can happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,19 +45,42 @@ pub enum Action {
     Lose(usize),
     /// The message at this position is sent again.
     Resend(usize),
+    /// The connection between the hosts breaks.
+    Cut,
+    /// A host's machine dies.
+    Crash(HostId),
+    /// The file server gets out of reach.
+    Outage,
+    /// The operator cancels.
+    Cancel,
+    /// A destination that could say *ready* refuses.
+    Refuse(HostId),
+    /// A host takes the other one for dead, and is wrong.
+    Suspect(HostId),
+    /// A host notices that it has no connection to the other one.
+    Notice(HostId),
+    /// A host notices that it has no connection to the file server.
+    NoticeOutage(HostId),
+    /// The hosts have a new connection.
+    Reconnect,
+    /// Word of a machine's death reaches the other one; it is back, and vacant.
+    Fence,
+    /// The file server is in reach again.
+    StoreReturns,
 }
 
 impl Rig {
     /// Everything that can happen next.
     pub fn actions(&self) -> Vec<Action> {
         let mut actions = Vec::new();
-        for host in &self.hosts {
+        for host in self.hosts.iter().filter(|host| !self.trouble.dead.contains(&host.id())) {
             self.add_operator_actions(host, &mut actions);
             self.add_process_actions(host, &mut actions);
             let tasks = host.tasks().filter(|task| !self.is_held_up(host.id(), task.work));
             actions.extend(tasks.map(|task| Action::Work(host.id(), task.work)));
         }
         self.add_network_actions(&mut actions);
+        self.add_disruptions(&mut actions);
         actions
     }
 
@@ -71,13 +94,19 @@ impl Rig {
         let may_take = |other: &&Host<FlawedMemory>| match other.role() {
             Role::Vacant => true,
             Role::Source(Source::Shadow(_)) => lazy,
+            // The next attempt makes it forget the last one, unless it has said *ready*.
+            Role::Destination(Destination::Receiving(_) | Destination::Assembling(_)) => {
+                self.is_disrupted() && !self.is_behind_aborted()
+            }
             _ => false,
         };
-        if may_start {
+        if may_start && !self.is_apart() {
             let others = self.hosts.iter().filter(|other| other.id() != host.id()).filter(may_take);
             actions.extend(others.map(|other| Action::Start { to: other.id() }));
         }
-        if host.check_suspension().is_ok() {
+        // Without pre-copy the suspension is what starts a migration: over a connection.
+        let begins = !self.copies();
+        if host.check_suspension().is_ok() && !(begins && self.is_apart()) {
             let pointers = |kind| {
                 let pages = self.image.page_numbers().filter(move |&page| self.image.kind(page) == kind);
                 let pages = pages.filter(|_| host.policy().working_set).map(Some);
@@ -114,10 +143,26 @@ impl Rig {
             if self.network.is_losable(at) {
                 actions.push(Action::Lose(at));
             }
-            if flight.fate == Fate::Lost {
+            if flight.fate == Fate::Lost && self.may_be_sent_again(flight) {
                 actions.push(Action::Resend(at));
             }
         }
+    }
+
+    /// Its sender's timer sends it again while there is a connection, and the other side has said what it needs.
+    fn may_be_sent_again(&self, flight: &Flight) -> bool {
+        let Envelope { from, to, .. } = &flight.envelope;
+        let with_store = *from == Place::FileServer || *to == Place::FileServer;
+        let resync = |other: &Flight| matches!(other.envelope.message, Message::Resync(_));
+        let reached = with_store || !(self.is_parted() || self.network.flights().iter().any(resync));
+        self.network.order() == Order::Lossy && reached
+    }
+
+    /// Is there no connection between the hosts, or one that they are still about to take up?
+    fn is_apart(&self) -> bool {
+        let resync = |flight: &Flight| matches!(flight.envelope.message, Message::Resync(_));
+        let unnoticed = |host: &Host<_>| self.hosts.iter().all(|other| host.is_connected(other.id()));
+        self.is_parted() || !self.hosts.iter().all(unnoticed) || self.network.flights().iter().any(resync)
     }
 
     /// Back-pressure: where nothing bounds the passes, a link takes two contents of one page at a time.

@@ -14,6 +14,10 @@ impl Rig {
     /// # Errors
     /// A page that is not.
     pub fn check_end(&self) -> Result<(), RigError> {
+        if self.trouble.lost {
+            let kept = self.hosts.iter().any(|host| *host.role() != Role::Vacant);
+            return if kept { Err(RigError::LeftBehind) } else { Ok(()) };
+        }
         let resident = self.running().and_then(|host| Some((host, host.role().resident()?)));
         for (page, newest) in self.image.page_numbers().zip(&self.newest) {
             let found = match resident {
@@ -43,7 +47,7 @@ impl Rig {
         self.file_server.stored(page).map(|stored| stored.content.clone())
     }
 
-    fn is_written_back(&self, page: PageNumber) -> bool {
+    pub(super) fn is_written_back(&self, page: PageNumber) -> bool {
         let writes_back = self.migration.strategy.pre == model::strategy::Pre::WriteBack;
         writes_back && self.image.kind(page) == PageKind::FileMapped
     }

@@ -6,21 +6,26 @@
 //!
 //! * `actions`: what can happen next;
 //! * `upkeep`: what follows from a step at once, outside of the endpoints;
+//! * `disruption`: what goes wrong, and what the driver tells the hosts about it;
 //! * `content`: what the process sees is what it would see if it had never moved.
 
 mod actions;
 mod content;
+mod disruption;
 mod upkeep;
 
 pub use actions::Action;
+pub use disruption::Mending;
+pub(super) use disruption::{History, Trouble};
 
 use std::sync::Arc;
 
+use model::disruption::Disruption;
 use model::{Hosts, Migration};
 use reference::error::Error;
 use reference::event::Event;
 use reference::file_server::FileServer;
-use reference::host::{Host, Suspension};
+use reference::host::{Host, Suspension, Work};
 use reference::memory::Fault;
 use reference::page::{Image, PAGE_SIZE, PageBytes, PageKind, PageNumber};
 use reference::place::{Epoch, HostId, Place};
@@ -46,6 +51,10 @@ pub enum Happening {
     Lost(MessageKind, Option<PageNumber>),
     /// A dropped message was sent again.
     Resent(MessageKind, Option<PageNumber>),
+    /// Something went wrong. A crash is that of either host.
+    Struck(Disruption),
+    /// Something is in order again.
+    Mended(Mending),
 }
 
 /// Why an action could not be taken.
@@ -81,6 +90,9 @@ pub struct Rig {
     /// How often each page went from host to host in the migration under way.
     pub(super) crossings: Vec<u64>,
     writes: u64,
+    pub(super) trouble: Trouble,
+    /// The host that last handed the process over, as it was before: some flaws bring it back.
+    before_hand_over: Option<Box<Host<FlawedMemory>>>,
     flaw: Option<Flaw>,
 }
 
@@ -118,6 +130,8 @@ impl Rig {
             newest: image.page_numbers().filter_map(|page| image.content(page).cloned()).collect(),
             crossings: vec![0; kinds.len()],
             writes: 0,
+            trouble: Trouble::default(),
+            before_hand_over: None,
             migration,
             image,
             flaw,
@@ -129,7 +143,7 @@ impl Rig {
     /// # Errors
     /// The action is not possible, or an endpoint refuses to go on.
     pub fn take(&mut self, action: Action) -> Result<Vec<Happening>, RigError> {
-        let mut happenings = Vec::new();
+        let (mut happenings, mut mended) = (Vec::new(), None);
         match action {
             Action::Start { to } => self.start(to)?,
             Action::Suspend { code: code_page, stack: stack_page } => {
@@ -139,7 +153,16 @@ impl Rig {
             Action::Write(page) => self.write(page)?,
             Action::Touch(page) => self.process_host()?.fault(page)?,
             Action::Exit => self.process_host()?.exit()?,
-            Action::Work(host, work) => self.host_mut(host)?.perform(work)?,
+            Action::Work(host, work) => {
+                let taken_back = matches!(self.flaw, Some(Flaw::ResumesOnSilence | Flaw::CancelsTooLate));
+                if work == Work::HandOver && taken_back {
+                    self.before_hand_over = self.host(host).cloned().map(Box::new);
+                }
+                if work == Work::Release {
+                    self.note_release(host);
+                }
+                self.host_mut(host)?.perform(work)?;
+            }
             Action::Deliver { at, kept } => self.deliver(at, kept)?,
             Action::Lose(at) | Action::Resend(at) => {
                 let lost = matches!(action, Action::Lose(_));
@@ -152,8 +175,12 @@ impl Rig {
                 });
                 self.network.set_lost(at, lost);
             }
+            _ if self.disrupt(action, &mut happenings)? => {}
+            _ => mended = self.mend(action)?,
         }
         self.collect(&mut happenings);
+        self.note(&happenings);
+        happenings.extend(mended.map(Happening::Mended));
         self.clear_up(&happenings);
         self.check_content()?;
         Ok(happenings)
@@ -206,8 +233,28 @@ impl Rig {
         Ok(())
     }
 
+    /// Of the pages that an aborted attempt has left on the link, one message of a page stands for all: they are
+    /// ignored one like the other.
     fn deliver(&mut self, at: usize, kept: bool) -> Result<(), RigError> {
-        let envelope = self.network.take(at, kept).ok_or(RigError::Nothing)?;
+        let flight = self.network.flights().get(at).ok_or(RigError::Nothing)?;
+        let stray = self.is_stray(flight).then(|| flight.envelope.message.page());
+        self.hand_over(at, kept)?;
+        while let Some(page) = stray {
+            let mut flights = self.network.flights().iter();
+            let next =
+                flights.position(|other| self.is_stray(other) && other.envelope.message.page() == page);
+            let Some(next) = next else { break };
+            self.hand_over(next, false)?;
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self, at: usize, kept: bool) -> Result<(), RigError> {
+        let stray = self.network.flights().get(at).is_some_and(|flight| self.is_stray(flight));
+        let mut envelope = self.network.take(at, kept).ok_or(RigError::Nothing)?;
+        if let (Some(Flaw::EpochUnchecked), true, Place::Host(to)) = (self.flaw, stray, envelope.to) {
+            envelope.epoch = self.host(to).map_or(envelope.epoch, Host::epoch);
+        }
         let Some(Envelope { from, to, epoch, message }) = Flaw::heard(self.flaw, envelope) else {
             return Ok(());
         };

@@ -1,17 +1,19 @@
 //! What follows from a step at once: messages are sent, pages counted, and the network forgets.
 
 use reference::event::Event;
-use reference::host::Host;
+use reference::host::{Host, Role, WriteBack};
 use reference::page::PageNumber;
-use reference::place::Place;
+use reference::place::{Place, Version};
+use reference::source::{Draining, Shadow, Source};
 use reference::wire::Message;
 
 use super::{Happening, Rig};
 use crate::conform::flaws::{Flaw, FlawedMemory};
+use crate::conform::network::Fate;
 
 impl Rig {
     pub(super) fn collect(&mut self, happenings: &mut Vec<Happening>) {
-        let Rig { hosts, file_server, network, flaw, .. } = self;
+        let Rig { hosts, file_server, network, flaw, trouble, .. } = self;
         let mut said = Vec::new();
         for host in hosts {
             let place = host.id().into();
@@ -23,8 +25,18 @@ impl Rig {
         let events = std::iter::from_fn(|| file_server.poll_event());
         let place = Place::FileServer;
         happenings.extend(events.map(|(epoch, event)| Happening::Step { place, epoch, event }));
-        for envelope in said {
-            Flaw::said(*flaw, envelope).for_each(|envelope| network.send(envelope));
+        for envelope in &mut said {
+            if !trouble.aborted.is_empty() {
+                Flaw::retried(*flaw, envelope);
+            }
+        }
+        for envelope in said.into_iter().flat_map(|envelope| Flaw::said(*flaw, envelope)) {
+            let with_store = envelope.from == Place::FileServer || envelope.to == Place::FileServer;
+            match (with_store, trouble.outage, trouble.cut || !trouble.dead.is_empty()) {
+                (true, true, _) => {}
+                (false, _, true) => network.send_in_vain(envelope),
+                _ => network.send(envelope),
+            }
         }
     }
 
@@ -46,8 +58,8 @@ impl Rig {
                     self.crossings.fill(0);
                     self.network.close();
                 }
-                // The acknowledgement of a duplicate says nothing new.
-                Event::WriteBackSuperseded { page, version, .. } => {
+                // The acknowledgement of a duplicate says nothing new, unless the first one was lost.
+                Event::WriteBackSuperseded { page, version, .. } if !self.is_only_answer(*page, *version) => {
                     let (page, version) = (*page, *version);
                     let done = Message::WriteBackDone { page, version };
                     let last =
@@ -60,8 +72,32 @@ impl Rig {
         self.drop_useless();
     }
 
-    fn copies(&self) -> bool {
+    /// Has a host said this write-back again, because the answer to it was lost in an outage?
+    fn is_only_answer(&self, page: PageNumber, version: Version) -> bool {
+        let same = |message: &Message| match message {
+            Message::WriteBack { page: other, version: of, .. }
+            | Message::WriteBackDone { page: other, version: of } => (*other, *of) == (page, version),
+            _ => false,
+        };
+        let mut flights = self.network.flights().iter().filter(|flight| flight.fate != Fate::Echo);
+        let others = flights.by_ref().filter(|flight| same(&flight.envelope.message)).count();
+        self.is_disrupted()
+            && others == 1
+            && self.outstanding(page).is_some_and(|noted| noted.version == version)
+    }
+
+    pub(super) fn copies(&self) -> bool {
         matches!(self.migration.strategy.pre, model::strategy::Pre::Copy(_))
+    }
+
+    /// The write-back of the page that a host has a note of.
+    pub(in crate::conform) fn outstanding(&self, page: PageNumber) -> Option<&WriteBack> {
+        self.hosts.iter().find_map(|host| match host.role() {
+            Role::Source(
+                Source::Shadow(Shadow { write_backs, .. }) | Source::Draining(Draining { write_backs, .. }),
+            ) => write_backs.0.get(&page),
+            role => role.resident().and_then(|resident| resident.write_backs.0.get(&page)),
+        })
     }
 
     /// A request that the process does not wait for any more: a duplicate.

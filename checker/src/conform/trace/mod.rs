@@ -223,7 +223,7 @@ fn simulate(migration: &Migration, header: &Header, steps: &[Step]) -> Result<(u
         let what = Happening::Step { place, epoch, event: event.clone() };
         let mut next: Vec<Population> = Vec::new();
         for state in &states {
-            let found = explanations(migration, &state.control, &what);
+            let found = explanations(migration, &state.control, state.pages.len(), &what);
             let possible = found.into_iter().filter_map(|explanation| {
                 let reached = state.follow(migration, &explanation)?;
                 Some((explanation, reached))
