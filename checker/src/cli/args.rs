@@ -199,7 +199,8 @@ pub struct Check {
     /// An algorithm of your own, as a strategy file; may be repeated
     #[arg(long, value_name = "FILE")]
     pub strategy: Vec<PathBuf>,
-    /// How many pages the process has: a number, or `any` for a proof [default: 3 and any]
+    /// How many pages the process has: a number, or `any` for a proof [default: 3 and any, 2 and any where
+    /// disruptions strike]
     #[arg(long, value_name = "N|any", value_parser = pages)]
     pub pages: Vec<Pages>,
     #[command(flatten)]

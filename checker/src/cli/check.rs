@@ -21,6 +21,8 @@ use super::{End, setting, strategy_file};
 
 /// Pages of a concrete run where none are asked for: quick for all algorithms together.
 const PAGES_DEFAULT: NonZeroUsize = NonZeroUsize::new(3).unwrap();
+/// The same where something goes wrong, which makes for many more states.
+const PAGES_DISRUPTED: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 /// The same with a defect: every defect shows within so many, those that need a lossy link within one, and
 /// a broken protocol has more states.
 const PAGES_DEFECT: NonZeroUsize = NonZeroUsize::new(2).unwrap();
@@ -148,6 +150,8 @@ fn properties(args: &Check, all_pages: &[Pages], pages: Pages) -> EnumSet<Proper
 }
 
 fn pages(args: &Check) -> Vec<Pages> {
+    let disrupted = args.world.goes_wrong.disruptions().is_some_and(|disruptions| !disruptions.is_none());
+    let few = if disrupted { PAGES_DISRUPTED } else { PAGES_DEFAULT };
     match (args.world.defect, args.engine) {
         _ if !args.pages.is_empty() => {
             let mut seen = BTreeSet::new();
@@ -155,8 +159,8 @@ fn pages(args: &Check) -> Vec<Pages> {
         }
         (Some(defect), _) if defect.entry().link == Link::Lossy => vec![Pages::Exactly(NonZeroUsize::MIN)],
         (Some(_), _) => vec![Pages::Exactly(PAGES_DEFECT)],
-        (None, EngineName::Native) => vec![Pages::Exactly(PAGES_DEFAULT), Pages::Any],
-        (None, _) => vec![Pages::Exactly(PAGES_DEFAULT)],
+        (None, EngineName::Native) => vec![Pages::Exactly(few), Pages::Any],
+        (None, _) => vec![Pages::Exactly(few)],
     }
 }
 
