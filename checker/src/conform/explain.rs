@@ -70,7 +70,7 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         }
         Event::CompletionDeclared { .. } => control(ControlStep::SendComplete),
         Event::PageInstalled { page, .. } | Event::PageFetched { page, .. } => {
-            of_arrival(*page, &[DeliverPage, DuplicatePage, DeliverOlder])
+            of_arrival(migration, *page, &[DeliverPage, DuplicatePage, DeliverOlder])
         }
         Event::StateAccepted { .. } => {
             [control(ControlStep::DeliverState), control(ControlStep::DeliverOldState)].concat()
@@ -80,7 +80,7 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::DestructionLearned { at_rest: true, .. } => control(ControlStep::Finish),
         Event::ExitLearned { .. } => with_stutter(control(ControlStep::DeliverExit)),
         Event::WriteBackAcknowledged { page, .. } => pages(*page, &[DeliverAcknowledgement]),
-        Event::MessageIgnored { kind, page, .. } => of_ignored(*kind, *page),
+        Event::MessageIgnored { kind, page, .. } => of_ignored(migration, *kind, *page),
         Event::WriteBackStored { page, .. } => pages(*page, &[Store, DuplicateStore]),
         Event::WriteBackSuperseded { page, .. } => with_stutter(pages(*page, &[StoreEcho])),
         Event::FetchServed { page, .. } => with_stutter(pages(*page, &[ServeFromStore])),
@@ -115,10 +115,10 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
 }
 
 /// What came too late to matter may still be a message that the model counts.
-fn of_ignored(kind: MessageKind, page: Option<PageNumber>) -> Vec<Explanation> {
+fn of_ignored(migration: &Migration, kind: MessageKind, page: Option<PageNumber>) -> Vec<Explanation> {
     use PageStep::{DeliverEcho, DeliverOlder, DeliverRequest, DuplicateRequest};
     let steps = match (kind, page) {
-        (MessageKind::Page, Some(page)) => of_arrival(page, &[DeliverOlder, DeliverEcho]),
+        (MessageKind::Page, Some(page)) => of_arrival(migration, page, &[DeliverOlder, DeliverEcho]),
         (MessageKind::Fetched, Some(page)) => pages(page, &[DeliverEcho]),
         (MessageKind::Request, Some(page)) => pages(page, &[DeliverRequest, DuplicateRequest]),
         (MessageKind::Exit, _) => control(ControlStep::DeliverExit),
@@ -131,8 +131,12 @@ fn of_ignored(kind: MessageKind, page: Option<PageNumber>) -> Vec<Explanation> {
     with_stutter(steps)
 }
 
-/// A page message, which may be one of an attempt that was called off. One of them stands for all.
-fn of_arrival(page: PageNumber, steps: &[PageStep]) -> Vec<Explanation> {
+/// A page message. Where something can go wrong it may be one of an attempt that was called off; one of them stands
+/// for all.
+fn of_arrival(migration: &Migration, page: PageNumber, steps: &[PageStep]) -> Vec<Explanation> {
+    if migration.disruptions.is_none() {
+        return pages(page, steps);
+    }
     with_stutter([pages(page, steps), pages(page, &[PageStep::DeliverStray])].concat())
 }
 
