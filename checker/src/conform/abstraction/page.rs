@@ -240,7 +240,7 @@ impl Look<'_, '_> {
     fn waits_for_store(&self) -> bool {
         let fetched = |flight: &Flight| matches!(flight.envelope.message, Message::Fetched { .. });
         let PageRecord { requested, location, .. } = *self.record;
-        requested && location == Location::FileServer && !self.flights().any(|flight| fetched(flight))
+        requested && location == Location::FileServer && !self.flights().any(fetched)
     }
 
     /// The newest content on its way to where it is missing, and the number of older ones.
