@@ -13,7 +13,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use checker::conform::flaws::{Flaw, FlawedMemory};
-use reference::destination::Destination;
+use reference::destination::{Assembling, AwaitingGo, Destination, Receiving};
 use reference::error::Error;
 use reference::host::{Host, Location, Outcome, Resident, Role};
 use reference::memory::{Fault, Memory};
@@ -159,17 +159,20 @@ fn is_to_bring(role: &Role, envelope: &Envelope, page: PageNumber) -> bool {
     let &Envelope { from, epoch, ref message, .. } = envelope;
     let keeps = |former: &Option<Shadow>| former.as_ref().is_some_and(|former| former.owed.contains(page));
     let from_source = |source: HostId| from == source.into();
+    // The process does not come after all. A host that needs nothing any more from a former one has called its return off.
+    let calls_off = |former: &Option<Shadow>| match message {
+        Message::Cancel => true,
+        Message::Complete => former.as_ref().is_some_and(|former| former.route.epoch == epoch),
+        _ => false,
+    };
     let resident = match role {
-        Role::Destination(Destination::Receiving(receiving)) => {
-            return from_source(receiving.from) && epoch == receiving.epoch && !keeps(&receiving.former);
+        Role::Destination(Destination::Receiving(Receiving { from: source, epoch: own, former, .. })) => {
+            return from_source(*source) && (epoch == *own || calls_off(former)) && !keeps(former);
         }
-        // The process does not come after all.
-        Role::Destination(Destination::Assembling(assembling)) if *message == Message::Cancel => {
-            return from_source(assembling.from) && !keeps(&assembling.former);
-        }
-        Role::Destination(Destination::AwaitingGo(awaiting)) if *message == Message::Cancel => {
-            return from_source(awaiting.from) && !keeps(&awaiting.former);
-        }
+        Role::Destination(
+            Destination::Assembling(Assembling { from: source, former, .. })
+            | Destination::AwaitingGo(AwaitingGo { from: source, former, .. }),
+        ) if calls_off(former) => return from_source(*source) && !keeps(former),
         Role::Source(Source::Frozen(_) | Source::Offered(_)) => None,
         role => role.resident(),
     };
