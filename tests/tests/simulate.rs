@@ -131,6 +131,11 @@ fn documents_say_what_was_simulated_and_what_it_cost() {
     }
     assert_eq!((&outcome["page_count"], &outcome["passes"]), (&4096.into(), &3.into()));
     assert_eq!(document["runs"][1]["outcome"]["post_migration_ns"], "endless");
+    let sent = &document["runs"][0]["bounds"][0];
+    assert_eq!(
+        (&sent["cost"], &sent["least"], &sent["most"]),
+        (&"sent".into(), &4096.into(), &16_384.into())
+    );
     let csv = stdout(&simulate(&[&arguments[..], &["--format", "csv"]].concat()));
     let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(rows.len(), 3);

@@ -9,12 +9,7 @@ use super::lab::{listed, names, range};
 use super::{Finding, Lab, LabError};
 use crate::bounds::{Bounds, Cost};
 use crate::observed::{Observed, Past};
-use crate::simulate::{Outcome, Setup, Workload, run};
-
-/// One migration of 10 MB over 100 Mbit/s, pages accessed at random.
-fn simulated(policy: Policy) -> Result<Outcome, LabError> {
-    Ok(run(&Setup::published(policy))?)
-}
+use crate::simulate::{Setup, Workload};
 
 fn named(name: &str) -> Policy {
     Policy::named(name).unwrap_or_else(|| unreachable!("{name} is built in"))
@@ -36,7 +31,7 @@ pub(super) fn migration_delay(lab: &Lab) -> Result<Finding, LabError> {
     }
     let generic = frozen("generic")?;
     let without = frozen("generic-without-working-set")?;
-    let freeze = |policy| Ok::<_, LabError>(simulated(policy)?.freeze.ns());
+    let freeze = |policy| Ok::<_, LabError>(lab.simulated(policy)?.freeze.ns());
     let bare = freeze(Policy { working_set: false, ..Policy::GENERIC })?;
     let (lazy, full) = (freeze(Policy::LAZY_COPY)?, freeze(Policy::GENERIC)?);
     let (mut as_fast, mut slower) = (Vec::new(), Vec::new());
@@ -76,8 +71,8 @@ pub(super) fn migration_delay(lab: &Lab) -> Result<Finding, LabError> {
 }
 
 /// C24.
-pub(super) fn run_time(_: &Lab) -> Result<Finding, LabError> {
-    let time = |name| Ok::<_, LabError>(simulated(named(name))?.run_time_ns);
+pub(super) fn run_time(lab: &Lab) -> Result<Finding, LabError> {
+    let time = |name| Ok::<_, LabError>(lab.simulated(named(name))?.run_time_ns);
     let (generic, pre_copy) = (time("generic")?, time("pre-copy")?);
     let (total, flushing, lazy) = (time("total-copy")?, time("flushing")?, time("lazy-copy")?);
     let all = format!(
@@ -154,7 +149,7 @@ pub(super) fn working_set(lab: &Lab) -> Result<Finding, LabError> {
         _ => false,
     };
     let spared = lab.never("generic", Past::Sent, faults_on)?;
-    let faults = |policy| Ok::<_, LabError>(simulated(policy)?.faults.remote());
+    let faults = |policy| Ok::<_, LabError>(lab.simulated(policy)?.faults.remote());
     let on = faults(Policy::GENERIC)?;
     let off = faults(Policy { working_set: false, ..Policy::GENERIC })?;
     Ok(Finding::new("checker bounds generic generic-without-working-set")
@@ -163,11 +158,11 @@ pub(super) fn working_set(lab: &Lab) -> Result<Finding, LabError> {
 }
 
 /// C28.
-pub(super) fn prefetch(_: &Lab) -> Result<Finding, LabError> {
+pub(super) fn prefetch(lab: &Lab) -> Result<Finding, LabError> {
     let requests = |workload, push| {
         let policy = Policy { push, ..Policy::POST_COPY };
         let setup = Setup { workload, ..Setup::published(policy) };
-        let runs = (1..=SEEDS).map(|seed| Ok(run(&Setup { seed, ..setup.clone() })?.faults.at_source));
+        let runs = (1..=SEEDS).map(|seed| Ok(lab.outcome(Setup { seed, ..setup.clone() })?.faults.at_source));
         Ok::<_, LabError>(runs.sum::<Result<u64, LabError>>()? / SEEDS)
     };
     let mut finding = Finding::new("checker claims C28");

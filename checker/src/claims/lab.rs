@@ -11,6 +11,8 @@ use model::{
     Defect, Disruption, Disruptions, Hosts, Link, Migration, Process, Property, Strategy, algorithms,
 };
 
+use reference::policy::Policy;
+
 use super::Finding;
 use crate::bounds::{self, Bounds, Cost, Migrations, Way};
 use crate::explore::Trace;
@@ -19,7 +21,7 @@ use crate::liveness::{self, Assumptions, Space};
 use crate::observed::{Observed, Past, Population};
 use crate::report::Actual;
 use crate::setting::{Pages, Setting};
-use crate::simulate::SimulationError;
+use crate::simulate::{Outcome, Setup, SimulationError, run};
 use crate::state_graph::{self, StateGraph, TooLarge};
 
 /// The world in which claims are checked: three hosts, FIFO links, no defect unless one is wanted.
@@ -29,6 +31,8 @@ pub struct Lab {
     pub pages: NonZeroUsize,
     /// A defect, built into every algorithm, to see a check fail.
     pub defect: Option<Defect>,
+    /// An error built into every simulated setting, for the same; the settings as they are by default.
+    pub altered: fn(Setup) -> Setup,
 }
 
 /// Why a claim was not decided.
@@ -68,7 +72,7 @@ impl LabError {
 
 impl Default for Lab {
     fn default() -> Self {
-        Lab { pages: NonZeroUsize::MIN.saturating_add(1), defect: None }
+        Lab { pages: NonZeroUsize::MIN.saturating_add(1), defect: None, altered: |setup| setup }
     }
 }
 
@@ -292,6 +296,16 @@ impl Lab {
         let concrete = bounds::observed(self.migration(built_in(name)), population, self.pages);
         let mut migrations = Migrations::explore(&concrete, Way::Forth, bounds::STATES_MAX, admitted)?;
         migrations.bounds(cost).ok_or_else(|| LabError::NoMigration(name.to_owned()))
+    }
+
+    /// One migration of 10 MB over 100 Mbit/s, pages accessed at random.
+    pub(super) fn simulated(&self, policy: Policy) -> Result<Outcome, LabError> {
+        self.outcome(Setup::published(policy))
+    }
+
+    /// One migration in this setting.
+    pub(super) fn outcome(&self, setup: Setup) -> Result<Outcome, LabError> {
+        Ok(run(&(self.altered)(setup))?)
     }
 
     /// The bounds for all kinds of page and all accesses.

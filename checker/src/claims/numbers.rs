@@ -3,11 +3,9 @@
 //! Each cell is simulated in the published setting, with one set of constants for all cells, and must be the
 //! published one within two per cent.
 
-use std::sync::OnceLock;
-
 use super::{Answer, Claim, Finding, Lab, LabError};
-use crate::simulate::paper::{Cell, Paper, State, Time, reproduce};
-use crate::simulate::{Setup, SimulationError, Workload, run};
+use crate::simulate::paper::{self, State, Time};
+use crate::simulate::{Setup, Workload, run};
 use reference::policy::Policy;
 
 #[rustfmt::skip]
@@ -22,34 +20,32 @@ pub(super) const NUMBERS: [Claim; 9] = {
     }
     use Answer::{Fails, Holds};
     [
-        row("N1", Holds, |_| cells(State::PreMigration, &["pre-copy"]),
+        row("N1", Holds, |lab| cells(lab, State::PreMigration, &["pre-copy"]),
             "Pre-migration, pre-copy: 776 ms."),
-        row("N2", Holds, |_| cells(State::PreMigration, &["total-copy", "post-copy", "lazy-copy"]),
+        row("N2", Holds, |lab| cells(lab, State::PreMigration, &["total-copy", "post-copy", "lazy-copy"]),
             "Pre-migration, total copy, post-copy, lazy copy: none."),
-        row("N3", Holds, |_| cells(State::Migration, &["total-copy"]),
+        row("N3", Holds, |lab| cells(lab, State::Migration, &["total-copy"]),
             "Migration, total copy: 780 ms."),
-        row("N4", Holds, |_| cells(State::Migration, &["pre-copy"]),
+        row("N4", Holds, |lab| cells(lab, State::Migration, &["pre-copy"]),
             "Migration, pre-copy: 202.5 ms, 52.5 at best, 828 at worst."),
-        row("N5", Holds, |_| cells(State::Migration, &["post-copy", "lazy-copy"]),
+        row("N5", Holds, |lab| cells(lab, State::Migration, &["post-copy", "lazy-copy"]),
             "Migration, post-copy and lazy copy: 4.5 ms."),
-        row("N6", Holds, |_| cells(State::PostMigration, &["total-copy", "pre-copy"]),
+        row("N6", Holds, |lab| cells(lab, State::PostMigration, &["total-copy", "pre-copy"]),
             "Post-migration, total copy and pre-copy: none."),
-        row("N7", Holds, |_| cells(State::PostMigration, &["post-copy"]),
+        row("N7", Holds, |lab| cells(lab, State::PostMigration, &["post-copy"]),
             "Post-migration, post-copy: 900 ms, 778 at best, 1300 at worst."),
-        row("N8", Holds, |_| cells(State::PostMigration, &["lazy-copy"]),
+        row("N8", Holds, |lab| cells(lab, State::PostMigration, &["lazy-copy"]),
             "Post-migration, lazy copy: without end."),
-        row("N9", Fails, |_| bandwidth(),
+        row("N9", Fails, bandwidth,
             "Ten megabytes take 776 ms at 100 Mbit/s."),
     ]
 };
 
 /// The cells of some rows of one table.
-fn cells(state: State, algorithms: &[&str]) -> Result<Finding, LabError> {
-    static PAPER: OnceLock<Result<Paper, SimulationError>> = OnceLock::new();
-    let paper = PAPER.get_or_init(reproduce).as_ref().map_err(Clone::clone)?;
-    let wanted = |cell: &&Cell| cell.state == state && algorithms.contains(&cell.algorithm.as_str());
+fn cells(lab: &Lab, state: State, algorithms: &[&str]) -> Result<Finding, LabError> {
+    let wanted = |row, algorithm: &str| row == state && algorithms.contains(&algorithm);
     let mut finding = Finding::new("checker simulate --paper");
-    for cell in paper.cells.iter().filter(wanted) {
+    for cell in paper::cells(wanted, lab.altered)? {
         let says = format!(
             "{}, {}: {} published, {} simulated",
             cell.algorithm,
@@ -70,10 +66,10 @@ fn shown(time: Time) -> String {
 }
 
 /// Ten million bytes, without headers, and 2560 pages with theirs.
-fn bandwidth() -> Result<Finding, LabError> {
+fn bandwidth(lab: &Lab) -> Result<Finding, LabError> {
     const BITS_PER_S: u64 = 100_000_000;
     let least_ms = 10_000_000.0 * 8.0 / BITS_PER_S as f64 * 1e3;
-    let published = Setup::published(Policy::PRE_COPY);
+    let published = (lab.altered)(Setup::published(Policy::PRE_COPY));
     let assumed = published.bandwidth_bits_per_s;
     let setup = Setup { bandwidth_bits_per_s: BITS_PER_S, workload: Workload::None, ..published };
     let simulated_ms = run(&setup)?.copying_ns as f64 / 1e6;

@@ -19,8 +19,10 @@
 //!   [`run_with_contents`] shows it. A page message is as long as one with a page that cannot be compressed.
 //! * Chance comes from the seed: the same setup gives the same outcome.
 //!
-//! [`paper`] holds it against the published tables, [`sweep`] varies one parameter, [`report`] and [`figure`] show it.
+//! [`paper`] holds it against the published tables, [`bounds`] against what the model allows; [`sweep`] varies one
+//! parameter, [`report`] and [`figure`] show it.
 
+pub mod bounds;
 mod costs;
 pub mod figure;
 mod interface;

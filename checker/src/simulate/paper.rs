@@ -105,10 +105,24 @@ const PUBLISHED: [(State, &str, [Time; 3]); 12] = [
 /// # Errors
 /// As [`run`].
 pub fn reproduce() -> Result<Paper, SimulationError> {
+    let cells = cells(|_, _| true, |setup| setup)?;
+    Ok(Paper { setup: Case::Normal.setup(Policy::PRE_COPY), runs: RUNS, cells })
+}
+
+/// Simulates the cells of the wanted rows, each in a setting that is altered: as it is, or wrongly, to see that it
+/// matters.
+///
+/// # Errors
+/// As [`run`].
+pub fn cells(
+    wanted: impl Fn(State, &str) -> bool,
+    altered: impl Fn(Setup) -> Setup,
+) -> Result<Vec<Cell>, SimulationError> {
+    let rows = || PUBLISHED.into_iter().filter(|(state, algorithm, _)| wanted(*state, algorithm));
     let mut simulated = BTreeMap::new();
-    for algorithm in PUBLISHED.map(|(_, algorithm, _)| algorithm) {
+    for (_, algorithm, _) in rows() {
         if let (Some(policy), false) = (Policy::named(algorithm), simulated.contains_key(algorithm)) {
-            let cases = Case::ALL.map(|case| outcomes(&case.setup(policy.clone()), case));
+            let cases = Case::ALL.map(|case| outcomes(&altered(case.setup(policy.clone())), case));
             simulated.insert(algorithm, cases.into_iter().collect::<Result<Vec<_>, _>>()?);
         }
     }
@@ -122,8 +136,7 @@ pub fn reproduce() -> Result<Paper, SimulationError> {
             simulated: mean(outcomes, |outcome| state.time(outcome)),
         })
     };
-    let cells = PUBLISHED.into_iter().flat_map(row).collect();
-    Ok(Paper { setup: Case::Normal.setup(Policy::PRE_COPY), runs: RUNS, cells })
+    Ok(rows().flat_map(row).collect())
 }
 
 /// As many runs as chance has a part in.

@@ -1,6 +1,9 @@
 //! The simulation against itself and against contents.
 
+use checker::bounds::Cost;
+use checker::simulate::bounds::bounded;
 use checker::simulate::{Outcome, Setup, Share, Span, Workload, message_bytes, run, run_with_contents};
+use model::algorithms::built_in;
 use reference::page::{PAGE_SIZE, PageBytes, PageNumber};
 use reference::place::{Epoch, Place, Sequence, Version};
 use reference::policy::{Passes, Policy, Pre};
@@ -34,6 +37,30 @@ fn outcome(setup: &Setup) -> Outcome {
 fn contents_change_nothing() {
     for setup in small() {
         assert_eq!(run_with_contents(&setup), run(&setup), "{} {:?}", setup.policy.name, setup.workload);
+    }
+}
+
+/// And a figure that no run can have is noticed, whichever it is.
+#[test]
+fn every_figure_is_between_its_bounds() {
+    for setup in small() {
+        let name = &setup.policy.name;
+        let strategy = built_in(name).expect("an algorithm that is built in");
+        let outcome = outcome(&setup);
+        let rows = bounded(&strategy, &setup, &outcome).expect("a small graph");
+        assert_eq!(rows.len(), 7, "{name}");
+        for row in rows {
+            assert!(row.is_within(), "{name} {:?}: {row:?}", setup.workload);
+        }
+        let mut wrong = outcome;
+        wrong.pages.transferred += wrong.page_count + 3;
+        let rows = bounded(&strategy, &setup, &wrong).expect("a small graph");
+        let outside = rows.iter().filter(|row| !row.is_within()).map(|row| row.cost);
+        assert!(
+            outside.clone().any(|cost| cost == Cost::Frozen),
+            "{name}: {:?}",
+            outside.collect::<Vec<_>>()
+        );
     }
 }
 

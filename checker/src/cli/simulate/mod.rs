@@ -7,15 +7,16 @@ use std::fs;
 use anyhow::{Context, Result};
 use checker::conform::policy::policy;
 use checker::report::Conclusion;
+use checker::simulate::bounds::{Bounded, bounded};
 use checker::simulate::figure;
 use checker::simulate::paper;
 use checker::simulate::report::{self, Document, Run, Swept};
 use checker::simulate::sweep::Sweep;
 use checker::simulate::{Setup, run as simulate};
-use model::algorithms;
+use model::{Strategy, algorithms};
 use serde::Serialize;
 
-use super::output::say;
+use super::output::{remark, say};
 use super::{End, algorithm};
 use args::{Format, Simulate};
 
@@ -30,29 +31,30 @@ pub(super) fn run(args: &Simulate) -> Result<End> {
     }
     let setups = setups(args)?;
     match &args.sweep {
-        Some(sweep) => swept(args, *sweep, &setups)?,
-        None => once(args, setups)?,
+        Some(sweep) => swept(args, *sweep, &setups).map(|()| End::Concluded(Conclusion::AsExpected)),
+        None => once(args, setups).map(End::Concluded),
     }
-    Ok(End::Concluded(Conclusion::AsExpected))
 }
 
-/// The setting for each algorithm.
-fn setups(args: &Simulate) -> Result<Vec<Setup>> {
+/// Each algorithm with its setting.
+fn setups(args: &Simulate) -> Result<Vec<(Strategy, Setup)>> {
     let strategies = match args.algorithms.as_slice() {
         [] => algorithms::BUILT_IN.into_iter().collect(),
         names => names.iter().map(|name| algorithm(name)).collect::<Result<Vec<_>>>()?,
     };
-    let setup = |strategy| {
+    let setup = |strategy: Strategy| {
         let policy = policy(&strategy).with_context(|| strategy.name.to_string())?;
-        Ok(args.setting.setup(policy))
+        Ok((strategy, args.setting.setup(policy)))
     };
     strategies.into_iter().map(setup).collect()
 }
 
-fn once(args: &Simulate, setups: Vec<Setup>) -> Result<()> {
-    let run = |setup: Setup| {
-        let outcome = simulate(&setup).with_context(|| setup.policy.name.to_string())?;
-        Ok(Run { setup, outcome })
+fn once(args: &Simulate, setups: Vec<(Strategy, Setup)>) -> Result<Conclusion> {
+    let run = |(strategy, setup): (Strategy, Setup)| {
+        let name = || setup.policy.name.to_string();
+        let outcome = simulate(&setup).with_context(name)?;
+        let bounds = bounded(&strategy, &setup, &outcome).with_context(name)?;
+        Ok(Run { setup, outcome, bounds })
     };
     let runs = setups.into_iter().map(run).collect::<Result<Vec<_>>>()?;
     match args.format {
@@ -60,11 +62,25 @@ fn once(args: &Simulate, setups: Vec<Setup>) -> Result<()> {
         Format::Json => document(Runs { runs: &runs })?,
         Format::Csv => say(report::csv(&runs))?,
     }
-    plot(args, || figure::durations(&runs))
+    plot(args, || figure::durations(&runs))?;
+    Ok(conclusion(&runs))
 }
 
-fn swept(args: &Simulate, sweep: Sweep, setups: &[Setup]) -> Result<()> {
-    let curve = |setup: &Setup| sweep.run(setup).with_context(|| setup.policy.name.to_string());
+/// A figure that no run can have is an error of the simulation or of the model, and is named.
+fn conclusion(runs: &[Run]) -> Conclusion {
+    let mut conclusion = Conclusion::AsExpected;
+    for run in runs {
+        for Bounded { cost, simulated, .. } in run.bounds.iter().filter(|bounded| !bounded.is_within()) {
+            remark(format_args!("{}: {cost} is {simulated}, which no run can have", run.setup.policy.name));
+            conclusion = Conclusion::Surprise;
+        }
+    }
+    conclusion
+}
+
+fn swept(args: &Simulate, sweep: Sweep, setups: &[(Strategy, Setup)]) -> Result<()> {
+    let curve =
+        |(_, setup): &(Strategy, Setup)| sweep.run(setup).with_context(|| setup.policy.name.to_string());
     let curves = setups.iter().map(curve).collect::<Result<_>>()?;
     let swept = Swept { sweep, curves };
     match args.format {

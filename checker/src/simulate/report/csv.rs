@@ -4,6 +4,8 @@ use csv::Writer;
 use reference::place::Place;
 
 use super::{Run, Swept};
+use crate::bounds::Cost;
+use crate::simulate::bounds::Bounded;
 use crate::simulate::paper::{Paper, Time};
 use crate::simulate::{DESTINATION, Outcome, SOURCE, Setup, Span};
 
@@ -19,8 +21,9 @@ const WAYS: [(&str, Place, Place); 6] = [
 
 /// A line for each migration.
 pub fn csv(runs: &[Run]) -> String {
-    let header = [vec!["algorithm".to_owned()], header()].concat();
-    let lines = runs.iter().map(|Run { setup, outcome }| [vec![name(setup)], fields(outcome)].concat());
+    let header = [vec!["algorithm".to_owned()], header(), bounds_header()].concat();
+    let line = |run: &Run| [vec![name(&run.setup)], fields(&run.outcome), bounds_fields(run)].concat();
+    let lines = runs.iter().map(line);
     written(std::iter::once(header).chain(lines))
 }
 
@@ -111,6 +114,22 @@ fn fields(outcome: &Outcome) -> Vec<String> {
     });
     let counts = counts.into_iter().chain(sent).map(|count| count.to_string());
     times.map(span).into_iter().chain(counts).collect()
+}
+
+fn bounds_header() -> Vec<String> {
+    let names = Cost::ALL.map(|cost| cost.to_string().replace('-', "_"));
+    names.iter().flat_map(|name| [format!("{name}_least"), format!("{name}_most")]).collect()
+}
+
+/// Empty where there is no bound to tell.
+fn bounds_fields(run: &Run) -> Vec<String> {
+    let fields = |cost| match run.bounds.iter().find(|bounded| bounded.cost == cost) {
+        Some(Bounded { least, most, .. }) => {
+            [least.to_string(), most.map_or("unbounded".to_owned(), |most| most.to_string())]
+        }
+        None => [String::new(), String::new()],
+    };
+    Cost::ALL.into_iter().flat_map(fields).collect()
 }
 
 /// In nanoseconds; what was not reached is empty.

@@ -11,8 +11,10 @@ use comfy_table::{Cell, CellAlignment, Table, TableComponent};
 use reference::place::Place;
 use serde::Serialize;
 
+use super::bounds::{Bounded, PAGES};
 use super::sweep::{Point, Sweep, Unit};
 use super::{DESTINATION, Divergence, Outcome, SOURCE, Setup, Span, Workload};
+use crate::bounds::Cost;
 
 /// Version of the JSON documents.
 const VERSION: u32 = 1;
@@ -24,6 +26,8 @@ pub struct Run {
     pub setup: Setup,
     /// What it cost.
     pub outcome: Outcome,
+    /// The same between what any run can cost at least and at most; empty where the model does not have the setting.
+    pub bounds: Vec<Bounded>,
 }
 
 /// A parameter over a range, simulated for some algorithms.
@@ -49,7 +53,7 @@ pub fn table(runs: &[Run]) -> String {
     let titles =
         ["pre", "freeze", "post", "total", "stall", "faults"].into_iter().chain(ways).chain(["again", "MB"]);
     let mut table = plain(std::iter::once("algorithm").chain(titles));
-    for Run { setup, outcome } in runs {
+    for Run { setup, outcome, .. } in runs {
         let times = [outcome.pre_migration, outcome.freeze, outcome.post_migration, outcome.total()];
         let counts = WAYS.map(|(_, from, to)| pages_sent(outcome, from, to).to_string());
         let row = std::iter::once(setup.policy.name.to_string())
@@ -62,7 +66,43 @@ pub fn table(runs: &[Run]) -> String {
     let divergences = runs.iter().filter_map(|run| Some((&run.setup, run.outcome.divergence?)));
     let remarks: String = divergences.map(|(setup, divergence)| never_ends(setup, divergence)).collect();
     let setup = runs.first().map_or(String::new(), |run| in_words(&run.setup));
-    format!("{table}\n{LEGEND}\n{setup}\n{remarks}")
+    format!("{table}\n{LEGEND}\n{setup}\n{remarks}{}", bounds_table(runs))
+}
+
+/// For each algorithm and cost what any run costs at least, what this one cost, and what any costs at most.
+fn bounds_table(runs: &[Run]) -> String {
+    let titles = Cost::ALL.into_iter().filter(|cost| runs.iter().any(|run| of(run, *cost).is_some()));
+    let titles: Vec<Cost> = titles.collect();
+    if titles.is_empty() {
+        return String::new();
+    }
+    let header =
+        titles.iter().map(|cost| if *cost == Cost::Bytes { "MB".to_owned() } else { cost.to_string() });
+    let mut table = plain(std::iter::once("least ≤ here ≤ most".to_owned()).chain(header));
+    for run in runs {
+        let cells = titles.iter().map(|cost| of(run, *cost).map_or("–".to_owned(), between));
+        add(&mut table, std::iter::once(run.setup.policy.name.to_string()).chain(cells));
+    }
+    let [fewer, more] = PAGES;
+    format!(
+        "\n{table}\nleast, most: over all interleavings and workloads, continued from {fewer} and {more} pages; ∞ without \
+         bound (checker bounds).\nMB: contents of pages alone"
+    )
+}
+
+fn of(run: &Run, cost: Cost) -> Option<&Bounded> {
+    run.bounds.iter().find(|bounded| bounded.cost == cost)
+}
+
+fn between(bounded: &Bounded) -> String {
+    let Bounded { cost, simulated, least, most } = bounded;
+    let number = |count: u64| match cost {
+        Cost::Bytes => format!("{:.1}", count as f64 / 1e6),
+        _ => count.to_string(),
+    };
+    let most = most.map_or("∞".to_owned(), number);
+    let mark = if bounded.is_within() { "" } else { "!" };
+    format!("{} ≤ {}{mark} ≤ {most}", number(*least), number(*simulated))
 }
 
 const LEGEND: &str = "pre, freeze, post, total: time in Pre-migration, Migration and Post-migration, in ms; stall: time \
