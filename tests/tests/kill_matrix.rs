@@ -1,5 +1,5 @@
-//! The kill matrix: every defect, and all properties that catch it. `proofs-notes/kill-matrix.md` has it, with a column
-//! for the tie to the reference that is not computed here.
+//! The kill matrix: every defect, all properties that catch it, and the same error seeded into the reference, which
+//! `seeded.rs` sees noticed. `proofs-notes/kill-matrix.md` has it.
 //!
 //! ```sh
 //! cargo test -p conformance --test kill_matrix -- --nocapture
@@ -10,6 +10,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 
+use checker::conform::flaws::Flaw;
 use checker::judge::Engine;
 use checker::report::Conclusion;
 use checker::setting::Setting;
@@ -21,7 +22,7 @@ use model::{Link, algorithms};
 const NOTE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../proofs-notes/kill-matrix.md");
 
 /// The computed cells of a row: the defect, where it shows, and what catches it there.
-fn row(entry: &Entry) -> [String; 3] {
+fn row(entry: &Entry) -> [String; 4] {
     let setting = Setting {
         strategy: algorithms::built_in(entry.algorithm).expect("a built-in algorithm"),
         hosts: entry.hosts,
@@ -40,7 +41,10 @@ fn row(entry: &Entry) -> [String; 3] {
     if let Some(disruption) = entry.disruption {
         place += &format!(", {disruption}");
     }
-    [format!("`{}`", entry.defect), place, caught.join(" ")]
+    let seeded = Flaw::ALL.into_iter().filter(|flaw| flaw.defect() == Some(entry.defect));
+    let seeded: Vec<String> = seeded.map(|flaw| format!("`{flaw:?}`")).collect();
+    let seeded = if seeded.is_empty() { "–".to_owned() } else { seeded.join(" ") };
+    [format!("`{}`", entry.defect), place, caught.join(" "), seeded]
 }
 
 /// The note's rows by their first cell.
@@ -54,15 +58,14 @@ fn noted(note: &str) -> BTreeMap<String, Vec<String>> {
 fn the_note_has_what_is_computed() {
     let note = fs::read_to_string(NOTE).expect("the note");
     let noted = noted(&note);
-    let computed: Vec<[String; 3]> = DEFECTS.iter().map(row).collect();
-    for (entry, [defect, .., caught]) in DEFECTS.iter().zip(&computed) {
+    let computed: Vec<[String; 4]> = DEFECTS.iter().map(row).collect();
+    for (entry, [defect, _, caught, _]) in DEFECTS.iter().zip(&computed) {
         let by: Vec<&str> = caught.split(' ').collect();
         assert!(by.contains(&entry.caught_by.to_string().as_str()), "{defect} is caught by {caught} alone");
     }
-    let tie = |defect: &str| noted.get(defect).and_then(|cells| cells.get(3)).cloned().unwrap_or_default();
-    let lines = computed.iter().map(|cells| format!("| {} | {} |", cells.join(" | "), tie(&cells[0])));
+    let lines = computed.iter().map(|cells| format!("| {} |", cells.join(" | ")));
     let table = lines.collect::<Vec<_>>().join("\n");
     println!("{table}");
-    let same = computed.iter().all(|cells| noted.get(&cells[0]).is_some_and(|row| row[..3] == cells[..]));
+    let same = computed.iter().all(|cells| noted.get(&cells[0]).is_some_and(|row| row[..] == cells[..]));
     assert!(same && noted.len() == computed.len(), "the note differs; its rows should be:\n{table}");
 }

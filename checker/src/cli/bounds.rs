@@ -1,6 +1,8 @@
 //! `bounds`: the least and the most that one migration can cost, as a table, a document, or two runs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::{Context, Result, bail};
 use checker::bounds::{Bounds as Found, Cost, Migrations, Way, observed};
@@ -17,6 +19,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::args::{Bounds, Format};
+use super::check::stop_on_interrupt;
 use super::output::{remark, say};
 use super::{End, algorithm, setting};
 
@@ -36,7 +39,7 @@ struct Row {
 
 pub(super) fn run(args: &Bounds) -> Result<End> {
     match compute(args) {
-        Ok(()) => Ok(End::Concluded(Conclusion::AsExpected)),
+        Ok(end) => Ok(end),
         Err(error) if error.downcast_ref::<TooLarge>().is_some() => {
             remark(format_args!("inconclusive: {error:#}"));
             Ok(End::Concluded(Conclusion::Inconclusive))
@@ -45,31 +48,37 @@ pub(super) fn run(args: &Bounds) -> Result<End> {
     }
 }
 
-fn compute(args: &Bounds) -> Result<()> {
+fn compute(args: &Bounds) -> Result<End> {
     let strategies: Vec<Strategy> = match args.algorithms.is_empty() {
         true => algorithms::BUILT_IN.to_vec(),
         false => args.algorithms.iter().map(|name| algorithm(name)).collect::<Result<_>>()?,
     };
     let settings = strategies.into_iter().map(|strategy| setting(strategy, &args.world));
     let settings: Vec<Setting> = settings.collect::<Result<_>>()?;
+    let interrupted = Arc::default();
+    stop_on_interrupt(&interrupted)?;
     match (args.show, settings.as_slice()) {
-        (Some(cost), [setting]) => show(args, setting, cost),
+        (Some(cost), [setting]) => show(args, setting, cost)?,
         (Some(_), _) => bail!("--show tells the runs of one algorithm: name one"),
         (None, settings) => {
             let mut rows = Vec::new();
             for setting in settings {
-                for (way, kind) in parts(setting) {
+                for (way, kind) in parts(setting).into_iter().filter(|_| !interrupted.load(Relaxed)) {
                     rows.extend(row(args, setting, way, kind)?);
                 }
             }
             match args.format {
                 Format::Json => say(serde_json::to_string_pretty(
                     &json!({ "version": 1, "pages": args.pages, "migrations": rows }),
-                )?),
-                Format::Text => say(text(args, &rows)),
+                )?)?,
+                Format::Text => say(text(args, &rows))?,
             }
         }
     }
+    Ok(match interrupted.load(Relaxed) {
+        true => End::Interrupted,
+        false => End::Concluded(Conclusion::AsExpected),
+    })
 }
 
 /// Which of an algorithm's migrations have a row of their own.

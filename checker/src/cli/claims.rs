@@ -1,5 +1,8 @@
 //! `claims`: what the source text claims, each row computed.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
 use anyhow::{Context, Result, bail};
 use checker::claims::{self, Answer, Claim, Finding, Lab, LabError};
 use checker::report::{Conclusion, counted};
@@ -8,6 +11,7 @@ use serde_json::json;
 
 use super::End;
 use super::args::{Claims, Format};
+use super::check::stop_on_interrupt;
 use super::output::say;
 use super::progress::Teller;
 
@@ -38,9 +42,14 @@ pub(super) fn run(args: &Claims) -> Result<End> {
         }
     };
     let lab = Lab { defect: args.defect, ..Lab::default() };
+    let interrupted = Arc::default();
+    stop_on_interrupt(&interrupted)?;
     let teller = Teller::new();
     let mut rows = Vec::new();
     for claim in asked {
+        if interrupted.load(Relaxed) {
+            break;
+        }
         teller.begin(format!("{} {}", claim.id, claim.says));
         rows.push(row(claim, claim.check(&lab))?);
     }
@@ -50,7 +59,7 @@ pub(super) fn run(args: &Claims) -> Result<End> {
         Format::Text if args.ids.is_empty() => say(table(&rows))?,
         Format::Text => say(rows.iter().map(details).collect::<Vec<_>>().join("\n\n"))?,
     }
-    Ok(End::Concluded(conclusion(&rows)))
+    Ok(if interrupted.load(Relaxed) { End::Interrupted } else { End::Concluded(conclusion(&rows)) })
 }
 
 fn row(claim: Claim, found: Result<Finding, LabError>) -> Result<Row> {

@@ -3,6 +3,7 @@
 //! A flaw sits around an endpoint, in its memory or in what it says and hears, so that the endpoints
 //! themselves stay free of test code.
 
+use model::Defect;
 use reference::memory::{Fault, Memory, MemoryError, PageStore};
 use reference::page::{PageBytes, PageNumber};
 use reference::wire::{Envelope, Message, PageRuns, Plan, PlanEntry, Resync, State, Whereabouts};
@@ -76,6 +77,32 @@ impl Flaw {
         Flaw::LacksUnsaid,
         Flaw::StoredVolatile,
     ];
+
+    /// The defect of the model that is the same error, if there is one.
+    pub fn defect(self) -> Option<Defect> {
+        Some(match self {
+            Flaw::RunsOn => Defect::RunOnAtSource,
+            Flaw::WritesUnnoticed => Defect::ForgetRedirtied,
+            Flaw::StaleKept => Defect::KeepStale,
+            Flaw::DirtyMapDropped => Defect::DropDirtyMap,
+            Flaw::DutyForgotten => Defect::ForgetWriteBackDuty,
+            Flaw::SequenceUnset => Defect::NoSequenceNumbers,
+            Flaw::StoredNothing => Defect::AcknowledgeUnstored,
+            Flaw::ReadyUnasked => Defect::ResumeBeforePages,
+            Flaw::SourceForgotten => Defect::LiteralGeneric,
+            Flaw::DemandsDropped => Defect::ForgetDemand,
+            Flaw::ResumesOnSilence => Defect::ResumeAfterHandOver,
+            Flaw::CancelsTooLate => Defect::CancelAfterCommit,
+            Flaw::DirtyBitsConsumed => Defect::ConsumeDirtyBits,
+            Flaw::EpochUnchecked => Defect::AcceptEarlierEpoch,
+            Flaw::LacksUnsaid => Defect::BelieveInFlight,
+            Flaw::StoredVolatile => Defect::AcknowledgeBeforeDurable,
+            // Errors of memory, and a deaf endpoint: the model takes for granted that there are none.
+            Flaw::WrittenBitStuck | Flaw::ZeroesInstalled | Flaw::CopyTorn | Flaw::CompletionUnheard => {
+                return None;
+            }
+        })
+    }
 }
 
 /// Pages on the heap, with a flaw if need be.
