@@ -1,4 +1,5 @@
-//! Honest hosts under any schedule that the checker's rig can bring about: every step is a step of the model, or none.
+//! Honest hosts under any schedule that the checker's rig can bring about, while up to two things go wrong: every step is
+//! a step of the model, or none.
 
 use std::sync::Arc;
 
@@ -7,6 +8,8 @@ use checker::conform::flaws::Flaw;
 use checker::conform::network::Order;
 use checker::conform::rig::Rig;
 use checker::conform::schedule;
+use enumset::EnumSet;
+use model::disruption::Disruptions;
 use model::{Hosts, Migration, algorithms};
 use reference::page::PageKind;
 
@@ -22,6 +25,7 @@ struct Setup {
     third_host: bool,
     pages: u8,
     file_mapped: u8,
+    disruptions: u8,
 }
 
 /// The input is a setup and a choice for every step.
@@ -48,12 +52,16 @@ impl Setup {
         let orders = [Order::Fifo, Order::FifoByPage, Order::Unordered, Order::Lossy];
         let order = orders[usize::from(self.links) % orders.len()];
         let hosts = if self.third_host { Hosts::Three } else { Hosts::Two };
+        // Things go wrong where the rig brings that about: between two hosts whose links lose nothing by themselves.
+        let can_go_wrong = hosts == Hosts::Two && order != Order::Lossy;
+        let disruptions = if can_go_wrong { usize::from(self.disruptions) % 3 } else { 0 };
+        let disruptions = Disruptions::up_to(disruptions, EnumSet::all());
         let kind = |page: u8| match self.file_mapped >> page & 1 {
             1 => PageKind::FileMapped,
             _ => PageKind::Private,
         };
         let kinds: Vec<_> = (0..=self.pages % 4).map(kind).collect();
-        let migration = Arc::new(Migration::new(strategy, hosts, order.link()));
-        Rig::new(migration, order, &kinds, flaw).map_err(|error| Finding(error.to_string()))
+        let migration = Migration::new(strategy, hosts, order.link()).with_disruptions(disruptions);
+        Rig::new(Arc::new(migration), order, &kinds, flaw).map_err(|error| Finding(error.to_string()))
     }
 }
