@@ -49,8 +49,10 @@ fn a_defect_changes_the_answer() {
     }
 }
 
+type Alteration = fn(Setup) -> Setup;
+
 /// For each claim that rests on the simulation, an error in what is simulated that must change its answer.
-const ERRORS: [(&str, fn(Setup) -> Setup); 12] = [
+const ERRORS: [(&str, Alteration); 12] = [
     ("C24", |setup| match setup.policy.missing {
         Missing::ByKind => Setup { policy: Policy::LAZY_COPY, ..setup },
         _ => setup,
