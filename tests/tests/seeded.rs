@@ -42,11 +42,16 @@ fn notice(flaw: Flaw, name: &str, order: Order, pages: usize, disruptions: Disru
     }
 }
 
-#[test]
-fn each_is_noticed() {
+/// A flaw, where it is looked for, and what notices it.
+type Case = (Flaw, &'static str, Order, Notice);
+/// The same, with what has to go wrong first.
+type DisruptedCase = (Flaw, Disruption, &'static str, Order, Notice);
+
+#[rustfmt::skip]
+const CASES: [Case; 14] = {
     use Flaw::*;
     use Order::{FifoByPage, Unordered};
-    for (flaw, name, order, expected) in [
+    [
         (RunsOn, "total-copy", FifoByPage, Notice::Step),
         (WritesUnnoticed, "pre-copy", FifoByPage, Notice::Step),
         (WrittenBitStuck, "pre-copy", FifoByPage, Notice::Step),
@@ -61,7 +66,33 @@ fn each_is_noticed() {
         (SourceForgotten, "post-copy", FifoByPage, Notice::Step),
         (DemandsDropped, "lazy-copy", FifoByPage, Notice::Step),
         (CompletionUnheard, "post-copy", FifoByPage, Notice::Coverage),
-    ] {
+    ]
+};
+
+#[rustfmt::skip]
+const DISRUPTED: [DisruptedCase; 6] = {
+    use Flaw::*;
+    use Order::{FifoByPage, Unordered};
+    [
+        (ResumesOnSilence, Disruption::Cut, "post-copy", FifoByPage, Notice::Step),
+        (CancelsTooLate, Disruption::Cancel, "total-copy", FifoByPage, Notice::Step),
+        (DirtyBitsConsumed, Disruption::Cancel, "total-copy-dirty", FifoByPage, Notice::Step),
+        (EpochUnchecked, Disruption::Cancel, "pre-copy", Unordered, Notice::Step),
+        (LacksUnsaid, Disruption::Cut, "assisted-post-copy", FifoByPage, Notice::Step),
+        (StoredVolatile, Disruption::Outage, "flushing", FifoByPage, Notice::Step),
+    ]
+};
+
+#[test]
+fn no_flaw_is_left_out() {
+    let tried = CASES.iter().map(|case| case.0).chain(DISRUPTED.iter().map(|case| case.0));
+    let tried: Vec<Flaw> = tried.collect();
+    assert_eq!(tried, Flaw::ALL);
+}
+
+#[test]
+fn each_is_noticed() {
+    for (flaw, name, order, expected) in CASES {
         assert_eq!(notice(flaw, name, order, 2, Disruptions::NONE), expected, "{flaw:?} in {name}");
     }
 }
@@ -70,16 +101,7 @@ fn each_is_noticed() {
 #[test]
 fn each_is_noticed_after_a_disruption() {
     let (mut found, mut wanted) = (Vec::new(), Vec::new());
-    use Flaw::*;
-    use Order::{FifoByPage, Unordered};
-    for (flaw, disruption, name, order, expected) in [
-        (ResumesOnSilence, Disruption::Cut, "post-copy", FifoByPage, Notice::Step),
-        (CancelsTooLate, Disruption::Cancel, "total-copy", FifoByPage, Notice::Step),
-        (DirtyBitsConsumed, Disruption::Cancel, "total-copy-dirty", FifoByPage, Notice::Step),
-        (EpochUnchecked, Disruption::Cancel, "pre-copy", Unordered, Notice::Step),
-        (LacksUnsaid, Disruption::Cut, "assisted-post-copy", FifoByPage, Notice::Step),
-        (StoredVolatile, Disruption::Outage, "flushing", FifoByPage, Notice::Step),
-    ] {
+    for (flaw, disruption, name, order, expected) in DISRUPTED {
         let once = Disruptions::up_to(1, disruption.into());
         let noticed = notice(flaw, name, order, 1, once);
         let without = notice(flaw, name, order, 1, Disruptions::NONE);
