@@ -3,12 +3,11 @@
 //! Breadth first over copies of a rig, keyed by the state of the model that it is in: in each, every possible
 //! action is taken and checked as in [`refine`](super::refine), and the transition that it stands for is ticked off.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use model::concrete::{Concrete, State};
-use model::page::DirtyLog;
+use model::concrete::{Concrete, State, Step};
 use model::{Migration, Move, Phase};
 use reference::host::Role;
 use reference::page::PageKind;
@@ -17,14 +16,16 @@ use reference::source::Source;
 use rustc_hash::FxHasher;
 
 use super::abstraction::canonical;
+use super::excuse::{Excuse, excuse};
 use super::flaws::Flaw;
 use super::network::Order;
 use super::policy::Unsupported;
 use super::refine::{Violation, possible, refine};
 use super::rig::Rig;
 
-/// A transition of the model's graph, up to the order of pages: state, name of the step, state.
-pub type Transition = (State<Migration>, String, State<Migration>);
+/// A transition of the model's graph, up to the order of pages: state, step, state. Whose of several pages a step is does
+/// not matter; it is written as that of the first.
+pub type Transition = (State<Migration>, Step<Migration>, State<Migration>);
 
 /// How much of the model's graph real endpoints went through.
 #[derive(Clone, Debug)]
@@ -37,26 +38,20 @@ pub struct Coverage {
     pub driven: usize,
     /// Those that they did not take, with the reason if there is a good one.
     pub undriven: Vec<(Transition, Option<Excuse>)>,
+    /// Those that they did take although there is a reason why they could not: the reason is wrong.
+    pub refuted: Vec<(Transition, Excuse)>,
     /// Actions of real endpoints that were checked on the way.
     pub actions: u64,
 }
 
-/// Why real endpoints do not take a transition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Excuse {
-    /// It lies behind an empty pass of pre-copy. The model cannot ask that *some* page be due, so it begins a pass
-    /// in which nothing is; the reference does not.
-    EmptyPass,
-}
-
 impl Coverage {
-    /// The transitions that were not driven, by reason, step and phase, with their number.
-    pub fn classes(&self) -> BTreeMap<(Option<Excuse>, String, String), usize> {
-        let mut classes = BTreeMap::new();
-        for ((before, step, _), excuse) in &self.undriven {
-            *classes.entry((*excuse, step.clone(), phase_name(before.control.phase))).or_default() += 1;
+    /// How many transitions were not driven for each reason.
+    pub fn reasons(&self) -> BTreeMap<Option<Excuse>, usize> {
+        let mut reasons = BTreeMap::new();
+        for (_, excuse) in &self.undriven {
+            *reasons.entry(*excuse).or_default() += 1;
         }
-        classes
+        reasons
     }
 
     /// Transitions that were not driven without a good reason.
@@ -86,9 +81,8 @@ pub fn drive(
     pages: usize,
     flaw: Option<Flaw>,
 ) -> Result<Coverage, DriveError> {
-    let (states, mut open) = graph(migration, pages, true);
-    let (_, without) = graph(migration, pages, false);
-    let transitions = open.len();
+    let graph = Graph::of(migration, pages);
+    let mut open = graph.transitions.clone();
     let mut actions = 0;
     let mut seen = HashSet::new();
     let mut queue = VecDeque::new();
@@ -112,66 +106,79 @@ pub fn drive(
             }
         }
     }
-    let driven = transitions - open.len();
-    let undriven = open.into_iter().map(|transition| {
-        let excuse = excuse(&transition, &without);
-        (transition, excuse)
-    });
-    Ok(Coverage { states, transitions, driven, undriven: undriven.collect(), actions })
+    Ok(graph.coverage(migration, open, actions))
 }
 
-fn excuse(transition: &Transition, without_empty_passes: &BTreeSet<Transition>) -> Option<Excuse> {
-    (!without_empty_passes.contains(transition)).then_some(Excuse::EmptyPass)
-}
-
-/// The names under which the model may have taken a step. From rest, going back and going onward are the same.
-fn aliases(step: model::concrete::Step<Migration>, before: &State<Migration>) -> Vec<String> {
+/// The steps that the model may have taken. From rest, going back and going onward are the same.
+fn aliases(step: Step<Migration>, before: &State<Migration>) -> Vec<Step<Migration>> {
     use model::ControlStep::{MigrateBack, MigrateOnward};
     match step {
         Move::Control(MigrateBack | MigrateOnward) if before.control.phase == Phase::Rest => {
-            vec![MigrateBack.to_string(), MigrateOnward.to_string()]
+            vec![Move::Control(MigrateBack), Move::Control(MigrateOnward)]
         }
-        Move::Control(step) => vec![step.to_string()],
-        Move::Page(step, _) => vec![step.to_string()],
+        step => vec![of_any_page(step)],
     }
 }
 
-/// The model's reachable states and the transitions that change the state, up to the order of pages; with or
-/// without passes of pre-copy in which nothing is due.
-fn graph(migration: &Migration, pages: usize, empty_passes: bool) -> (usize, BTreeSet<Transition>) {
-    let model = Concrete { system: migration.clone(), pages };
-    let mut seen: HashSet<State<Migration>> = HashSet::new();
-    let mut queue: VecDeque<State<Migration>> = VecDeque::new();
-    let mut transitions = BTreeSet::new();
-    for state in model.initial() {
-        let state = canonical(state).sorted();
-        if seen.insert(state.clone()) {
-            queue.push_back(state);
-        }
+fn of_any_page(step: Step<Migration>) -> Step<Migration> {
+    match step {
+        Move::Page(step, _) => Move::Page(step, 0),
+        step => step,
     }
-    while let Some(state) = queue.pop_front() {
-        for (step, next) in model.successors(&state) {
-            if step == Move::Control(model::ControlStep::NextPass) && !empty_passes && is_in_step(&state) {
-                continue;
-            }
-            let next = canonical(next).sorted();
-            let name = match step {
-                Move::Control(step) => step.to_string(),
-                Move::Page(step, _) => step.to_string(),
-            };
-            if next != state {
-                transitions.insert((state.clone(), name, next.clone()));
-            }
-            if seen.insert(next.clone()) {
-                queue.push_back(next);
-            }
-        }
-    }
-    (seen.len(), transitions)
 }
 
-fn is_in_step(state: &State<Migration>) -> bool {
-    state.pages.iter().all(|page| page.log == DirtyLog::InStep)
+/// The model's reachable states and the transitions that change the state, up to the order of pages.
+struct Graph {
+    initial: Vec<State<Migration>>,
+    states: usize,
+    transitions: BTreeSet<Transition>,
+}
+
+impl Graph {
+    fn of(migration: &Migration, pages: usize) -> Self {
+        let model = Concrete { system: migration.clone(), pages };
+        let initial: Vec<_> = model.initial().into_iter().map(|state| canonical(state).sorted()).collect();
+        let mut seen: HashSet<State<Migration>> = initial.iter().cloned().collect();
+        let mut queue: VecDeque<State<Migration>> = initial.iter().cloned().collect();
+        let mut transitions = BTreeSet::new();
+        while let Some(state) = queue.pop_front() {
+            for (step, next) in model.successors(&state) {
+                let next = canonical(next).sorted();
+                if next != state {
+                    transitions.insert((state.clone(), of_any_page(step), next.clone()));
+                }
+                if seen.insert(next.clone()) {
+                    queue.push_back(next);
+                }
+            }
+        }
+        Graph { initial, states: seen.len(), transitions }
+    }
+
+    /// Every transition is driven or not, with a reason or not. Whatever cannot be reached but through transitions that
+    /// have a reason has one as well; what is reached after all has none.
+    fn coverage(self, migration: &Migration, open: BTreeSet<Transition>, actions: u64) -> Coverage {
+        let Graph { initial, states, transitions } = self;
+        let mut next: HashMap<&State<Migration>, Vec<&State<Migration>>> = HashMap::new();
+        let possible = transitions.iter().filter(|transition| excuse(migration, transition).is_none());
+        possible.for_each(|(before, _, after)| next.entry(before).or_default().push(after));
+        let mut reachable: HashSet<&State<Migration>> = initial.iter().collect();
+        let mut queue: Vec<_> = initial.iter().collect();
+        while let Some(state) = queue.pop() {
+            let successors = next.get(state).into_iter().flatten();
+            queue.extend(successors.copied().filter(|after| reachable.insert(after)));
+        }
+        let reason = |transition: &Transition| {
+            let behind = || (!reachable.contains(&transition.0)).then_some(Excuse::Unreachable);
+            excuse(migration, transition).or_else(behind)
+        };
+        let driven = transitions.difference(&open);
+        let refuted =
+            driven.filter_map(|transition| Some((transition.clone(), reason(transition)?))).collect();
+        let undriven = open.iter().map(|transition| (transition.clone(), reason(transition))).collect();
+        let (transitions, driven) = (transitions.len(), transitions.len() - open.len());
+        Coverage { states, transitions, driven, undriven, refuted, actions }
+    }
 }
 
 /// Every combination of kinds of pages, up to their order.
@@ -227,11 +234,4 @@ fn hidden_in(role: &Role) -> Vec<u64> {
         _ => {}
     }
     hidden
-}
-
-fn phase_name(phase: Phase) -> String {
-    match phase {
-        Phase::PreCopy { pass } => format!("pre-copy pass {pass}"),
-        other => format!("{other:?}").to_lowercase(),
-    }
 }

@@ -84,9 +84,9 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::WriteBackStored { page, .. } => pages(*page, &[Store, DuplicateStore]),
         Event::WriteBackSuperseded { page, .. } => with_stutter(pages(*page, &[StoreEcho])),
         Event::FetchServed { page, .. } => with_stutter(pages(*page, &[ServeFromStore])),
-        // What is noticed, and what the host makes of it.
+        // What is noticed, and what the host makes of it. In a reconnection or a fence the model has it as well.
         Event::PeerDisconnected { .. } | Event::PeerTimedOut { .. } | Event::PeerFenced { .. } => {
-            with_stutter([control(ControlStep::Abort), control(ControlStep::Forget)].concat())
+            [vec![vec![]], control(ControlStep::Abort), control(ControlStep::Forget)].concat()
         }
         Event::RefusalLearned { .. } => control(ControlStep::Abort),
         // Where the word of it is on its way still, or was overtaken by the next attempt, it is as good.

@@ -5,7 +5,7 @@
 //! * [`abstraction`]: the fixed mapping from there to a state of the model.
 //! * [`explain`] and [`refine`]: each step of an endpoint is the step of the model that it is named for, or none.
 //! * [`schedule`]: random runs of that kind, by numbers.
-//! * [`drive`]: real endpoints go through every transition of the model's graph.
+//! * [`drive`]: real endpoints go through every transition of the model's graph, but for those with an [`excuse`].
 //! * [`trace`]: a recorded step log is validated, whoever recorded it.
 //! * [`flaws`]: errors seeded around the endpoints, to show that all this notices them.
 //!
@@ -13,6 +13,7 @@
 
 pub mod abstraction;
 pub mod drive;
+pub mod excuse;
 pub mod explain;
 pub mod flaws;
 pub mod network;

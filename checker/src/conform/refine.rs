@@ -60,13 +60,20 @@ pub fn refine(rig: &mut Rig, action: Action) -> Result<Explained, Box<Violation>
         Box::new(Violation { action, before, happenings: happenings.to_vec(), reason })
     };
     let before = abstraction(rig).map_err(|error| fails(None, &[], Reason::Unmapped(error)))?;
+    let source = source(rig).map_err(|error| fails(None, &[], Reason::Unmapped(error)))?;
     let happenings =
         rig.take(action).map_err(|error| fails(Some(before.clone()), &[], Reason::Rig(error)))?;
     let after = abstraction(rig)
         .map_err(|error| fails(Some(before.clone()), &happenings, Reason::Unmapped(error)))?;
     let model = Concrete { system: rig.migration.as_ref().clone(), pages: before.pages.len() };
     match explain(&model, &before, &happenings, &after) {
-        Some(steps) => {
+        Some(mut steps) => {
+            if let ([step], [exact]) = (&mut steps[..], disruptions(action, source)) {
+                // After the commit it is all one to the model whose machine dies, or who gives the connection up.
+                let exact = Move::Control(*exact);
+                let same = model.apply(&before, exact) == model.apply(&before, *step);
+                *step = if same { exact } else { *step };
+            }
             let reached = steps
                 .iter()
                 .try_fold(before.clone(), |state, step| model.apply(&state, *step).map(canonical));

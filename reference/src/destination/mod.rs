@@ -215,8 +215,10 @@ impl Destination {
                 | Self::AwaitingGo(AwaitingGo { former, .. }),
                 Message::Exit,
             ) if former.as_ref().is_some_and(|former| former.route.epoch == epoch) => {
+                // Whatever was to bring it here was called off: the process has exited elsewhere.
                 *former = None;
-                Ok((Next::Same, Some((epoch, Event::ExitLearned { from }))))
+                let former = self.forget(cx)?;
+                Ok((Next::Dismissed(former), Some((epoch, Event::ExitLearned { from }))))
             }
             (Self::Completing(completing), Message::Destroyed) => {
                 let Some(at) = completing.awaited.iter().position(|f| *f == FormerHost { host: from, epoch })

@@ -165,7 +165,7 @@ impl Rig {
         self.is_parted() || !self.hosts.iter().all(unnoticed) || self.network.flights().iter().any(resync)
     }
 
-    /// Back-pressure: where nothing bounds the passes, a link takes two contents of one page at a time.
+    /// Back-pressure: where nothing bounds the passes, a link takes two contents of one page at a time in an attempt.
     fn is_held_up(&self, host: HostId, work: Work) -> bool {
         let Work::Copy(page) = work else { return false };
         let unbounded = self.migration.strategy.crossings_max().is_none();
@@ -173,6 +173,7 @@ impl Rig {
             let Envelope { from, message, .. } = &flight.envelope;
             *from == host.into()
                 && flight.fate == Fate::Flying
+                && !self.trouble.aborted.contains(&flight.envelope.epoch)
                 && matches!(message, Message::Page { page: other, .. } if *other == page)
         });
         unbounded && contents.count() > 1
