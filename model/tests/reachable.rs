@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
+use enumset::EnumSet;
 use model::concrete::State;
 use model::system::Properties;
-use model::{Concrete, Disruption, Disruptions, Hosts, Link, Migration, algorithms, defects};
+use model::{Concrete, Disruption, Disruptions, Hosts, Link, Migration, Phase, Process, algorithms, defects};
 use stateright::{Checker, Model};
 
 /// States, transitions, and the safety properties that are violated somewhere.
@@ -17,6 +18,8 @@ fn explore(system: Migration) -> (usize, usize, Properties) {
     let mut open: Vec<State<Migration>> = seen.iter().cloned().collect();
     let (mut transitions, mut violated) = (0, Properties::empty());
     while let Some(state) = open.pop() {
+        let dead = matches!(state.control.phase, Phase::Doomed | Phase::Lost);
+        assert_eq!(state.control.process == Process::Lost, dead, "{:?}", state.control);
         violated |= concrete.judge(&state);
         for (step, next) in concrete.successors(&state) {
             transitions += 1;
@@ -59,6 +62,24 @@ fn with_one_disruption() {
             let disrupted = sound.with_disruptions(Disruptions::up_to(1, kind.into()));
             let (states, transitions, violated) = explore(disrupted);
             let setting = format!("{}, {kind}", strategy.name);
+            let violated = names(violated);
+            writeln!(table, "{setting:48}{states:>8}{transitions:>8}  {violated}")
+                .expect("a string takes it");
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// The second one strikes what the first has left.
+#[test]
+fn with_two_disruptions() {
+    let mut table = String::new();
+    for strategy in algorithms::BUILT_IN {
+        for link in Link::ALL {
+            let sound = Migration::new(strategy.clone(), Hosts::Two, link);
+            let disrupted = sound.with_disruptions(Disruptions::up_to(2, EnumSet::all()));
+            let (states, transitions, violated) = explore(disrupted);
+            let setting = format!("{}, {link:?}", strategy.name);
             let violated = names(violated);
             writeln!(table, "{setting:48}{states:>8}{transitions:>8}  {violated}")
                 .expect("a string takes it");
