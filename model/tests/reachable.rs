@@ -7,7 +7,9 @@ use std::fmt::Write;
 use enumset::EnumSet;
 use model::concrete::State;
 use model::system::Properties;
-use model::{Concrete, Disruption, Disruptions, Hosts, Link, Migration, Phase, Process, algorithms, defects};
+use model::{
+    Concrete, Defect, Disruption, Disruptions, Hosts, Link, Migration, Phase, Process, algorithms, defects,
+};
 use stateright::{Checker, Model};
 
 /// States, transitions, and the safety properties that are violated somewhere.
@@ -100,6 +102,20 @@ fn with_each_defect() {
         assert_ne!((states, transitions, violated), explore(sound), "{} makes no difference", entry.defect);
         let violated = names(violated);
         writeln!(table, "{:28}{states:>8}{transitions:>8}  {violated}", entry.defect.to_string())
+            .expect("a string takes it");
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// The link over which this defect is shown makes no duplicates; here they come late, and are taken for the page.
+#[test]
+fn duplicates_without_sequence_numbers() {
+    let mut table = String::new();
+    for strategy in algorithms::BUILT_IN {
+        let sound = Migration::new(strategy.clone(), Hosts::Two, Link::Lossy);
+        let (states, transitions, violated) = explore(sound.with_defect(Defect::NoSequenceNumbers));
+        let violated = names(violated);
+        writeln!(table, "{:28}{states:>8}{transitions:>8}  {violated}", strategy.name)
             .expect("a string takes it");
     }
     insta::assert_snapshot!(table);
