@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use enumset::EnumSet;
-use model::concrete::State;
+use model::concrete::{State, Step};
 use model::system::Properties;
 use model::{
-    Concrete, Defect, Disruption, Disruptions, Hosts, Link, Migration, Phase, Process, algorithms, defects,
+    Concrete, Defect, Disruption, Disruptions, Hosts, Link, Migration, Move, PageStep, Phase, Process,
+    algorithms, defects,
 };
 use stateright::{Checker, Model};
 
@@ -25,6 +26,7 @@ fn explore(system: Migration) -> (usize, usize, Properties) {
         violated |= concrete.judge(&state);
         for (step, next) in concrete.successors(&state) {
             transitions += 1;
+            assert!(!arrives(step) || next != state, "{step:?} stays in flight in {state:?}");
             violated |= concrete.judge_step(&state, step);
             if seen.insert(next.clone()) {
                 open.push(next);
@@ -32,6 +34,18 @@ fn explore(system: Migration) -> (usize, usize, Properties) {
         }
     }
     (seen.len(), transitions, violated)
+}
+
+/// What arrives is not in flight any more.
+fn arrives(step: Step<Migration>) -> bool {
+    use PageStep::{
+        DeliverAcknowledgement, DeliverEcho, DeliverOlder, DeliverPage, DeliverRequest, DeliverStray,
+    };
+    match step {
+        Move::Page(DeliverAcknowledgement | DeliverEcho | DeliverOlder | DeliverPage, _) => true,
+        Move::Page(DeliverRequest | DeliverStray | PageStep::Store | PageStep::StoreEcho, _) => true,
+        _ => false,
+    }
 }
 
 fn names(properties: Properties) -> String {
