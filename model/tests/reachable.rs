@@ -26,7 +26,7 @@ fn explore(system: Migration) -> (usize, usize, Properties) {
         violated |= concrete.judge(&state);
         for (step, next) in concrete.successors(&state) {
             transitions += 1;
-            assert!(!arrives(step) || next != state, "{step:?} stays in flight in {state:?}");
+            assert!(!takes_message(step) || next != state, "{step:?} changes nothing in {state:?}");
             violated |= concrete.judge_step(&state, step);
             if seen.insert(next.clone()) {
                 open.push(next);
@@ -36,15 +36,20 @@ fn explore(system: Migration) -> (usize, usize, Properties) {
     (seen.len(), transitions, violated)
 }
 
-/// What arrives is not in flight any more.
-fn arrives(step: Step<Migration>) -> bool {
-    use PageStep::{
-        DeliverAcknowledgement, DeliverEcho, DeliverOlder, DeliverPage, DeliverRequest, DeliverStray,
-    };
+/// Does the step take a message from where it is? It arrives, is lost, or is sent again.
+fn takes_message(step: Step<Migration>) -> bool {
+    use PageStep::*;
     match step {
-        Move::Page(DeliverAcknowledgement | DeliverEcho | DeliverOlder | DeliverPage, _) => true,
-        Move::Page(DeliverRequest | DeliverStray | PageStep::Store | PageStep::StoreEcho, _) => true,
-        _ => false,
+        Move::Page(DeliverAcknowledgement | DeliverEcho | DeliverOlder | DeliverPage | DeliverRequest, _) => {
+            true
+        }
+        Move::Page(DeliverStray | Store | StoreEcho, _) => true,
+        Move::Page(LosePage | LoseRequest | LoseWriteBack, _) => true,
+        Move::Page(ResendPage | ResendRequest | ResendWriteBack, _) => true,
+        Move::Control(step) => {
+            matches!(step, model::ControlStep::LoseMessage | model::ControlStep::ResendMessage)
+        }
+        Move::Page(..) => false,
     }
 }
 
