@@ -86,7 +86,7 @@ impl Migration {
             false => (control.process, control.process),
         };
         match control.returning {
-            false => Control { process: rest, source_runs: thaws, aftermath, ..Control::at_rest(rest) },
+            false => Control { source_runs: thaws, aftermath, ..Control::at_rest(rest) },
             true => Control {
                 phase: Phase::Running,
                 source_runs: false,

@@ -33,11 +33,9 @@ impl Migration {
             return None;
         }
         let started = match self.strategy.pre {
-            Pre::Copy(_) => Control {
-                phase: Phase::PreCopy { pass: 1 },
-                process: Process::PreMigration,
-                ..Control::at_rest(Process::PreMigration)
-            },
+            Pre::Copy(_) => {
+                Control { phase: Phase::PreCopy { pass: 1 }, ..Control::at_rest(Process::PreMigration) }
+            }
             Pre::None | Pre::WriteBack => Control { returning, ..self.frozen(control) },
         };
         let began_returned = returning && control.returning && !self.disruptions.is_none();
