@@ -157,12 +157,18 @@ fn is_frozen(host: &Host<FlawedMemory>) -> bool {
 /// May this message put the page in place or drop it?
 fn is_to_bring(role: &Role, envelope: &Envelope, page: PageNumber) -> bool {
     let &Envelope { from, epoch, ref message, .. } = envelope;
-    let keeps = |former: &Option<Shadow>| former.as_ref().is_some_and(|former| former.owed.contains(page));
+    // Where the process has exited, nobody needs what is kept.
+    let exited = *message == Message::Exit;
+    let keeps =
+        |former: &Option<Shadow>| !exited && former.as_ref().is_some_and(|former| former.owed.contains(page));
     let from_source = |source: HostId| from == source.into();
-    // The process does not come after all. A host that needs nothing any more from a former one has called its return off.
+    // The process does not come after all. A host that needs nothing any more from a former one, or tells it of the exit,
+    // has called its return off.
     let calls_off = |former: &Option<Shadow>| match message {
         Message::Cancel => true,
-        Message::Complete => former.as_ref().is_some_and(|former| former.route.epoch == epoch),
+        Message::Complete | Message::Exit => {
+            former.as_ref().is_some_and(|former| former.route.epoch == epoch)
+        }
         _ => false,
     };
     let resident = match role {
