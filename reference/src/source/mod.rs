@@ -205,6 +205,8 @@ impl Source {
             {
                 Ok(None)
             }
+            // Or about one to move it on from here, before it was lost with what a former host owed it.
+            (Self::Draining(_), Message::Ready | Message::Refuse) if epoch > own => Ok(None),
             (Self::Shadow(_) | Self::Draining(_), _) if epoch > own => unexpected,
             (Self::Offered(offered), Message::Ready) if offered.route.to == from => {
                 let first = !std::mem::replace(&mut offered.ready, true);

@@ -52,14 +52,9 @@ pub(super) fn gone(rig: &Rig) -> Control {
         _ => keeps_something(host),
     };
     let to_former = |flight: &Flight| {
-        let expecting = rig.hosts.iter().find(|host| flight.envelope.to == host.id().into());
-        let expecting = expecting.is_some_and(|host| match host.role() {
-            Role::Destination(destination) => destination.epoch() == flight.envelope.epoch,
-            _ => false,
-        });
         flight.envelope.message.kind() == MessageKind::Exit
             && matches!(flight.fate, Fate::Flying | Fate::Lost)
-            && (copies || !expecting)
+            && (copies || flight.envelope.epoch <= rig.trouble.begun)
     };
     let notices: Vec<_> = rig.network.flights().iter().filter(|flight| to_former(flight)).collect();
     let message_lost = notices.iter().any(|notice| notice.fate == Fate::Lost);

@@ -48,7 +48,7 @@ pub(in crate::conform) struct Trouble {
     /// The process is lost, and whoever survived it knows.
     pub lost: bool,
     /// The latest migration that the model counts as begun.
-    begun: Epoch,
+    pub begun: Epoch,
     /// The attempts that their source has called off.
     pub aborted: BTreeSet<Epoch>,
     /// The aborted attempt whose state was ignored by a destination that knew better.
