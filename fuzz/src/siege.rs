@@ -157,7 +157,7 @@ fn is_frozen(host: &Host<FlawedMemory>) -> bool {
 /// May this message put the page in place or drop it?
 fn is_to_bring(role: &Role, envelope: &Envelope, page: PageNumber) -> bool {
     let &Envelope { from, epoch, ref message, .. } = envelope;
-    // Where the process has exited, nobody needs what is kept.
+    // Where the process has exited, nobody needs what is kept; any host may have been its last.
     let exited = *message == Message::Exit;
     let keeps =
         |former: &Option<Shadow>| !exited && former.as_ref().is_some_and(|former| former.owed.contains(page));
@@ -173,12 +173,13 @@ fn is_to_bring(role: &Role, envelope: &Envelope, page: PageNumber) -> bool {
     };
     let resident = match role {
         Role::Destination(Destination::Receiving(Receiving { from: source, epoch: own, former, .. })) => {
-            return from_source(*source) && (epoch == *own || calls_off(former)) && !keeps(former);
+            let brings = from_source(*source) && epoch == *own;
+            return (brings || calls_off(former) && (exited || from_source(*source))) && !keeps(former);
         }
         Role::Destination(
             Destination::Assembling(Assembling { from: source, former, .. })
             | Destination::AwaitingGo(AwaitingGo { from: source, former, .. }),
-        ) if calls_off(former) => return from_source(*source) && !keeps(former),
+        ) if calls_off(former) => return (exited || from_source(*source)) && !keeps(former),
         Role::Source(Source::Frozen(_) | Source::Offered(_)) => None,
         role => role.resident(),
     };

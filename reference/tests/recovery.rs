@@ -8,7 +8,7 @@ use reference::error::{Error, Misbehaviour, Refusal};
 use reference::fate::{Cause, Fate, Loss};
 use reference::host::{Host, Limits, Outcome, ProcessState, Role, Suspension, Timeouts, Work};
 use reference::page::PageNumber;
-use reference::place::{Epoch, Place};
+use reference::place::{Epoch, HostId, Place};
 use reference::policy::Policy;
 use reference::source::Source;
 use reference::wire::{Message, MessageKind, PageRuns, Progress, Resync};
@@ -289,6 +289,21 @@ fn only_a_fence_ends_what_a_lost_connection_pauses() {
 }
 
 /// Never answering.
+/// The process moves on with pages owed, and is lost with the host that owed them. The next host does not know yet.
+#[test]
+fn what_is_said_about_a_move_that_ended_in_a_loss_comes_too_late() {
+    let next = HostId(2);
+    for said in [Message::Ready, Message::Refuse] {
+        let mut pair = Pair::handed_over(Policy::LAZY_COPY);
+        pair.deliver(MessageKind::Go);
+        let host = &mut pair.hosts[1];
+        host.start_migration(next).unwrap();
+        host.fenced(A).unwrap();
+        assert_eq!(host.fate(), Some(Fate::Lost(Loss::Pages(PAGES))));
+        assert_eq!(host.handle_message(next.into(), Epoch(2), &said), Ok(Outcome::Ignored));
+    }
+}
+
 #[test]
 fn a_peer_that_never_answers_is_given_up() {
     let timeouts =
