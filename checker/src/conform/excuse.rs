@@ -73,7 +73,7 @@ pub(super) fn excuse(migration: &Migration, transition: &Transition) -> Option<E
         }
         Move::Control(SendOldReady) if served => Some(Excuse::StateIgnored),
         Move::Page(PageStep::SendInVain, _)
-            if suspended_in_vain && !is_sent(migration, before, moved(transition)?) =>
+            if suspended_in_vain && !is_to_be_sent(migration, before, moved(transition)?) =>
         {
             Some(Excuse::NotToBeSent)
         }
@@ -104,7 +104,7 @@ fn overtakes(before: &State<Migration>, (_, step, _): &Transition) -> bool {
 }
 
 /// May a suspended source have this page still to send? Pre-copy alone does not say so in the page's record.
-fn is_sent(migration: &Migration, before: &State<Migration>, page: &Page) -> bool {
+fn is_to_be_sent(migration: &Migration, before: &State<Migration>, page: &Page) -> bool {
     let strategy = &migration.strategy;
     let in_working_set = || {
         let sent = before.pages.iter().any(|other| other.kind == page.kind && other.stray.is_held());
