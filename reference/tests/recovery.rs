@@ -288,7 +288,6 @@ fn only_a_fence_ends_what_a_lost_connection_pauses() {
     assert_eq!(*pair.hosts[1].role(), Role::Vacant);
 }
 
-/// Never answering.
 /// The process moves on with pages owed, and is lost with the host that owed them. The next host does not know yet.
 #[test]
 fn what_is_said_about_a_move_that_ended_in_a_loss_comes_too_late() {
@@ -304,6 +303,22 @@ fn what_is_said_about_a_move_that_ended_in_a_loss_comes_too_late() {
     }
 }
 
+/// A push and a request cross. It does not matter then what becomes of the connection with somebody else.
+#[test]
+fn a_connection_with_a_bystander_changes_nothing() {
+    let bystander = HostId(2);
+    let page = PageNumber(1);
+    let mut pair = Pair::handed_over(Policy::POST_COPY);
+    pair.deliver(MessageKind::Go);
+    pair.perform(A, Work::Push(page));
+    pair.hosts[0].disconnected(bystander).unwrap();
+    pair.hosts[0].connected(bystander).unwrap();
+    let request = pair.hosts[0].handle_message(B.into(), Epoch(1), &Message::Request { page });
+    assert_eq!(request, Ok(Outcome::Ignored), "the page is on its way");
+    assert!(!pair.hosts[0].is_due(Work::Serve(page)));
+}
+
+/// Never answering.
 #[test]
 fn a_peer_that_never_answers_is_given_up() {
     let timeouts =

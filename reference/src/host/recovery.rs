@@ -40,7 +40,7 @@ impl Role {
     /// First thing over a new connection to this host: how far the destination is. A former host waits to hear it.
     pub(super) fn resync(&mut self, peer: HostId, cx: &mut Context<'_>) -> Option<Progress> {
         if let Some(shadow) = self.shadow_mut() {
-            shadow.reconnected(peer);
+            shadow.reconnected(peer, cx.policy);
         }
         let (resident, former, progress) = match self {
             Self::Destination(Destination::AwaitingGo(AwaitingGo { from, resident, .. }))

@@ -70,7 +70,10 @@ impl Shadow {
     }
 
     /// There is a new connection to this host. What was sent over the old one may not have arrived.
-    pub(crate) fn reconnected(&mut self, peer: HostId) {
+    pub(crate) fn reconnected(&mut self, peer: HostId, policy: &Policy) {
+        if !self.serves(peer, policy) {
+            return;
+        }
         self.awaits_resync |= peer == self.route.to;
         self.served.iter().for_each(|page| {
             self.unconfirmed.insert(page);
@@ -117,18 +120,22 @@ impl Shadow {
         Ok(Some((self.route.epoch, Event::ResyncAccepted { from, progress, owed_again, requested })))
     }
 
-    /// Whether messages about the pages kept here may come from this host. Only where pages are left behind along
-    /// a chain can the process be somewhere else than where it went from here.
+    /// Whether this host may need the pages kept here. Only where pages are left behind along a chain can the process
+    /// be somewhere else than where it went from here.
+    fn serves(&self, peer: HostId, policy: &Policy) -> bool {
+        peer == self.route.to || policy.leaves_pages_behind()
+    }
+
     fn check_peer(
         &self,
         from: HostId,
         kind: MessageKind,
         policy: &Policy,
     ) -> Result<(), crate::error::Error> {
-        if from == self.route.to || policy.leaves_pages_behind() {
-            return Ok(());
+        match self.serves(from, policy) {
+            true => Ok(()),
+            false => Err(misbehaved(from, Misbehaviour::NotThePeer { kind })),
         }
-        Err(misbehaved(from, Misbehaviour::NotThePeer { kind }))
     }
 
     pub(crate) fn requested(&mut self, from: HostId, page: PageNumber, policy: &Policy) -> Handled {
