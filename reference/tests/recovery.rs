@@ -2,81 +2,18 @@
 
 mod pair;
 
-use pair::{A, B, PAGES, Pair, quiet};
+use pair::{A, B, PAGES, Pair, misbehaviour, quiet, refusal};
 use reference::destination::Destination;
-use reference::error::{Error, Misbehaviour, Refusal};
+use reference::error::{Misbehaviour, Refusal};
 use reference::fate::{Cause, Fate, Loss};
 use reference::host::{Host, Limits, Outcome, ProcessState, Role, Suspension, Timeouts, Work};
 use reference::page::PageNumber;
 use reference::place::{Epoch, HostId, Place};
 use reference::policy::Policy;
 use reference::source::Source;
-use reference::wire::{Message, MessageKind, PageRuns, Progress, Resync};
+use reference::wire::{Message, MessageKind};
 
 const SECOND_NS: u64 = 1_000_000_000;
-
-impl Pair {
-    /// The connection between the hosts breaks: what is on its way is lost. One end may notice before the other.
-    fn cut(&mut self, noticed_by: &[usize]) {
-        self.send_all();
-        let between_hosts = |place: Place| matches!(place, Place::Host(_));
-        self.in_flight.retain(|envelope| !between_hosts(envelope.from) || !between_hosts(envelope.to));
-        for &at in noticed_by {
-            self.hosts[at].disconnected([B, A][at]).unwrap();
-        }
-    }
-
-    fn reconnect(&mut self) {
-        self.hosts[0].connected(B).unwrap();
-        self.hosts[1].connected(A).unwrap();
-        self.send_all();
-    }
-
-    /// Up to the hand-over, *go* being on its way.
-    fn handed_over(policy: Policy) -> Self {
-        let mut pair = Self::offered(policy);
-        pair.deliver(MessageKind::Ready);
-        pair.perform(A, Work::HandOver);
-        pair
-    }
-
-    /// Up to *ready*, which is on its way.
-    fn offered(policy: Policy) -> Self {
-        let mut pair = Self::started(policy);
-        pair.hosts[0].suspend(Suspension::default()).unwrap();
-        pair.perform(A, Work::SendState);
-        pair.deliver(MessageKind::State);
-        pair.perform(B, Work::DeclareReady);
-        pair
-    }
-
-    fn fates(&self) -> [Option<Fate>; 2] {
-        [self.hosts[0].fate(), self.hosts[1].fate()]
-    }
-
-    /// Runs on until nothing happens any more.
-    fn settle(mut self) -> Self {
-        for _ in 0..200 {
-            self.step();
-        }
-        assert!(self.in_flight.is_empty());
-        self
-    }
-}
-
-fn misbehaviour(result: Result<Outcome, Error>) -> Misbehaviour {
-    match result {
-        Err(Error::PeerMisbehaved { what, .. }) => what,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> Refusal {
-    match result {
-        Err(Error::Refused(refusal)) => refusal,
-        other => panic!("{other:?}"),
-    }
-}
 
 // Before the hand-over.
 
@@ -435,104 +372,4 @@ fn a_full_outbox_holds_back_work_and_loses_nothing() {
     assert_eq!(refusal(pair.hosts[1].fault(PageNumber(1))), Refusal::OutboxFull);
     pair.send_all();
     pair.hosts[1].fault(PageNumber(1)).unwrap();
-}
-
-// Peers that lie.
-
-fn resync(progress: Progress, lacks: &[u64], waits: &[u64]) -> Message {
-    let pages = |pages: &[u64]| -> PageRuns { pages.iter().copied().map(PageNumber).collect() };
-    Message::Resync(Resync { progress, lacks: pages(lacks), waits: pages(waits) })
-}
-
-#[test]
-fn a_resync_that_cannot_be_is_refused() {
-    let mut pair = Pair::started(Policy::GENERIC);
-    pair.hosts[0].suspend(Suspension::default()).unwrap();
-    let mut pair = pair.until(|pair| matches!(pair.hosts[0].role(), Role::Source(Source::Shadow(_))));
-    pair.cut(&[0, 1]);
-    pair.hosts[0].connected(B).unwrap();
-    let (kind, host) = (MessageKind::Resync, &mut pair.hosts[0]);
-    let before = host.role().clone();
-    let not_owed = |page| Misbehaviour::NotOwed { kind, page: PageNumber(page) };
-    // Page 0 is unmodified: it is in the local backing store of the destination.
-    let mut said = |message: Message, epoch| host.handle_message(B.into(), Epoch(epoch), &message);
-    assert_eq!(misbehaviour(said(resync(Progress::Running, &[0, 1], &[]), 1)), not_owed(0));
-    assert_eq!(misbehaviour(said(resync(Progress::Running, &[1], &[3]), 1)), not_owed(3));
-    assert_eq!(misbehaviour(said(resync(Progress::Running, &[PAGES], &[]), 1)), not_owed(PAGES));
-    let known = Epoch(1);
-    let unknown = Misbehaviour::UnknownEpoch { kind, epoch: Epoch(2), known };
-    assert_eq!(misbehaviour(said(resync(Progress::Running, &[], &[]), 2)), unknown);
-    let still_owed = misbehaviour(said(resync(Progress::Complete, &[], &[]), 1));
-    assert!(matches!(still_owed, Misbehaviour::StillOwed { .. }), "{still_owed}");
-    assert_eq!(*host.role(), before);
-    assert_eq!(host.poll_message(), None);
-}
-
-/// A resync that is repeated, by the link or by the peer, asks for nothing twice.
-#[test]
-fn a_resync_counts_once() {
-    let mut pair = Pair::handed_over(Policy::POST_COPY);
-    pair.deliver(MessageKind::Go);
-    pair.perform(A, Work::Push(PageNumber(0)));
-    pair.cut(&[0, 1]);
-    pair.reconnect();
-    let first = pair.deliver(MessageKind::Resync);
-    pair.perform(A, Work::Push(PageNumber(0)));
-    assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &first), Ok(Outcome::Ignored));
-    assert!(!pair.hosts[0].is_due(Work::Push(PageNumber(0))));
-}
-
-/// What comes over a connection that counts as lost, of whatever kind, is not accepted.
-#[test]
-fn nothing_is_accepted_from_a_place_out_of_reach() {
-    let mut pair = Pair::handed_over(Policy::POST_COPY);
-    pair.hosts[1].disconnected(A).unwrap();
-    assert_eq!(pair.hosts[1].handle_message(A.into(), Epoch(1), &Message::Go), Ok(Outcome::Ignored));
-    assert!(!pair.hosts[1].is_running());
-    assert_eq!(refusal(Pair::cut_off().hosts[0].start_migration(B)), Refusal::OutOfReach(B));
-    assert_eq!(refusal(Pair::cut_off().hosts[1].expect_migration(A, Epoch(1))), Refusal::OutOfReach(A));
-}
-
-impl Pair {
-    fn cut_off() -> Self {
-        let mut pair = Self::new(Policy::POST_COPY);
-        pair.cut(&[0, 1]);
-        pair
-    }
-}
-
-/// On a link that does not keep order, word that nothing is needed any more overtakes word that the return is off.
-#[test]
-fn completion_says_that_a_return_was_called_off() {
-    for reconnected in [false, true] {
-        let mut pair = Pair::handed_over(Policy::LAZY_COPY);
-        pair.deliver(MessageKind::Go);
-        for page in (0..PAGES).map(PageNumber) {
-            // All but the last page are at the destination before the return is called off.
-            if page.0 + 1 < PAGES {
-                pair.hosts[1].fault(page).unwrap();
-                pair.deliver(MessageKind::Request);
-                pair.perform(A, Work::Serve(page));
-                pair.deliver(MessageKind::Page);
-            }
-        }
-        pair.hosts[0].expect_migration(B, Epoch(2)).unwrap();
-        pair.hosts[1].start_migration(A).unwrap();
-        let complete = match reconnected {
-            false => Message::Complete,
-            true => resync(Progress::Complete, &[], &[]),
-        };
-        // While a page is owed it cannot be.
-        let before = pair.hosts[0].role().clone();
-        assert_ne!(pair.hosts[0].handle_message(B.into(), Epoch(1), &complete), Ok(Outcome::Applied));
-        assert_eq!(*pair.hosts[0].role(), before);
-        pair.hosts[1].fault(PageNumber(PAGES - 1)).unwrap();
-        pair.deliver(MessageKind::Request);
-        pair.perform(A, Work::Serve(PageNumber(PAGES - 1)));
-        pair.hosts[1].cancel().unwrap();
-        assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &complete), Ok(Outcome::Applied));
-        assert!(matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_))));
-        pair.deliver(MessageKind::Cancel);
-        assert!(pair.hosts[0].is_due(Work::Destroy));
-    }
 }

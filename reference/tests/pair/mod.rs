@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 
+use reference::error::{Error, Misbehaviour, Refusal};
+use reference::fate::Fate;
 use reference::file_server::FileServer;
-use reference::host::{Host, Suspension, Work};
+use reference::host::{Host, Outcome, Suspension, Work};
 use reference::memory::PageStore;
 use reference::page::{Image, PAGE_SIZE, PageKind, PageNumber};
 use reference::place::{Epoch, HostId, Place};
@@ -114,7 +116,72 @@ impl Pair {
     }
 }
 
+impl Pair {
+    /// The connection between the hosts breaks: what is on its way is lost. One end may notice before the other.
+    pub fn cut(&mut self, noticed_by: &[usize]) {
+        self.send_all();
+        let between_hosts = |place: Place| matches!(place, Place::Host(_));
+        self.in_flight.retain(|envelope| !between_hosts(envelope.from) || !between_hosts(envelope.to));
+        for &at in noticed_by {
+            self.hosts[at].disconnected([B, A][at]).unwrap();
+        }
+    }
+
+    pub fn reconnect(&mut self) {
+        self.hosts[0].connected(B).unwrap();
+        self.hosts[1].connected(A).unwrap();
+        self.send_all();
+    }
+
+    /// Up to the hand-over, *go* being on its way.
+    pub fn handed_over(policy: Policy) -> Self {
+        let mut pair = Self::offered(policy);
+        pair.deliver(MessageKind::Ready);
+        pair.perform(A, Work::HandOver);
+        pair
+    }
+
+    /// Up to *ready*, which is on its way.
+    pub fn offered(policy: Policy) -> Self {
+        let mut pair = Self::started(policy);
+        pair.hosts[0].suspend(Suspension::default()).unwrap();
+        pair.perform(A, Work::SendState);
+        pair.deliver(MessageKind::State);
+        pair.perform(B, Work::DeclareReady);
+        pair
+    }
+
+    pub fn fates(&self) -> [Option<Fate>; 2] {
+        [self.hosts[0].fate(), self.hosts[1].fate()]
+    }
+
+    /// Runs on until nothing happens any more.
+    pub fn settle(mut self) -> Self {
+        for _ in 0..200 {
+            self.step();
+        }
+        assert!(self.in_flight.is_empty());
+        self
+    }
+}
+
 /// Takes what the host has to say out of the way.
 pub fn quiet(host: &mut Host<PageStore>) {
     while host.poll_event().is_some() || host.poll_message().is_some() {}
+}
+
+/// The misbehaviour that the peer is accused of.
+pub fn misbehaviour(result: Result<Outcome, Error>) -> Misbehaviour {
+    match result {
+        Err(Error::PeerMisbehaved { what, .. }) => what,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What is refused.
+pub fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> Refusal {
+    match result {
+        Err(Error::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    }
 }
