@@ -29,11 +29,9 @@ struct Schedule {
     disruptions: Disruptions,
 }
 
-/// Disruptions over lossy links are not tied yet.
 fn schedule(hosts: Hosts, disruptions: usize) -> impl Generator<Value = Schedule> {
     let strategies: Vec<_> = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS).collect();
-    let mut orders = vec![Order::Fifo, Order::FifoByPage, Order::Unordered];
-    orders.extend((disruptions == 0).then_some(Order::Lossy));
+    let orders = vec![Order::Fifo, Order::FifoByPage, Order::Unordered, Order::Lossy];
     let kinds =
         prop::collection::vec(prop::sample::select(vec![PageKind::Private, PageKind::FileMapped]), 1..5);
     let choices = prop::collection::vec(any::<u16>(), 0..400);

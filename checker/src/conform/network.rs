@@ -52,6 +52,8 @@ pub enum Fate {
     Lost,
     /// It has been delivered, and this is a duplicate.
     Echo,
+    /// A duplicate that has outlived an attempt that was called off: to the model it is something that this has left.
+    Outlived,
     /// It is on its way, and belongs to a connection that the model counts as closed.
     Forgotten,
 }
@@ -140,10 +142,20 @@ impl Network {
         self.order == Order::Lossy && flight.fate == Fate::Flying && free
     }
 
-    /// May the link drop the message at this position?
+    /// May the link drop the message at this position? While a connection is set up, nothing on it is lost.
     pub fn is_losable(&self, at: usize) -> bool {
         let Some(flight) = self.flights.get(at) else { return false };
-        self.order == Order::Lossy && flight.fate == Fate::Flying && !self.is_overtaken(flight)
+        self.order == Order::Lossy
+            && flight.fate == Fate::Flying
+            && !self.is_overtaken(flight)
+            && !self.sets_up(at)
+    }
+
+    /// Is it the first word over a new connection, or does it wait for that?
+    fn sets_up(&self, at: usize) -> bool {
+        let link = |flight: &Flight| (flight.envelope.from, flight.envelope.to);
+        let resync = |flight: &Flight| matches!(flight.envelope.message, Message::Resync(_));
+        self.flights[..=at].iter().any(|earlier| link(earlier) == link(&self.flights[at]) && resync(earlier))
     }
 
     /// Is it content of a page of which there is newer content, or has been word that there is? The model has
@@ -234,6 +246,14 @@ impl Network {
             Message::Page { .. } => counts && !self.is_overtaken(flight),
             Message::State(_) => counts,
             _ => false,
+        }
+    }
+
+    /// An attempt was called off: duplicates of contents that went from host to host count as what it has left.
+    pub fn outlive(&mut self) {
+        let content = |flight: &Flight| matches!(flight.envelope.message, Message::Page { .. });
+        for flight in self.flights.iter_mut().filter(|flight| flight.fate == Fate::Echo && content(flight)) {
+            flight.fate = Fate::Outlived;
         }
     }
 

@@ -124,7 +124,9 @@ impl Migration {
 
     /// A lost request that nobody waits for any more is gone for good.
     pub(super) fn lose_request(&self, control: &Control, page: &Page) -> AfterPage {
-        let resyncing = control.aftermath.connection == Connection::Resyncing;
+        // While a connection is set up, nothing on it is lost.
+        let resyncing =
+            control.aftermath.connection == Connection::Resyncing && !self.asks_store(control, page);
         if self.link != Link::Lossy || page.request != Transit::Flying(()) || resyncing {
             return None;
         }

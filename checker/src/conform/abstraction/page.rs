@@ -212,7 +212,7 @@ impl Look<'_, '_> {
     /// What an aborted or forgotten attempt has left on the link: the oldest content stands for all.
     fn stray(&self) -> Holding {
         let strays = self.scene.rig.network.flights().iter().filter(|flight| {
-            let arrives = matches!(flight.fate, Fate::Flying | Fate::Echo);
+            let arrives = matches!(flight.fate, Fate::Flying | Fate::Echo | Fate::Outlived);
             arrives && flight.envelope.message.page() == Some(self.page) && self.scene.rig.is_stray(flight)
         });
         let contents = strays.filter_map(|flight| match &flight.envelope.message {

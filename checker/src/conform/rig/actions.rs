@@ -137,10 +137,12 @@ impl Rig {
             if self.network.is_deliverable(at) {
                 actions.push(Action::Deliver { at, kept: false });
             }
-            if self.network.is_duplicable(at) {
+            let fickle = !self.is_of_aborted(flight);
+            let duplicable = self.network.is_deliverable(at) && self.network.is_duplicable(at);
+            if fickle && duplicable && !self.is_sent_once(flight) {
                 actions.push(Action::Deliver { at, kept: true });
             }
-            if self.network.is_losable(at) {
+            if fickle && self.network.is_losable(at) {
                 actions.push(Action::Lose(at));
             }
             if flight.fate == Fate::Lost && self.may_be_sent_again(flight) {
@@ -156,6 +158,19 @@ impl Rig {
         let resync = |other: &Flight| matches!(other.envelope.message, Message::Resync(_));
         let reached = with_store || !(self.is_parted() || self.network.flights().iter().any(resync));
         self.network.order() == Order::Lossy && reached
+    }
+
+    /// Where something can go wrong, the model has no duplicates of what is said again about a write-back that the file
+    /// server has: to the model the answer is on its way. Nor does it tell duplicates from the file server, which an
+    /// outage ends, from those of a host, which a cut ends; so only the latter are brought about.
+    fn is_sent_once(&self, flight: &Flight) -> bool {
+        match flight.envelope.message {
+            Message::WriteBack { page, version, .. } => {
+                self.file_server.stored(page).is_some_and(|stored| version <= stored.version)
+            }
+            Message::Fetched { .. } => self.is_disrupted(),
+            _ => false,
+        }
     }
 
     /// Is there no connection between the hosts, or one that they are still about to take up?

@@ -11,17 +11,17 @@ use model::disruption::Disruption;
 use reference::destination::Destination;
 use reference::error::{Error, Refusal};
 use reference::event::Event;
-use reference::fate::Fate;
+use reference::fate::Fate as Outcome;
 use reference::file_server::FileServer;
 use reference::host::{Host, Location, Role};
 use reference::page::PageNumber;
 use reference::place::{Epoch, HostId, Place};
 use reference::source::{Draining, Offered, PreMigration, Source};
-use reference::wire::{Message, MessageKind};
+use reference::wire::{Envelope, Message, MessageKind};
 
 use super::{Action, Happening, Rig, RigError};
 use crate::conform::flaws::{Flaw, FlawedMemory};
-use crate::conform::network::Flight;
+use crate::conform::network::{Fate, Flight};
 
 /// What is in order again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +104,25 @@ impl Rig {
     pub(in crate::conform) fn is_stray(&self, flight: &Flight) -> bool {
         let Message::Page { .. } = flight.envelope.message else { return false };
         let epoch = flight.envelope.epoch;
-        let forgotten = self.attempt().is_some_and(|(_, to, own)| own == epoch && self.is_forgotten(to, own));
-        self.is_disrupted() && !flight.is_forgotten() && (forgotten || self.trouble.aborted.contains(&epoch))
+        let forgotten = self.forgotten().is_some_and(|(_, forgotten)| forgotten == epoch);
+        let left = forgotten || flight.fate == Fate::Outlived || self.trouble.aborted.contains(&epoch);
+        self.is_disrupted() && !flight.is_forgotten() && left
+    }
+
+    /// The attempt that its destination has forgotten and its source has not, and that source.
+    fn forgotten(&self) -> Option<(HostId, Epoch)> {
+        let (source, to, epoch) = self.attempt()?;
+        self.is_forgotten(to, epoch).then_some((source.id(), epoch))
+    }
+
+    /// Does it belong to an attempt that was called off or forgotten? What a lossy link does to such a message is to
+    /// delay it: the model has neither its loss nor its duplicates.
+    pub(super) fn is_of_aborted(&self, flight: &Flight) -> bool {
+        let Envelope { from, to, epoch, .. } = flight.envelope;
+        let between_hosts = from != Place::FileServer && to != Place::FileServer;
+        let forgotten =
+            || self.forgotten().is_some_and(|(source, own)| (from, epoch) == (source.into(), own));
+        between_hosts && (self.trouble.aborted.contains(&epoch) || forgotten())
     }
 
     /// Is something of an attempt that was called off on its way, but for the word of that? Where links keep order, a
@@ -121,6 +138,7 @@ impl Rig {
 
     /// What can go wrong, and what can be mended or noticed. The model says when a disruption may strike.
     pub(super) fn add_disruptions(&self, actions: &mut Vec<Action>) {
+        actions.extend(self.trouble.outage.then_some(Action::StoreReturns));
         if !self.is_disrupted() || self.trouble.lost {
             return;
         }
@@ -148,7 +166,6 @@ impl Rig {
         actions
             .extend(self.trouble.cut.then_some(Action::Reconnect).filter(|_| self.trouble.dead.is_empty()));
         actions.extend((!self.trouble.dead.is_empty() && !self.is_released_soon()).then_some(Action::Fence));
-        actions.extend(self.trouble.outage.then_some(Action::StoreReturns));
     }
 
     /// Has the process exited, and needs nothing of a dead machine any more? To the model it exits when it is released;
@@ -273,10 +290,10 @@ impl Rig {
                 Event::ProcessSuspended { .. } => self.trouble.begun = *epoch,
                 Event::MigrationCancelled { .. }
                 | Event::RefusalLearned { .. }
-                | Event::PeerDisconnected { fate: Some(Fate::CarriedOn(_)), .. }
-                | Event::PeerTimedOut { fate: Some(Fate::CarriedOn(_)), .. }
-                | Event::PeerFenced { fate: Some(Fate::CarriedOn(_)), .. } => self.forsake(*epoch),
-                Event::PeerFenced { fate: Some(Fate::Lost(_)), .. } => self.trouble.lost = true,
+                | Event::PeerDisconnected { fate: Some(Outcome::CarriedOn(_)), .. }
+                | Event::PeerTimedOut { fate: Some(Outcome::CarriedOn(_)), .. }
+                | Event::PeerFenced { fate: Some(Outcome::CarriedOn(_)), .. } => self.forsake(*epoch),
+                Event::PeerFenced { fate: Some(Outcome::Lost(_)), .. } => self.trouble.lost = true,
                 Event::ResyncAccepted { .. } => {
                     self.network.remove_lost(|envelope| matches!(envelope.message, Message::Page { .. }));
                 }
@@ -288,6 +305,10 @@ impl Rig {
                 }
                 _ => {}
             }
+        }
+        if let Some((source, epoch)) = self.forgotten() {
+            self.network.remove_lost(|envelope| (envelope.from, envelope.epoch) == (source.into(), epoch));
+            self.network.outlive();
         }
     }
 
@@ -308,6 +329,7 @@ impl Rig {
         if self.trouble.begun == epoch {
             self.crossings.fill(0);
             self.network.remove_lost(|envelope| envelope.epoch == epoch);
+            self.network.outlive();
             self.trouble.aborted.insert(epoch);
         }
     }
