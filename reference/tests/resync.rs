@@ -6,10 +6,12 @@ use pair::{A, B, PAGES, Pair, misbehaviour, refusal};
 use reference::error::{Misbehaviour, Refusal};
 use reference::host::{Outcome, Role, Suspension, Work};
 use reference::page::PageNumber;
-use reference::place::Epoch;
+use reference::place::{Epoch, HostId};
 use reference::policy::Policy;
 use reference::source::Source;
 use reference::wire::{Message, MessageKind, PageRuns, Progress, Resync};
+
+const C: HostId = HostId(2);
 
 fn resync(progress: Progress, lacks: &[u64], waits: &[u64]) -> Message {
     let pages = |pages: &[u64]| -> PageRuns { pages.iter().copied().map(PageNumber).collect() };
@@ -73,10 +75,11 @@ impl Pair {
     }
 }
 
-/// On a link that does not keep order, word that nothing is needed any more overtakes word that the return is off.
+/// On a link that does not keep order, word that nothing is needed any more overtakes word that the return is off. It may
+/// come from a third host, to which the process has gone instead.
 #[test]
 fn completion_says_that_a_return_was_called_off() {
-    for reconnected in [false, true] {
+    for (reconnected, by) in [(false, B), (true, B), (false, C), (true, C)] {
         let mut pair = Pair::handed_over(Policy::LAZY_COPY);
         pair.deliver(MessageKind::Go);
         for page in (0..PAGES).map(PageNumber) {
@@ -96,13 +99,13 @@ fn completion_says_that_a_return_was_called_off() {
         };
         // While a page is owed it cannot be.
         let before = pair.hosts[0].role().clone();
-        assert_ne!(pair.hosts[0].handle_message(B.into(), Epoch(1), &complete), Ok(Outcome::Applied));
+        assert_ne!(pair.hosts[0].handle_message(by.into(), Epoch(1), &complete), Ok(Outcome::Applied));
         assert_eq!(*pair.hosts[0].role(), before);
         pair.hosts[1].fault(PageNumber(PAGES - 1)).unwrap();
         pair.deliver(MessageKind::Request);
         pair.perform(A, Work::Serve(PageNumber(PAGES - 1)));
         pair.hosts[1].cancel().unwrap();
-        assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &complete), Ok(Outcome::Applied));
+        assert_eq!(pair.hosts[0].handle_message(by.into(), Epoch(1), &complete), Ok(Outcome::Applied));
         assert!(matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_))));
         pair.deliver(MessageKind::Cancel);
         assert!(pair.hosts[0].is_due(Work::Destroy));

@@ -101,15 +101,16 @@ impl Destination {
         }
     }
 
-    /// Where the process comes from, while it does not run here.
-    pub(crate) fn source(&self) -> Option<HostId> {
+    /// What this host keeps of an earlier migration away from it, while the process does not run here.
+    pub fn former(&self) -> Option<&Shadow> {
         match self {
-            Self::AwaitingGo(AwaitingGo { from, .. }) => Some(*from),
-            _ => self.undecided(),
+            Self::Receiving(Receiving { former, .. })
+            | Self::Assembling(Assembling { former, .. })
+            | Self::AwaitingGo(AwaitingGo { former, .. }) => former.as_ref(),
+            Self::Post(_) | Self::Completing(_) => None,
         }
     }
 
-    /// What this host keeps of an earlier migration away from it.
     pub(crate) fn former_mut(&mut self) -> Option<&mut Shadow> {
         match self {
             Self::Receiving(Receiving { former, .. })
@@ -121,7 +122,7 @@ impl Destination {
 
     /// The process does not come: drops what has arrived of it. What is left is of an earlier migration, if anything.
     pub(crate) fn forget(&mut self, cx: &mut Context<'_>) -> Result<Option<Shadow>, Error> {
-        let former = self.former_mut().cloned();
+        let former = self.former().cloned();
         let keeps = |page| {
             former.as_ref().is_some_and(|former| former.owed.contains(page) || former.served.contains(page))
         };

@@ -52,7 +52,8 @@ impl<M: Memory> Host<M> {
     /// Reliable word that the machine of this host is dead, and all that it held with it.
     ///
     /// Where pages are left behind along a chain of hosts, a former host does not know where the process has gone
-    /// since. To such a host say so only of the machine that the process was on, or was handed over to.
+    /// since. To such a host, also while the process is to come back to it, say so only of the machine that the process
+    /// was on, or was handed over to; of another one only that there is a new connection.
     pub fn fenced(&mut self, peer: HostId) -> Result<(), Error> {
         self.check_failure()?;
         self.forget_messages_to(peer.into());

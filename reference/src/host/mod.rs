@@ -383,7 +383,9 @@ impl<M: Memory> Host<M> {
             {
                 Misbehaviour::NotThePeer { kind }
             }
-            _ if epoch > self.known => Misbehaviour::UnknownEpoch { kind, epoch, known: self.known },
+            _ if self.is_ahead(epoch, message) => {
+                Misbehaviour::UnknownEpoch { kind, epoch, known: self.known }
+            }
             _ => match message.page() {
                 Some(page) if !self.image.contains(page) => {
                     Misbehaviour::PageOutOfRange { page, page_count: self.image.page_count() }

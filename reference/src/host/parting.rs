@@ -83,6 +83,11 @@ impl Role {
                 self.part_from_the_dead(peer, cx)?;
                 Some(Fate::Lost(Loss::InDoubt))
             }
+            // The process was to come back, and was lost elsewhere: it had been called off.
+            Self::Destination(destination) if destination.former().is_some() => {
+                self.forget(cx)?;
+                self.part_from_the_dead(peer, cx)?
+            }
             _ => self.part_from_a_dead_former_host(peer, cx),
         };
         Ok(match certain {

@@ -6,7 +6,8 @@
 //! each page travels at most once more for each recovery.
 //!
 //! A source that is asked about a migration that is over for it answers from what it is *not*: it has not handed the
-//! process over in that migration, so it was called off; or it has nothing left of it, so all is destroyed.
+//! process over in that migration, so it was called off; or it has nothing left of it, so all is destroyed. So does a
+//! machine in place of one that is dead, which knows nothing: had the process died with that one, nobody would ask.
 
 use super::context::{Context, Handled, misbehaved};
 use super::links::Links;
@@ -21,6 +22,13 @@ use crate::source::{Route, Shadow, Source};
 use crate::wire::{Message, MessageKind, PageRuns, Progress, Resync};
 
 impl<M: Memory> Host<M> {
+    /// Whether the message is about a migration that cannot be known to anybody. Somebody who waits to hear whether the
+    /// process is to run there may know of one that this machine does not, in place of one that is dead.
+    pub(super) fn is_ahead(&self, epoch: Epoch, message: &Message) -> bool {
+        let in_doubt = matches!(message, Message::Resync(Resync { progress: Progress::AwaitingGo, .. }));
+        epoch > self.known && !in_doubt
+    }
+
     /// The operator sends the process once more: whatever came of the last attempt of that source is forgotten. Not
     /// once this host has said *ready*: then only the source can say whether the process is to run here.
     pub(super) fn forget_undecided(&mut self, from: HostId) -> Result<(), Error> {
@@ -40,7 +48,7 @@ impl Role {
     /// First thing over a new connection to this host: how far the destination is. A former host waits to hear it.
     pub(super) fn resync(&mut self, peer: HostId, cx: &mut Context<'_>) -> Option<Progress> {
         if let Some(shadow) = self.shadow_mut() {
-            shadow.reconnected(peer, cx.policy);
+            shadow.reconnected(peer);
         }
         let (resident, former, progress) = match self {
             Self::Destination(Destination::AwaitingGo(AwaitingGo { from, resident, .. }))
@@ -74,7 +82,7 @@ impl Role {
     ) -> Handled {
         let unexpected = Err(misbehaved(from, Misbehaviour::Unexpected { kind: MessageKind::Resync }));
         if resync.progress == Progress::Complete {
-            self.forget_if_complete(from, epoch, cx)?;
+            self.forget_if_complete(epoch, cx)?;
         }
         if let (Progress::Complete, Self::Source(Source::Shadow(shadow))) = (resync.progress, &mut *self)
             && shadow.route.epoch == epoch
@@ -115,18 +123,12 @@ impl Role {
         }
     }
 
-    /// A host from which the process is to come back says that it needs nothing of what is kept here. It would not if it
-    /// had not called the return off: word of that was overtaken.
-    pub(super) fn forget_if_complete(
-        &mut self,
-        from: HostId,
-        epoch: Epoch,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Error> {
+    /// While the process is to come back, a host says that it needs nothing of what is kept here. It would not if the
+    /// return had not been called off: word of that was overtaken, or the process has gone elsewhere since.
+    pub(super) fn forget_if_complete(&mut self, epoch: Epoch, cx: &mut Context<'_>) -> Result<(), Error> {
         let Self::Destination(destination) = self else { return Ok(()) };
-        let from_source = destination.source() == Some(from);
         let complete = |former: &mut Shadow| former.route.epoch == epoch && former.owed.is_empty();
-        if from_source && destination.former_mut().is_some_and(complete) { self.forget(cx) } else { Ok(()) }
+        if destination.former_mut().is_some_and(complete) { self.forget(cx) } else { Ok(()) }
     }
 
     /// What this host keeps of a process that has left it, also while the process comes back.

@@ -7,7 +7,7 @@ use crate::error::Misbehaviour;
 use crate::event::Event;
 use crate::page::PageNumber;
 use crate::place::{Epoch, HostId};
-use crate::source::Source;
+use crate::source::{Draining, Source};
 use crate::wire::{Message, MessageKind};
 
 impl Role {
@@ -46,6 +46,8 @@ impl Role {
             // Of the migration away from here: the source is not sent pages.
             Some(_) => Err(misbehaved(arrival.from, Misbehaviour::Unexpected { kind: MessageKind::Page })),
             None => match self {
+                // What was sent to it before it was lost here.
+                Self::Source(Source::Draining(Draining { tell: None, .. })) => Ok(None),
                 Self::Source(source) if arrival.epoch == source.epoch() => {
                     Err(misbehaved(arrival.from, Misbehaviour::Unexpected { kind: MessageKind::Page }))
                 }
@@ -62,7 +64,7 @@ impl Role {
         cx: &mut Context<'_>,
     ) -> Handled {
         if *message == Message::Complete {
-            self.forget_if_complete(from, epoch, cx)?;
+            self.forget_if_complete(epoch, cx)?;
         }
         match self {
             Self::Source(source) if *message == Message::Refuse && source.may_be_refused(from, epoch) => {

@@ -229,8 +229,12 @@ impl Source {
             (Self::Resting(_), Message::Cancel) if epoch == own => {
                 Err(misbehaved(from, Misbehaviour::CancelAfterGo))
             }
-            // What the host was sent as the destination of the migration that brought the process here.
-            (Self::Resting(_), Message::State(_) | Message::Go | Message::Destroyed) => Ok(None),
+            // What the host was sent as the destination of the migration that brought the process here, to rest or to be
+            // lost.
+            (
+                Self::Resting(_) | Self::Draining(Draining { tell: None, .. }),
+                Message::State(_) | Message::Go | Message::Destroyed,
+            ) => Ok(None),
             (Self::Offered(_), Message::Ready) => Err(misbehaved(from, Misbehaviour::NotThePeer { kind })),
             _ => unexpected,
         }

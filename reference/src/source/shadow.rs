@@ -1,6 +1,6 @@
 //! The process runs elsewhere; this host keeps the pages that it owes, and serves and pushes them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::error::{Misbehaviour, Refusal};
 use crate::event::Event;
@@ -23,6 +23,8 @@ pub struct Shadow {
     pub owed: PageSet,
     /// The pages that were owed and have been sent.
     pub served: PageSet,
+    /// Those among them that were sent to another host than the process went to from here.
+    pub served_elsewhere: BTreeMap<PageNumber, HostId>,
     /// The pages that were requested and not sent yet, and by whom, in order of arrival.
     pub demands: VecDeque<(PageNumber, HostId)>,
     /// The page last requested.
@@ -55,6 +57,7 @@ impl Shadow {
             route: offered.route,
             owed: std::mem::take(&mut offered.owed),
             served: nothing.clone(),
+            served_elsewhere: BTreeMap::new(),
             demands: VecDeque::new(),
             pivot: None,
             sent: std::mem::take(&mut offered.sent),
@@ -70,13 +73,12 @@ impl Shadow {
     }
 
     /// There is a new connection to this host. What was sent over the old one may not have arrived.
-    pub(crate) fn reconnected(&mut self, peer: HostId, policy: &Policy) {
-        if !self.serves(peer, policy) {
-            return;
-        }
-        self.awaits_resync |= peer == self.route.to;
-        self.served.iter().for_each(|page| {
-            self.unconfirmed.insert(page);
+    pub(crate) fn reconnected(&mut self, peer: HostId) {
+        let Self { route, served, served_elsewhere, unconfirmed, .. } = self;
+        self.awaits_resync |= peer == route.to;
+        let served_to = |page| served_elsewhere.get(&page).copied().unwrap_or(route.to);
+        served.iter().filter(|&page| served_to(page) == peer).for_each(|page| {
+            unconfirmed.insert(page);
         });
     }
 
@@ -97,20 +99,22 @@ impl Shadow {
             return Err(misbehaved(from, Misbehaviour::NotOwed { kind, page }));
         }
         let owed_again: Vec<_> = self.unconfirmed.iter().filter(|&page| lacking.contains(page)).collect();
+        let demanded = |page| self.demands.iter().any(|(demanded, _)| *demanded == page);
+        let still_owed = |page| self.owed.contains(page) || owed_again.contains(&page);
+        let requested: Vec<_> = waits.iter().filter(|&page| still_owed(page) && !demanded(page)).collect();
         let first = from != self.route.to || std::mem::take(&mut self.awaits_resync);
-        if !first && owed_again.is_empty() {
+        if !first && owed_again.is_empty() && requested.is_empty() {
             return Ok(None);
         }
         for &page in &owed_again {
             self.served.remove(page);
+            self.served_elsewhere.remove(&page);
             self.owed.insert(page);
             let Sequence(sequence) = &mut self.sent.sequences[page.index()];
             *sequence = sequence.saturating_sub(1);
         }
         self.unconfirmed = PageSet::empty(cx.image.page_count());
         self.demands.retain(|(page, requester)| *requester != from || lacking.contains(*page));
-        let requested: Vec<_> =
-            waits.iter().filter(|page| !self.demands.iter().any(|(demanded, _)| demanded == page)).collect();
         self.demands.extend(requested.iter().map(|&page| (page, from)));
         self.pivot = requested.last().copied().or(self.pivot);
         if *progress == Progress::AwaitingGo {
@@ -228,6 +232,9 @@ impl Shadow {
         let sequence = self.sent.send(page, FormerHost { host: to, epoch: self.route.epoch }, cx)?;
         self.owed.remove(page);
         self.served.insert(page);
+        if to != self.route.to {
+            self.served_elsewhere.insert(page, to);
+        }
         Ok(sequence)
     }
 

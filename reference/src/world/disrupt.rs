@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::disruption::{Disruption, Injected, Moment, Scheduled};
 use super::schedule::Occurrence;
 use super::{Discrepancy, World, WorldError};
-use crate::destination::Destination;
 use crate::error::Error;
 use crate::event::{Event, Step};
 use crate::fate::{Fate, Loss};
@@ -328,7 +327,7 @@ impl World {
 fn former_route(role: &Role) -> Option<(HostId, Epoch)> {
     let shadow = match role {
         Role::Source(Source::Shadow(shadow)) => shadow,
-        Role::Destination(Destination::Receiving(receiving)) => receiving.former.as_ref()?,
+        Role::Destination(destination) => destination.former()?,
         _ => return None,
     };
     Some((shadow.route.to, shadow.route.epoch))

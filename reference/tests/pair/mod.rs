@@ -28,15 +28,19 @@ pub struct Pair {
 impl Pair {
     /// The process is on A; pages 0 and 1 are private, 2 and 3 file-mapped; 1 and 3 are modified.
     pub fn new(policy: Policy) -> Self {
-        let kinds = [PageKind::Private, PageKind::Private, PageKind::FileMapped, PageKind::FileMapped];
-        let image =
-            Arc::new(Image::new((1..).zip(kinds).map(|(byte, kind)| (kind, [byte; PAGE_SIZE].into()))));
+        let image = Self::image();
         let mut a = Host::with_process(A, policy.clone(), Arc::clone(&image)).unwrap();
         let b = Host::without_process(B, policy, Arc::clone(&image)).unwrap();
         for page in [1, 3] {
             a.write(PageNumber(page), 0, b"modified").unwrap();
         }
         Self { hosts: [a, b], file_server: FileServer::new(&image), in_flight: Vec::new() }
+    }
+
+    /// The program image.
+    pub fn image() -> Arc<Image> {
+        let kinds = [PageKind::Private, PageKind::Private, PageKind::FileMapped, PageKind::FileMapped];
+        Arc::new(Image::new((1..).zip(kinds).map(|(byte, kind)| (kind, [byte; PAGE_SIZE].into()))))
     }
 
     pub fn started(policy: Policy) -> Self {
@@ -163,6 +167,16 @@ impl Pair {
         assert!(self.in_flight.is_empty());
         self
     }
+}
+
+/// Delivers everything that the one has to say to the other, and returns it.
+pub fn exchange(from: &mut Host<PageStore>, to: &mut Host<PageStore>) -> Vec<Envelope> {
+    let said: Vec<_> = std::iter::from_fn(|| from.poll_message()).collect();
+    let id = to.id();
+    for envelope in said.iter().filter(|envelope| envelope.to == id.into()) {
+        to.handle_message(envelope.from, envelope.epoch, &envelope.message).unwrap();
+    }
+    said
 }
 
 /// Takes what the host has to say out of the way.

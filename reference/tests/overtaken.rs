@@ -1,0 +1,85 @@
+//! Links that do not keep order: what overtakes what, and comes once more.
+
+mod pair;
+
+use pair::{A, B, PAGES, Pair, exchange};
+use reference::fate::{Fate, Loss};
+use reference::host::{Host, Outcome, Role, Suspension, Work};
+use reference::page::PageNumber;
+use reference::place::{Epoch, HostId};
+use reference::policy::Policy;
+use reference::source::Source;
+use reference::wire::{Envelope, MessageKind};
+
+const C: HostId = HostId(2);
+
+/// A process runs on the second host that waits for page 0 over a connection that is gone. There is a new one.
+fn waiting() -> Pair {
+    let mut pair = Pair::handed_over(Policy::LAZY_COPY);
+    pair.deliver(MessageKind::Go);
+    pair.hosts[1].fault(PageNumber(0)).unwrap();
+    pair.cut(&[0, 1]);
+    pair.reconnect();
+    pair
+}
+
+#[test]
+fn what_the_process_waits_for_is_served_though_another_request_overtakes_word_of_it() {
+    let mut pair = waiting();
+    pair.hosts[1].fault(PageNumber(1)).unwrap();
+    pair.deliver(MessageKind::Request);
+    assert!(!pair.hosts[0].is_due(Work::Serve(PageNumber(0))));
+    let said = pair.deliver(MessageKind::Resync);
+    assert!(pair.hosts[0].is_due(Work::Serve(PageNumber(0))));
+    // Word that comes once more, after the page has been sent, asks for nothing.
+    pair.perform(A, Work::Serve(PageNumber(0)));
+    assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &said), Ok(Outcome::Ignored));
+    assert!(!pair.hosts[0].is_due(Work::Serve(PageNumber(0))));
+}
+
+#[test]
+fn what_was_sent_over_the_connection_that_there_is_is_not_sent_again() {
+    let mut pair = Pair::handed_over(Policy::LAZY_COPY);
+    pair.deliver(MessageKind::Go);
+    pair.cut(&[0, 1]);
+    pair.reconnect();
+    pair.hosts[1].fault(PageNumber(0)).unwrap();
+    pair.deliver(MessageKind::Request);
+    pair.perform(A, Work::Serve(PageNumber(0)));
+    // Where pages are left behind along a chain, anybody could be served.
+    pair.hosts[0].disconnected(C).unwrap();
+    pair.hosts[0].connected(C).unwrap();
+    pair.deliver(MessageKind::Page);
+    pair.deliver(MessageKind::Resync);
+    let Role::Source(Source::Shadow(shadow)) = pair.hosts[0].role() else { panic!("{:?}", pair.hosts[0]) };
+    assert!(!shadow.owed.contains(PageNumber(0)));
+}
+
+/// What the next host was sent comes once more after the process was lost there.
+#[test]
+fn what_comes_once_more_after_a_loss_is_ignored() {
+    let mut pair = Pair::handed_over(Policy::LAZY_COPY);
+    pair.deliver(MessageKind::Go);
+    let (mut b, mut c) =
+        (pair.hosts[1].clone(), Host::without_process(C, Policy::LAZY_COPY, Pair::image()).unwrap());
+    c.expect_migration(B, Epoch(2)).unwrap();
+    b.start_migration(C).unwrap();
+    b.suspend(Suspension::default()).unwrap();
+    b.perform(Work::SendState).unwrap();
+    let mut said = exchange(&mut b, &mut c);
+    c.perform(Work::DeclareReady).unwrap();
+    exchange(&mut c, &mut b);
+    b.perform(Work::HandOver).unwrap();
+    said.extend(exchange(&mut b, &mut c));
+    assert!(c.is_running());
+    c.fenced(A).unwrap();
+    assert_eq!(c.fate(), Some(Fate::Lost(Loss::Pages(PAGES))));
+    let said = said.into_iter().filter(|envelope| envelope.to == C.into());
+    let kinds: Vec<_> = said
+        .map(|Envelope { from, epoch, message, .. }| {
+            assert_eq!(c.handle_message(from, epoch, &message), Ok(Outcome::Ignored));
+            message.kind()
+        })
+        .collect();
+    assert_eq!(kinds, [MessageKind::State, MessageKind::Go]);
+}
