@@ -13,7 +13,7 @@
 //! | [`source_steps`] | what a hostile destination says, between honest steps | [`siege`] |
 //! | [`destination_steps`] | what a hostile source says | [`siege`] |
 //! | [`file_server_steps`] | what hostile hosts say | the store goes forward only, and answers for itself |
-//! | [`two_endpoints`] | a schedule of honest hosts, over any links | the process sees what it would have seen without moving |
+//! | [`two_endpoints`] | a schedule of honest hosts, and what goes wrong | the process sees what it would without moving, or had to be lost |
 //! | [`refinement`] | the same, for the checker's rig | every step is a step of the model |
 //!
 //! Inputs are structured: bytes become setups, steps and forged messages by way of `arbitrary`, so that mutations stay

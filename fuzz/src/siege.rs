@@ -162,8 +162,8 @@ fn is_to_bring(role: &Role, envelope: &Envelope, page: PageNumber) -> bool {
     let keeps =
         |former: &Option<Shadow>| !exited && former.as_ref().is_some_and(|former| former.owed.contains(page));
     let from_source = |source: HostId| from == source.into();
-    // The process does not come after all. A host that needs nothing any more from a former one, or tells it of the exit,
-    // has called its return off.
+    // The process does not come after all. Where a host needs nothing any more from a former one, or tells it of the exit,
+    // the return of the process was called off, by whomever.
     let calls_off = |former: &Option<Shadow>| match message {
         Message::Cancel => true,
         Message::Complete | Message::Exit => {
@@ -171,15 +171,16 @@ fn is_to_bring(role: &Role, envelope: &Envelope, page: PageNumber) -> bool {
         }
         _ => false,
     };
+    let by_any = matches!(message, Message::Complete | Message::Exit);
     let resident = match role {
         Role::Destination(Destination::Receiving(Receiving { from: source, epoch: own, former, .. })) => {
             let brings = from_source(*source) && epoch == *own;
-            return (brings || calls_off(former) && (exited || from_source(*source))) && !keeps(former);
+            return (brings || calls_off(former) && (by_any || from_source(*source))) && !keeps(former);
         }
         Role::Destination(
             Destination::Assembling(Assembling { from: source, former, .. })
             | Destination::AwaitingGo(AwaitingGo { from: source, former, .. }),
-        ) if calls_off(former) => return (exited || from_source(*source)) && !keeps(former),
+        ) if calls_off(former) => return (by_any || from_source(*source)) && !keeps(former),
         Role::Source(Source::Frozen(_) | Source::Offered(_)) => None,
         role => role.resident(),
     };

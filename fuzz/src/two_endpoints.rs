@@ -1,8 +1,10 @@
-//! Honest hosts under any schedule: any algorithm, any order of messages, duplicates, any number of migrations.
+//! Honest hosts under any schedule: any algorithm, any order of messages, duplicates, any number of migrations, while
+//! connections break, machines die, the file server is out of reach, hosts lose patience and operators change their minds.
 //!
-//! After every step, every page that the process can read has the content that it would have if the process had never
-//! moved. Then everything that goes on by itself is let happen, and must come to an end at which nothing is missing.
-//! Every message goes over the wire as bytes.
+//! After every step, the process runs once at most, and every page that it can read has the content that it would have if
+//! the process had never moved. It is given up for lost only where a machine has died that it needed. Then everything is
+//! mended, what goes on by itself is let happen, and must come to an end at which nothing is missing, or nothing is left
+//! of a process that has exited or is lost. Every message goes over the wire as bytes.
 
 use arbitrary::{Arbitrary, Unstructured};
 use checker::conform::flaws::Flaw;
@@ -10,10 +12,12 @@ use reference::host::Work;
 use reference::wire::{Envelope, decode, encode};
 
 use crate::Finding;
-use crate::bench::{Bench, Setup, Step};
+use crate::bench::{Bench, Setup, Step, Trouble};
 
 /// Steps of an input that are taken.
 const STEPS_MAX: usize = 400;
+/// One step in so many is of something that goes wrong.
+const STEPS_PER_TROUBLE: u8 = 6;
 /// Steps after which everything that goes on by itself must be over.
 const SETTLING_STEPS_MAX: usize = 2000;
 
@@ -31,9 +35,18 @@ pub fn run_flawed(input: &[u8], flaw: Option<Flaw>) -> Result<(), Finding> {
         if input.is_empty() {
             break;
         }
-        let Ok(step) = Step::arbitrary(&mut input) else { break };
-        take(&mut bench, step)?;
+        let Ok(goes_wrong) = input.ratio(1, STEPS_PER_TROUBLE) else { break };
+        if goes_wrong {
+            let Ok(trouble) = Trouble::arbitrary(&mut input) else { break };
+            bench.suffer(trouble)?;
+            bench.check_process()?;
+        } else {
+            let Ok(step) = Step::arbitrary(&mut input) else { break };
+            take(&mut bench, step)?;
+        }
     }
+    bench.mend()?;
+    bench.check_process()?;
     settle(&mut bench)?;
     bench.check_end()
 }

@@ -47,19 +47,11 @@ fn every_seeded_flaw_is_found() {
             .map(|(name, _)| name)
             .collect();
         println!("{flaw:?}: found by {}", finders.join(", "));
-        // A process that runs on is nowhere asked to do anything in `two_endpoints`, and a host that does not hear what
-        // it is told takes no step that the model lacks.
         let expected: &[&str] = match flaw {
+            // A process that runs on is nowhere asked to do anything in `two_endpoints`.
+            Flaw::RunsOn => &["refinement"],
+            // A host that does not hear what it is told takes no step that the model lacks.
             Flaw::CompletionUnheard => &["two_endpoints"],
-            // All but the first show only where a machine, a link or the file server fails, which `two_endpoints` does
-            // not bring about.
-            Flaw::RunsOn
-            | Flaw::ResumesOnSilence
-            | Flaw::CancelsTooLate
-            | Flaw::DirtyBitsConsumed
-            | Flaw::EpochUnchecked
-            | Flaw::LacksUnsaid
-            | Flaw::StoredVolatile => &["refinement"],
             _ => &["two_endpoints", "refinement"],
         };
         assert!(

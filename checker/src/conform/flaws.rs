@@ -205,7 +205,7 @@ impl Flaw {
     }
 
     /// What becomes of a message that an endpoint says after an attempt that was called off.
-    pub(super) fn retried(flaw: Option<Flaw>, envelope: &mut Envelope) {
+    pub fn retried(flaw: Option<Flaw>, envelope: &mut Envelope) {
         if let (Some(Flaw::DirtyBitsConsumed), Message::State(state)) = (flaw, &mut envelope.message) {
             replan(state, |entry| PlanEntry { dirty: false, ..entry });
         }

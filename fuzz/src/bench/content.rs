@@ -1,9 +1,11 @@
 //! What holds among honest hosts: one process, which sees what it would have seen without moving.
 
 use checker::conform::flaws::FlawedMemory;
+use reference::destination::Destination;
 use reference::host::{Host, Location, Resident, Role};
 use reference::memory::{Fault, Memory};
 use reference::page::{PAGE_SIZE, PageBytes, PageKind, PageNumber};
+use reference::place::Epoch;
 use reference::source::Source;
 
 use super::Bench;
@@ -12,15 +14,14 @@ use crate::Finding;
 impl Bench {
     /// At every moment.
     pub fn check_process(&self) -> Result<(), Finding> {
+        if let Some(wrong) = &self.wrong {
+            return Err(wrong.clone());
+        }
+        self.check_vacant(|host| *host.role() == Role::Vacant)?;
         let mut running = self.hosts.iter().filter(|host| host.is_running());
         let Some(host) = running.next() else { return Ok(()) };
         if let Some(other) = running.next() {
             return Err(Finding(format!("the process runs on {} and on {}", host.id(), other.id())));
-        }
-        if let Role::Destination(_) = host.role()
-            && host.role().resident().is_some_and(|resident| resident.registers != self.registers)
-        {
-            return Err(Finding("the process has other registers than when it was suspended".to_owned()));
         }
         let mut read = [0; PAGE_SIZE];
         for (page, newest) in self.image.page_numbers().zip(&self.newest) {
@@ -36,15 +37,25 @@ impl Bench {
     /// When nothing goes on any more.
     pub fn check_end(&self) -> Result<(), Finding> {
         if let Some(max) = self.policy.crossings_per_page_max()
-            && let Some((crossed, count)) = self.crossings.iter().find(|(_, count)| **count > max)
+            && let Some((crossed, count)) =
+                self.crossings.iter().find(|((epoch, _), count)| **count > max + self.recoveries_of(*epoch))
         {
-            return Err(Finding(format!("{crossed:?} crossed {count} times, and at most {max} are allowed")));
+            return Err(Finding(format!(
+                "{crossed:?} crossed {count} times, and at most {max} are allowed, and one for each recovery"
+            )));
         }
         let runs = |host: &&Host<FlawedMemory>| host.is_running();
         match self.hosts.iter().find(runs).and_then(|host| Some((host, host.role().resident()?))) {
+            Some(_) if self.troubles.lost => Err(Finding("a process that was lost runs".to_owned())),
             Some((host, resident)) => self.check_running(host, resident),
-            None => self.check_exited(),
+            None if self.troubles.lost => self.check_vacant(|_| true),
+            None if self.troubles.exited => self.check_exited(),
+            None => Err(Finding("the process runs nowhere, and is neither over nor lost".to_owned())),
         }
+    }
+
+    fn recoveries_of(&self, epoch: Epoch) -> u64 {
+        self.recoveries.get(&epoch).copied().unwrap_or_default()
     }
 
     fn check_running(&self, host: &Host<FlawedMemory>, resident: &Resident) -> Result<(), Finding> {
@@ -65,28 +76,41 @@ impl Bench {
                 return Err(wrong(page));
             }
         }
-        let at_rest = matches!(host.role(), Role::Source(Source::Resting(_)));
-        let alone = self.hosts.iter().all(|other| other.id() == host.id() || *other.role() == Role::Vacant);
-        match at_rest && alone || self.policy.leaves_pages_behind() {
+        let lazy = self.policy.leaves_pages_behind();
+        let is_done = |other: &Host<FlawedMemory>| match other.role() {
+            Role::Vacant => true,
+            Role::Source(Source::Shadow(_)) => lazy,
+            _ => false,
+        };
+        let alone = self.hosts.iter().all(|other| other.id() == host.id() || is_done(other));
+        let is_over = match host.role() {
+            Role::Source(Source::Resting(_)) => true,
+            Role::Destination(Destination::Post(_)) => lazy,
+            _ => false,
+        };
+        match alone && is_over {
             true => Ok(()),
             false => Err(Finding("the migration never ends".to_owned())),
         }
     }
 
     fn check_exited(&self) -> Result<(), Finding> {
-        for host in &self.hosts {
-            let left = self.image.page_numbers().any(|page| host.memory().is_present(page));
-            if left || *host.role() != Role::Vacant {
-                return Err(Finding(format!(
-                    "the process has exited, and something of it is left on {}",
-                    host.id()
-                )));
-            }
-        }
+        self.check_vacant(|_| true)?;
         let mapped = |page: &PageNumber| self.image.kind(*page) == PageKind::FileMapped;
         for page in self.image.page_numbers().filter(mapped).filter(|_| self.policy.writes_back()) {
             if self.stored(page).as_ref() != self.newest.get(page.index()) {
                 return Err(wrong(page));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing of the process is left on these hosts.
+    fn check_vacant(&self, of: impl Fn(&Host<FlawedMemory>) -> bool) -> Result<(), Finding> {
+        for host in self.hosts.iter().filter(|host| of(host)) {
+            let left = self.image.page_numbers().any(|page| host.memory().is_present(page));
+            if left || *host.role() != Role::Vacant {
+                return Err(Finding(format!("something of the process is left on {}", host.id())));
             }
         }
         Ok(())

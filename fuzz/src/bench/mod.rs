@@ -1,11 +1,14 @@
 //! A small world in which one thing happens at a time: three hosts, a file server, the messages between them, and one
 //! process. Unlike the checker's rig it knows nothing of the model, and its links keep back nothing: any message may
-//! overtake any other, and arrive any number of times.
+//! overtake any other, and arrive any number of times. Anything may go wrong at any time, any number of times.
 
+mod aftermath;
 mod content;
 mod setup;
+mod trouble;
 
 pub use setup::{Order, Setup};
+pub use trouble::Trouble;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,20 +17,23 @@ use arbitrary::Arbitrary;
 use checker::conform::flaws::{Flaw, FlawedMemory};
 use reference::destination::Destination;
 use reference::error::{Error, Refusal};
-use reference::event::Event;
 use reference::file_server::FileServer;
-use reference::host::{Host, Outcome, Role, Suspension};
+use reference::host::{Host, Limits, Outcome, Role, Suspension, Work};
 use reference::memory::Fault;
 use reference::page::{Image, PageBytes, PageNumber};
 use reference::place::{Epoch, HostId, Place};
-use reference::policy::Policy;
+use reference::policy::{Contradiction, Policy};
 use reference::source::Source;
-use reference::wire::Envelope;
+use reference::wire::{Envelope, Message};
 
 use crate::Finding;
+use trouble::Troubles;
 
 /// Hosts of the world.
 pub const HOSTS: u16 = 3;
+
+/// Where the process is started.
+const FIRST: HostId = HostId(0);
 
 /// Duplicates around at a time.
 const DUPLICATES_MAX: usize = 8;
@@ -72,6 +78,8 @@ pub struct Bench {
     pub flights: Vec<Envelope>,
     /// How often each page went from host to host in each migration.
     pub crossings: BTreeMap<(Epoch, PageNumber), u64>,
+    /// How often each migration went on over a new connection.
+    recoveries: BTreeMap<Epoch, u64>,
     policy: Policy,
     image: Arc<Image>,
     order: Order,
@@ -80,7 +88,11 @@ pub struct Bench {
     newest: Vec<PageBytes>,
     writes: u64,
     duplicates: usize,
-    registers: Vec<u8>,
+    /// Of the process that is suspended or was last, unless the attempt to move it was called off.
+    registers: Option<Vec<u8>>,
+    troubles: Troubles,
+    /// What a host has said that cannot be.
+    wrong: Option<Finding>,
 }
 
 impl Bench {
@@ -90,26 +102,31 @@ impl Bench {
         let host = |id| {
             let (id, policy, image) = (HostId(id), policy.clone(), Arc::clone(&image));
             let page_count = image.page_count();
-            match id {
-                HostId(0) => {
+            let mut host = match id {
+                FIRST => {
                     let memory = FlawedMemory::loaded(&image, flaw);
                     Host::occupied(id, policy, image, memory)
                 }
                 _ => Host::vacant(id, policy, image, FlawedMemory::vacant(page_count, flaw)),
-            }
+            }?;
+            host.configure(Limits::default(), trouble::timeouts());
+            Ok(host)
         };
-        let hosts = (0..HOSTS).map(host).collect::<Result<_, _>>();
+        let hosts = (0..HOSTS).map(host).collect::<Result<_, Contradiction>>();
         Ok(Self {
             hosts: hosts.map_err(|error| Finding(error.to_string()))?,
             file_server: FileServer::new(&image),
             flights: Vec::new(),
             crossings: BTreeMap::new(),
+            recoveries: BTreeMap::new(),
             order: setup.order,
             flaw,
             newest: image.page_numbers().filter_map(|page| image.content(page).cloned()).collect(),
             writes: 0,
             duplicates: 0,
-            registers: Vec::new(),
+            registers: None,
+            troubles: Troubles::none(FIRST),
+            wrong: None,
             policy,
             image,
         })
@@ -151,8 +168,17 @@ impl Bench {
             self.duplicates += 1;
             self.flights.push(envelope.clone());
         }
-        let Envelope { from, to, epoch, message } = Flaw::heard(self.flaw, envelope)?;
-        Some(Envelope { from, to, epoch, message })
+        Flaw::heard(self.flaw, self.taken_for_current(envelope))
+    }
+
+    /// With this flaw a page of an attempt that was called off counts for the next.
+    fn taken_for_current(&self, mut envelope: Envelope) -> Envelope {
+        let stray = matches!(envelope.message, Message::Page { .. })
+            && self.troubles.called_off.contains(&envelope.epoch);
+        if let (Some(Flaw::EpochUnchecked), true, Place::Host(to)) = (self.flaw, stray, envelope.to) {
+            envelope.epoch = self.hosts.get(usize::from(to.0)).map_or(envelope.epoch, Host::epoch);
+        }
+        envelope
     }
 
     /// Has the receiver handle a message. `None` stands for the file server, which ignores nothing.
@@ -167,27 +193,33 @@ impl Bench {
         }
     }
 
-    /// Takes what the endpoints say to the network, and counts.
+    /// Takes what the endpoints say to the network, unless it is said in vain, and what they did to account.
     pub fn collect(&mut self) -> Result<(), Finding> {
-        let Self { hosts, file_server, flights, flaw, crossings, registers, .. } = self;
-        let mut said = Vec::new();
-        for host in hosts {
-            said.extend(std::iter::from_fn(|| host.poll_message()));
-            for (epoch, event) in std::iter::from_fn(|| host.poll_event()) {
-                match event {
-                    Event::PageCopied { page, .. }
-                    | Event::PageTransferred { page, .. }
-                    | Event::PageServed { page, .. }
-                    | Event::PagePushed { page, .. } => *crossings.entry((epoch, page)).or_default() += 1,
-                    Event::ProcessSuspended { registers: bytes, .. } => *registers = bytes.0,
-                    _ => {}
-                }
-            }
+        let mut events = Vec::new();
+        for host in &mut self.hosts {
+            let id = host.id();
+            events.extend(std::iter::from_fn(|| host.poll_event()).map(|(epoch, event)| (id, epoch, event)));
         }
+        while self.file_server.poll_event().is_some() {}
+        self.send();
+        // Whoever is told of something in consequence takes a step as well.
+        let done = events.is_empty();
+        events.into_iter().try_for_each(|(id, epoch, event)| self.notice(id, epoch, event))?;
+        if done { Ok(()) } else { self.collect() }
+    }
+
+    fn send(&mut self) {
+        let Self { hosts, file_server, flights, flaw, troubles, .. } = self;
+        let mut said: Vec<_> =
+            hosts.iter_mut().flat_map(|host| std::iter::from_fn(|| host.poll_message())).collect();
         said.extend(std::iter::from_fn(|| file_server.poll_message()));
-        while file_server.poll_event().is_some() {}
-        flights.extend(said.into_iter().flat_map(|envelope| Flaw::said(*flaw, envelope)));
-        Ok(())
+        said.retain(|envelope| !troubles.are_apart(envelope.from, envelope.to));
+        for mut envelope in said {
+            if !troubles.called_off.is_empty() {
+                Flaw::retried(*flaw, &mut envelope);
+            }
+            flights.extend(Flaw::said(*flaw, envelope));
+        }
     }
 
     fn is_in_turn(&self, at: usize) -> bool {
@@ -205,6 +237,10 @@ impl Bench {
             .collect();
         let Some(&(at, work)) = tasks.get(usize::from(which) % tasks.len().max(1)) else { return Ok(()) };
         let host: &mut Host<_> = &mut self.hosts[at];
+        if work == Work::HandOver && matches!(self.flaw, Some(Flaw::ResumesOnSilence | Flaw::CancelsTooLate))
+        {
+            self.troubles.before_hand_over = Some(Box::new(host.clone()));
+        }
         host.perform(work).map_err(|error| finding(&format!("{work:?} is due"), &error))
     }
 
@@ -249,11 +285,13 @@ impl Bench {
         let mut leaving = self.hosts[at].clone();
         let epoch = match leaving.start_migration(to) {
             Ok(epoch) => epoch,
-            Err(Error::Refused(Refusal::NoSuchMigration | Refusal::TooManyFormerHosts)) => return Ok(()),
+            Err(Error::Refused(
+                Refusal::NoSuchMigration | Refusal::TooManyFormerHosts | Refusal::OutOfReach(_),
+            )) => return Ok(()),
             Err(error) => return Err(finding("start", &error)),
         };
         // Where the process is not expected, nothing has happened yet.
-        if self.hosts[usize::from(to.0)].expect_migration(from, epoch).is_ok() {
+        if self.troubles.is_alive(to) && self.hosts[usize::from(to.0)].expect_migration(from, epoch).is_ok() {
             self.hosts[at] = leaving;
         }
         Ok(())

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Host, Location};
+use crate::destination::Destination;
+use crate::memory::Memory;
 use crate::place::HostId;
 
 /// Messages that may wait for the driver: four megabytes of pages, more than any send buffer takes at once.
@@ -20,6 +23,16 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { outbox_messages_max: OUTBOX_MESSAGES_MAX_DEFAULT, pages_at_resumption_max: None }
+    }
+}
+
+impl<M: Memory> Host<M> {
+    /// Whether the process comes with more pages than there is room for.
+    pub(super) fn lacks_room_for(&self, destination: &Destination) -> bool {
+        let Some(max) = self.limits.pages_at_resumption_max else { return false };
+        let Some(resident) = destination.resident() else { return false };
+        let here = resident.pages.iter().filter(|record| record.location == Location::Here);
+        here.count() as u64 > max
     }
 }
 

@@ -396,13 +396,6 @@ impl<M: Memory> Host<M> {
         Err(misbehaved(from, what))
     }
 
-    fn lacks_room_for(&self, destination: &Destination) -> bool {
-        let Some(max) = self.limits.pages_at_resumption_max else { return false };
-        let Some(resident) = destination.resident() else { return false };
-        let here = resident.pages.iter().filter(|record| record.location == Location::Here);
-        here.count() as u64 > max
-    }
-
     fn dispatch(&mut self, from: Place, epoch: Epoch, message: &Message) -> Handled {
         let (role, mut cx) = self.parts();
         match (message, from) {
