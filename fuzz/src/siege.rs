@@ -20,7 +20,7 @@ use reference::memory::{Fault, Memory};
 use reference::page::PageNumber;
 use reference::place::{HostId, Place};
 use reference::source::{Shadow, Source};
-use reference::wire::{Envelope, Message};
+use reference::wire::{Envelope, Message, Progress, Resync};
 
 use crate::Finding;
 use crate::bench::{Bench, Setup, Step};
@@ -164,14 +164,11 @@ fn is_to_bring(role: &Role, envelope: &Envelope, page: PageNumber) -> bool {
     let from_source = |source: HostId| from == source.into();
     // The process does not come after all. Where a host needs nothing any more from a former one, or tells it of the exit,
     // the return of the process was called off, by whomever.
-    let calls_off = |former: &Option<Shadow>| match message {
-        Message::Cancel => true,
-        Message::Complete | Message::Exit => {
-            former.as_ref().is_some_and(|former| former.route.epoch == epoch)
-        }
-        _ => false,
+    let by_any = exited || is_complete(message);
+    let calls_off = |former: &Option<Shadow>| {
+        let concerned = former.as_ref().is_some_and(|former| former.route.epoch == epoch);
+        *message == Message::Cancel || by_any && concerned
     };
-    let by_any = matches!(message, Message::Complete | Message::Exit);
     let resident = match role {
         Role::Destination(Destination::Receiving(Receiving { from: source, epoch: own, former, .. })) => {
             let brings = from_source(*source) && epoch == *own;
@@ -189,6 +186,11 @@ fn is_to_bring(role: &Role, envelope: &Envelope, page: PageNumber) -> bool {
         Some(Location::FileServer) => from == Place::FileServer,
         _ => false,
     }
+}
+
+/// Does the sender need nothing any more?
+fn is_complete(message: &Message) -> bool {
+    matches!(message, Message::Complete | Message::Resync(Resync { progress: Progress::Complete, .. }))
 }
 
 fn check_pages(
