@@ -349,7 +349,9 @@ impl Rig {
         let between_hosts = |place: Place| place != Place::FileServer;
         self.network.remove(|flight| {
             let (from, to) = (flight.envelope.from, flight.envelope.to);
-            from == dead || to == dead || (between_hosts(from) && between_hosts(to))
+            // A duplicate on its way to the file server does not die with its sender.
+            let outlives = flight.fate == Fate::Echo && to == Place::FileServer;
+            !outlives && (from == dead || to == dead || (between_hosts(from) && between_hosts(to)))
         });
         let policy = self.host(id).ok_or(RigError::Nothing)?.policy().clone();
         let memory = FlawedMemory::vacant(self.image.page_count(), self.flaw);
