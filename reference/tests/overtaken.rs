@@ -15,8 +15,7 @@ const C: HostId = HostId(2);
 
 /// A process runs on the second host that waits for page 0 over a connection that is gone. There is a new one.
 fn waiting() -> Pair {
-    let mut pair = Pair::handed_over(Policy::LAZY_COPY);
-    pair.deliver(MessageKind::Go);
+    let mut pair = Pair::moved(Policy::LAZY_COPY);
     pair.hosts[1].fault(PageNumber(0)).unwrap();
     pair.cut(&[0, 1]);
     pair.reconnect();
@@ -39,8 +38,7 @@ fn what_the_process_waits_for_is_served_though_another_request_overtakes_word_of
 
 #[test]
 fn what_was_sent_over_the_connection_that_there_is_is_not_sent_again() {
-    let mut pair = Pair::handed_over(Policy::LAZY_COPY);
-    pair.deliver(MessageKind::Go);
+    let mut pair = Pair::moved(Policy::LAZY_COPY);
     pair.cut(&[0, 1]);
     pair.reconnect();
     pair.hosts[1].fault(PageNumber(0)).unwrap();
@@ -58,8 +56,7 @@ fn what_was_sent_over_the_connection_that_there_is_is_not_sent_again() {
 /// What the next host was sent comes once more after the process was lost there.
 #[test]
 fn what_comes_once_more_after_a_loss_is_ignored() {
-    let mut pair = Pair::handed_over(Policy::LAZY_COPY);
-    pair.deliver(MessageKind::Go);
+    let pair = Pair::moved(Policy::LAZY_COPY);
     let (mut b, mut c) =
         (pair.hosts[1].clone(), Host::without_process(C, Policy::LAZY_COPY, Pair::image()).unwrap());
     c.expect_migration(B, Epoch(2)).unwrap();

@@ -147,8 +147,7 @@ fn a_go_that_was_lost_is_said_again() {
 #[test]
 fn a_second_cut_during_resync() {
     for cuts_after in 0..12 {
-        let mut pair = Pair::handed_over(Policy::POST_COPY);
-        pair.deliver(MessageKind::Go);
+        let mut pair = Pair::moved(Policy::POST_COPY);
         pair.hosts[1].fault(PageNumber(1)).unwrap();
         pair.deliver(MessageKind::Request);
         pair.perform(A, Work::Serve(PageNumber(1)));
@@ -206,8 +205,7 @@ fn only_a_fence_ends_what_a_lost_connection_pauses() {
     pair.perform(A, Work::Destroy);
     assert_eq!(*pair.hosts[0].role(), Role::Vacant);
     // The source had pages.
-    let mut pair = Pair::handed_over(Policy::POST_COPY);
-    pair.deliver(MessageKind::Go);
+    let mut pair = Pair::moved(Policy::POST_COPY);
     pair.hosts[1].fenced(A).unwrap();
     assert_eq!(pair.fates()[1], Some(Fate::Lost(Loss::Pages(PAGES))));
     assert!(!pair.hosts[1].is_running());
@@ -230,8 +228,7 @@ fn only_a_fence_ends_what_a_lost_connection_pauses() {
 fn what_is_said_about_a_move_that_ended_in_a_loss_comes_too_late() {
     let next = HostId(2);
     for said in [Message::Ready, Message::Refuse] {
-        let mut pair = Pair::handed_over(Policy::LAZY_COPY);
-        pair.deliver(MessageKind::Go);
+        let mut pair = Pair::moved(Policy::LAZY_COPY);
         let host = &mut pair.hosts[1];
         host.start_migration(next).unwrap();
         host.fenced(A).unwrap();
@@ -245,8 +242,7 @@ fn what_is_said_about_a_move_that_ended_in_a_loss_comes_too_late() {
 fn a_connection_with_a_bystander_changes_nothing() {
     let bystander = HostId(2);
     let page = PageNumber(1);
-    let mut pair = Pair::handed_over(Policy::POST_COPY);
-    pair.deliver(MessageKind::Go);
+    let mut pair = Pair::moved(Policy::POST_COPY);
     pair.perform(A, Work::Push(page));
     pair.hosts[0].disconnected(bystander).unwrap();
     pair.hosts[0].connected(bystander).unwrap();
@@ -278,8 +274,7 @@ fn a_peer_that_never_answers_is_given_up() {
     let [_, b] = Pair::started(Policy::POST_COPY).hosts;
     assert_eq!(silent(b), Some(Fate::Forgotten(Cause::TimedOut)), "the destination, before it was ready");
     let [_, b] = {
-        let mut pair = Pair::handed_over(Policy::POST_COPY);
-        pair.deliver(MessageKind::Go);
+        let mut pair = Pair::moved(Policy::POST_COPY);
         pair
     }
     .hosts;
@@ -365,8 +360,7 @@ fn a_full_outbox_holds_back_work_and_loses_nothing() {
     let pair = pair.until(|pair| pair.hosts[1].is_running()).settle();
     assert!((0..PAGES).all(|page| pair.content(B, PageNumber(page)).is_some()));
     // Faults count as well.
-    let mut pair = Pair::handed_over(Policy::LAZY_COPY);
-    pair.deliver(MessageKind::Go);
+    let mut pair = Pair::moved(Policy::LAZY_COPY);
     pair.hosts[1].configure(Limits { outbox_messages_max: 1, ..Limits::default() }, Timeouts::default());
     pair.hosts[1].fault(PageNumber(0)).unwrap();
     assert_eq!(refusal(pair.hosts[1].fault(PageNumber(1))), Refusal::OutboxFull);

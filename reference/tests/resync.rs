@@ -45,8 +45,7 @@ fn a_resync_that_cannot_be_is_refused() {
 /// A resync that is repeated, by the link or by the peer, asks for nothing twice.
 #[test]
 fn a_resync_counts_once() {
-    let mut pair = Pair::handed_over(Policy::POST_COPY);
-    pair.deliver(MessageKind::Go);
+    let mut pair = Pair::moved(Policy::POST_COPY);
     pair.perform(A, Work::Push(PageNumber(0)));
     pair.cut(&[0, 1]);
     pair.reconnect();
@@ -80,8 +79,7 @@ impl Pair {
 #[test]
 fn completion_says_that_a_return_was_called_off() {
     for (reconnected, by) in [(false, B), (true, B), (false, C), (true, C)] {
-        let mut pair = Pair::handed_over(Policy::LAZY_COPY);
-        pair.deliver(MessageKind::Go);
+        let mut pair = Pair::moved(Policy::LAZY_COPY);
         for page in (0..PAGES).map(PageNumber) {
             // All but the last page are at the destination before the return is called off.
             if page.0 + 1 < PAGES {

@@ -124,22 +124,18 @@ impl Shadow {
         Ok(Some((self.route.epoch, Event::ResyncAccepted { from, progress, owed_again, requested })))
     }
 
-    /// Whether this host may need the pages kept here. Only where pages are left behind along a chain can the process
-    /// be somewhere else than where it went from here.
-    fn serves(&self, peer: HostId, policy: &Policy) -> bool {
-        peer == self.route.to || policy.leaves_pages_behind()
-    }
-
+    /// Whether messages about the pages kept here may come from this host. Only where pages are left behind along
+    /// a chain can the process be somewhere else than where it went from here.
     fn check_peer(
         &self,
         from: HostId,
         kind: MessageKind,
         policy: &Policy,
     ) -> Result<(), crate::error::Error> {
-        match self.serves(from, policy) {
-            true => Ok(()),
-            false => Err(misbehaved(from, Misbehaviour::NotThePeer { kind })),
+        if from == self.route.to || policy.leaves_pages_behind() {
+            return Ok(());
         }
+        Err(misbehaved(from, Misbehaviour::NotThePeer { kind }))
     }
 
     pub(crate) fn requested(&mut self, from: HostId, page: PageNumber, policy: &Policy) -> Handled {

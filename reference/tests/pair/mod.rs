@@ -137,6 +137,13 @@ impl Pair {
         self.send_all();
     }
 
+    /// Up to where the process runs on the destination.
+    pub fn moved(policy: Policy) -> Self {
+        let mut pair = Self::handed_over(policy);
+        pair.deliver(MessageKind::Go);
+        pair
+    }
+
     /// Up to the hand-over, *go* being on its way.
     pub fn handed_over(policy: Policy) -> Self {
         let mut pair = Self::offered(policy);

@@ -164,13 +164,14 @@ impl Rig {
     /// server has: to the model the answer is on its way. Nor does it tell duplicates from the file server, which an
     /// outage ends, from those of a host, which a cut ends; so only the latter are brought about.
     fn is_sent_once(&self, flight: &Flight) -> bool {
-        match flight.envelope.message {
+        let sent_once = match flight.envelope.message {
             Message::WriteBack { page, version, .. } => {
                 self.file_server.stored(page).is_some_and(|stored| version <= stored.version)
             }
-            Message::Fetched { .. } => self.is_disrupted(),
+            Message::Fetched { .. } => true,
             _ => false,
-        }
+        };
+        self.is_disrupted() && sent_once
     }
 
     /// Is there no connection between the hosts, or one that they are still about to take up?

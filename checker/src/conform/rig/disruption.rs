@@ -11,7 +11,7 @@ use model::disruption::Disruption;
 use reference::destination::Destination;
 use reference::error::{Error, Refusal};
 use reference::event::Event;
-use reference::fate::Fate as Outcome;
+use reference::fate;
 use reference::file_server::FileServer;
 use reference::host::{Host, Location, Role};
 use reference::page::PageNumber;
@@ -138,6 +138,7 @@ impl Rig {
 
     /// What can go wrong, and what can be mended or noticed. The model says when a disruption may strike.
     pub(super) fn add_disruptions(&self, actions: &mut Vec<Action>) {
+        // Also when the process is lost: what it has written back may still have to be stored.
         actions.extend(self.trouble.outage.then_some(Action::StoreReturns));
         if !self.is_disrupted() || self.trouble.lost {
             return;
@@ -290,10 +291,10 @@ impl Rig {
                 Event::ProcessSuspended { .. } => self.trouble.begun = *epoch,
                 Event::MigrationCancelled { .. }
                 | Event::RefusalLearned { .. }
-                | Event::PeerDisconnected { fate: Some(Outcome::CarriedOn(_)), .. }
-                | Event::PeerTimedOut { fate: Some(Outcome::CarriedOn(_)), .. }
-                | Event::PeerFenced { fate: Some(Outcome::CarriedOn(_)), .. } => self.forsake(*epoch),
-                Event::PeerFenced { fate: Some(Outcome::Lost(_)), .. } => self.trouble.lost = true,
+                | Event::PeerDisconnected { fate: Some(fate::Fate::CarriedOn(_)), .. }
+                | Event::PeerTimedOut { fate: Some(fate::Fate::CarriedOn(_)), .. }
+                | Event::PeerFenced { fate: Some(fate::Fate::CarriedOn(_)), .. } => self.forsake(*epoch),
+                Event::PeerFenced { fate: Some(fate::Fate::Lost(_)), .. } => self.trouble.lost = true,
                 Event::ResyncAccepted { .. } => {
                     self.network.remove_lost(|envelope| matches!(envelope.message, Message::Page { .. }));
                 }
