@@ -56,7 +56,11 @@ fn what_was_sent_over_the_connection_that_there_is_is_not_sent_again() {
 /// What the next host was sent comes once more after the process was lost there.
 #[test]
 fn what_comes_once_more_after_a_loss_is_ignored() {
-    let pair = Pair::moved(Policy::LAZY_COPY);
+    let (mut pair, page) = (Pair::moved(Policy::LAZY_COPY), PageNumber(0));
+    pair.hosts[1].fault(page).unwrap();
+    pair.deliver(MessageKind::Request);
+    pair.perform(A, Work::Serve(page));
+    pair.deliver(MessageKind::Page);
     let (mut b, mut c) =
         (pair.hosts[1].clone(), Host::without_process(C, Policy::LAZY_COPY, Pair::image()).unwrap());
     c.expect_migration(B, Epoch(2)).unwrap();
@@ -69,8 +73,12 @@ fn what_comes_once_more_after_a_loss_is_ignored() {
     b.perform(Work::HandOver).unwrap();
     said.extend(exchange(&mut b, &mut c));
     assert!(c.is_running());
+    c.fault(page).unwrap();
+    exchange(&mut c, &mut b);
+    b.perform(Work::Serve(page)).unwrap();
+    said.extend(exchange(&mut b, &mut c));
     c.fenced(A).unwrap();
-    assert_eq!(c.fate(), Some(Fate::Lost(Loss::Pages(PAGES))));
+    assert_eq!(c.fate(), Some(Fate::Lost(Loss::Pages(PAGES - 1))));
     let said = said.into_iter().filter(|envelope| envelope.to == C.into());
     let kinds: Vec<_> = said
         .map(|Envelope { from, epoch, message, .. }| {
@@ -78,5 +86,5 @@ fn what_comes_once_more_after_a_loss_is_ignored() {
             message.kind()
         })
         .collect();
-    assert_eq!(kinds, [MessageKind::State, MessageKind::Go]);
+    assert_eq!(kinds, [MessageKind::State, MessageKind::Go, MessageKind::Page]);
 }

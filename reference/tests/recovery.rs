@@ -273,11 +273,7 @@ fn a_peer_that_never_answers_is_given_up() {
     assert_eq!(silent(b), Some(Fate::Paused(Cause::TimedOut)), "the destination, ready");
     let [_, b] = Pair::started(Policy::POST_COPY).hosts;
     assert_eq!(silent(b), Some(Fate::Forgotten(Cause::TimedOut)), "the destination, before it was ready");
-    let [_, b] = {
-        let mut pair = Pair::moved(Policy::POST_COPY);
-        pair
-    }
-    .hosts;
+    let [_, b] = Pair::moved(Policy::POST_COPY).hosts;
     assert_eq!(silent(b), Some(Fate::Paused(Cause::TimedOut)), "the destination, waiting for pages");
     let mut pair = Pair::handed_over(Policy::POST_COPY);
     while pair.hosts[0].perform_next().unwrap().is_some() {}
