@@ -18,5 +18,6 @@ pub mod survival;
 pub mod tabled;
 #[doc(hidden)]
 pub mod testing;
+pub mod uncounted;
 pub mod views;
 pub mod witness;

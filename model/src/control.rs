@@ -111,6 +111,11 @@ impl Phase {
         matches!(self, Phase::Committed | Phase::Running | Phase::Completing | Phase::Departing)
     }
 
+    /// Is the process gone: exited, or dead with a machine?
+    pub fn is_over(self) -> bool {
+        matches!(self, Phase::Exiting | Phase::Exited | Phase::Doomed | Phase::Lost)
+    }
+
     /// Is a control message in flight?
     pub fn message_in_flight(self) -> bool {
         matches!(

@@ -4,10 +4,9 @@
 use std::io::Write;
 
 use checker::conform::trace::{Accepted, Header, TraceError, conform};
-use model::{Link, algorithms};
+use model::algorithms;
 use reference::event::{Event, Step, write_log};
 use reference::net::{LinkConfig, Order};
-use reference::page::PageKind;
 use reference::place::HostId;
 use reference::policy::Policy;
 use reference::workload::{Layout, Pattern, Workload};
@@ -17,10 +16,10 @@ const A: HostId = HostId(0);
 const B: HostId = HostId(1);
 const C: HostId = HostId(2);
 
-fn links() -> [(Link, Order); 3] {
+fn links() -> [Order; 3] {
     let (jitter_ns, retransmit_after_ns) = (2_000_000, 3_000_000);
     let lossy = Order::Lossy { jitter_ns, loss_percent: 20, duplicate_percent: 20, retransmit_after_ns };
-    [(Link::Fifo, Order::Fifo), (Link::Unordered, Order::Unordered { jitter_ns }), (Link::Lossy, lossy)]
+    [Order::Fifo, Order::Unordered { jitter_ns }, lossy]
 }
 
 fn scenario(policy: &Policy, order: Order, route: &[HostId], ending: Ending, seed: u64) -> Scenario {
@@ -34,18 +33,6 @@ fn scenario(policy: &Policy, order: Order, route: &[HostId], ending: Ending, see
         registers_len: 8,
         ending,
         seed,
-    }
-}
-
-fn header(scenario: &Scenario, link: Link) -> Header {
-    let image = scenario.layout.image(scenario.seed);
-    let mapped = image.page_numbers().filter(|page| image.kind(*page) == PageKind::FileMapped);
-    Header {
-        trace: 1,
-        algorithm: Some(scenario.policy.name.to_string()),
-        link,
-        pages: image.page_count(),
-        file_mapped: mapped.map(|page| page.0).collect(),
     }
 }
 
@@ -64,13 +51,13 @@ fn log(scenario: &Scenario) -> Vec<Step> {
 fn real_runs_are_accepted() {
     let mut lines = 0;
     for policy in Policy::ALL {
-        for (link, order) in links() {
+        for order in links() {
             for route in [&[A, B, C][..], &[A, B, A], &[A, B, C, B], &[A, B, C, A], &[A, B, C, A, C]] {
                 for (ending, seed) in [(Ending::Idle, 1), (Ending::Exit, 2)] {
                     let scenario = scenario(&policy, order, route, ending, seed);
                     let steps = log(&scenario);
-                    let accepted = conform(&trace(&header(&scenario, link), &steps)[..], None)
-                        .unwrap_or_else(|error| panic!("{}, {link:?}, {route:?}: {error}", policy.name));
+                    let accepted = conform(&trace(&Header::of(&scenario, false), &steps)[..], None)
+                        .unwrap_or_else(|error| panic!("{}, {order:?}, {route:?}: {error}", policy.name));
                     assert_eq!((accepted.steps, accepted.hops), (steps.len(), route.len() - 1));
                     lines += accepted.steps;
                 }
@@ -85,7 +72,7 @@ fn rejected(change: impl Fn(&mut Vec<Step>) -> usize) -> (usize, usize) {
     let scenario = scenario(&Policy::POST_COPY, Order::Fifo, &[A, B], Ending::Idle, 1);
     let mut steps = log(&scenario);
     let expected = change(&mut steps) + 2;
-    match conform(&trace(&header(&scenario, Link::Fifo), &steps)[..], None) {
+    match conform(&trace(&Header::of(&scenario, false), &steps)[..], None) {
         Err(TraceError::Rejected(rejection)) => {
             assert!(!rejection.possible.is_empty() && rejection.to_string().contains("go on with"));
             (rejection.line, expected)
@@ -147,7 +134,7 @@ fn a_former_host_that_runs_on_is_rejected() {
 #[test]
 fn another_algorithm_is_rejected() {
     let scenario = scenario(&Policy::POST_COPY, Order::Fifo, &[A, B], Ending::Idle, 1);
-    let trace = trace(&header(&scenario, Link::Fifo), &log(&scenario));
+    let trace = trace(&Header::of(&scenario, false), &log(&scenario));
     assert!(matches!(conform(&trace[..], Some(algorithms::TOTAL_COPY)), Err(TraceError::Rejected(_))));
     let accepted = conform(&trace[..], Some(algorithms::POST_COPY));
     assert!(matches!(accepted, Ok(Accepted { hops: 1, .. })), "{accepted:?}");
@@ -158,6 +145,9 @@ fn what_is_no_trace_is_an_error_with_its_line() {
     let good = r#"{"trace":1,"algorithm":"post-copy","link":"fifo","pages":2,"file_mapped":[]}"#;
     let written =
         r#"{"at_ns":0,"place":{"host":0},"epoch":0,"event":"page-written","page":2,"offset":0,"bytes":"00"}"#;
+    let crashed = r#"{"at_ns":0,"place":{"host":0},"epoch":0,"event":"host-crashed"}"#;
+    let disrupted = good.replace("}", r#","disrupted":true}"#);
+    let disrupted = format!("{disrupted}\n{crashed}\n{}", crashed.replace(":0}", ":1}"));
     for (text, message) in [
         (String::new(), "line 1: the trace is empty"),
         (good.replace(":1,", ":2,"), "line 1: version 2 of the format; 1 is read"),
@@ -165,6 +155,11 @@ fn what_is_no_trace_is_an_error_with_its_line() {
         (good.replace("[]", "[2]"), "line 1: no page 2 of 2"),
         (good.replace("\"pages\":2", "\"pages\":0"), "line 1: 0 pages; there must be 1 to 65536"),
         (format!("{good}\n{written}\n"), "line 2: no page 2 of 2"),
+        (format!("{good}\n{crashed}\n"), "line 2: something goes wrong, which the header does not announce"),
+        (
+            format!("{disrupted}\n{}\n", crashed.replace(":0}", ":2}")),
+            "line 4: a third host; where things go wrong there can be two",
+        ),
     ] {
         let error = conform(text.as_bytes(), None).expect_err(&text);
         assert_eq!(error.to_string(), message);
@@ -187,7 +182,7 @@ fn checker_conform(text: &[u8]) -> (Option<i32>, String) {
 #[test]
 fn the_command_accepts_rejects_and_refuses() {
     let scenario = scenario(&Policy::GENERIC, Order::Fifo, &[A, B], Ending::Idle, 1);
-    let (header, mut steps) = (header(&scenario, Link::Fifo), log(&scenario));
+    let (header, mut steps) = (Header::of(&scenario, false), log(&scenario));
     let (code, said) = checker_conform(&trace(&header, &steps));
     assert!(code == Some(0) && said.contains("accepted: generic, 16 pages"), "{code:?}: {said}");
     let handed_over = find(&steps, |event| matches!(event, Event::ProcessHandedOver { .. }));

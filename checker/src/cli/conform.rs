@@ -16,12 +16,13 @@ pub(super) fn run(args: &Conform) -> Result<End> {
     let file = File::open(path).with_context(|| format!("{}", path.display()))?;
     match conform(BufReader::new(file), strategy) {
         Ok(accepted) => {
-            let Accepted { algorithm, header, steps, model_steps, hops } = accepted;
+            let Accepted { algorithm, header, steps, run, hops } = accepted;
             anstream::println!(
-                "{}: accepted: {algorithm}, {} pages; {steps} steps, all consumed: {model_steps} of the model, \
+                "{}: accepted: {algorithm}, {} pages; {steps} steps, all consumed: {} of the model, \
                  the others change nothing there; the process moved {hops} times",
                 path.display(),
-                header.pages
+                header.pages,
+                run.len()
             );
             Ok(End::Concluded(Conclusion::AsExpected))
         }

@@ -69,6 +69,17 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
     Ok(policy)
 }
 
+/// The built-in algorithm that is this policy, or a variant of it without its working set or with another push order.
+pub fn strategy(policy: &Policy) -> Option<Strategy> {
+    let built_in = model::algorithms::built_in(&policy.name)?;
+    let pushes = [built_in.push, Push::None, Push::Next, Push::Pivot];
+    let variants = [built_in.working_set, false, true]
+        .into_iter()
+        .flat_map(|working_set| pushes.map(|push| Strategy { working_set, push, ..built_in.clone() }));
+    let mut variants = variants.collect::<Vec<_>>().into_iter();
+    variants.find(|variant| self::policy(variant).as_ref() == Ok(policy))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +89,21 @@ mod tests {
         for (strategy, expected) in model::algorithms::BUILT_IN.into_iter().zip(Policy::ALL) {
             assert_eq!(policy(&strategy), Ok(expected));
         }
+    }
+
+    #[test]
+    fn a_policy_is_found_again() {
+        for strategy in model::algorithms::BUILT_IN {
+            for working_set in [false, true] {
+                let strategy = Strategy { working_set, ..strategy.clone() };
+                let Ok(policy) = policy(&strategy) else { continue };
+                assert_eq!(self::strategy(&policy), Some(strategy));
+            }
+        }
+        let without_prefetch = Strategy { push: Push::Next, ..model::algorithms::GENERIC };
+        assert_eq!(strategy(&policy(&without_prefetch).unwrap()), Some(without_prefetch));
+        let unheard_of = Policy { name: "unheard-of".into(), ..Policy::POST_COPY };
+        assert_eq!(strategy(&unheard_of), None);
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub mod ranking;
 pub mod recheck;
 mod set;
 mod steps;
+pub mod transitions;
 
 pub use invariant::{Configurations, Invariant, InvariantError, InvariantOf};
 pub use population::{Run, Trace};

@@ -13,16 +13,24 @@
 //! | `link` | `fifo`, `unordered` or `lossy`: what the links between any two places do |
 //! | `pages` | number of pages of the address space, at most 2¹⁶; all are loaded and clean at first |
 //! | `file_mapped` | numbers, from 0, of the pages that are file-mapped; the others are private |
+//! | `disrupted` | whether things go wrong; without it nothing does. Then there are two hosts |
 //!
 //! Every other line is a step of one endpoint, in an order in which causes come before effects:
 //! [`reference::event::Step`] has the fields, [`reference::event::Event`] the events and theirs. The validator
 //! reads `place`, `event`, the number of the page and which message was handled; `at_ns` is not looked at. Losses
 //! and retransmissions leave no line: to the receiver they are a delay.
 //!
+//! Nor does a connection that breaks, or a file server that is out of reach, when it happens. Hosts notice later, or
+//! when there is a new connection, and that is what the lines `peer-disconnected`, `peer-timed-out` and
+//! `peer-connected` say; the validator tries every moment since. A machine's death has a line where it happens,
+//! `host-crashed`, and one where another host is told, `peer-fenced`. Any number of things may go wrong.
+//!
 //! The model runs along as a set of states, those that it can be in after the lines so far. Each line leaves the
 //! states that one of the steps it stands for leads to (see [`explain`](super::explain)). A trace is accepted when
 //! it is consumed to its last line, and rejected at the first line that leaves no state.
 
+mod disrupted;
+mod follow;
 mod places;
 mod population;
 mod repeats;
@@ -31,26 +39,27 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, BufRead};
 
-use model::{ControlStep, Hosts, Link, Migration, Move, PageStep, Strategy, algorithms};
+use model::{ControlStep, Link, Move, PageStep, Strategy, algorithms};
 use reference::event::{Event, Step};
-use reference::place::Place;
+use reference::net::Order;
+use reference::page::PageKind;
+use reference::place::{HostId, Place};
+use reference::world::Scenario;
 use serde::{Deserialize, Serialize};
 
-use super::explain::{Explanation, explanations};
+use super::explain::Explanation;
 use super::refine::name;
-use super::rig::Happening;
-use places::Places;
-use population::Population;
-use repeats::repeats;
+use crate::uncounted::Uncounted;
+use follow::{STATES_MAX, follow};
 
 /// The version of the format that is read.
 const VERSION: u32 = 1;
 
+/// Most hosts of a trace in which things go wrong: two show all that can, and rules for more are not modelled.
+const HOSTS_MAX_DISRUPTED: usize = 2;
+
 /// Most pages of a trace: each line may look at all of them.
 pub const PAGES_MAX: u64 = 1 << 16;
-
-/// Most states that the model may be in at once. Only duplicates make it more than one.
-const STATES_MAX: usize = 4096;
 
 /// The first line of a trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +76,29 @@ pub struct Header {
     pub pages: u64,
     /// Which of them are file-mapped.
     pub file_mapped: BTreeSet<u64>,
+    /// Whether things go wrong: connections, machines and the file server fail, operators and hosts change their minds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disrupted: bool,
+}
+
+impl Header {
+    /// The header of the step log of such a run.
+    pub fn of(scenario: &Scenario, disrupted: bool) -> Self {
+        let image = scenario.layout.image(scenario.seed);
+        let mapped = image.page_numbers().filter(|page| image.kind(*page) == PageKind::FileMapped);
+        Header {
+            trace: VERSION,
+            algorithm: Some(scenario.policy.name.to_string()),
+            link: match scenario.link.order {
+                Order::Fifo => Link::Fifo,
+                Order::Unordered { .. } => Link::Unordered,
+                Order::Lossy { .. } => Link::Lossy,
+            },
+            pages: image.page_count(),
+            file_mapped: mapped.map(|page| page.0).collect(),
+            disrupted,
+        }
+    }
 }
 
 /// An accepted trace.
@@ -78,8 +110,8 @@ pub struct Accepted {
     pub header: Header,
     /// Steps of endpoints.
     pub steps: usize,
-    /// Steps of the model that they stand for; the others change nothing that the model has.
-    pub model_steps: usize,
+    /// A run of the model that they stand for; the other steps change nothing that the model has.
+    pub run: Explanation,
     /// Migrations after which the process ran elsewhere.
     pub hops: usize,
 }
@@ -130,8 +162,10 @@ pub struct Rejection {
     pub step: Step,
     /// What is wrong with it.
     pub objection: Objection,
-    /// The states that the model could be in before it, in words, with the steps possible in each.
+    /// Some states that the model could be in before it, in words, with the steps possible in each.
     pub possible: Vec<(String, Vec<String>)>,
+    /// How many more there are.
+    pub more: usize,
 }
 
 /// Validates a trace; `strategy` takes the place of the algorithm in its header.
@@ -143,12 +177,25 @@ pub fn conform(from: impl BufRead, strategy: Option<Strategy>) -> Result<Accepte
     let first = lines.next().ok_or_else(|| TraceError::Header("the trace is empty".to_owned()))??;
     let header = header(&first)?;
     let strategy = algorithm(&header, strategy)?;
-    let algorithm = strategy.name.to_string();
-    let steps = lines.enumerate().map(|(index, text)| parse(index + 2, &text?, &header));
+    let steps = lines.enumerate().map(|(index, text)| parse(index + 2, &text?));
     let steps = steps.collect::<Result<Vec<_>, _>>()?;
-    let migration = Migration::new(strategy, Hosts::Three, header.link);
-    let (model_steps, hops) = simulate(&migration, &header, &steps)?;
-    Ok(Accepted { algorithm, header, steps: steps.len(), model_steps, hops })
+    conform_steps(header, strategy, &steps)
+}
+
+/// Validates the steps of a trace. What its header says of the algorithm is not looked at.
+///
+/// # Errors
+/// A step does not go with the header, or the model does not have it.
+pub fn conform_steps(header: Header, strategy: Strategy, steps: &[Step]) -> Result<Accepted, TraceError> {
+    check(&header, steps)?;
+    let algorithm = strategy.name.to_string();
+    let model = match header.disrupted {
+        true => Uncounted::disrupted(strategy, header.link),
+        false => Uncounted::undisrupted(strategy, header.link),
+    };
+    let run = follow(&model, &header, steps)?;
+    let hops = steps.iter().filter(|step| matches!(step.event, Event::ProcessResumed { .. })).count();
+    Ok(Accepted { algorithm, header, steps: steps.len(), run, hops })
 }
 
 fn header(text: &str) -> Result<Header, TraceError> {
@@ -176,13 +223,53 @@ fn algorithm(header: &Header, strategy: Option<Strategy>) -> Result<Strategy, Tr
     algorithms::built_in(name).ok_or_else(unknown)
 }
 
-fn parse(line: usize, text: &str, header: &Header) -> Result<Step, TraceError> {
-    let fails = |reason: String| TraceError::Line { line, reason };
-    let step: Step = serde_json::from_str(text).map_err(|error| fails(error.to_string()))?;
-    match page_of(&step.event) {
-        Some(page) if page >= header.pages => Err(fails(format!("no page {page} of {}", header.pages))),
-        _ => Ok(step),
+fn parse(line: usize, text: &str) -> Result<Step, TraceError> {
+    serde_json::from_str(text).map_err(|error| TraceError::Line { line, reason: error.to_string() })
+}
+
+/// Do the steps go with the header?
+fn check(header: &Header, steps: &[Step]) -> Result<(), TraceError> {
+    let mut hosts = BTreeSet::new();
+    for (index, step) in steps.iter().enumerate() {
+        let fails = |reason: String| Err(TraceError::Line { line: index + 2, reason });
+        if let Some(page) = page_of(&step.event).filter(|page| *page >= header.pages) {
+            return fails(format!("no page {page} of {}", header.pages));
+        }
+        if !header.disrupted && is_disruption(&step.event) {
+            return fails("something goes wrong, which the header does not announce".to_owned());
+        }
+        hosts.extend(hosts_of(step));
+        if header.disrupted && hosts.len() > HOSTS_MAX_DISRUPTED {
+            return fails("a third host; where things go wrong there can be two".to_owned());
+        }
     }
+    Ok(())
+}
+
+fn is_disruption(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::MigrationCancelled { .. }
+            | Event::MigrationRefused { .. }
+            | Event::PeerDisconnected { .. }
+            | Event::PeerTimedOut { .. }
+            | Event::PeerFenced { .. }
+            | Event::PeerConnected { .. }
+            | Event::HostCrashed
+    )
+}
+
+/// The hosts that take the step or that it is about, as far as they can be new.
+fn hosts_of(step: &Step) -> impl Iterator<Item = HostId> {
+    let place = match step.place {
+        Place::Host(host) => Some(host),
+        Place::FileServer => None,
+    };
+    let other = match step.event {
+        Event::MigrationExpected { from: host } | Event::MigrationStarted { to: host } => Some(host),
+        _ => None,
+    };
+    [place, other].into_iter().flatten()
 }
 
 fn page_of(event: &Event) -> Option<u64> {
@@ -211,88 +298,21 @@ fn page_of(event: &Event) -> Option<u64> {
     }
 }
 
-/// Runs the model along. Returns the number of its steps, and of migrations after which the process ran elsewhere.
-fn simulate(migration: &Migration, header: &Header, steps: &[Step]) -> Result<(usize, usize), TraceError> {
-    let mut states = vec![Population::loaded(migration, header)];
-    let (mut model_steps, mut hops) = (0, 0);
-    let mut places = Places::default();
-    let repeats = repeats(steps);
-    for (index, step) in steps.iter().enumerate() {
-        let line = index + 2;
-        let Step { place, epoch, ref event, .. } = *step;
-        let what = Happening::Step { place, epoch, event: event.clone() };
-        let mut next: Vec<Population> = Vec::new();
-        for state in &states {
-            let found = explanations(migration, &state.control, state.pages.len(), &what);
-            let possible = found.into_iter().filter_map(|explanation| {
-                let reached = state.follow(migration, &explanation)?;
-                Some((explanation, reached))
-            });
-            for (explanation, reached) in plausible(event, repeats[index], possible) {
-                let counted = next.is_empty() && !explanation.is_empty();
-                model_steps += if counted { explanation.len() } else { 0 };
-                if !next.contains(&reached) {
-                    next.push(reached);
-                }
-            }
-        }
-        let objection = match places.note(step) {
-            Err(instead) => Some(Objection::Misplaced(instead)),
-            Ok(()) => next.is_empty().then_some(Objection::Unexplained),
-        };
-        if let Some(objection) = objection {
-            let possible = states.iter().map(|state| (state.to_string(), state.enabled(migration))).collect();
-            let rejection = Rejection { line, step: step.clone(), objection, possible };
-            return Err(TraceError::Rejected(Box::new(rejection)));
-        }
-        if next.len() > STATES_MAX {
-            return Err(TraceError::Ambiguous { line });
-        }
-        hops += usize::from(matches!(event, Event::ProcessResumed { .. }));
-        states = next;
-    }
-    Ok((model_steps, hops))
-}
-
-/// Leaves out explanations that can be spared without losing a run: what a link keeps is kept if, and only if, the
-/// same message is handled once more later; what is ignored is the duplicate that the model waits for, if it does.
-/// Which content of a page an ignored message carried stays open.
-fn plausible(
-    event: &Event,
-    repeated: bool,
-    possible: impl Iterator<Item = (Explanation, Population)>,
-) -> Vec<(Explanation, Population)> {
-    use PageStep::{DeliverOlder, DuplicatePage, DuplicateRequest, DuplicateStore};
-    let is_older = |found: &Explanation| matches!(found[..], [Move::Page(DeliverOlder, _)]);
-    let is_kept = |found: &Explanation| {
-        matches!(found[..], [Move::Page(DuplicatePage | DuplicateRequest | DuplicateStore, _)])
-    };
-    let possible: Vec<_> = possible.filter(|(found, _)| repeated || !is_kept(found)).collect();
-    let (older, mut rest): (Vec<_>, Vec<_>) = possible.into_iter().partition(|(found, _)| is_older(found));
-    if rest.iter().any(|(found, _)| is_kept(found)) {
-        rest.retain(|(found, _)| is_kept(found));
-    }
-    if matches!(event, Event::MessageIgnored { .. }) {
-        rest.truncate(1);
-    }
-    older.into_iter().chain(rest).collect()
-}
-
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rejection { line, step, objection, possible } = self;
+        let Rejection { line, step, objection, possible, more } = self;
         let event = serde_json::to_string(step).unwrap_or_else(|_| format!("{step:?}"));
         match objection {
-            Objection::Unexplained => writeln!(f, "line {line}: no step of the model explains {event}")?,
+            Objection::Unexplained => write!(f, "line {line}: no step of the model explains {event}")?,
             Objection::Misplaced(Some(place)) => {
-                writeln!(f, "line {line}: only {place} could have taken this step: {event}")?;
+                write!(f, "line {line}: only {place} could have taken this step: {event}")?;
             }
-            Objection::Misplaced(None) => writeln!(f, "line {line}: no step of such a place: {event}")?,
+            Objection::Misplaced(None) => write!(f, "line {line}: no step of such a place: {event}")?,
         }
         for (state, steps) in possible {
-            write!(f, "the model could be in {state}\nand go on with {}", steps.join(", "))?;
+            write!(f, "\nthe model could be in {state}\nand go on with {}", steps.join(", "))?;
         }
-        Ok(())
+        if *more > 0 { write!(f, "\nor be in {more} other states") } else { Ok(()) }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Whose steps they are: the model has roles and no hosts, so that is followed here.
 
+use model::Phase;
 use reference::event::{Event, Step};
 use reference::place::{HostId, Place};
+
+use super::disrupted::calls_off;
 
 /// Which host has which part so far; `None` while no line has told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,10 +37,20 @@ impl Places {
             Event::ProcessResumed { .. } => {
                 (self.former, self.process, self.destination) = (self.process, Some(host), None);
             }
+            Event::HostCrashed => {
+                let gone = |of: &mut Option<HostId>| *of = of.filter(|other| *other != host);
+                [&mut self.process, &mut self.former, &mut self.destination].into_iter().for_each(gone);
+            }
+            ref event if calls_off(event) => (self.process, self.destination) = (Some(host), None),
             _ if part == Part::Process => self.process = Some(host),
             _ => {}
         }
         Ok(())
+    }
+
+    /// The host that has the model's part of the source in this phase.
+    pub(super) fn source(&self, phase: Phase) -> Option<HostId> {
+        if phase.at_source() { self.process } else { self.former }
     }
 
     fn host(&self, part: Part) -> Option<HostId> {

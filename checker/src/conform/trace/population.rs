@@ -1,14 +1,19 @@
 //! A state of the model with any number of pages.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use model::concrete::Step;
+use model::disruption::Connection;
 use model::page::{Kind, Transit};
 use model::system::{Conditions, System};
-use model::{Control, ControlStep, Migration, Move, Page, PageStep};
+use model::{Control, ControlStep, Move, Page, PageStep, Phase, Process};
+use reference::event::{Event, Step as TraceStep};
+use reference::place::{HostId, Place};
 
 use super::{Header, names};
 use crate::conform::explain::Explanation;
+use crate::uncounted::Uncounted;
 
 /// Steps that are listed where a trace is rejected.
 const LISTED_STEPS_MAX: usize = 40;
@@ -23,82 +28,143 @@ pub(super) struct Population {
     /// Where passes are unbounded, the model's link takes two contents of a page at a time. Real links take more:
     /// how many more are on their way.
     surplus: Vec<u32>,
+    /// The hosts that know that the connection to the other one is gone, and of no new one.
+    noticed: BTreeSet<HostId>,
+    /// The hosts that have noticed the last outage, if there was one.
+    noticed_outage: Option<BTreeSet<HostId>>,
 }
 
 impl Population {
-    pub(super) fn loaded(migration: &Migration, header: &Header) -> Self {
-        let kind = |page| match header.file_mapped.contains(&page) && migration.strategy.tells_kinds_apart() {
+    pub(super) fn loaded(model: &Uncounted, header: &Header) -> Self {
+        let kind = |page| match header.file_mapped.contains(&page)
+            && model.migration().strategy.tells_kinds_apart()
+        {
             true => Kind::FileMapped,
             false => Kind::Private,
         };
         let pages: Vec<_> = (0..header.pages).map(|page| Page::loaded(kind(page))).collect();
-        Population { control: migration.initial_control(), surplus: vec![0; pages.len()], pages }
+        Population {
+            control: model.initial_control(),
+            surplus: vec![0; pages.len()],
+            pages,
+            noticed: BTreeSet::new(),
+            noticed_outage: None,
+        }
     }
 
     /// The state after these steps, if all are possible.
-    pub(super) fn follow(&self, migration: &Migration, steps: &Explanation) -> Option<Self> {
+    pub(super) fn follow(&self, model: &Uncounted, steps: &Explanation) -> Option<Self> {
         let mut state = self.clone();
         for step in steps {
-            state.take(migration, *step)?;
+            state.take(model, *step)?;
         }
         Some(state)
     }
 
+    /// The state when the process has died with its host.
+    pub(super) fn lost(&self) -> Self {
+        let control = Control { phase: Phase::Lost, process: Process::Lost, ..Control::GONE };
+        Population { control, ..self.clone() }
+    }
+
+    /// What the step says of its host's connection to the other one. Where the model has one that is broken, a new one
+    /// is there when both say so.
+    pub(super) fn note_connection(&mut self, step: &TraceStep) {
+        let Place::Host(host) = step.place else { return };
+        match step.event {
+            Event::PeerDisconnected { peer: Place::Host(_), .. } | Event::PeerTimedOut { .. } => {
+                self.noticed.insert(host);
+            }
+            Event::PeerConnected { peer: Place::Host(_), .. }
+                if self.control.aftermath.connection != Connection::Broken =>
+            {
+                self.noticed.remove(&host);
+            }
+            Event::PeerFenced { .. } => self.noticed.clear(),
+            Event::PeerDisconnected { peer: Place::FileServer, .. } => {
+                self.noticed_outage.get_or_insert_default().insert(host);
+            }
+            _ => {}
+        }
+    }
+
+    /// Does the host know that there is no connection to the other one?
+    pub(super) fn has_noticed(&self, host: HostId) -> bool {
+        self.noticed.contains(&host)
+    }
+
+    /// Is there an outage that the host can notice now? It may be over, if the host has not noticed it before.
+    pub(super) fn may_notice_outage(&self, host: HostId) -> bool {
+        let unnoticed = self.noticed_outage.as_ref().is_some_and(|hosts| !hosts.contains(&host));
+        self.control.aftermath.store_down || unnoticed
+    }
+
+    /// Whoever has not noticed that a connection is broken does so before there is a new one.
+    fn may_reconnect(&self) -> bool {
+        self.noticed.len() > 1
+    }
+
     /// The names of the steps that are possible.
-    pub(super) fn enabled(&self, migration: &Migration) -> Vec<String> {
-        let control = migration.control_steps().iter().map(|step| Move::Control(*step));
+    pub(super) fn enabled(&self, model: &Uncounted) -> Vec<String> {
+        let control = model.control_steps().iter().map(|step| Move::Control(*step));
         let pages = (0..self.pages.len())
-            .flat_map(|index| migration.page_steps().iter().map(move |step| Move::Page(*step, index)));
-        let possible = |step: &Step<Migration>| self.clone().take(migration, *step).is_some();
+            .flat_map(|index| model.page_steps().iter().map(move |step| Move::Page(*step, index)));
+        let possible = |step: &Step<Uncounted>| self.clone().take(model, *step).is_some();
         names(control.chain(pages).filter(possible).take(LISTED_STEPS_MAX))
     }
 
-    fn take(&mut self, migration: &Migration, step: Step<Migration>) -> Option<()> {
+    fn take(&mut self, model: &Uncounted, step: Step<Uncounted>) -> Option<()> {
         match step {
-            Move::Control(step) => self.take_control(migration, step),
-            Move::Page(PageStep::Copy, index) if self.is_link_full(migration, index) => {
+            Move::Control(step) => self.take_control(model, step),
+            Move::Page(PageStep::Copy, index) if self.is_link_full(model, index) => {
                 self.pages[index].older -= 1;
-                self.take_page(migration, PageStep::Copy, index)?;
+                self.take_page(model, PageStep::Copy, index)?;
                 self.surplus[index] += 1;
                 Some(())
             }
             Move::Page(PageStep::DeliverOlder, index)
                 if self.surplus.get(index).is_some_and(|more| *more > 0) =>
             {
-                self.take_page(migration, PageStep::DeliverOlder, index)?;
+                self.take_page(model, PageStep::DeliverOlder, index)?;
                 self.pages[index].older += 1;
                 self.surplus[index] -= 1;
                 Some(())
             }
-            Move::Page(step, index) => self.take_page(migration, step, index),
+            Move::Page(step, index) => self.take_page(model, step, index),
         }
     }
 
-    fn is_link_full(&self, migration: &Migration, index: usize) -> bool {
-        let unbounded = migration.strategy.crossings_max().is_none();
+    fn is_link_full(&self, model: &Uncounted, index: usize) -> bool {
+        let unbounded = model.migration().strategy.crossings_max().is_none();
         let full = |page: &Page| matches!(page.content, Transit::Flying(_)) && page.older > 0;
         unbounded && self.pages.get(index).is_some_and(full)
     }
 
-    fn take_control(&mut self, migration: &Migration, step: ControlStep) -> Option<()> {
-        let taken = migration.control_move(step, &self.control)?;
-        let all = self.meet(migration, taken.requires, None);
+    fn take_control(&mut self, model: &Uncounted, step: ControlStep) -> Option<()> {
+        if step == ControlStep::Reconnect && !self.may_reconnect() {
+            return None;
+        }
+        let taken = model.control_move(step, &self.control)?;
+        let all = self.meet(model, taken.requires, None);
         if !all {
             return None;
         }
-        for page in &mut self.pages {
-            *page = migration.carry(step, &self.control, page);
+        for (page, surplus) in self.pages.iter_mut().zip(&mut self.surplus) {
+            *page = model.carry(step, &self.control, page);
+            *surplus = if page.older == 0 { 0 } else { *surplus };
         }
-        if step == ControlStep::Finish {
-            self.surplus.fill(0);
+        match step {
+            ControlStep::Reconnect => self.noticed.clear(),
+            ControlStep::Outage => self.noticed_outage = Some(BTreeSet::new()),
+            _ => {}
         }
         self.control = taken.control;
         Some(())
     }
 
-    fn take_page(&mut self, migration: &Migration, step: PageStep, index: usize) -> Option<()> {
-        let taken = migration.page_move(step, &self.control, self.pages.get(index)?)?;
-        if !self.meet(migration, taken.requires, Some(index)) {
+    fn take_page(&mut self, model: &Uncounted, step: PageStep, index: usize) -> Option<()> {
+        let taken = model.page_move(step, &self.control, self.pages.get(index)?)?;
+        if !self.meet(model, taken.requires, Some(index)) {
             return None;
         }
         self.control = taken.control;
@@ -107,9 +173,9 @@ impl Population {
     }
 
     /// Do all pages, but one, meet the conditions?
-    fn meet(&self, migration: &Migration, required: Conditions, but: Option<usize>) -> bool {
+    fn meet(&self, model: &Uncounted, required: Conditions, but: Option<usize>) -> bool {
         let mut others = self.pages.iter().enumerate().filter(|(index, _)| Some(*index) != but);
-        required.is_empty() || others.all(|(_, page)| migration.conditions(page).is_superset(required))
+        required.is_empty() || others.all(|(_, page)| model.conditions(page).is_superset(required))
     }
 }
 
