@@ -99,6 +99,11 @@ impl Tally {
 
 /// Runs it to its end, and checks it on the way.
 pub fn weather(run: &Disrupted) -> Result<Tally, StormError> {
+    record(run).map(|(tally, _)| tally)
+}
+
+/// As [`weather`], with the step log.
+pub fn record(run: &Disrupted) -> Result<(Tally, Vec<Step>), StormError> {
     let mut world = World::disrupted(run)?;
     world.finish_within(RUN_STEPS_MAX)?;
     let exited = world.exited();
@@ -109,14 +114,15 @@ pub fn weather(run: &Disrupted) -> Result<Tally, StormError> {
         (false, true) => End::Exited,
         (false, false) => End::Arrived,
     };
-    Ok(Tally {
+    let tally = Tally {
         runs: 1,
         steps: report.log.len() as u64,
         virtual_ns: report.elapsed_ns,
         migrations: report.migrations.len() as u64,
         injected: report.injected,
         ends: [(end, 1)].into(),
-    })
+    };
+    Ok((tally, report.log))
 }
 
 /// Content of a page crosses the link once more for each recovery.

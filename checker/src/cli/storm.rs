@@ -9,8 +9,12 @@ use std::thread::{available_parallelism, scope};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use checker::conform::campaign::{self, CampaignError, Coverage, Share};
 use checker::report::Conclusion;
-use reference::storm::{self, End as RunEnd, StormError, Tally};
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, CellAlignment, Table};
+use model::Link;
+use reference::storm::{self, End as RunEnd, Tally};
 use reference::transcript::transcript;
 use reference::world::{Disrupted, DisruptionKind, World};
 
@@ -33,7 +37,7 @@ const NS_PER_S: f64 = 1e9;
 struct Failure {
     at: u64,
     run: Disrupted,
-    error: StormError,
+    error: CampaignError,
 }
 
 /// What several threads find out together.
@@ -43,7 +47,7 @@ struct Campaign {
     until: Option<Instant>,
     next: AtomicU64,
     interrupted: std::sync::Arc<AtomicBool>,
-    tally: Mutex<Tally>,
+    tally: Mutex<(Tally, Coverage)>,
     failure: Mutex<Option<Failure>>,
 }
 
@@ -72,9 +76,10 @@ pub(super) fn run(args: &Storm) -> Result<End> {
     teller.end();
     let seed = campaign.seed;
     let interrupted = campaign.interrupted.load(Relaxed);
-    let tally = campaign.tally.into_inner().unwrap_or_default();
+    let (tally, coverage) = campaign.tally.into_inner().unwrap_or_default();
     let failure = campaign.failure.into_inner().unwrap_or_default();
     say(summary(seed, &tally, failure.is_none()))?;
+    say(followed(&coverage))?;
     match failure {
         Some(failure) => {
             tell(&failure)?;
@@ -88,7 +93,7 @@ pub(super) fn run(args: &Storm) -> Result<End> {
 impl Campaign {
     /// Takes one run after the other until all are taken, the time is up, or one has failed.
     fn work(&self, progress: &dyn Fn(u64)) {
-        let mut own = Tally::default();
+        let (mut own, mut coverage) = (Tally::default(), Coverage::default());
         loop {
             let at = self.next.fetch_add(1, Relaxed);
             let time_is_up = self.until.is_some_and(|until| Instant::now() >= until);
@@ -97,7 +102,7 @@ impl Campaign {
                 break;
             }
             let run = storm::run(storm::number(self.seed, at));
-            match storm::weather(&run) {
+            match campaign::weather(&run, &mut coverage) {
                 Ok(came) => own.add(&came),
                 Err(error) => self.fail(Failure { at, run, error }),
             }
@@ -106,7 +111,8 @@ impl Campaign {
             }
         }
         if let Ok(mut tally) = self.tally.lock() {
-            tally.add(&own);
+            tally.0.add(&own);
+            tally.1.add(coverage);
         }
     }
 
@@ -137,10 +143,29 @@ fn counts<K: Ord + Display>(all: &[K], counts: &BTreeMap<K, u64>) -> String {
     all.iter().map(count).collect::<Vec<_>>().join(", ")
 }
 
+/// What came of running the model along.
+fn followed(coverage: &Coverage) -> String {
+    let mut table = Table::new();
+    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    let head = Link::ALL.map(|link| right(link.to_string()));
+    table.load_preset(NOTHING).set_header([Cell::new("")].into_iter().chain(head));
+    for of_algorithm in coverage.shares().chunk_by(|a, b| a.algorithm == b.algorithm) {
+        let share = |Share { taken, possible, .. }: &Share| {
+            right(format!("{taken} of {possible}, {:.1} %", 100.0 * *taken as f64 / *possible as f64))
+        };
+        let name = of_algorithm.iter().take(1).map(|share| Cell::new(&share.algorithm));
+        table.add_row(name.chain(of_algorithm.iter().map(share)));
+    }
+    let runs = coverage.runs;
+    format!(
+        "  {runs} runs between two hosts are runs of the model too; of its transitions they took\n{table}"
+    )
+}
+
 /// The run made as small as it gets, step by step, and the command that shows it again.
 fn tell(failure: &Failure) -> Result<()> {
     let Failure { at, run, error } = failure;
-    let smallest = storm::shrink(run, |run| storm::weather(run).is_err());
+    let smallest = storm::shrink(run, |run| campaign::weather(run, &mut Coverage::default()).is_err());
     let (log, smallest_error) = weather(&smallest);
     let json = serde_json::to_string(&smallest)?;
     say(format_args!(
@@ -167,11 +192,11 @@ fn replay(json: &str) -> Result<End> {
 }
 
 /// What happens in the run, and what is wrong with it.
-fn weather(run: &Disrupted) -> (String, Option<StormError>) {
+fn weather(run: &Disrupted) -> (String, Option<CampaignError>) {
     let log = World::disrupted(run).map(|mut world| {
         // What is wrong is said below.
         let _ = world.finish_within(storm::RUN_STEPS_MAX);
         transcript(world.log())
     });
-    (log.unwrap_or_default(), storm::weather(run).err())
+    (log.unwrap_or_default(), campaign::weather(run, &mut Coverage::default()).err())
 }

@@ -7,11 +7,13 @@
 //! * [`schedule`]: random runs of that kind, by numbers.
 //! * [`drive`]: real endpoints go through every transition of the model's graph, but for those with an [`excuse`].
 //! * [`trace`]: a recorded step log is validated, whoever recorded it.
+//! * [`campaign`]: random runs in which things go wrong are validated so, and their transitions counted.
 //! * [`flaws`]: errors seeded around the endpoints, to show that all this notices them.
 //!
 //! The argument, and what is one state on one side and several on the other, is in `proofs-notes/refinement.md`.
 
 pub mod abstraction;
+pub mod campaign;
 pub mod drive;
 pub mod excuse;
 pub mod explain;

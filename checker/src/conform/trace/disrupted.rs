@@ -4,16 +4,19 @@
 //! happened before any line, as long as a later line tells of it. What else goes wrong has a line of its own: a crash,
 //! a cancel, a refusal. A time-out is a connection that its host gives up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::disruption::{Connection, Disruption, Leftover};
 use model::{Control, ControlStep, Migration, Move, PageStep, Phase};
 use reference::event::{Event, Step};
 use reference::fate::Fate;
-use reference::place::{Epoch, HostId, Place};
+use reference::page::PageNumber;
+use reference::place::{Epoch, HostId, Place, Sequence};
+use reference::wire::MessageKind;
 
 use super::places::Places;
 use super::population::Population;
+use super::repeats::Repeated;
 use crate::conform::explain::{Explanation, explanations};
 use crate::conform::rig::{Happening, Mending};
 
@@ -26,10 +29,14 @@ pub(super) struct Trouble {
     aborted: BTreeSet<Epoch>,
     /// The attempts that their destination has forgotten.
     forgotten: BTreeSet<Epoch>,
+    /// The number of the last content of each page that was sent in an attempt.
+    sent: BTreeMap<(Epoch, PageNumber), Sequence>,
     /// The machines that have died.
     crashed: BTreeSet<HostId>,
-    /// Those of them that are not back, as far as anybody has been told.
-    dead: BTreeSet<HostId>,
+    /// The one that is not back, as far as anybody has been told.
+    dead: Option<HostId>,
+    /// An attempt has been announced, and the process has not been suspended.
+    announced: bool,
 }
 
 /// Does a line from here on tell that a connection was lost?
@@ -95,11 +102,11 @@ impl Trouble {
         places: &Places,
         step: &Step,
     ) -> Vec<Explanation> {
-        use ControlStep::{Commit, CrashDestination, DeliverCancel, DeliverResync, Forget};
+        use ControlStep::{Commit, CrashDestination, DeliverCancel, DeliverResync, Destroy, Forget};
         let control = &state.control;
         let aborted = self.aborted.contains(&step.epoch);
         match step.event {
-            Event::HostCrashed => return of_crash(migration, control, places, step.place),
+            Event::HostCrashed => return self.of_crash(migration, control, places, step.place),
             // To the model it has heard already that the attempt was called off.
             Event::MigrationRefused { .. } if aborted => {
                 return vec![moves(&[DeliverCancel]), moves(&[Forget])];
@@ -124,21 +131,44 @@ impl Trouble {
             Event::MigrationStarted { .. } | Event::ProcessSuspended { .. } => {
                 let resyncs = control.aftermath.connection == Connection::Resyncing;
                 let heard = if resyncs { moves(&[DeliverResync]) } else { vec![] };
-                let dead = if self.dead.is_empty() { vec![] } else { moves(&[CrashDestination]) };
+                let dead = if self.dead.is_some() { moves(&[CrashDestination]) } else { vec![] };
                 let completed = |then: Explanation| match then.is_empty() {
                     true => then,
                     false => [&heard[..], &then, &dead].concat(),
                 };
                 found.map(completed).collect()
             }
-            // Over links without order this one may come first, and says as much.
-            Event::CompletionLearned { .. } if control.aftermath.connection == Connection::Resyncing => {
-                found.chain([moves(&[DeliverResync])]).collect()
-            }
             // To the model hearing *ready* and saying *go* are one step. Nothing strikes in between.
             Event::ReadinessLearned { .. } => found.chain([moves(&[Commit])]).collect(),
+            // Over links without order they may come before the resync, and say as much.
+            Event::CompletionLearned { .. } | Event::RequestAccepted { .. } => {
+                let resyncs = control.aftermath.connection == Connection::Resyncing;
+                let heard = if resyncs { moves(&[DeliverResync]) } else { vec![] };
+                let found: Vec<_> = found.collect();
+                // Hearing *complete* and destroying are one step as well.
+                let destroyed =
+                    matches!(step.event, Event::CompletionLearned { .. }).then(|| moves(&[Destroy]));
+                found.into_iter().chain(destroyed).map(|then| [&heard[..], &then].concat()).collect()
+            }
             _ => found.collect(),
         }
+    }
+
+    /// At rest the crash of another machine changes nothing, unless something is left to be done there.
+    fn of_crash(
+        &self,
+        migration: &Migration,
+        control: &Control,
+        places: &Places,
+        place: Place,
+    ) -> Vec<Explanation> {
+        let is_source = places.source(control.phase).is_some_and(|host| place == host.into());
+        let step = if is_source { ControlStep::CrashSource } else { ControlStep::CrashDestination };
+        let is_modelled = control.stage(&migration.strategy).is_some();
+        // Where an attempt has been announced that the model does not count as begun, the machine dies when it does.
+        let waits = self.announced && matches!(control.phase, Phase::Rest | Phase::Running);
+        let dies = is_modelled.then(|| moves(&[step]));
+        dies.into_iter().chain((waits || !is_modelled).then(Vec::new)).collect()
     }
 
     /// Does what the line says, beside the steps of the model, hold of the model's state?
@@ -146,8 +176,9 @@ impl Trouble {
         let Control { phase, aftermath, .. } = state.control;
         let is_stray = |step: &_| matches!(step, Move::Page(PageStep::DeliverStray, _));
         let aborted = self.aborted.contains(&step.epoch);
-        // An attempt that the model does not count as begun.
-        let is_calm = phase.is_over() || state.control.stage(&migration.strategy).is_none();
+        // The model has nothing that could break: there is no attempt, or it does not count as begun.
+        let waits = self.announced && matches!(phase, Phase::Rest | Phase::Running);
+        let is_calm = waits || phase.is_over() || state.control.stage(&migration.strategy).is_none();
         let noticed = match (&step.event, step.place) {
             (Event::PeerDisconnected { peer: Place::FileServer, .. }, Place::Host(host)) => {
                 state.may_notice_outage(host)
@@ -188,11 +219,27 @@ impl Trouble {
         concluded && (noticed || is_calm)
     }
 
+    /// Is the content of a page that arrives an older one, or not? A number that is not the newest is. What is ignored
+    /// and was not handled before is one, too.
+    pub(super) fn is_of_this_content(&self, step: &Step, repeated: Repeated, is_older: bool) -> bool {
+        let number = match step.event {
+            Event::PageInstalled { page, sequence, .. } => Some((page, sequence)),
+            Event::MessageIgnored { kind: MessageKind::Page, .. } if repeated.before => return !is_older,
+            _ => None,
+        };
+        let Some((page, sequence)) = number else { return true };
+        let newest = self.sent.get(&(step.epoch, page));
+        is_older
+            || self.aborted.contains(&step.epoch)
+            || repeated.before
+            || newest.is_none_or(|newest| sequence >= *newest)
+    }
+
     /// Can the host take the step at all? A dead one takes none, and who knows that a connection is gone says nothing.
     pub(super) fn can_take(&self, state: &Population, step: &Step) -> bool {
         let Place::Host(host) = step.place else { return true };
         let in_vain = state.has_noticed(host) && is_said_to_host(&step.event);
-        !in_vain && !self.dead.contains(&host)
+        !in_vain && self.dead != Some(host)
     }
 
     /// Takes note of a line.
@@ -203,13 +250,26 @@ impl Trouble {
         if forgets(&step.event) {
             self.forgotten.insert(step.epoch);
         }
+        match step.event {
+            Event::PageCopied { page, sequence, .. }
+            | Event::PageTransferred { page, sequence, .. }
+            | Event::PageServed { page, sequence, .. }
+            | Event::PagePushed { page, sequence, .. } => {
+                self.sent.insert((step.epoch, page), sequence);
+            }
+            Event::MigrationStarted { .. } => self.announced = true,
+            Event::ProcessSuspended { .. } | Event::ProcessExited => self.announced = false,
+            ref event if calls_off(event) => self.announced = false,
+            _ => {}
+        }
         match (&step.event, step.place) {
             (Event::HostCrashed, Place::Host(host)) => {
                 self.crashed.insert(host);
-                self.dead.insert(host);
+                // With both dead nobody is left to be told.
+                self.dead = Some(host).filter(|_| self.dead.is_none());
             }
             (Event::PeerFenced { peer, .. } | Event::PeerConnected { peer: Place::Host(peer), .. }, _) => {
-                self.dead.remove(peer);
+                self.dead = self.dead.filter(|dead| dead != peer);
             }
             _ => {}
         }
@@ -289,15 +349,4 @@ fn happenings(control: &Control, step: &Step) -> Vec<Happening> {
         }
         _ => vec![own],
     }
-}
-
-/// At rest the crash of another machine changes nothing, unless something is left to be done there.
-fn of_crash(migration: &Migration, control: &Control, places: &Places, place: Place) -> Vec<Explanation> {
-    let Place::Host(host) = place else { return vec![] };
-    let step = match places.source(control.phase) == Some(host) {
-        true => ControlStep::CrashSource,
-        false => ControlStep::CrashDestination,
-    };
-    let is_modelled = control.stage(&migration.strategy).is_some();
-    vec![if is_modelled { moves(&[step]) } else { vec![] }]
 }

@@ -7,7 +7,7 @@ use reference::fate::Fate;
 use super::disrupted::Trouble;
 use super::places::Places;
 use super::population::Population;
-use super::repeats::repeats;
+use super::repeats::{Repeated, repeats};
 use super::{Header, Objection, Rejection, TraceError};
 use crate::conform::explain::{Explanation, explanations};
 use crate::conform::rig::Happening;
@@ -18,7 +18,7 @@ use crate::uncounted::Uncounted;
 pub(super) const STATES_MAX: usize = 4096;
 
 /// States that are listed where a trace is rejected.
-const LISTED_STATES_MAX: usize = 4;
+const LISTED_STATES_MAX: usize = 2;
 
 /// Runs the model along a trace to its end. Returns a run of the model that explains it.
 pub(super) fn follow(model: &Uncounted, header: &Header, steps: &[Step]) -> Result<Explanation, TraceError> {
@@ -53,7 +53,7 @@ struct Reached {
 }
 
 impl Follower<'_> {
-    fn take(&mut self, index: usize, step: &Step, repeated: bool) -> Result<(), TraceError> {
+    fn take(&mut self, index: usize, step: &Step, repeated: Repeated) -> Result<(), TraceError> {
         let line = index + 2;
         let before = std::mem::take(&mut self.reached);
         for Reached { state, by } in &before {
@@ -100,7 +100,7 @@ impl Follower<'_> {
         &self,
         index: usize,
         step: &Step,
-        repeated: bool,
+        repeated: Repeated,
         state: &Population,
     ) -> Vec<(Explanation, Population)> {
         if state.control.phase.is_over() && is_of_process(&step.event) {
@@ -120,7 +120,9 @@ impl Follower<'_> {
             let state = state.follow(self.model, &unseen).filter(|state| trouble.can_take(state, step))?;
             let found = trouble.explanations(migration, &state, &self.places, step);
             let possible = self.possible(&state, found);
-            let told = possible.into_iter().filter(|(_, reached)| is_told(&step.event, reached));
+            let told = possible.into_iter().filter(|(found, reached)| {
+                is_told(&step.event, reached) && trouble.is_of_this_content(step, repeated, is_older(found))
+            });
             let told = told.map(|(found, mut reached)| {
                 reached.note_connection(step);
                 (found, reached)
@@ -171,7 +173,7 @@ fn is_told(event: &Event, reached: &Population) -> bool {
 /// waits for, if it does. Which content of a page an ignored message carried stays open.
 fn plausible(
     event: &Event,
-    repeated: bool,
+    repeated: Repeated,
     possible: Vec<(Explanation, Population)>,
 ) -> Vec<(Explanation, Population)> {
     let (older, mut rest): (Vec<_>, Vec<_>) =
@@ -184,7 +186,7 @@ fn plausible(
 
 /// What a link keeps is kept if, and only if, the same message is handled once more later.
 fn plausible_duplicates(
-    repeated: bool,
+    repeated: Repeated,
     possible: Vec<(Explanation, Population)>,
 ) -> Vec<(Explanation, Population)> {
     use PageStep::{DuplicatePage, DuplicateRequest, DuplicateStore};
@@ -192,7 +194,7 @@ fn plausible_duplicates(
         matches!(found[..], [Move::Page(DuplicatePage | DuplicateRequest | DuplicateStore, _)])
     };
     let mut possible = possible;
-    possible.retain(|(found, _)| repeated || !is_kept(found));
+    possible.retain(|(found, _)| repeated.later || !is_kept(found));
     if possible.iter().any(|(found, _)| is_kept(found)) {
         possible.retain(|(found, _)| is_kept(found) || is_older(found));
     }

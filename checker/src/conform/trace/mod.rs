@@ -50,7 +50,9 @@ use serde::{Deserialize, Serialize};
 use super::explain::Explanation;
 use super::refine::name;
 use crate::uncounted::Uncounted;
+use crate::views::transitions::Seen;
 use follow::{STATES_MAX, follow};
+use population::Population;
 
 /// The version of the format that is read.
 const VERSION: u32 = 1;
@@ -225,6 +227,27 @@ fn algorithm(header: &Header, strategy: Option<Strategy>) -> Result<Strategy, Tr
 
 fn parse(line: usize, text: &str) -> Result<Step, TraceError> {
     serde_json::from_str(text).map_err(|error| TraceError::Line { line, reason: error.to_string() })
+}
+
+/// The transitions that the pages see in a run of the model, which is one that explains a trace with this header.
+pub fn seen(model: &Uncounted, header: &Header, run: &Explanation) -> Vec<Seen<Uncounted>> {
+    let mut state = Population::loaded(model, header);
+    let mut seen = Vec::new();
+    for step in run {
+        let own = |page: &usize| match step {
+            Move::Control(_) => true,
+            Move::Page(_, other) => page == other,
+        };
+        let step_seen = match *step {
+            Move::Control(step) => Move::Control(step),
+            Move::Page(step, _) => Move::Page(step, 0),
+        };
+        let pages = (0..state.pages.len()).filter(own);
+        seen.extend(pages.map(|page| (state.control, state.pages[page], step_seen)));
+        let Some(next) = state.follow(model, &vec![*step]) else { break };
+        state = next;
+    }
+    seen
 }
 
 /// Do the steps go with the header?

@@ -10,13 +10,25 @@ use reference::wire::MessageKind;
 /// What tells a message from all others: receiver, sender, migration, kind, page, number.
 type Name = (Place, Place, Epoch, MessageKind, Option<PageNumber>, Option<u64>);
 
-/// For each step, whether the message that it handles is handled again later.
-pub(super) fn repeats(steps: &[Step]) -> Vec<bool> {
-    let mut later = HashSet::new();
-    let mut repeats: Vec<bool> =
-        steps.iter().rev().map(|step| handled(step).is_some_and(|name| !later.insert(name))).collect();
-    repeats.reverse();
-    repeats
+/// Whether the message that a step handles is handled at another time as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Repeated {
+    pub before: bool,
+    pub later: bool,
+}
+
+/// For each step.
+pub(super) fn repeats(steps: &[Step]) -> Vec<Repeated> {
+    let mut seen = HashSet::new();
+    let before: Vec<_> = steps.iter().map(|step| is_again(step, &mut seen)).collect();
+    seen.clear();
+    let later: Vec<_> = steps.iter().rev().map(|step| is_again(step, &mut seen)).collect();
+    let both = before.into_iter().zip(later.into_iter().rev());
+    both.map(|(before, later)| Repeated { before, later }).collect()
+}
+
+fn is_again(step: &Step, seen: &mut HashSet<Name>) -> bool {
+    handled(step).is_some_and(|name| !seen.insert(name))
 }
 
 fn handled(step: &Step) -> Option<Name> {
