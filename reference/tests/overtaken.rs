@@ -36,6 +36,24 @@ fn what_the_process_waits_for_is_served_though_another_request_overtakes_word_of
     assert!(!pair.hosts[0].is_due(Work::Serve(PageNumber(0))));
 }
 
+/// A page was lost with a connection. Over the next one the process asks for it before the resync says that it lacks it.
+#[test]
+fn what_is_asked_for_again_goes_before_what_is_pushed() {
+    let (mut pair, page) = (Pair::moved(Policy::POST_COPY), PageNumber(0));
+    pair.perform(A, Work::Push(page));
+    pair.cut(&[0, 1]);
+    pair.reconnect();
+    pair.hosts[1].fault(page).unwrap();
+    pair.deliver(MessageKind::Request);
+    assert!(pair.hosts[0].is_due(Work::Serve(page)));
+    assert!(!pair.hosts[0].is_due(Work::Push(PageNumber(1))));
+    pair.perform(A, Work::Serve(page));
+    pair.deliver(MessageKind::Resync);
+    assert!(!pair.hosts[0].is_due(Work::Serve(page)) && !pair.hosts[0].is_due(Work::Push(page)));
+    pair.deliver(MessageKind::Page);
+    assert!(pair.hosts[1].read(page, 0, &mut []).is_ok());
+}
+
 #[test]
 fn what_was_sent_over_the_connection_that_there_is_is_not_sent_again() {
     let mut pair = Pair::moved(Policy::LAZY_COPY);

@@ -150,15 +150,17 @@ fn followed(coverage: &Coverage) -> String {
     let head = Link::ALL.map(|link| right(link.to_string()));
     table.load_preset(NOTHING).set_header([Cell::new("")].into_iter().chain(head));
     for of_algorithm in coverage.shares().chunk_by(|a, b| a.algorithm == b.algorithm) {
-        let share = |Share { taken, possible, .. }: &Share| {
-            right(format!("{taken} of {possible}, {:.1} %", 100.0 * *taken as f64 / *possible as f64))
+        let share = |share: &Share| {
+            let Share { taken, possible, kinds_taken, kinds_possible, .. } = share;
+            right(format!("{kinds_taken} of {kinds_possible} ({taken} of {possible})"))
         };
         let name = of_algorithm.iter().take(1).map(|share| Cell::new(&share.algorithm));
         table.add_row(name.chain(of_algorithm.iter().map(share)));
     }
     let runs = coverage.runs;
     format!(
-        "  {runs} runs between two hosts are runs of the model too; of its transitions they took\n{table}"
+        "  the model has all {runs} runs between two hosts; they took so many of its steps in so many phases \
+         (of its transitions, as a page sees them):\n{table}"
     )
 }
 

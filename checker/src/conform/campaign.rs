@@ -50,6 +50,10 @@ pub struct Share {
     pub taken: usize,
     /// Transitions that there are.
     pub possible: usize,
+    /// Of the kinds of transitions, which are a step in a phase: how many were taken.
+    pub kinds_taken: usize,
+    /// Kinds that there are.
+    pub kinds_possible: usize,
 }
 
 /// Runs it to its end, checks it on the way, and has the model follow it if it has two hosts.
@@ -97,9 +101,21 @@ impl Coverage {
             let possible = transitions(&Uncounted::disrupted(strategy, link));
             let of = (algorithm, link);
             let taken = self.taken.get(&of).into_iter().flatten();
-            let taken = taken.filter(|seen| possible.contains(*seen)).count();
-            Share { algorithm: of.0, link, taken, possible: possible.len() }
+            let taken: Vec<_> = taken.filter(|seen| possible.contains(*seen)).collect();
+            Share {
+                algorithm: of.0,
+                link,
+                taken: taken.len(),
+                possible: possible.len(),
+                kinds_taken: kinds(taken),
+                kinds_possible: kinds(&possible),
+            }
         };
         settings.map(share).collect()
     }
+}
+
+fn kinds<'a>(seen: impl IntoIterator<Item = &'a Seen<Uncounted>>) -> usize {
+    let kinds = seen.into_iter().map(|(control, _, step)| (control.phase, *step));
+    kinds.collect::<FxHashSet<_>>().len()
 }

@@ -106,13 +106,7 @@ impl Shadow {
         if !first && owed_again.is_empty() && requested.is_empty() {
             return Ok(None);
         }
-        for &page in &owed_again {
-            self.served.remove(page);
-            self.served_elsewhere.remove(&page);
-            self.owed.insert(page);
-            let Sequence(sequence) = &mut self.sent.sequences[page.index()];
-            *sequence = sequence.saturating_sub(1);
-        }
+        owed_again.iter().for_each(|&page| self.owe_again(page));
         self.unconfirmed = PageSet::empty(cx.image.page_count());
         self.demands.retain(|(page, requester)| *requester != from || lacking.contains(*page));
         self.demands.extend(requested.iter().map(|&page| (page, from)));
@@ -122,6 +116,16 @@ impl Shadow {
         }
         let progress = *progress;
         Ok(Some((self.route.epoch, Event::ResyncAccepted { from, progress, owed_again, requested })))
+    }
+
+    /// A page that was sent has not arrived. It keeps its number.
+    fn owe_again(&mut self, page: PageNumber) {
+        self.unconfirmed.remove(page);
+        self.served.remove(page);
+        self.served_elsewhere.remove(&page);
+        self.owed.insert(page);
+        let Sequence(sequence) = &mut self.sent.sequences[page.index()];
+        *sequence = sequence.saturating_sub(1);
     }
 
     /// Whether messages about the pages kept here may come from this host. Only where pages are left behind along
@@ -148,6 +152,10 @@ impl Shadow {
         }
         if !self.owed.contains(page) && !self.served.contains(page) {
             return Err(misbehaved(from, Misbehaviour::NotOwed { kind: MessageKind::Request, page }));
+        }
+        // It was sent over a connection that is gone. Over the next one the request may come before the resync.
+        if self.unconfirmed.contains(page) {
+            self.owe_again(page);
         }
         self.demands.push_back((page, from));
         self.pivot = Some(page);

@@ -199,7 +199,9 @@ impl Trouble {
             Event::PageInstalled { .. } | Event::PageFetched { .. } => {
                 phase.is_over() || !found.iter().all(is_stray)
             }
-            Event::MessageIgnored { .. } => aborted || !found.iter().any(is_stray),
+            Event::MessageIgnored { .. } => {
+                found.iter().all(|step| matches!(step, Move::Control(_)) || is_stray(step) == aborted)
+            }
             Event::ProcessHandedOver { .. } => {
                 !found.is_empty() || phase == Phase::Committed || phase.is_over()
             }
