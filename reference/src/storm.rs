@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use crate::event::{Event, Step};
 use crate::host::{Limits, Timeouts};
 use crate::net::{LinkConfig, Order};
-use crate::place::{Epoch, HostId};
+use crate::place::{Epoch, HostId, Place};
 use crate::policy::{Policy, Push};
 use crate::random::Random;
 use crate::workload::{Layout, Pattern, Workload};
@@ -125,18 +125,19 @@ pub fn record(run: &Disrupted) -> Result<(Tally, Vec<Step>), StormError> {
     Ok((tally, report.log))
 }
 
-/// Content of a page crosses the link once more for each recovery.
+/// Content of a page crosses the link once more for each recovery: a new connection to the host that the process left,
+/// over which it is said what is lacking.
 fn check_traffic(policy: &Policy, report: &Report) -> Result<(), StormError> {
     let Some(max) = policy.crossings_per_page_max() else { return Ok(()) };
-    let mut recoveries = BTreeMap::<Epoch, u64>::new();
-    for Step { epoch, event, .. } in &report.log {
-        if matches!(event, Event::ResyncAccepted { .. }) {
-            *recoveries.entry(*epoch).or_default() += 1;
-        }
-    }
+    let recovered = |step: &Step| match step.event {
+        Event::PeerConnected { peer: Place::Host(from), resync: Some(_) } => Some((from, step.epoch)),
+        _ => None,
+    };
+    let recovered: Vec<_> = report.log.iter().filter_map(recovered).collect();
     for migration in &report.migrations {
         let (epoch, sent) = (migration.epoch, migration.crossings_of_a_page_max);
-        let recoveries = recoveries.get(&epoch).copied().unwrap_or(0);
+        let of_it = |(from, of): &&(HostId, Epoch)| *from == migration.from && *of >= epoch;
+        let recoveries = recovered.iter().filter(of_it).count() as u64;
         if sent > max + recoveries {
             return Err(StormError::Traffic { epoch, sent, recoveries, max: max + recoveries });
         }

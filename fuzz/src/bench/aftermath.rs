@@ -2,7 +2,7 @@
 
 use reference::event::Event;
 use reference::fate::{Fate, Loss};
-use reference::place::{Epoch, HostId};
+use reference::place::{Epoch, HostId, Place};
 
 use super::Bench;
 use super::trouble::Troubles;
@@ -15,8 +15,10 @@ impl Bench {
             Event::PageCopied { page, .. }
             | Event::PageTransferred { page, .. }
             | Event::PageServed { page, .. }
-            | Event::PagePushed { page, .. } => *self.crossings.entry((epoch, page)).or_default() += 1,
-            Event::ResyncAccepted { .. } => *self.recoveries.entry(epoch).or_default() += 1,
+            | Event::PagePushed { page, .. } => *self.crossings.entry((epoch, id, page)).or_default() += 1,
+            Event::PeerConnected { peer: Place::Host(from), resync: Some(_) } => {
+                self.recoveries.push((epoch, from));
+            }
             Event::ProcessSuspended { registers, .. } => self.registers = Some(registers.0),
             Event::ProcessHandedOver { to } => self.troubles.hand_over(id, to),
             Event::ProcessResumed { .. } => return self.resume(id),

@@ -5,7 +5,7 @@ use reference::destination::Destination;
 use reference::host::{Host, Location, Resident, Role};
 use reference::memory::{Fault, Memory};
 use reference::page::{PAGE_SIZE, PageBytes, PageKind, PageNumber};
-use reference::place::Epoch;
+use reference::place::{Epoch, HostId};
 use reference::source::Source;
 
 use super::Bench;
@@ -37,8 +37,10 @@ impl Bench {
     /// When nothing goes on any more.
     pub fn check_end(&self) -> Result<(), Finding> {
         if let Some(max) = self.policy.crossings_per_page_max()
-            && let Some((crossed, count)) =
-                self.crossings.iter().find(|((epoch, _), count)| **count > max + self.recoveries_of(*epoch))
+            && let Some((crossed, count)) = self
+                .crossings
+                .iter()
+                .find(|((epoch, from, _), count)| **count > max + self.recoveries_of(*epoch, *from))
         {
             return Err(Finding(format!(
                 "{crossed:?} crossed {count} times, and at most {max} are allowed, and one for each recovery"
@@ -54,8 +56,9 @@ impl Bench {
         }
     }
 
-    fn recoveries_of(&self, epoch: Epoch) -> u64 {
-        self.recoveries.get(&epoch).copied().unwrap_or_default()
+    /// New connections to the host that a migration left, over which it was said what is lacking.
+    fn recoveries_of(&self, epoch: Epoch, from: HostId) -> u64 {
+        self.recoveries.iter().filter(|(of, to)| *of >= epoch && *to == from).count() as u64
     }
 
     fn check_running(&self, host: &Host<FlawedMemory>, resident: &Resident) -> Result<(), Finding> {

@@ -77,9 +77,9 @@ pub struct Bench {
     /// The messages on their way, in the order in which they were sent.
     pub flights: Vec<Envelope>,
     /// How often each page went from host to host in each migration.
-    pub crossings: BTreeMap<(Epoch, PageNumber), u64>,
-    /// How often each migration went on over a new connection.
-    recoveries: BTreeMap<Epoch, u64>,
+    pub crossings: BTreeMap<(Epoch, HostId, PageNumber), u64>,
+    /// New connections over which it was said what is lacking: in which migration, and to whom.
+    recoveries: Vec<(Epoch, HostId)>,
     policy: Policy,
     image: Arc<Image>,
     order: Order,
@@ -118,7 +118,7 @@ impl Bench {
             file_server: FileServer::new(&image),
             flights: Vec::new(),
             crossings: BTreeMap::new(),
-            recoveries: BTreeMap::new(),
+            recoveries: Vec::new(),
             order: setup.order,
             flaw,
             newest: image.page_numbers().filter_map(|page| image.content(page).cloned()).collect(),
