@@ -33,11 +33,8 @@ fn cover_disrupted(
             let coverage =
                 drive(&migration, order, pages, None).unwrap_or_else(|error| panic!("{name}: {error}"));
             print(name, order, pages, &coverage);
-            // Not yet known for each transition where a lossy link meets a disruption.
-            if order != Order::Lossy || disruptions.is_none() {
-                let unexcused: Vec<_> = coverage.unexcused().collect();
-                assert!(unexcused.is_empty(), "{name}, {order:?}: not driven: {unexcused:#?}");
-            }
+            let unexcused: Vec<_> = coverage.unexcused().collect();
+            assert!(unexcused.is_empty(), "{name}, {order:?}: not driven: {unexcused:#?}");
             let refuted = &coverage.refuted;
             assert!(refuted.is_empty(), "{name}, {order:?}: driven in spite of an excuse: {refuted:#?}");
             assert!(2 * coverage.driven > coverage.transitions, "{name}: most of them are driven");
@@ -106,7 +103,7 @@ fn two_pages_and_one_disruption() {
     cover_disrupted(without_generic(), &[Order::FifoByPage], 2, once());
 }
 
-/// Every step that endpoints take is one of the model's; not every one that they do not take has a reason yet.
+/// Without the generic algorithm, which takes longer than all others together; `proofs-notes/refinement.md` has its figures.
 #[test]
 fn one_page_and_one_disruption_over_lossy_links() {
     cover_disrupted(without_generic(), &[Order::Lossy], 1, once());

@@ -4,7 +4,7 @@
 
 use model::concrete::State;
 use model::disruption::{Connection, Leftover};
-use model::page::{Currency, DirtyLog, Holding, WriteBack};
+use model::page::{Currency, DirtyLog, Holding, Transit, WriteBack};
 use model::strategy::{Freeze, Passes, Pre};
 use model::{ControlStep, Link, Migration, Move, Page, PageStep, Phase, Process};
 
@@ -44,15 +44,24 @@ pub enum Excuse {
     /// The same although it has served a page since that the state says it has: so the attempt was called off, and it has
     /// ignored the state.
     StateIgnored,
+    /// A lossy link makes a duplicate of a page from the file server, or of a write-back that the file server has stored
+    /// already. The model does not tell duplicates from the file server, which an outage ends, from those of a host, which a
+    /// cut ends; endpoints meet neither here, but in storms.
+    StoreDuplicate,
+    /// A message is lost, or sent again, while the hosts set up a connection. It waits for the resync in any case, so
+    /// endpoints are not driven through that.
+    SettingUp,
     /// It begins in a state that the model reaches through excused transitions only.
     Unreachable,
 }
 
 /// The reason why endpoints cannot take a transition, whatever state they are in, but for its being unreachable.
 pub(super) fn excuse(migration: &Migration, transition: &Transition) -> Option<Excuse> {
-    use ControlStep::{Destroy, MigrateBack, MigrateOnward, NextPass, SendComplete, SendOldReady};
+    use ControlStep::{Destroy, LoseMessage, MigrateBack, MigrateOnward, NextPass};
+    use ControlStep::{ResendMessage, SendComplete, SendOldReady};
     let (before, step, _) = transition;
     let aftermath = before.control.aftermath;
+    let disrupted = !migration.disruptions.is_none();
     let left = aftermath.leftover != Leftover::None;
     let in_step = || before.pages.iter().all(|page| page.log == DirtyLog::InStep);
     let suspended_in_vain =
@@ -64,6 +73,9 @@ pub(super) fn excuse(migration: &Migration, transition: &Transition) -> Option<E
         leftover => leftover == Leftover::InDoubt,
     };
     match step {
+        Move::Control(LoseMessage | ResendMessage) if aftermath.connection == Connection::Resyncing => {
+            Some(Excuse::SettingUp)
+        }
         Move::Control(NextPass) if in_step() => Some(Excuse::EmptyPass),
         Move::Control(MigrateBack | MigrateOnward) if left => Some(Excuse::Unannounced),
         Move::Control(Destroy) if left => Some(Excuse::ForgetsFirst),
@@ -81,6 +93,14 @@ pub(super) fn excuse(migration: &Migration, transition: &Transition) -> Option<E
             if suspended_in_vain && moved(transition)?.stray == Holding::Held(Currency::Current) =>
         {
             Some(Excuse::DutySent)
+        }
+        Move::Page(PageStep::DuplicatePage, _)
+            if disrupted && migration.comes_from_store(&before.control, moved(transition)?) =>
+        {
+            Some(Excuse::StoreDuplicate)
+        }
+        Move::Page(PageStep::DuplicateStore, _) if disrupted && is_stored(moved(transition)?) => {
+            Some(Excuse::StoreDuplicate)
         }
         Move::Page(PageStep::Serve, _) if has_state => Some(Excuse::ServesWithState),
         _ => (migration.link == Link::Fifo && overtakes(before, transition)).then_some(Excuse::Overtakes),
@@ -124,6 +144,11 @@ fn is_awaited(migration: &Migration, before: &State<Migration>) -> bool {
     let once = !matches!(migration.strategy.pre, Pre::Copy(_));
     let newest = |stray: Holding| stray == Holding::Held(Currency::Current) || (once && stray.is_held());
     migration.link != Link::Lossy && before.pages.iter().any(|page| newest(page.stray))
+}
+
+/// Does the file server have the newest content, which is on its way there again?
+fn is_stored(page: &Page) -> bool {
+    page.store == Currency::Current && page.write_back == WriteBack::Sent(Transit::Flying(Currency::Current))
 }
 
 /// The page of a page step, as it was before.

@@ -196,7 +196,7 @@ impl Migration {
     }
 
     /// Does the page's content in flight come from the file server?
-    pub(super) fn comes_from_store(&self, control: &Control, page: &Page) -> bool {
+    pub fn comes_from_store(&self, control: &Control, page: &Page) -> bool {
         self.asks_store(control, page) && !self.copy_at_process(control, page).is_held()
     }
 }

@@ -81,6 +81,11 @@ impl Population {
                 self.noticed.remove(&host);
             }
             Event::PeerFenced { .. } => self.noticed.clear(),
+            // Its successor has noticed nothing.
+            Event::HostCrashed => {
+                self.noticed.remove(&host);
+                self.noticed_outage.iter_mut().for_each(|hosts| _ = hosts.remove(&host));
+            }
             Event::PeerDisconnected { peer: Place::FileServer, .. } => {
                 self.noticed_outage.get_or_insert_default().insert(host);
             }
