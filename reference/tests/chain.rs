@@ -2,41 +2,15 @@
 
 mod pair;
 
-use pair::{B, Pair, exchange};
+use pair::{B, Pair, exchange, fetch, hop, offer};
 use reference::fate::{Cause, Fate, Loss};
-use reference::host::{Host, Role, Suspension, Work};
+use reference::host::{Host, Role, Work};
 use reference::memory::PageStore;
-use reference::page::PageNumber;
 use reference::place::{Epoch, HostId};
 use reference::policy::Policy;
 use reference::source::Source;
 
 const C: HostId = HostId(2);
-
-/// The process moves, up to where the destination has said that it is ready.
-fn offer(from: &mut Host<PageStore>, to: &mut Host<PageStore>, epoch: u64) {
-    to.expect_migration(from.id(), Epoch(epoch)).unwrap();
-    from.start_migration(to.id()).unwrap();
-    from.suspend(Suspension::default()).unwrap();
-    while from.perform_next().unwrap().is_some() {
-        exchange(from, to);
-    }
-    to.perform(Work::DeclareReady).unwrap();
-    exchange(to, from);
-}
-
-fn hop(from: &mut Host<PageStore>, to: &mut Host<PageStore>, epoch: u64) {
-    offer(from, to, epoch);
-    from.perform(Work::HandOver).unwrap();
-    exchange(from, to);
-}
-
-fn fetch(page: u64, by: &mut Host<PageStore>, from: &mut Host<PageStore>) {
-    by.fault(PageNumber(page)).unwrap();
-    exchange(by, from);
-    from.perform(Work::Serve(PageNumber(page))).unwrap();
-    exchange(from, by);
-}
 
 fn vacant(id: HostId) -> Host<PageStore> {
     Host::without_process(id, Policy::LAZY_COPY, Pair::image()).unwrap()

@@ -186,6 +186,33 @@ pub fn exchange(from: &mut Host<PageStore>, to: &mut Host<PageStore>) -> Vec<Env
     said
 }
 
+/// The process moves, up to where the destination has said that it is ready.
+pub fn offer(from: &mut Host<PageStore>, to: &mut Host<PageStore>, epoch: u64) {
+    to.expect_migration(from.id(), Epoch(epoch)).unwrap();
+    from.start_migration(to.id()).unwrap();
+    from.suspend(Suspension::default()).unwrap();
+    while from.perform_next().unwrap().is_some() {
+        exchange(from, to);
+    }
+    to.perform(Work::DeclareReady).unwrap();
+    exchange(to, from);
+}
+
+/// The process moves.
+pub fn hop(from: &mut Host<PageStore>, to: &mut Host<PageStore>, epoch: u64) {
+    offer(from, to, epoch);
+    from.perform(Work::HandOver).unwrap();
+    exchange(from, to);
+}
+
+/// The process asks for a page, and gets it.
+pub fn fetch(page: u64, by: &mut Host<PageStore>, from: &mut Host<PageStore>) {
+    by.fault(PageNumber(page)).unwrap();
+    exchange(by, from);
+    from.perform(Work::Serve(PageNumber(page))).unwrap();
+    exchange(from, by);
+}
+
 /// Takes what the host has to say out of the way.
 pub fn quiet(host: &mut Host<PageStore>) {
     while host.poll_event().is_some() || host.poll_message().is_some() {}
