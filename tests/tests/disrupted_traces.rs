@@ -241,3 +241,30 @@ fn a_recovery_from_nothing() {
         Some(at)
     });
 }
+
+/// Lines that are left out, repeated, exchanged or of another run make no sense, and do no harm.
+#[test]
+fn a_log_in_disorder_is_accepted_or_rejected() {
+    let (mut accepted, mut rejected) = (0, 0);
+    let mut other: Vec<Step> = Vec::new();
+    for (at, (run, log)) in (0..).zip(runs()) {
+        let pick = |what: u64, of: usize| storm::number(at, what) as usize % of.max(1);
+        let mut changed = log.clone();
+        for round in 0..3 {
+            let (one, another) = (pick(2 * round, changed.len()), pick(2 * round + 1, changed.len()));
+            match (at + round) % 4 {
+                0 => _ = changed.remove(one),
+                1 => changed.insert(another, changed[one].clone()),
+                2 => changed.swap(one, another),
+                _ => changed.extend(other.get(pick(2 * round, other.len())).cloned()),
+            }
+        }
+        match conform_steps(Header::of(&run.scenario, true), algorithm(&run), &changed) {
+            Ok(_) => accepted += 1,
+            Err(_) => rejected += 1,
+        }
+        other = log;
+    }
+    println!("{accepted} accepted, {rejected} rejected");
+    assert!(rejected > accepted);
+}
