@@ -429,7 +429,7 @@ fn write_backs_are_repeated_from_every_phase() {
         host.disconnected(Place::FileServer).unwrap();
         assert!(!host.is_due(Work::Repeat(page)));
         host.connected(Place::FileServer).unwrap();
-        assert!(host.is_due(Work::Repeat(page)), "{:?}", host.role());
+        assert!(host.tasks().any(|task| task.work == Work::Repeat(page)), "{:?}", host.role());
         host.perform(Work::Repeat(page)).unwrap();
         assert_eq!(kinds(host), [(Place::FileServer, MessageKind::WriteBack)]);
     };
