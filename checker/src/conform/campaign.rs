@@ -1,6 +1,6 @@
 //! Storms of the reference, held to the model.
 //!
-//! A [storm](reference::storm) checks what a process and a user can see. Where it is between two hosts, the model is
+//! A [storm] checks what a process and a user can see. Where it is between two hosts, the model is
 //! run along its log as well ([`trace`](super::trace)), and the transitions that it takes are counted against all that
 //! views of one page permit, however much goes wrong ([`transitions`]). What a lossy link loses leaves no line, so those
 //! of its transitions that are losses or come after one are never seen.
