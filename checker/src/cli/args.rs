@@ -388,6 +388,9 @@ pub struct Storm {
     /// Show one run, as a failure prints it, instead
     #[arg(long, value_name = "JSON", conflicts_with_all = ["runs", "minutes", "threads"])]
     pub replay: Option<String>,
+    /// Write that run's step log to a file, for `checker conform`
+    #[arg(long, value_name = "FILE", requires = "replay")]
+    pub trace: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

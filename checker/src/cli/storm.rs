@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::{available_parallelism, scope};
@@ -10,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use checker::conform::campaign::{self, CampaignError, Coverage, Share};
+use checker::conform::trace::Header;
 use checker::report::Conclusion;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use model::Link;
+use reference::event::{Step, write_log};
 use reference::storm::{self, End as RunEnd, Tally};
 use reference::transcript::transcript;
 use reference::world::{Disrupted, DisruptionKind, World};
@@ -53,7 +58,7 @@ struct Campaign {
 
 pub(super) fn run(args: &Storm) -> Result<End> {
     if let Some(run) = &args.replay {
-        return replay(run);
+        return replay(run, args.trace.as_deref());
     }
     let time = args.minutes.map(|minutes| Duration::from_secs(minutes.get() * SECONDS_PER_MINUTE));
     let runs_default = if time.is_some() { u64::MAX } else { RUNS_DEFAULT };
@@ -169,6 +174,7 @@ fn tell(failure: &Failure) -> Result<()> {
     let Failure { at, run, error } = failure;
     let smallest = storm::shrink(run, |run| campaign::weather(run, &mut Coverage::default()).is_err());
     let (log, smallest_error) = weather(&smallest);
+    let log = transcript(&log);
     let json = serde_json::to_string(&smallest)?;
     say(format_args!(
         "run {at}: {error}\nthe smallest run found that fails:\n{log}{}\nshow it again: checker storm --replay {}",
@@ -177,10 +183,13 @@ fn tell(failure: &Failure) -> Result<()> {
     ))
 }
 
-fn replay(json: &str) -> Result<End> {
+fn replay(json: &str, trace: Option<&Path>) -> Result<End> {
     let run: Disrupted = serde_json::from_str(json).context("--replay: not a run")?;
+    if let Some(path) = trace {
+        write_trace(&run, path).with_context(|| format!("{}", path.display()))?;
+    }
     let (log, error) = weather(&run);
-    say(log.trim_end())?;
+    say(transcript(&log).trim_end())?;
     match error {
         None => {
             say("no violation")?;
@@ -193,12 +202,21 @@ fn replay(json: &str) -> Result<End> {
     }
 }
 
+/// Writes what `checker conform` reads.
+fn write_trace(run: &Disrupted, path: &Path) -> Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    serde_json::to_writer(&mut file, &Header::of(&run.scenario, true))?;
+    file.write_all(b"\n")?;
+    write_log(&weather(run).0, &mut file)?;
+    Ok(file.flush()?)
+}
+
 /// What happens in the run, and what is wrong with it.
-fn weather(run: &Disrupted) -> (String, Option<CampaignError>) {
+fn weather(run: &Disrupted) -> (Vec<Step>, Option<CampaignError>) {
     let log = World::disrupted(run).map(|mut world| {
         // What is wrong is said below.
         let _ = world.finish_within(storm::RUN_STEPS_MAX);
-        transcript(world.log())
+        world.log().to_vec()
     });
     (log.unwrap_or_default(), campaign::weather(run, &mut Coverage::default()).err())
 }
