@@ -136,6 +136,28 @@ fn nothing_is_due_for_a_host_out_of_reach() {
     assert!(pair.hosts[0].tasks().any(|task| matches!(task.work, Work::Push(_))));
 }
 
+/// Write-back goes on while the process is suspended.
+#[test]
+fn dirty_pages_are_written_back_in_the_freeze_too() {
+    let mut pair = Pair::started(Policy::GENERIC);
+    pair.hosts[0].suspend(Suspension::default()).unwrap();
+    assert!(pair.hosts[0].is_due(Work::WriteBack(PageNumber(3))));
+}
+
+/// The page under the instruction pointer if it is file-mapped, the page under the stack pointer if it is private.
+#[test]
+fn the_working_set_is_code_that_is_mapped_and_a_stack_that_is_private() {
+    let transfers = |code, stack| {
+        let mut pair = Pair::started(Policy::GENERIC);
+        let (code_page, stack_page) = (Some(PageNumber(code)), Some(PageNumber(stack)));
+        pair.hosts[0].suspend(Suspension { registers: vec![], code_page, stack_page }).unwrap();
+        let works: Vec<_> = pair.hosts[0].tasks().map(|task| task.work).collect();
+        [code, stack].map(|page| works.contains(&Work::Transfer(PageNumber(page))))
+    };
+    assert_eq!(transfers(2, 0), [true, true]);
+    assert_eq!(transfers(0, 2), [false, false]);
+}
+
 // What became of it.
 
 #[test]
@@ -364,6 +386,25 @@ fn an_attempt_of_another_source_is_refused() {
     assert!(matches!(pair.hosts[1].expect_migration(C, Epoch(2)), Err(Error::Refused(_))));
     assert_eq!(*pair.hosts[1].role(), before);
     assert_eq!(refusal(pair.hosts[1].expect_migration(B, Epoch(2))), Refusal::NoSuchMigration);
+}
+
+/// Where everything leaves at once, a former host is not to take the process back before it is done.
+#[test]
+fn a_former_host_is_occupied() {
+    let mut pair = Pair::moved(Policy::POST_COPY);
+    assert_eq!(refusal(pair.hosts[0].expect_migration(B, Epoch(2))), Refusal::Occupied);
+}
+
+/// An attempt was called off, and word of it crosses with what its destination says.
+#[test]
+fn what_is_said_about_an_attempt_that_was_called_off_is_late() {
+    let mut pair = Pair::offered(Policy::POST_COPY);
+    pair.hosts[0].cancel().unwrap();
+    for message in [Message::Ready, Message::Refuse] {
+        assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &message), Ok(Outcome::Ignored));
+    }
+    let said = pair.hosts[0].handle_message(B.into(), Epoch(1), &Message::Cancel);
+    assert_eq!(misbehaviour(said), Misbehaviour::Unexpected { kind: MessageKind::Cancel });
 }
 
 // Limits and time-outs.

@@ -3,6 +3,7 @@
 mod pair;
 
 use pair::{A, B, Pair, exchange, hop, misbehaviour, quiet, refusal};
+use reference::destination::Destination;
 use reference::error::{Misbehaviour, Refusal};
 use reference::fate::{Fate, Loss};
 use reference::host::{Host, Outcome, Role, Suspension, Work};
@@ -52,6 +53,17 @@ fn a_page_that_is_not_owed_is_late_or_wrong() {
     assert_eq!(said(0), Ok(Outcome::Ignored));
     let not_owed = Misbehaviour::NotOwed { kind: MessageKind::Page, page: PageNumber(0) };
     assert_eq!(misbehaviour(said(1)), not_owed);
+}
+
+/// The same of a host that waits for pages which travel.
+#[test]
+fn a_page_of_an_earlier_migration_is_late_while_pages_are_awaited() {
+    let assembling =
+        |pair: &Pair| matches!(pair.hosts[1].role(), Role::Destination(Destination::Assembling(_)));
+    let mut pair = Pair::started(Policy::POST_COPY).until(assembling);
+    let mut said = |epoch| pair.hosts[1].handle_message(A.into(), Epoch(epoch), &page(1, 1));
+    assert_eq!(said(0), Ok(Outcome::Ignored));
+    assert_eq!(misbehaviour(said(1)), Misbehaviour::Unexpected { kind: MessageKind::Page });
 }
 
 #[test]

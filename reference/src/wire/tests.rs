@@ -153,6 +153,15 @@ fn a_foreign_header_is_refused() {
     assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Malformed("reserved bytes")));
 }
 
+/// They are part of the format: a peer may send as much.
+#[test]
+fn the_largest_payloads_are_as_specified() {
+    assert_eq!(REGISTERS_LEN_MAX, 65_536);
+    assert_eq!(payload_len_max(MessageKind::Page), 4_113);
+    assert_eq!(payload_len_max(MessageKind::State), 16_777_216);
+    assert_eq!(payload_len_max(MessageKind::Resync) as u64, 9 + 8 * PAGE_COUNT_MAX);
+}
+
 #[test]
 fn an_oversized_payload_is_refused_before_it_arrives() {
     let mut header = frame(Message::Ready);
