@@ -331,6 +331,13 @@ fn the_way_straight_back_is_a_return() {
     hop(&mut pair.hosts[1], &mut c, 2);
     offer(&mut c, &mut pair.hosts[0], 3);
     assert!(!returned(&pair.hosts[0]));
+
+    // However many hosts were left before that one.
+    let mut pair = Pair::moved(Policy::LAZY_COPY);
+    let mut c = another(C, Policy::LAZY_COPY);
+    hop(&mut pair.hosts[1], &mut c, 2);
+    offer(&mut c, &mut pair.hosts[1], 3);
+    assert!(returned(&pair.hosts[1]));
 }
 
 /// A host that has exited tells those that it told before, over a new connection to each.
@@ -362,6 +369,8 @@ fn nobody_speaks_for_another() {
         let said = host.handle_message(from, Epoch(1), &Message::Go);
         assert_eq!(misbehaviour(said), Misbehaviour::NotThePeer { kind }, "{from}");
     }
+    let said = host.handle_message(B.into(), Epoch(1), &Message::Complete);
+    assert_eq!(misbehaviour(said), Misbehaviour::NotThePeer { kind: MessageKind::Complete });
     let mut pair = Pair::offered(Policy::POST_COPY);
     let said = pair.hosts[0].handle_message(C.into(), Epoch(1), &Message::Ready);
     assert_eq!(misbehaviour(said), Misbehaviour::NotThePeer { kind: MessageKind::Ready });

@@ -2,16 +2,16 @@
 
 mod pair;
 
-use pair::{A, B, Pair, exchange, hop, misbehaviour, quiet, refusal};
+use pair::{A, B, PAGES, Pair, exchange, hop, misbehaviour, quiet, refusal};
 use reference::destination::Destination;
 use reference::error::{Misbehaviour, Refusal};
 use reference::fate::{Fate, Loss};
 use reference::host::{Host, Outcome, Role, Suspension, Work};
 use reference::memory::PageStore;
 use reference::page::{PAGE_SIZE, PageBytes, PageNumber};
-use reference::place::{Epoch, HostId, Place, Sequence, Version};
+use reference::place::{Epoch, FormerHost, HostId, Place, Sequence, Version};
 use reference::policy::Policy;
-use reference::wire::{Message, MessageKind, REGISTERS_LEN_MAX};
+use reference::wire::{Message, MessageKind, PlanEntry, REGISTERS_LEN_MAX, State, Whereabouts};
 
 const C: HostId = HostId(2);
 
@@ -186,6 +186,24 @@ fn an_exit_is_of_the_migration_that_the_process_left_by() {
     let said = pair.hosts[0].handle_message(B.into(), Epoch(1), &Message::Exit);
     assert_eq!(said, Ok(Outcome::Applied));
     assert_eq!(*pair.hosts[0].role(), Role::Vacant);
+}
+
+/// The process comes back, and its state says of each page that it is here since some migration: it is since one.
+#[test]
+fn a_page_that_is_here_was_left_by_the_migration_that_left_it() {
+    for (epoch, contradiction) in [(1, false), (7, true)] {
+        let mut pair = Pair::moved(Policy::LAZY_COPY);
+        pair.hosts[0].expect_migration(B, Epoch(2)).unwrap();
+        let whereabouts = Whereabouts::At(FormerHost { host: A, epoch: Epoch(epoch) }, Sequence(0));
+        let entry = PlanEntry { whereabouts, dirty: true, version: Version(0) };
+        let plan = (0..PAGES).map(|_| entry).collect();
+        let state = Message::State(State { registers: vec![], former_hosts: vec![], plan });
+        let said = pair.hosts[0].handle_message(B.into(), Epoch(2), &state);
+        match contradiction {
+            true => assert_eq!(misbehaviour(said), Misbehaviour::PlanContradiction { page: PageNumber(0) }),
+            false => assert_eq!(said, Ok(Outcome::Applied)),
+        }
+    }
 }
 
 /// A process was lost with what it lacked while it was about to go on. The next host's honest word is late.
