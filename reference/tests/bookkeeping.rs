@@ -324,7 +324,8 @@ fn the_way_straight_back_is_a_return() {
     exchange(a, b);
     b.perform(Work::Destroy).unwrap();
     exchange(b, a);
-    assert!(!returned(a) && matches!(a.role(), Role::Source(Source::Resting(_))));
+    let Role::Source(Source::Resting(resident)) = a.role() else { panic!("{:?}", a.role()) };
+    assert!(!resident.returned && resident.former_hosts.is_empty());
 
     let mut pair = Pair::moved(Policy::LAZY_COPY);
     let mut c = another(C, Policy::LAZY_COPY);

@@ -5,13 +5,17 @@ mod pair;
 use pair::{A, B, PAGES, Pair, exchange, hop, misbehaviour, quiet, refusal};
 use reference::destination::Destination;
 use reference::error::{Misbehaviour, Refusal};
+use reference::event::Event;
 use reference::fate::{Fate, Loss};
 use reference::host::{Host, Outcome, Role, Suspension, Work};
 use reference::memory::PageStore;
 use reference::page::{PAGE_SIZE, PageBytes, PageNumber};
 use reference::place::{Epoch, FormerHost, HostId, Place, Sequence, Version};
 use reference::policy::Policy;
-use reference::wire::{Message, MessageKind, PlanEntry, REGISTERS_LEN_MAX, State, Whereabouts};
+use reference::source::Source;
+use reference::wire::{
+    Message, MessageKind, PageRuns, PlanEntry, Progress, REGISTERS_LEN_MAX, Resync, State, Whereabouts,
+};
 
 const C: HostId = HostId(2);
 
@@ -204,6 +208,54 @@ fn a_page_that_is_here_was_left_by_the_migration_that_left_it() {
             false => assert_eq!(said, Ok(Outcome::Applied)),
         }
     }
+}
+
+/// A process left its former hosts before it leaves the host that it comes from.
+#[test]
+fn a_former_host_was_left_before() {
+    for (epoch, contradiction) in [(1, false), (2, true)] {
+        let mut b = another(B, Policy::LAZY_COPY);
+        b.expect_migration(A, Epoch(2)).unwrap();
+        let former = FormerHost { host: C, epoch: Epoch(epoch) };
+        let entry =
+            PlanEntry { whereabouts: Whereabouts::At(former, Sequence(0)), dirty: true, version: Version(0) };
+        let plan = (0..PAGES).map(|_| entry).collect();
+        let state = Message::State(State { registers: vec![1, 2], former_hosts: vec![former], plan });
+        let said = b.handle_message(A.into(), Epoch(2), &state);
+        match contradiction {
+            true => assert_eq!(misbehaviour(said), Misbehaviour::PlanContradiction { page: PageNumber(0) }),
+            false => {
+                assert_eq!(said, Ok(Outcome::Applied));
+                assert_eq!(b.role().resident().unwrap().registers, [1, 2]);
+            }
+        }
+    }
+}
+
+/// A host with a last word to say answers who waits for another one.
+#[test]
+fn who_is_in_doubt_about_another_migration_is_answered() {
+    let draining = |pair: &Pair| matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_)));
+    let mut pair = Pair::started(Policy::TOTAL_COPY).until(draining);
+    let host = &mut pair.hosts[0];
+    quiet(host);
+    let nothing = PageRuns::from_iter([]);
+    let doubt = Resync { progress: Progress::AwaitingGo, lacks: nothing.clone(), waits: nothing };
+    host.handle_message(C.into(), Epoch(5), &Message::Resync(doubt)).unwrap();
+    let said = host.poll_message().unwrap();
+    assert_eq!((said.to, said.epoch, said.message), (C.into(), Epoch(5), Message::Cancel));
+}
+
+/// The file server says what it did.
+#[test]
+fn the_file_server_has_a_log() {
+    let mut pair = Pair::new(Policy::GENERIC);
+    pair.hosts[0].perform(Work::WriteBack(PageNumber(3))).unwrap();
+    pair.deliver(MessageKind::WriteBack);
+    let (page, version) = (PageNumber(3), Version(1));
+    let stored = Event::WriteBackStored { page, version, from: A };
+    assert_eq!(pair.file_server.poll_event().map(|(_, event)| event), Some(stored));
+    assert_eq!(pair.file_server.poll_event(), None);
 }
 
 /// A process was lost with what it lacked while it was about to go on. The next host's honest word is late.
