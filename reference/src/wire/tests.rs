@@ -162,6 +162,54 @@ fn the_largest_payloads_are_as_specified() {
     assert_eq!(payload_len_max(MessageKind::Resync) as u64, 9 + 8 * PAGE_COUNT_MAX);
 }
 
+/// What is as large as it may be survives.
+#[test]
+fn the_largest_registers_chain_and_page_number_survive() {
+    let former_hosts =
+        (0..FORMER_HOSTS_MAX as u16).map(|host| FormerHost { host: HostId(host), epoch: Epoch(1) });
+    let state = State {
+        registers: vec![7; REGISTERS_LEN_MAX],
+        former_hosts: former_hosts.collect(),
+        plan: Plan::default(),
+    };
+    let last = PageNumber(PAGE_COUNT_MAX - 1);
+    let resync = Resync {
+        progress: Progress::Running,
+        lacks: [PageNumber(0), last].into_iter().collect(),
+        waits: [last].into_iter().collect(),
+    };
+    for message in [Message::State(state), Message::Resync(resync)] {
+        let decoded = decode(&frame(message.clone())).map(|(frame, _)| frame.message);
+        assert_eq!(decoded, Ok(message));
+    }
+}
+
+/// What is alike is said once: pages of one byte, plans of one entry.
+#[test]
+fn what_repeats_is_short() {
+    let entry = PlanEntry { whereabouts: Whereabouts::LocalStore, dirty: false, version: Version(0) };
+    let plan = (0..1000).map(|_| entry).collect();
+    let state = frame(Message::State(State { registers: vec![], former_hosts: vec![], plan }));
+    assert!(state.len() < 100, "{} bytes", state.len());
+    let content = [3; PAGE_SIZE].into();
+    let page = frame(Message::Page { page: PageNumber(0), sequence: Sequence(1), content });
+    assert!(page.len() < 100, "{} bytes", page.len());
+}
+
+#[test]
+fn what_follows_the_last_field_is_refused() {
+    for message in [
+        Message::State(State { registers: vec![], former_hosts: vec![], plan: Plan::default() }),
+        Message::Page { page: PageNumber(0), sequence: Sequence(1), content: PageBytes::zeroed() },
+    ] {
+        let mut bytes = frame(message);
+        bytes.push(0);
+        let len = (bytes.len() - HEADER_LEN) as u32;
+        bytes[16..20].copy_from_slice(&len.to_le_bytes());
+        assert!(matches!(decode(&reseal(bytes)), Err(DecodeError::Malformed(_))));
+    }
+}
+
 #[test]
 fn an_oversized_payload_is_refused_before_it_arrives() {
     let mut header = frame(Message::Ready);
