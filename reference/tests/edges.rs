@@ -76,10 +76,12 @@ fn the_file_server_has_the_version_that_it_acknowledged() {
     let running = |pair: &Pair| pair.hosts[1].is_running();
     let mut pair = Pair::started(Policy::FLUSHING).until(running);
     pair.hosts[1].fault(number).unwrap();
-    let mut said = |version| {
+    let mut said_in = |epoch, version| {
         let fetched = Message::Fetched { page: number, version: Version(version), content: content() };
-        pair.hosts[1].handle_message(Place::FileServer, Epoch(1), &fetched)
+        pair.hosts[1].handle_message(Place::FileServer, Epoch(epoch), &fetched)
     };
+    assert_eq!(said_in(0, 1), Ok(Outcome::Ignored));
+    let mut said = |version| said_in(1, version);
     let back = Misbehaviour::StoreWentBack { page: number, served: 0, acknowledged: 1 };
     assert_eq!(misbehaviour(said(0)), back);
     let kind = MessageKind::Fetched;

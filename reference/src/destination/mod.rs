@@ -271,7 +271,6 @@ impl Destination {
                 Ok((Next::Same, Some((epoch, Event::ProcessResumed { from }))))
             }
             (Self::AwaitingGo(_), Message::Go) => Err(misbehaved(from, Misbehaviour::NotThePeer { kind })),
-            (Self::Receiving(_), _) => Err(misbehaved(from, Misbehaviour::Unexpected { kind })),
             (_, Message::State(_)) => late,
             (Self::Post(_) | Self::Completing(_), Message::Go) => late,
             _ => Err(misbehaved(from, Misbehaviour::Unexpected { kind })),

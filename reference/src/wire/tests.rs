@@ -191,9 +191,12 @@ fn what_repeats_is_short() {
     let plan = (0..1000).map(|_| entry).collect();
     let state = frame(Message::State(State { registers: vec![], former_hosts: vec![], plan }));
     assert!(state.len() < 100, "{} bytes", state.len());
-    let content = [3; PAGE_SIZE].into();
-    let page = frame(Message::Page { page: PageNumber(0), sequence: Sequence(1), content });
-    assert!(page.len() < 100, "{} bytes", page.len());
+    for period in [PAGE_SIZE, PAGE_SIZE / 2, PAGE_SIZE / 8] {
+        let content: [u8; PAGE_SIZE] = std::array::from_fn(|at| 1 + (at / period) as u8);
+        let content = content.into();
+        let page = frame(Message::Page { page: PageNumber(0), sequence: Sequence(1), content });
+        assert!(page.len() < 100, "{} bytes", page.len());
+    }
 }
 
 #[test]
