@@ -341,6 +341,26 @@ fn the_way_straight_back_is_a_return() {
     assert!(returned(&pair.hosts[1]));
 }
 
+/// What was on its way to the host that asked is doubted when the connection to that host is a new one.
+#[test]
+fn a_page_that_was_lost_on_its_way_to_a_later_host_is_served_again() {
+    let (page, mut pair) = (PageNumber(1), Pair::moved(Policy::LAZY_COPY));
+    let mut c = another(C, Policy::LAZY_COPY);
+    hop(&mut pair.hosts[1], &mut c, 2);
+    let a = &mut pair.hosts[0];
+    c.fault(page).unwrap();
+    exchange(&mut c, a);
+    a.perform(Work::Serve(page)).unwrap();
+    quiet(a);
+    a.disconnected(C).unwrap();
+    c.disconnected(A).unwrap();
+    a.connected(C).unwrap();
+    c.connected(A).unwrap();
+    assert!(!a.is_due(Work::Serve(page)));
+    exchange(&mut c, a);
+    assert!(a.is_due(Work::Serve(page)));
+}
+
 /// A host that has exited tells those that it told before, over a new connection to each.
 #[test]
 fn the_word_of_an_exit_is_said_again_to_whom_it_was_said() {
