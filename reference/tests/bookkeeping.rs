@@ -3,7 +3,9 @@
 
 mod pair;
 
-use pair::{A, B, PAGES, Pair, exchange, fetch, hop, misbehaviour, offer, quiet, refusal};
+use pair::{
+    A, B, C, PAGES, Pair, another, events, exchange, hop, kinds, misbehaviour, moving_on, quiet, refusal,
+};
 use reference::destination::Destination;
 use reference::error::{Error, Misbehaviour, Refusal};
 use reference::event::Event;
@@ -11,40 +13,10 @@ use reference::fate::{Cause, Fate, Loss};
 use reference::host::{Host, Limits, Outcome, ProcessState, Role, Suspension, Timeouts, Work};
 use reference::memory::PageStore;
 use reference::page::PageNumber;
-use reference::place::{Epoch, HostId, Place};
+use reference::place::{Epoch, Place};
 use reference::policy::Policy;
 use reference::source::{Draining, Source};
 use reference::wire::{Message, MessageKind, PageRuns, Progress, Resync};
-
-const C: HostId = HostId(2);
-const D: HostId = HostId(3);
-
-fn events(host: &mut Host<PageStore>) -> Vec<Event> {
-    std::iter::from_fn(|| host.poll_event()).map(|(_, event)| event).collect()
-}
-
-fn kinds(host: &mut Host<PageStore>) -> Vec<(Place, MessageKind)> {
-    std::iter::from_fn(|| host.poll_message())
-        .map(|envelope| (envelope.to, envelope.message.kind()))
-        .collect()
-}
-
-/// A host without a process, as the pair has them.
-fn another(id: HostId, policy: Policy) -> Host<PageStore> {
-    Host::without_process(id, policy, Pair::image()).unwrap()
-}
-
-/// Lazy copy, once moved: B starts to move the process on to C, before or after suspending it.
-fn moving_on(suspended: bool) -> (Pair, Host<PageStore>) {
-    let mut pair = Pair::moved(Policy::LAZY_COPY);
-    let mut c = another(C, Policy::LAZY_COPY);
-    c.expect_migration(B, Epoch(2)).unwrap();
-    pair.hosts[1].start_migration(C).unwrap();
-    if suspended {
-        pair.hosts[1].suspend(Suspension::default()).unwrap();
-    }
-    (pair, c)
-}
 
 // The state of the process.
 
@@ -266,117 +238,6 @@ fn nobody_awaits_what_was_not_said() {
     let doubt = Resync { progress: Progress::AwaitingGo, lacks: nothing.clone(), waits: nothing };
     let said = pair.hosts[0].handle_message(B.into(), Epoch(1), &Message::Resync(doubt));
     assert_eq!(misbehaviour(said), Misbehaviour::Unexpected { kind: MessageKind::Resync });
-}
-
-// Chains of hosts.
-
-/// The process was to go back to a machine that dies with pages of it: that ends more than the attempt.
-#[test]
-fn a_loss_is_a_loss_though_an_attempt_ends_with_it() {
-    let mut pair = Pair::moved(Policy::LAZY_COPY);
-    pair.hosts[1].start_migration(A).unwrap();
-    pair.hosts[1].fenced(A).unwrap();
-    assert!(matches!(pair.hosts[1].fate(), Some(Fate::Lost(Loss::Pages(owed))) if owed > 0));
-}
-
-/// The host that it was about to go to is told that it does not come.
-#[test]
-fn a_process_that_is_lost_on_its_way_does_not_come() {
-    let (mut pair, _) = moving_on(false);
-    quiet(&mut pair.hosts[1]);
-    pair.hosts[1].fenced(A).unwrap();
-    assert!(kinds(&mut pair.hosts[1]).contains(&(C.into(), MessageKind::Cancel)));
-}
-
-#[test]
-fn a_dead_host_that_owed_nothing_is_no_former_host_any_more() {
-    let mut pair = Pair::moved(Policy::LAZY_COPY);
-    let [a, b] = &mut pair.hosts;
-    (0..PAGES).for_each(|page| fetch(page, b, a));
-    let mut c = another(C, Policy::LAZY_COPY);
-    hop(b, &mut c, 2);
-    c.fenced(A).unwrap();
-    let former: Vec<_> = c.role().resident().unwrap().former_hosts.iter().map(|former| former.host).collect();
-    assert_eq!(former, [B]);
-}
-
-/// Before it has said that it misses nothing, a host may find that nobody is left to say it to.
-#[test]
-fn a_process_that_needs_nothing_of_the_dead_is_at_rest() {
-    let runs = |pair: &Pair| pair.hosts[1].is_running();
-    let mut pair = Pair::started(Policy::TOTAL_COPY).until(runs);
-    pair.hosts[1].fenced(A).unwrap();
-    assert!(matches!(pair.hosts[1].role(), Role::Source(Source::Resting(_))), "{:?}", pair.hosts[1].role());
-    assert_eq!(pair.hosts[1].fate(), Some(Fate::Migrated));
-}
-
-/// Only the way straight back is a return; at rest it is forgotten.
-#[test]
-fn the_way_straight_back_is_a_return() {
-    let returned = |host: &Host<PageStore>| host.role().resident().unwrap().returned;
-    let mut pair = Pair::moved(Policy::LAZY_COPY);
-    let [a, b] = &mut pair.hosts;
-    offer(b, a, 2);
-    assert!(returned(a));
-    b.perform(Work::HandOver).unwrap();
-    exchange(b, a);
-    a.perform(Work::DeclareComplete).unwrap();
-    exchange(a, b);
-    b.perform(Work::Destroy).unwrap();
-    exchange(b, a);
-    let Role::Source(Source::Resting(resident)) = a.role() else { panic!("{:?}", a.role()) };
-    assert!(!resident.returned && resident.former_hosts.is_empty());
-
-    let mut pair = Pair::moved(Policy::LAZY_COPY);
-    let mut c = another(C, Policy::LAZY_COPY);
-    hop(&mut pair.hosts[1], &mut c, 2);
-    offer(&mut c, &mut pair.hosts[0], 3);
-    assert!(!returned(&pair.hosts[0]));
-
-    // However many hosts were left before that one.
-    let mut pair = Pair::moved(Policy::LAZY_COPY);
-    let mut c = another(C, Policy::LAZY_COPY);
-    hop(&mut pair.hosts[1], &mut c, 2);
-    offer(&mut c, &mut pair.hosts[1], 3);
-    assert!(returned(&pair.hosts[1]));
-}
-
-/// What was on its way to the host that asked is doubted when the connection to that host is a new one.
-#[test]
-fn a_page_that_was_lost_on_its_way_to_a_later_host_is_served_again() {
-    let (page, mut pair) = (PageNumber(1), Pair::moved(Policy::LAZY_COPY));
-    let mut c = another(C, Policy::LAZY_COPY);
-    hop(&mut pair.hosts[1], &mut c, 2);
-    let a = &mut pair.hosts[0];
-    c.fault(page).unwrap();
-    exchange(&mut c, a);
-    a.perform(Work::Serve(page)).unwrap();
-    quiet(a);
-    a.disconnected(C).unwrap();
-    c.disconnected(A).unwrap();
-    a.connected(C).unwrap();
-    c.connected(A).unwrap();
-    assert!(!a.is_due(Work::Serve(page)));
-    exchange(&mut c, a);
-    assert!(a.is_due(Work::Serve(page)));
-}
-
-/// A host that has exited tells those that it told before, over a new connection to each.
-#[test]
-fn the_word_of_an_exit_is_said_again_to_whom_it_was_said() {
-    let (mut pair, mut c) = (Pair::moved(Policy::LAZY_COPY), another(C, Policy::LAZY_COPY));
-    hop(&mut pair.hosts[1], &mut c, 2);
-    c.exit().unwrap();
-    c.perform(Work::Release).unwrap();
-    quiet(&mut c);
-    for peer in [A, B] {
-        c.disconnected(peer).unwrap();
-        c.connected(peer).unwrap();
-        assert_eq!(kinds(&mut c), [(peer.into(), MessageKind::Exit)]);
-    }
-    c.disconnected(D).unwrap();
-    c.connected(D).unwrap();
-    assert_eq!(kinds(&mut c), []);
 }
 
 // Who may say what.

@@ -2,7 +2,7 @@
 
 mod pair;
 
-use pair::{A, B, PAGES, Pair, exchange, hop, misbehaviour, quiet, refusal};
+use pair::{A, B, C, PAGES, Pair, another, exchange, hop, misbehaviour, quiet, refusal};
 use reference::destination::Destination;
 use reference::error::{Misbehaviour, Refusal};
 use reference::event::Event;
@@ -10,14 +10,12 @@ use reference::fate::{Fate, Loss};
 use reference::host::{Host, Outcome, Role, Suspension, Work};
 use reference::memory::PageStore;
 use reference::page::{PAGE_SIZE, PageBytes, PageNumber};
-use reference::place::{Epoch, FormerHost, HostId, Place, Sequence, Version};
+use reference::place::{Epoch, FormerHost, Place, Sequence, Version};
 use reference::policy::Policy;
 use reference::source::Source;
 use reference::wire::{
     Message, MessageKind, PageRuns, PlanEntry, Progress, REGISTERS_LEN_MAX, Resync, State, Whereabouts,
 };
-
-const C: HostId = HostId(2);
 
 fn content() -> PageBytes {
     [7; PAGE_SIZE].into()
@@ -142,10 +140,6 @@ fn a_process_came_from_the_host_that_it_left_last() {
     assert_eq!(came_from(&c), Some(B));
     assert_eq!(came_from(&Pair::new(Policy::LAZY_COPY).hosts[0]), None);
     assert_eq!(came_from(&Pair::moved(Policy::LAZY_COPY).hosts[1]), Some(A));
-}
-
-fn another(id: HostId, policy: Policy) -> Host<PageStore> {
-    Host::without_process(id, policy, Pair::image()).unwrap()
 }
 
 /// A process that has exited needs of a dead host what it has to write back, and nothing else.

@@ -2,16 +2,14 @@
 
 mod pair;
 
-use pair::{A, B, PAGES, Pair, exchange};
+use pair::{A, B, C, PAGES, Pair, exchange};
 use reference::fate::{Fate, Loss};
 use reference::host::{Host, Outcome, Role, Suspension, Work};
 use reference::page::PageNumber;
-use reference::place::{Epoch, HostId};
+use reference::place::Epoch;
 use reference::policy::Policy;
 use reference::source::Source;
 use reference::wire::{Envelope, MessageKind};
-
-const C: HostId = HostId(2);
 
 /// A process runs on the second host that waits for page 0 over a connection that is gone. There is a new one.
 fn waiting() -> Pair {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use reference::error::{Error, Misbehaviour, Refusal};
+use reference::event::Event;
 use reference::fate::Fate;
 use reference::file_server::FileServer;
 use reference::host::{Host, Outcome, Suspension, Work};
@@ -16,6 +17,7 @@ use reference::wire::{Envelope, Message, MessageKind};
 
 pub const A: HostId = HostId(0);
 pub const B: HostId = HostId(1);
+pub const C: HostId = HostId(2);
 pub const PAGES: u64 = 4;
 
 /// A and B with a file server, and a driver that stops wherever it is told to.
@@ -232,4 +234,33 @@ pub fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> Refusal {
         Err(Error::Refused(refusal)) => refusal,
         other => panic!("{other:?}"),
     }
+}
+
+/// What the host has done, taken out of the way.
+pub fn events(host: &mut Host<PageStore>) -> Vec<Event> {
+    std::iter::from_fn(|| host.poll_event()).map(|(_, event)| event).collect()
+}
+
+/// What the host has to say to whom, taken out of the way.
+pub fn kinds(host: &mut Host<PageStore>) -> Vec<(Place, MessageKind)> {
+    std::iter::from_fn(|| host.poll_message())
+        .map(|envelope| (envelope.to, envelope.message.kind()))
+        .collect()
+}
+
+/// A host without a process, as the pair has them.
+pub fn another(id: HostId, policy: Policy) -> Host<PageStore> {
+    Host::without_process(id, policy, Pair::image()).unwrap()
+}
+
+/// Lazy copy, once moved: B starts to move the process on to C, before or after suspending it.
+pub fn moving_on(suspended: bool) -> (Pair, Host<PageStore>) {
+    let mut pair = Pair::moved(Policy::LAZY_COPY);
+    let mut c = another(C, Policy::LAZY_COPY);
+    c.expect_migration(B, Epoch(2)).unwrap();
+    pair.hosts[1].start_migration(C).unwrap();
+    if suspended {
+        pair.hosts[1].suspend(Suspension::default()).unwrap();
+    }
+    (pair, c)
 }
