@@ -5,6 +5,7 @@ mod pair;
 
 use pair::{
     A, B, C, PAGES, Pair, another, events, exchange, hop, kinds, misbehaviour, moving_on, quiet, refusal,
+    resync,
 };
 use reference::destination::Destination;
 use reference::error::{Error, Misbehaviour, Refusal};
@@ -16,7 +17,7 @@ use reference::page::PageNumber;
 use reference::place::{Epoch, Place};
 use reference::policy::Policy;
 use reference::source::{Draining, Source};
-use reference::wire::{Message, MessageKind, PageRuns, Progress, Resync};
+use reference::wire::{Message, MessageKind, Progress};
 
 // The state of the process.
 
@@ -200,12 +201,11 @@ fn the_death_of_a_bystander_changes_nothing() {
 /// A host that has only a write-back to wait for owes the dead no last word.
 #[test]
 fn who_is_to_be_told_that_all_is_destroyed_may_die() {
-    let draining = |pair: &Pair| matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_)));
     let tell = |host: &Host<PageStore>| match host.role() {
         Role::Source(Source::Draining(Draining { tell, .. })) => *tell,
         role => panic!("{role:?}"),
     };
-    let mut pair = Pair::started(Policy::TOTAL_COPY).until(draining);
+    let mut pair = Pair::draining();
     let host = &mut pair.hosts[0];
     host.fenced(C).unwrap();
     assert_eq!(tell(host), Some(B));
@@ -220,13 +220,11 @@ fn who_is_to_be_told_that_all_is_destroyed_may_die() {
 /// What this host still has to do before its last word it does, though it is asked for that again.
 #[test]
 fn the_last_word_is_not_said_before_all_is_destroyed() {
-    let draining = |pair: &Pair| matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_)));
-    let mut pair = Pair::started(Policy::TOTAL_COPY).until(draining);
+    let mut pair = Pair::draining();
     let host = &mut pair.hosts[0];
     quiet(host);
-    let nothing = PageRuns::from_iter([]);
-    let complete = Resync { progress: Progress::Complete, lacks: nothing.clone(), waits: nothing };
-    let said = host.handle_message(B.into(), Epoch(1), &Message::Resync(complete));
+    let complete = resync(Progress::Complete, &[], &[]);
+    let said = host.handle_message(B.into(), Epoch(1), &complete);
     assert_eq!((said, kinds(host)), (Ok(Outcome::Ignored), vec![]));
 }
 
@@ -234,9 +232,8 @@ fn the_last_word_is_not_said_before_all_is_destroyed() {
 #[test]
 fn nobody_awaits_what_was_not_said() {
     let mut pair = Pair::offered(Policy::POST_COPY);
-    let nothing = PageRuns::from_iter([]);
-    let doubt = Resync { progress: Progress::AwaitingGo, lacks: nothing.clone(), waits: nothing };
-    let said = pair.hosts[0].handle_message(B.into(), Epoch(1), &Message::Resync(doubt));
+    let doubt = resync(Progress::AwaitingGo, &[], &[]);
+    let said = pair.hosts[0].handle_message(B.into(), Epoch(1), &doubt);
     assert_eq!(misbehaviour(said), Misbehaviour::Unexpected { kind: MessageKind::Resync });
 }
 

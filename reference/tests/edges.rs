@@ -2,7 +2,7 @@
 
 mod pair;
 
-use pair::{A, B, C, PAGES, Pair, another, exchange, hop, misbehaviour, quiet, refusal};
+use pair::{A, B, C, PAGES, Pair, another, exchange, hop, misbehaviour, quiet, refusal, resync};
 use reference::destination::Destination;
 use reference::error::{Misbehaviour, Refusal};
 use reference::event::Event;
@@ -12,10 +12,7 @@ use reference::memory::PageStore;
 use reference::page::{PAGE_SIZE, PageBytes, PageNumber};
 use reference::place::{Epoch, FormerHost, Place, Sequence, Version};
 use reference::policy::Policy;
-use reference::source::Source;
-use reference::wire::{
-    Message, MessageKind, PageRuns, PlanEntry, Progress, REGISTERS_LEN_MAX, Resync, State, Whereabouts,
-};
+use reference::wire::{Message, MessageKind, PlanEntry, Progress, REGISTERS_LEN_MAX, State, Whereabouts};
 
 fn content() -> PageBytes {
     [7; PAGE_SIZE].into()
@@ -231,13 +228,11 @@ fn a_former_host_was_left_before() {
 /// A host with a last word to say answers who waits for another one.
 #[test]
 fn who_is_in_doubt_about_another_migration_is_answered() {
-    let draining = |pair: &Pair| matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_)));
-    let mut pair = Pair::started(Policy::TOTAL_COPY).until(draining);
+    let mut pair = Pair::draining();
     let host = &mut pair.hosts[0];
     quiet(host);
-    let nothing = PageRuns::from_iter([]);
-    let doubt = Resync { progress: Progress::AwaitingGo, lacks: nothing.clone(), waits: nothing };
-    host.handle_message(C.into(), Epoch(5), &Message::Resync(doubt)).unwrap();
+    let doubt = resync(Progress::AwaitingGo, &[], &[]);
+    host.handle_message(C.into(), Epoch(5), &doubt).unwrap();
     let said = host.poll_message().unwrap();
     assert_eq!((said.to, said.epoch, said.message), (C.into(), Epoch(5), Message::Cancel));
 }

@@ -2,19 +2,14 @@
 
 mod pair;
 
-use pair::{A, B, C, PAGES, Pair, misbehaviour, refusal};
+use pair::{A, B, C, PAGES, Pair, misbehaviour, refusal, resync};
 use reference::error::{Misbehaviour, Refusal};
 use reference::host::{Outcome, Role, Suspension, Work};
 use reference::page::PageNumber;
 use reference::place::Epoch;
 use reference::policy::Policy;
 use reference::source::Source;
-use reference::wire::{Message, MessageKind, PageRuns, Progress, Resync};
-
-fn resync(progress: Progress, lacks: &[u64], waits: &[u64]) -> Message {
-    let pages = |pages: &[u64]| -> PageRuns { pages.iter().copied().map(PageNumber).collect() };
-    Message::Resync(Resync { progress, lacks: pages(lacks), waits: pages(waits) })
-}
+use reference::wire::{Message, MessageKind, Progress};
 
 #[test]
 fn a_resync_that_cannot_be_is_refused() {

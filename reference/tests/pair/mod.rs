@@ -8,12 +8,13 @@ use reference::error::{Error, Misbehaviour, Refusal};
 use reference::event::Event;
 use reference::fate::Fate;
 use reference::file_server::FileServer;
-use reference::host::{Host, Outcome, Suspension, Work};
+use reference::host::{Host, Outcome, Role, Suspension, Work};
 use reference::memory::PageStore;
 use reference::page::{Image, PAGE_SIZE, PageKind, PageNumber};
 use reference::place::{Epoch, HostId, Place};
 use reference::policy::Policy;
-use reference::wire::{Envelope, Message, MessageKind};
+use reference::source::Source;
+use reference::wire::{Envelope, Message, MessageKind, PageRuns, Progress, Resync};
 
 pub const A: HostId = HostId(0);
 pub const B: HostId = HostId(1);
@@ -146,6 +147,12 @@ impl Pair {
         pair
     }
 
+    /// Up to where the source has heard that nothing is needed any more, and has not destroyed the rest.
+    pub fn draining() -> Self {
+        let draining = |pair: &Self| matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_)));
+        Self::started(Policy::TOTAL_COPY).until(draining)
+    }
+
     /// Up to the hand-over, *go* being on its way.
     pub fn handed_over(policy: Policy) -> Self {
         let mut pair = Self::offered(policy);
@@ -263,4 +270,10 @@ pub fn moving_on(suspended: bool) -> (Pair, Host<PageStore>) {
         pair.hosts[1].suspend(Suspension::default()).unwrap();
     }
     (pair, c)
+}
+
+/// What a destination says over a new connection.
+pub fn resync(progress: Progress, lacks: &[u64], waits: &[u64]) -> Message {
+    let pages = |pages: &[u64]| -> PageRuns { pages.iter().copied().map(PageNumber).collect() };
+    Message::Resync(Resync { progress, lacks: pages(lacks), waits: pages(waits) })
 }
