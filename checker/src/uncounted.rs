@@ -10,7 +10,7 @@
 use model::disruption::Disruptions;
 use model::property::Property;
 use model::system::{Conditions, ControlMove, Judged, PageMove, Properties, System, Verdict};
-use model::{Control, ControlStep, Hosts, Link, Migration, Page, PageStep, Strategy};
+use model::{Condition, Control, ControlStep, Hosts, Link, Migration, Page, PageStep, Strategy};
 
 /// A migration that does not count what goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,7 @@ impl System for Uncounted {
     type Page = Page;
     type ControlStep = ControlStep;
     type PageStep = PageStep;
+    type Condition = Condition;
 
     fn initial_control(&self) -> Control {
         self.0.initial_control()
@@ -84,6 +85,8 @@ impl System for Uncounted {
 const COUNTED: Property = Property::S8;
 
 impl Judged for Uncounted {
+    type Property = Property;
+
     fn judge_control(&self, control: &Control) -> Properties {
         self.0.judge_control(control) - COUNTED
     }
@@ -128,8 +131,8 @@ mod tests {
     use model::defects::Defect;
 
     use super::*;
-    use crate::views::transitions::transitions;
-    use crate::views::{Bounds, Outcome, prove};
+    use engine::views::transitions::transitions;
+    use engine::views::{Bounds, Outcome, prove};
 
     /// Whatever goes wrong, and however often: safety holds, for any number of pages.
     #[test]

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::views::transitions::{Seen, transitions};
 use model::algorithms::BUILT_IN;
 use model::{Link, Strategy};
 use rustc_hash::FxHashSet;
@@ -17,7 +18,6 @@ use world::storm::{self, StormError, Tally};
 use super::policy::strategy;
 use super::trace::{Header, TraceError, conform_steps, seen};
 use crate::uncounted::Uncounted;
-use crate::views::transitions::{Seen, transitions};
 
 /// Why a run is not as it should be.
 #[derive(Debug, thiserror::Error)]

@@ -39,6 +39,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, BufRead};
 
+use engine::views::transitions::Seen;
 use model::{ControlStep, Link, Move, PageStep, Strategy, algorithms};
 use protocol::page::PageKind;
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,6 @@ use world::net::Order;
 use super::explain::Explanation;
 use super::refine::name;
 use crate::uncounted::Uncounted;
-use crate::views::transitions::Seen;
 use follow::{STATES_MAX, follow};
 use population::Population;
 
