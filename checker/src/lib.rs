@@ -2,7 +2,6 @@
 
 pub mod bounds;
 pub mod claims;
-pub mod conform;
 pub mod judge;
 pub mod narrative;
 pub mod observed;
@@ -11,5 +10,4 @@ pub mod setting;
 pub mod simulate;
 pub mod smt;
 pub mod survival;
-pub mod uncounted;
 pub mod witness;

@@ -9,10 +9,11 @@ use model::page::{Kind, Transit};
 use model::system::{Conditions, System};
 use model::{Control, ControlStep, Move, Page, PageStep, Phase, Process};
 use steplog::event::{Event, Step as TraceStep};
+use steplog::header::Header;
 use steplog::place::{HostId, Place};
 
-use super::{Header, names};
-use crate::conform::explain::Explanation;
+use super::names;
+use crate::explain::Explanation;
 use crate::uncounted::Uncounted;
 
 /// Steps that are listed where a trace is rejected.

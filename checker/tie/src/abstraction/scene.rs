@@ -11,8 +11,8 @@ use protocol::wire::{Message, State};
 use steplog::place::{HostId, Sequence};
 
 use super::Unmapped;
-use crate::conform::flaws::FlawedMemory;
-use crate::conform::rig::Rig;
+use crate::flaws::FlawedMemory;
+use crate::rig::Rig;
 
 /// The cast of a moment.
 pub(super) struct Scene<'a> {

@@ -11,8 +11,8 @@ use steplog::place::HostId;
 
 use super::scene::{Scene, keeps_something};
 use super::{Unmapped, aftermath};
-use crate::conform::network::{Fate, Flight};
-use crate::conform::rig::Rig;
+use crate::network::{Fate, Flight};
+use crate::rig::Rig;
 
 pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
     let &Scene { rig, phase, source, destination, .. } = scene;

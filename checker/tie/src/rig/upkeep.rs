@@ -8,8 +8,8 @@ use steplog::page::PageNumber;
 use steplog::place::{Place, Version};
 
 use super::{Happening, Rig};
-use crate::conform::flaws::{Flaw, FlawedMemory};
-use crate::conform::network::Fate;
+use crate::flaws::{Flaw, FlawedMemory};
+use crate::network::Fate;
 
 impl Rig {
     pub(super) fn collect(&mut self, happenings: &mut Vec<Happening>) {
@@ -91,7 +91,7 @@ impl Rig {
     }
 
     /// The write-back of the page that a host has a note of.
-    pub(in crate::conform) fn outstanding(&self, page: PageNumber) -> Option<&WriteBack> {
+    pub(crate) fn outstanding(&self, page: PageNumber) -> Option<&WriteBack> {
         self.hosts.iter().find_map(|host| match host.role() {
             Role::Source(
                 Source::Shadow(Shadow { write_backs, .. }) | Source::Draining(Draining { write_backs, .. }),

@@ -3,14 +3,15 @@
 use model::{Move, PageStep};
 use steplog::event::{Event, Step};
 use steplog::fate::Fate;
+use steplog::header::Header;
 
 use super::disrupted::Trouble;
 use super::places::Places;
 use super::population::Population;
 use super::repeats::{Repeated, repeats};
-use super::{Header, Objection, Rejection, TraceError};
-use crate::conform::explain::{Explanation, explanations};
-use crate::conform::rig::Happening;
+use super::{Objection, Rejection, TraceError};
+use crate::explain::{Explanation, explanations};
+use crate::rig::Happening;
 use crate::uncounted::Uncounted;
 
 /// Most states that the model may be in at once. What makes it more than one are duplicates, and what nobody sees

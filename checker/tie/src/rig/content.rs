@@ -6,7 +6,7 @@ use protocol::page::{PAGE_SIZE, PageBytes, PageKind};
 use steplog::page::PageNumber;
 
 use super::{Rig, RigError};
-use crate::conform::flaws::FlawedMemory;
+use crate::flaws::FlawedMemory;
 
 impl Rig {
     /// Everything that goes on by itself is over: is every page where the protocol would look for it, with the

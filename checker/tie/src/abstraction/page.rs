@@ -13,7 +13,7 @@ use steplog::place::{HostId, Place};
 
 use super::Unmapped;
 use super::scene::{Scene, shadow};
-use crate::conform::network::{Fate, Flight};
+use crate::network::{Fate, Flight};
 
 /// A page in a scene.
 struct Look<'s, 'a> {

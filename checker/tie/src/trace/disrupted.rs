@@ -17,8 +17,8 @@ use steplog::place::{Epoch, HostId, Place, Sequence};
 use super::places::Places;
 use super::population::Population;
 use super::repeats::Repeated;
-use crate::conform::explain::{Explanation, explanations};
-use crate::conform::rig::{Happening, Mending};
+use crate::explain::{Explanation, explanations};
+use crate::rig::{Happening, Mending};
 
 /// What the lines so far, and those to come, say of things that go wrong.
 #[derive(Debug, Default)]

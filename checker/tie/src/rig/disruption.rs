@@ -21,8 +21,8 @@ use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
 
 use super::{Action, Happening, Rig, RigError};
-use crate::conform::flaws::{Flaw, FlawedMemory};
-use crate::conform::network::{Fate, Flight};
+use crate::flaws::{Flaw, FlawedMemory};
+use crate::network::{Fate, Flight};
 
 /// What is in order again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum Mending {
 
 /// What is known to the driver alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(in crate::conform) struct Trouble {
+pub(crate) struct Trouble {
     /// The connection between the hosts is gone.
     pub cut: bool,
     /// The machines that are dead without anybody having been told.
@@ -62,7 +62,7 @@ pub(in crate::conform) struct Trouble {
 
 /// What the model remembers of a run, and no endpoint. It follows the model's steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(in crate::conform) struct History {
+pub(crate) struct History {
     /// Disruptions so far.
     pub struck: u8,
     /// Recoveries since the attempt began.
@@ -73,18 +73,18 @@ pub(in crate::conform) struct History {
 
 impl Rig {
     /// Can things go wrong?
-    pub(in crate::conform) fn is_disrupted(&self) -> bool {
+    pub(crate) fn is_disrupted(&self) -> bool {
         !self.migration.disruptions.is_none()
     }
 
     /// Does nothing get from one host to the other?
-    pub(in crate::conform) fn is_parted(&self) -> bool {
+    pub(crate) fn is_parted(&self) -> bool {
         self.trouble.cut || !self.trouble.dead.is_empty()
     }
 
     /// The attempt under way that can still be called off, and the host that it goes to. To the model it begins with
     /// the suspension where nothing is copied ahead.
-    pub(in crate::conform) fn attempt(&self) -> Option<(&Host<FlawedMemory>, HostId, Epoch)> {
+    pub(crate) fn attempt(&self) -> Option<(&Host<FlawedMemory>, HostId, Epoch)> {
         self.hosts.iter().find_map(|host| match host.role() {
             Role::Source(Source::PreMigration(_) | Source::Frozen(_) | Source::Offered(_)) => {
                 let Role::Source(source) = host.role() else { return None };
@@ -96,13 +96,13 @@ impl Rig {
     }
 
     /// Has the destination forgotten an attempt of which its source thinks that it goes on?
-    pub(in crate::conform) fn is_forgotten(&self, to: HostId, epoch: Epoch) -> bool {
+    pub(crate) fn is_forgotten(&self, to: HostId, epoch: Epoch) -> bool {
         let takes = |host: &Host<_>| matches!(host.role(), Role::Destination(destination) if destination.epoch() == epoch);
         self.is_disrupted() && !self.host(to).is_some_and(takes)
     }
 
     /// Is it a page message of an attempt that was called off or forgotten?
-    pub(in crate::conform) fn is_stray(&self, flight: &Flight) -> bool {
+    pub(crate) fn is_stray(&self, flight: &Flight) -> bool {
         let Message::Page { .. } = flight.envelope.message else { return false };
         let epoch = flight.envelope.epoch;
         let forgotten = self.forgotten().is_some_and(|(_, forgotten)| forgotten == epoch);

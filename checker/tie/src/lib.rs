@@ -8,6 +8,7 @@
 //! * [`drive`]: real endpoints go through every transition of the model's graph, but for those with an [`excuse`].
 //! * [`trace`]: a recorded step log is validated, whoever recorded it.
 //! * [`campaign`]: random runs in which things go wrong are validated so, and their transitions counted.
+//! * [`uncounted`]: the model where things go wrong any number of times, which logs are held to.
 //! * [`flaws`]: errors seeded around the endpoints, to show that all this notices them.
 //!
 //! The argument, and what is one state on one side and several on the other, is in `proofs-notes/refinement.md`.
@@ -24,3 +25,4 @@ pub mod refine;
 pub mod rig;
 pub mod schedule;
 pub mod trace;
+pub mod uncounted;

@@ -9,8 +9,8 @@ use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
 use super::Rig;
-use crate::conform::flaws::FlawedMemory;
-use crate::conform::network::{Fate, Flight, Order};
+use crate::flaws::FlawedMemory;
+use crate::network::{Fate, Flight, Order};
 
 /// Something that can happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

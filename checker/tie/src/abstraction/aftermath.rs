@@ -9,8 +9,8 @@ use steplog::message::{MessageKind, Progress};
 use steplog::place::Epoch;
 
 use super::scene::{Scene, shadow};
-use crate::conform::network::{Fate, Flight};
-use crate::conform::rig::{History, Rig};
+use crate::network::{Fate, Flight};
+use crate::rig::{History, Rig};
 
 /// The process died with a machine.
 pub(super) fn end(rig: &Rig) -> Option<Control> {

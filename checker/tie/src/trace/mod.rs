@@ -41,12 +41,9 @@ use std::io::{self, BufRead};
 
 use engine::views::transitions::Seen;
 use model::{ControlStep, Link, Move, PageStep, Strategy, algorithms};
-use protocol::page::PageKind;
-use serde::{Deserialize, Serialize};
 use steplog::event::{Event, Step};
+use steplog::header::{Header, LinkOrder, VERSION};
 use steplog::place::{HostId, Place};
-use world::Scenario;
-use world::net::Order;
 
 use super::explain::Explanation;
 use super::refine::name;
@@ -54,54 +51,11 @@ use crate::uncounted::Uncounted;
 use follow::{STATES_MAX, follow};
 use population::Population;
 
-/// The version of the format that is read.
-const VERSION: u32 = 1;
-
 /// Most hosts of a trace in which things go wrong: two show all that can, and rules for more are not modelled.
 const HOSTS_MAX_DISRUPTED: usize = 2;
 
 /// Most pages of a trace: each line may look at all of them.
 pub const PAGES_MAX: u64 = 1 << 16;
-
-/// The first line of a trace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Header {
-    /// Version of the format.
-    pub trace: u32,
-    /// A built-in algorithm.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub algorithm: Option<String>,
-    /// What links do.
-    pub link: Link,
-    /// Number of pages.
-    pub pages: u64,
-    /// Which of them are file-mapped.
-    pub file_mapped: BTreeSet<u64>,
-    /// Whether things go wrong: connections, machines and the file server fail, operators and hosts change their minds.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub disrupted: bool,
-}
-
-impl Header {
-    /// The header of the step log of such a run.
-    pub fn of(scenario: &Scenario, disrupted: bool) -> Self {
-        let image = scenario.layout.image(scenario.seed);
-        let mapped = image.page_numbers().filter(|page| image.kind(*page) == PageKind::FileMapped);
-        Header {
-            trace: VERSION,
-            algorithm: Some(scenario.policy.name.to_string()),
-            link: match scenario.link.order {
-                Order::Fifo => Link::Fifo,
-                Order::Unordered { .. } => Link::Unordered,
-                Order::Lossy { .. } => Link::Lossy,
-            },
-            pages: image.page_count(),
-            file_mapped: mapped.map(|page| page.0).collect(),
-            disrupted,
-        }
-    }
-}
 
 /// An accepted trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,8 +146,8 @@ pub fn conform_steps(header: Header, strategy: Strategy, steps: &[Step]) -> Resu
     check(&header, steps)?;
     let algorithm = strategy.name.to_string();
     let model = match header.disrupted {
-        true => Uncounted::disrupted(strategy, header.link),
-        false => Uncounted::undisrupted(strategy, header.link),
+        true => Uncounted::disrupted(strategy, link(header.link)),
+        false => Uncounted::undisrupted(strategy, link(header.link)),
     };
     let run = follow(&model, &header, steps)?;
     let hops = steps.iter().filter(|step| matches!(step.event, Event::ProcessResumed { .. })).count();
@@ -209,9 +163,21 @@ fn header(text: &str) -> Result<Header, TraceError> {
     if header.pages == 0 || header.pages > PAGES_MAX {
         return Err(fails(format!("{} pages; there must be 1 to {PAGES_MAX}", header.pages)));
     }
+    if let Some(unseen) = header.unseen.first() {
+        return Err(fails(format!("{unseen:?} are unseen; such logs are not judged yet")));
+    }
     match header.file_mapped.last() {
         Some(page) if *page >= header.pages => Err(fails(format!("no page {page} of {}", header.pages))),
         _ => Ok(header),
+    }
+}
+
+/// The model's word for what links do.
+pub(crate) fn link(order: LinkOrder) -> Link {
+    match order {
+        LinkOrder::Fifo => Link::Fifo,
+        LinkOrder::Unordered => Link::Unordered,
+        LinkOrder::Lossy => Link::Lossy,
     }
 }
 
