@@ -132,11 +132,6 @@ impl Migration {
         !self.disruptions.is_none() || !property.is_about_disruptions()
     }
 
-    /// Is this the defect built in?
-    pub(crate) fn is_broken(&self, defect: Defect) -> bool {
-        self.defect == Some(defect)
-    }
-
     pub(crate) fn is_lossy(&self) -> bool {
         self.link == Link::Lossy
     }

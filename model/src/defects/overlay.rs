@@ -3,6 +3,7 @@
 //!
 //! Where a defect forgets to look at something, the sound step is told that it is not so.
 
+use crate::condition::Condition;
 use crate::control::{Control, Phase};
 use crate::defects::Defect;
 use crate::disruption::{Aftermath, Connection, Leftover};
@@ -41,6 +42,19 @@ impl Migration {
         match self.defect {
             None => self.sound_page_step(step, control, page),
             Some(defect) => self.broken_page_step(defect, step, control, page),
+        }
+    }
+
+    /// The conditions that a page record meets, with the defect of who looks at it.
+    pub(crate) fn conditions_of(&self, page: &Page) -> Conditions {
+        let sound = self.sound_conditions(page);
+        match self.defect {
+            Some(Defect::FlushUnacknowledged)
+                if self.strategy.freeze == Freeze::FlushModified && !page.dirty =>
+            {
+                sound | Condition::FreezeDone
+            }
+            _ => sound,
         }
     }
 
