@@ -103,6 +103,11 @@ impl Migration {
         migration.with_steps()
     }
 
+    /// The same without its defect.
+    pub fn without_defect(self) -> Self {
+        Migration { defect: None, ..self }.with_steps()
+    }
+
     /// The same with a defect.
     pub fn with_defect(self, defect: Defect) -> Self {
         Migration { defect: Some(defect), ..self }.with_steps()
@@ -119,9 +124,10 @@ impl Migration {
     }
 
     fn with_steps(mut self) -> Self {
-        let exists = |step: &ControlStep| step.row().exists(&self) || self.adds(*step);
+        let exists = |step: &ControlStep| step.row().exists(&self) || self.adds_control_step(*step);
         self.control_steps = ControlStep::ALL.into_iter().filter(exists).collect();
-        self.page_steps = PageStep::ALL.into_iter().filter(|step| step.row().exists(&self)).collect();
+        let exists = |step: &PageStep| step.row().exists(&self) || self.adds_page_step(*step);
+        self.page_steps = PageStep::ALL.into_iter().filter(exists).collect();
         let safety = Properties::all().iter().filter(|property| property.is_safety());
         self.safety = safety.filter(|property| self.is_judged(*property)).collect();
         self

@@ -3,7 +3,10 @@
 //! A defect that nothing catches is a hole in the properties. Where a defect needs a particular link,
 //! a third host or a second migration to show, its entry says so.
 
+mod occasion;
 mod overlay;
+
+pub use occasion::Idle;
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +14,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::disruption::{Disruption, Disruptions};
-use crate::migration::{Hosts, Link};
+use crate::migration::{Hosts, Link, Migration};
 use crate::property::Property;
 
 /// A named, deliberate defect of the protocol.
@@ -221,6 +224,20 @@ pub const DEFECTS: [Entry; 48] = {
 };
 
 impl Entry {
+    /// The property that must catch it there: the one that it names, but for three cases.
+    pub fn caught_in(&self, world: &Migration) -> Property {
+        let strategy = &world.strategy;
+        match self.defect {
+            // A link that loses messages and sends them again never comes to a halt.
+            Defect::CommitForgotten if world.link == Link::Lossy => Property::L4,
+            // The state is lost, and no page.
+            Defect::ForgetInDoubt if !strategy.sends_before_commit() => Property::L4,
+            // With two hosts the next migration goes to where the pages are. It pre-copies what it has not got.
+            Defect::MigrateWhileOwed if strategy.copies() && world.hosts == Hosts::Two => Property::S9,
+            _ => self.caught_by,
+        }
+    }
+
     /// The disruptions that it needs to show.
     pub fn disruptions(&self) -> Disruptions {
         self.disruption.map_or(Disruptions::NONE, |kind| Disruptions::up_to(1, kind.into()))

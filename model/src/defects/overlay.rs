@@ -6,10 +6,10 @@
 use crate::condition::Condition;
 use crate::control::{Control, Phase};
 use crate::defects::Defect;
-use crate::disruption::{Aftermath, Connection, Leftover};
-use crate::migration::Migration;
-use crate::moves::{AfterControl, AfterPage, LOST, before_dirty_map, to};
-use crate::page::{Currency, DirtyLog, Holding, Kind, Page, Plan, WriteBack};
+use crate::disruption::{Aftermath, Connection, Disruption, Leftover};
+use crate::migration::{Link, Migration};
+use crate::moves::{AfterControl, AfterPage, LOST, before_dirty_map, to, with_leftover};
+use crate::page::{Currency, DirtyLog, Holding, Kind, Neglect, Page, Plan, WriteBack};
 use crate::step::{ControlStep, PageStep};
 use crate::strategy::Freeze;
 use crate::system::{Conditions, PageMove};
@@ -31,8 +31,11 @@ impl Migration {
         match self.defect {
             None => next,
             Some(defect) => {
-                let aborts = aborts(control, &step_taken.taken.control);
-                self.broken_effect(defect, step, aborts, control, page, next)
+                let broken =
+                    self.broken_effect(defect, (step, step_taken.taken.control), control, page, next);
+                let dropped = next.asked && !broken.asked && step == ControlStep::DeliverResync;
+                let neglect = if dropped { Neglect::Unsent } else { broken.neglect };
+                Page { neglect, ..broken }
             }
         }
     }
@@ -41,7 +44,27 @@ impl Migration {
     pub(crate) fn page_step(&self, step: PageStep, control: &Control, page: &Page) -> AfterPage {
         match self.defect {
             None => self.sound_page_step(step, control, page),
-            Some(defect) => self.broken_page_step(defect, step, control, page),
+            Some(defect) => {
+                let next = self.broken_page_step(defect, step, control, page)?;
+                let neglect = self.neglected(step, control, page, &next.page);
+                Some(PageMove { page: Page { neglect, ..next.page }, ..next })
+            }
+        }
+    }
+
+    /// What has become of a request that has reached the page's owner.
+    fn neglected(&self, step: PageStep, control: &Control, page: &Page, next: &Page) -> Neglect {
+        let sends = (next.content, next.older) != (page.content, page.older);
+        match step {
+            PageStep::DeliverRequest | PageStep::DuplicateRequest => {
+                let sound = self.sound_page_step(step, control, page);
+                let kept = next.asked || !sound.is_some_and(|sound| sound.page.asked);
+                if kept { page.neglect } else { Neglect::Unsent }
+            }
+            PageStep::Serve if sends => Neglect::None,
+            PageStep::Serve => Neglect::Unsent,
+            PageStep::Push if sends && page.neglect == Neglect::Unsent => Neglect::Pushed,
+            _ => next.neglect,
         }
     }
 
@@ -59,21 +82,30 @@ impl Migration {
     }
 
     /// Does the defect take a step for which the protocol has no occasion here?
-    pub(crate) fn adds(&self, step: ControlStep) -> bool {
+    pub(crate) fn adds_control_step(&self, step: ControlStep) -> bool {
         self.defect == Some(Defect::LostOnTimeOut) && step == ControlStep::Fence
+    }
+
+    /// The same for a step of a page.
+    pub(crate) fn adds_page_step(&self, step: PageStep) -> bool {
+        self.defect == Some(Defect::HastyLost)
+            && step == PageStep::DeclareLost
+            && self.disruptions.include(Disruption::CrashSource)
     }
 
     fn broken_control_step(&self, defect: Defect, step: ControlStep, control: &Control) -> AfterControl {
         use ControlStep::*;
         let told = |lie: Control| self.sound_control_step(step, &lie);
         let sound = told(*control);
-        let Aftermath { connection, leftover, destination_down, .. } = control.aftermath;
+        let Aftermath { connection, leftover, source_down, destination_down, .. } = control.aftermath;
         let broken = connection == Connection::Broken;
         let phase = control.phase;
         match (defect, step) {
             (Defect::CommitForgotten, Commit) | (Defect::ResyncUnanswered, DeliverResync) => return None,
             (Defect::DoubtUnanswered, DeliverCancel) if leftover == Leftover::InDoubt => return None,
-            (Defect::MigrateWhileOwed, MigrateBack | MigrateOnward) if phase == Phase::Running => {
+            (Defect::MigrateWhileOwed, MigrateBack | MigrateOnward)
+                if phase == Phase::Running && self.strategy.owes_pages() =>
+            {
                 return sound.or_else(|| told(Control { phase: Phase::Rest, ..*control }));
             }
             (Defect::ResumeBeforeState, Resume) if phase == Phase::Offered => {
@@ -86,11 +118,20 @@ impl Migration {
             {
                 return Some(to(Control { destination_runs: true, ..*control }));
             }
-            (Defect::ResumeAfterHandOver, Abort) if broken && phase == Phase::Committed => {
+            (Defect::ResumeAfterHandOver, Abort)
+                if broken && !source_down && phase.committed() && phase != Phase::Departing =>
+            {
                 return Some(to(Control { source_runs: true, ..*control }));
             }
             (Defect::ForgetInDoubt, Forget) if broken && phase == Phase::Committed && !destination_down => {
-                return Some(to(*control).each(|_, _, page| page.destination = Holding::Absent));
+                let forgotten = to(with_leftover(control, FORGOTTEN));
+                return Some(forgotten.each(|_, _, page| page.destination = Holding::Absent));
+            }
+            // It has nothing that could resume, and hears nothing that makes it forget more.
+            (Defect::ForgetInDoubt, Resume | DeliverCancel)
+                if phase == Phase::Committed && leftover == FORGOTTEN =>
+            {
+                return None;
             }
             (Defect::LostOnTimeOut, Fence) if broken && phase == Phase::Running => {
                 return Some(to(LOST).each(Migration::leave_peer));
@@ -114,6 +155,9 @@ impl Migration {
             {
                 *after = after.saying(Phase::Committed);
             }
+            (Defect::ForgetInDoubt, Reconnect) if phase == Phase::Committed => {
+                after.aftermath.leftover = leftover;
+            }
             (Defect::AbortLeavesFrozen, _) if aborts(control, after) => {
                 let process = control.process;
                 *after = Control { process, source_runs: false, destination_runs: false, ..*after };
@@ -126,20 +170,34 @@ impl Migration {
     fn broken_effect(
         &self,
         defect: Defect,
-        step: ControlStep,
-        aborts: bool,
+        (step, after): (ControlStep, Control),
         control: &Control,
         page: &Page,
         mut next: Page,
     ) -> Page {
         use ControlStep::*;
         let copies = self.strategy.copies();
+        let forgets = after.phase == Phase::Forgotten && control.phase != Phase::Forgotten;
+        let ends = forgets || aborts(control, &after);
         match (defect, step) {
-            (Defect::RetryTrustsLog, MigrateBack | MigrateOnward) if page.sent => {
+            // What has come to rest as sent is not due in the retry.
+            (Defect::RetryTrustsLog | Defect::ConsumeDirtyBits, MigrateBack | MigrateOnward)
+                if copies && page.sent =>
+            {
                 next.log = DirtyLog::InStep;
             }
-            (Defect::RetryTrustsLog, _) if aborts => next.sent = copies && page.log == DirtyLog::InStep,
-            (Defect::ConsumeDirtyBits, _) if aborts => next.dirty &= !page.sent,
+            (Defect::RetryTrustsLog, _) if ends => next.sent = copies && self.has_sent(control, page),
+            (Defect::ConsumeDirtyBits, _) if ends => {
+                let sent = self.has_sent(control, page);
+                next = Page { dirty: next.dirty && !sent, sent: copies && sent, ..next };
+            }
+            // The connection is closed with whatever is still in it.
+            (Defect::MigrateWhileOwed, MigrateBack | MigrateOnward) => next.older = 0,
+            // From now on the bit is the destination's.
+            (Defect::ClearDirtyOnArrival, Resume) => next.dirty &= !page.destination.is_held(),
+            (Defect::ForgetWriteBackDuty, Resume) if self.is_written_back(page) => {
+                next.dirty &= !page.destination.is_held();
+            }
             (Defect::KeepStale, DeliverState)
                 if page.destination.is_held() && !next.destination.is_held() =>
             {
@@ -176,6 +234,17 @@ impl Migration {
         next
     }
 
+    /// Has the source sent the page in the attempt under way, and has it not been modified since? Once the destination
+    /// has forgotten the attempt, the mark of that is all there is.
+    fn has_sent(&self, control: &Control, page: &Page) -> bool {
+        match page.plan {
+            _ if control.phase == Phase::Forgotten => page.sent,
+            Plan::Undecided => page.sent || (self.strategy.copies() && page.log == DirtyLog::InStep),
+            Plan::Travelled | Plan::Settled => true,
+            Plan::FromSource | Plan::FromThird | Plan::FromStore => false,
+        }
+    }
+
     fn broken_page_step(&self, defect: Defect, step: PageStep, control: &Control, page: &Page) -> AfterPage {
         use PageStep::*;
         let phase = control.phase;
@@ -198,7 +267,12 @@ impl Migration {
             }
             (Defect::SendTwice, DeliverRequest | DuplicateRequest)
             | (Defect::WriteBackAfterSent, WriteBack) => (*control, Page { sent: false, ..*page }),
-            (Defect::HastyLost, DeclareLost) => (*control, Page { plan: Plan::FromSource, ..*page }),
+            (Defect::HastyLost, DeclareLost) => {
+                let told = control.aftermath.source_down;
+                let runs = matches!(phase, Phase::Running | Phase::Completing | Phase::Departing);
+                let lost = PageMove { requires: Conditions::empty(), control: LOST, page: Page::GONE };
+                return (told && runs).then_some(lost);
+            }
             _ => (*control, *page),
         };
         let mut next = self.sound_page_step(step, &told.0, &told.1)?;
@@ -211,10 +285,13 @@ impl Migration {
             (Defect::PushWhileFrozen, Push) => next.control.phase = phase,
             (Defect::SendTwice, DeliverRequest | DuplicateRequest)
             | (Defect::WriteBackAfterSent, WriteBack) => after.sent = page.sent,
-            (Defect::AnswerLost, Serve) => *after = Page { sent: true, asked: false, ..*page },
-            (Defect::MarkSentUnsent, Push) => *after = Page { sent: true, ..*page },
+            (Defect::AnswerLost, Serve) => *after = unsent(after, page),
+            (Defect::MarkSentUnsent, _) if step.sends_content() => *after = unsent(after, page),
             (Defect::DemandBehindPushes, Push) => next.requires = Conditions::empty(),
             (Defect::ForgetRedirtied, Write) => after.log = page.log,
+            (Defect::ConsumeDirtyBits, Write) if matches!(phase, Phase::Rest | Phase::Forgotten) => {
+                after.sent = false;
+            }
             (Defect::DivergingReplica, LoadLocal) => {
                 *self.copy_at_process_mut(control, after) = Holding::Held(Currency::Stale);
             }
@@ -222,13 +299,16 @@ impl Migration {
             (Defect::NoSequenceNumbers, DeliverOlder) => self.install(control, after, Currency::Stale),
             (Defect::NoSequenceNumbers, DeliverEcho) => {
                 let owed = page.plan == Plan::FromSource && !page.destination.is_held();
+                // Other duplicates come from a file server or a former owner, and go where they went.
+                let copied = self.strategy.copies() && (owed || before_dirty_map(control));
                 if let Holding::Held(content) = page.echo
-                    && (owed || before_dirty_map(control))
+                    && copied
                 {
                     self.install(control, after, content);
                 }
             }
-            (Defect::AcceptEarlierEpoch, DeliverStray) => {
+            // On a FIFO link what an aborted attempt has left arrives first: the epoch tells nothing new.
+            (Defect::AcceptEarlierEpoch, DeliverStray) if self.link != Link::Fifo => {
                 let open = phase.can_abort() && phase != Phase::Forgotten;
                 let owed = page.plan == Plan::FromSource && !page.destination.is_held();
                 if let Holding::Held(content) = page.stray
@@ -237,14 +317,13 @@ impl Migration {
                     self.install(control, after, content);
                 }
             }
-            (Defect::ClearDirtyOnArrival, DeliverOlder) => {
-                after.dirty &= after.destination == page.destination;
+            (Defect::ClearDirtyOnArrival, DeliverPage | DuplicatePage) if !phase.at_source() => {
+                after.dirty = false;
             }
-            (Defect::ClearDirtyOnArrival, DeliverPage | DuplicatePage) => {
-                after.dirty &= self.fetched_home(control, page);
-            }
-            (Defect::ForgetWriteBackDuty, DeliverPage | DuplicatePage) if page.kind == Kind::FileMapped => {
-                after.dirty &= self.fetched_home(control, page);
+            (Defect::ForgetWriteBackDuty, DeliverPage | DuplicatePage)
+                if !phase.at_source() && self.is_written_back(page) =>
+            {
+                after.dirty = false;
             }
             (Defect::AcknowledgeUnstored, Store | DuplicateStore) => after.store = page.store,
             (Defect::StoreOlder, StoreEcho) => {
@@ -256,6 +335,14 @@ impl Migration {
         }
         Some(next)
     }
+}
+
+/// What is left at a destination that has forgotten an attempt which was committed.
+const FORGOTTEN: Leftover = Leftover::Receiving;
+
+/// All that the step does but for sending.
+fn unsent(after: &Page, page: &Page) -> Page {
+    Page { content: page.content, older: page.older, crossings: page.crossings, ..*after }
 }
 
 /// Does the step suspend the process?

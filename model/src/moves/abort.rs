@@ -204,7 +204,7 @@ pub(super) fn forgets(control: &Control) -> Taken {
     to(forgotten.saying(Phase::Forgotten)).each(Migration::forsake)
 }
 
-fn with_leftover(control: &Control, leftover: Leftover) -> Control {
+pub(crate) fn with_leftover(control: &Control, leftover: Leftover) -> Control {
     Control { aftermath: Aftermath { leftover, ..control.aftermath }, ..*control }
 }
 

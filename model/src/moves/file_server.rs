@@ -22,13 +22,18 @@ impl Migration {
             _ => Holding::Absent,
         };
         let flushes = self.strategy.freeze == Freeze::FlushModified && control.phase == Phase::Freeze;
-        let writes_back = self.strategy.pre == Pre::WriteBack && page.kind == Kind::FileMapped;
+        let writes_back = self.is_written_back(page);
         let Holding::Held(content) = holder else { return None };
         if !(flushes || writes_back) || !page.dirty || page.write_back != WriteBack::Idle {
             return None;
         }
         let write_back = WriteBack::Sent(Transit::Flying(content));
         alone(control, Page { dirty: false, write_back, ..*page })
+    }
+
+    /// Is the page written back all along?
+    pub(crate) fn is_written_back(&self, page: &Page) -> bool {
+        self.strategy.pre == Pre::WriteBack && page.kind == Kind::FileMapped
     }
 
     /// It is stored and acknowledged.

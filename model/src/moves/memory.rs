@@ -4,7 +4,7 @@ use super::{AfterControl, AfterPage, alone, to};
 use crate::condition::Condition;
 use crate::control::{Control, Phase};
 use crate::migration::Migration;
-use crate::page::{Currency, DirtyLog, Holding, Kind, Page, Plan, Transit};
+use crate::page::{Currency, DirtyLog, Holding, Page, Plan, Transit};
 use crate::strategy::{Freeze, Pre};
 
 impl Migration {
@@ -79,8 +79,7 @@ impl Migration {
 
     /// Is the page's backing store the file server (and not the replica that each host has)?
     pub(crate) fn is_on_file_server(&self, page: &Page) -> bool {
-        self.strategy.freeze == Freeze::FlushModified
-            || (self.strategy.pre == Pre::WriteBack && page.kind == Kind::FileMapped)
+        self.strategy.freeze == Freeze::FlushModified || self.is_written_back(page)
     }
 
     pub(crate) fn is_at_rest(&self, control: &Control) -> bool {

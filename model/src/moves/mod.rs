@@ -24,6 +24,7 @@ mod post_migration;
 mod pre_migration;
 mod recovery;
 
+pub(crate) use abort::with_leftover;
 pub(crate) use link::before_dirty_map;
 pub(crate) use recovery::LOST;
 

@@ -1,6 +1,6 @@
 //! A page's record.
 
-use model::page::{Currency, DirtyLog, Holding, Kind, Plan, Transit, WriteBack};
+use model::page::{Currency, DirtyLog, Holding, Kind, Neglect, Plan, Transit, WriteBack};
 use model::strategy::{Freeze, Pre};
 use model::{Page, Phase};
 use protocol::host::{Host, Location, PageRecord};
@@ -53,6 +53,8 @@ pub(super) fn page(scene: &Scene<'_>, page: PageNumber) -> Result<Page, Unmapped
         write_back_echo: look.echo(|message| matches!(message, Message::WriteBack { .. })),
         crossings: look.crossings(),
         stray: look.stray(),
+        // An endpoint that keeps and answers its requests; one that does not is told by its steps.
+        neglect: Neglect::None,
     })
 }
 
