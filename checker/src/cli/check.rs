@@ -17,7 +17,7 @@ use model::{Link, Property, algorithms};
 use super::args::{Check, EngineName, Format, Switch, World};
 use super::output::{file_argument, say, show_again};
 use super::progress::Teller;
-use super::{End, setting, strategy_file};
+use super::{End, refuse_idle_defect, setting, strategy_file};
 
 /// Pages of a concrete run where none are asked for: quick for all algorithms together.
 const PAGES_DEFAULT: NonZeroUsize = NonZeroUsize::new(3).unwrap();
@@ -43,8 +43,8 @@ impl Subject {
 
 pub(super) fn run(args: &Check) -> Result<End> {
     refuse_what_the_engine_lacks(args)?;
-    let subjects = subjects(args)?;
     let pages = pages(args);
+    let subjects = with_defect_at_work(args, subjects(args)?, &pages)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(&interrupted)?;
     let teller = Teller::new();
@@ -109,6 +109,28 @@ fn subjects(args: &Check) -> Result<Vec<Subject>> {
         }
     }
     Ok(subjects)
+}
+
+/// The subjects to which the defect makes a difference, for each number of pages. One that is asked for by name and is not
+/// among them is refused.
+fn with_defect_at_work(args: &Check, mut subjects: Vec<Subject>, pages: &[Pages]) -> Result<Vec<Subject>> {
+    let idle = |subject: &Subject| {
+        let each = pages.iter().map(|pages| refuse_idle_defect(&subject.setting, *pages));
+        each.collect::<Result<Vec<()>>>().err()
+    };
+    let named = !args.algorithms.is_empty() || !args.strategy.is_empty();
+    let mut reason = None;
+    subjects.retain(|subject| match idle(subject) {
+        None => true,
+        Some(why) => {
+            reason.get_or_insert(why);
+            false
+        }
+    });
+    match reason {
+        Some(reason) if named || subjects.is_empty() => Err(reason),
+        _ => Ok(subjects),
+    }
 }
 
 /// Refuses what an engine would pass over in silence.

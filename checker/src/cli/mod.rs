@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use checker::report::Conclusion;
-use checker::setting::Setting;
+use checker::setting::{Pages, Setting};
 use clap::CommandFactory;
 use model::{Disruptions, Hosts, Link, Strategy, algorithms};
 
@@ -79,6 +79,15 @@ fn algorithm(name: &str) -> Result<Strategy> {
             Err(anyhow!("'{name}' is neither a built-in algorithm (see `checker list`) nor a strategy file"))
         }
     }
+}
+
+/// A verdict about a defect that makes no difference would say nothing: it is refused, with the reason.
+fn refuse_idle_defect(setting: &Setting, pages: Pages) -> Result<()> {
+    let count = match pages {
+        Pages::Exactly(pages) => Some(pages.get()),
+        Pages::Any => None,
+    };
+    Ok(setting.migration().defect_acts(count)?)
 }
 
 fn strategy_file(path: &Path) -> Result<Strategy> {

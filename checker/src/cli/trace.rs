@@ -16,10 +16,11 @@ use serde_json::{Value, json};
 
 use super::args::{Sight, Trace, TraceFormat};
 use super::output::{remark, say, show_again};
-use super::{End, algorithm, setting};
+use super::{End, algorithm, refuse_idle_defect, setting};
 
 pub(super) fn run(args: &Trace) -> Result<End> {
     let setting = setting(algorithm(&args.algorithm)?, &args.world)?;
+    refuse_idle_defect(&setting, Pages::Exactly(args.pages))?;
     let property = match args.what {
         Sight::Property(property) => property,
         Sight::Outcome(outcome) => return show_outcome(args, &setting, outcome),
