@@ -1,6 +1,6 @@
 //! The steps: what a control record and what a page can do, a row for each.
 //!
-//! A row says what the step is, how fair the scheduler is to it, in which worlds it exists ([`Row::only`], and for the
+//! A row says what the step is, how fair the scheduler is to it, in which worlds it exists (`only`, and for the
 //! steps of disruptions the ones that give it an occasion), and which function takes it: guard and effect are there.
 //! The order of the rows is the order in which moves are listed.
 
@@ -141,7 +141,8 @@ steps! {
         /// The freeze transfer sends the page to the destination.
         SendFrozen: step(Weak, Migration::send_frozen).only(|world| world.strategy.sends_frozen()).sending(),
         /// The page under the instruction or the stack pointer goes along with the state.
-        SendWorkingSet: step(Free, Migration::send_working_set).only(|world| world.strategy.working_set).sending(),
+        SendWorkingSet: step(Free, Migration::send_working_set)
+            .only(|world| world.strategy.working_set).sending(),
         /// The owner sends a requested page.
         Serve: step(Weak, Migration::serve).only(|world| world.strategy.owes_pages()).sending(),
         /// The source sends a page unasked.
@@ -149,7 +150,8 @@ steps! {
         /// The owner gets a request; one for a page that it has sent is dropped.
         DeliverRequest: step(Delivery, Migration::deliver_request).only(|world| world.strategy.owes_pages()),
         /// The same, and the link keeps a duplicate of the request.
-        DuplicateRequest: step(Free, Migration::duplicate_request).only(|world| world.is_lossy() && world.strategy.owes_pages()),
+        DuplicateRequest: step(Free, Migration::duplicate_request)
+            .only(|world| world.is_lossy() && world.strategy.owes_pages()),
         /// The newest content message arrives.
         DeliverPage: step(Delivery, Migration::deliver_page),
         /// The same, and the link keeps a duplicate of it.
@@ -159,17 +161,21 @@ steps! {
         /// A duplicate of a content message arrives.
         DeliverEcho: step(Weak, Migration::deliver_echo).only(Migration::is_lossy),
         /// The file server gets a request and sends the page.
-        ServeFromStore: step(Delivery, Migration::serve_from_store).only(|world| world.strategy.fetches_from_store()),
+        ServeFromStore: step(Delivery, Migration::serve_from_store)
+            .only(|world| world.strategy.fetches_from_store()),
         /// The process's host sends the page to the file server.
         WriteBack: step(Strong, Migration::write_back).only(|world| world.strategy.writes_to_store()),
         /// The file server gets a write-back, stores it, and acknowledges.
         Store: step(Delivery, Migration::store).only(|world| world.strategy.writes_to_store()),
         /// The same, and the link keeps a duplicate of the write-back.
-        DuplicateStore: step(Free, Migration::duplicate_store).only(|world| world.is_lossy() && world.strategy.writes_to_store()),
+        DuplicateStore: step(Free, Migration::duplicate_store)
+            .only(|world| world.is_lossy() && world.strategy.writes_to_store()),
         /// A duplicate of a write-back arrives at the file server.
-        StoreEcho: step(Weak, Migration::store_echo).only(|world| world.is_lossy() && world.strategy.writes_to_store()),
+        StoreEcho: step(Weak, Migration::store_echo)
+            .only(|world| world.is_lossy() && world.strategy.writes_to_store()),
         /// The acknowledgement of a write-back arrives.
-        DeliverAcknowledgement: step(Delivery, Migration::deliver_acknowledgement).only(|world| world.strategy.writes_to_store()),
+        DeliverAcknowledgement: step(Delivery, Migration::deliver_acknowledgement)
+            .only(|world| world.strategy.writes_to_store()),
         /// The link loses the request.
         LoseRequest: step(Free, Migration::lose_request).only(|world| world.is_lossy() && world.requests()),
         /// Its sender sends it again: by its timer, or when the file server is in reach again.
@@ -179,15 +185,19 @@ steps! {
         /// Its sender's timer sends it again.
         ResendPage: step(Weak, Migration::resend_page).only(Migration::is_lossy),
         /// The link loses the write-back, or its acknowledgement.
-        LoseWriteBack: step(Free, Migration::lose_write_back).only(|world| world.is_lossy() && world.strategy.writes_to_store()),
+        LoseWriteBack: step(Free, Migration::lose_write_back)
+            .only(|world| world.is_lossy() && world.strategy.writes_to_store()),
         /// The sender sends it again: by its timer, or when the file server is in reach again.
         ResendWriteBack: step(Weak, Migration::resend_write_back).only(Migration::resends_write_backs),
         /// The source, which has not heard that the destination has forgotten the attempt, sends the page.
-        SendInVain: repair(&[Refuse, Suspect], Free, Migration::send_in_vain).only(|world| world.strategy.sends_before_commit()),
+        SendInVain: repair(&[Refuse, Suspect], Free, Migration::send_in_vain)
+            .only(|world| world.strategy.sends_before_commit()),
         /// A message with the page's content from an aborted attempt arrives; its epoch tells, and it is dropped.
-        DeliverStray: repair(&[Cancel, Refuse, Suspect], Weak, Migration::deliver_stray).only(|world| world.strategy.sends_before_commit()),
+        DeliverStray: repair(&[Cancel, Refuse, Suspect], Weak, Migration::deliver_stray)
+            .only(|world| world.strategy.sends_before_commit()),
         /// The destination has reliable word of the source's death and was still owed the page: the process is lost.
-        DeclareLost: repair(&[CrashSource, CrashDestination], Weak, Migration::declare_lost).only(Migration::can_lose_pages),
+        DeclareLost: repair(&[CrashSource, CrashDestination], Weak, Migration::declare_lost)
+            .only(Migration::can_lose_pages),
     }
 }
 

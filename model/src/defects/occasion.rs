@@ -39,8 +39,8 @@ pub enum Idle {
 }
 
 impl Migration {
-    /// Can the defect built in make a difference with that many pages (`None`: any number)? Without a defect, and
-    /// without a page, nothing can.
+    /// Can the defect built in make a difference with that many pages (`None`: any number)? Where there is no defect,
+    /// nothing is refused.
     ///
     /// Where disruptions strike in some stages alone, the states of one page are looked at.
     ///

@@ -46,21 +46,19 @@ impl Migration {
             None => self.sound_page_step(step, control, page),
             Some(defect) => {
                 let next = self.broken_page_step(defect, step, control, page)?;
-                let neglect = self.neglected(step, control, page, &next.page);
+                let neglect = self.neglected(step, page, &next.page);
                 Some(PageMove { page: Page { neglect, ..next.page }, ..next })
             }
         }
     }
 
-    /// What has become of a request that has reached the page's owner.
-    fn neglected(&self, step: PageStep, control: &Control, page: &Page, next: &Page) -> Neglect {
+    /// What has become of a request that has reached the page's owner, whatever the owner believes to have sent.
+    fn neglected(&self, step: PageStep, page: &Page, next: &Page) -> Neglect {
+        let owed = matches!(page.plan, Plan::FromSource | Plan::FromThird);
+        let unsent = owed && page.content.is_idle();
         let sends = (next.content, next.older) != (page.content, page.older);
         match step {
-            PageStep::DeliverRequest | PageStep::DuplicateRequest => {
-                let sound = self.sound_page_step(step, control, page);
-                let kept = next.asked || !sound.is_some_and(|sound| sound.page.asked);
-                if kept { page.neglect } else { Neglect::Unsent }
-            }
+            PageStep::DeliverRequest | PageStep::DuplicateRequest if unsent && !next.asked => Neglect::Unsent,
             PageStep::Serve if sends => Neglect::None,
             PageStep::Serve => Neglect::Unsent,
             PageStep::Push if sends && page.neglect == Neglect::Unsent => Neglect::Pushed,
