@@ -1,8 +1,10 @@
 //! stateright as the second opinion: the same model, somebody else's engine.
 
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::thread::{JoinHandle, sleep};
+use std::time::{Duration, Instant};
 
 use engine::explore;
 use model::concrete::Step;
@@ -11,9 +13,13 @@ use model::{Migration, Stateright};
 use stateright::{Checker, Model};
 
 use super::concrete::empty;
-use super::{Error, Options, violation};
-use crate::report::{Actual, Run, Verdict};
+use super::{Error, Options, Progress, violation};
+use crate::report::{Actual, Basis, Run, Verdict};
 use crate::setting::{Pages, Setting};
+
+/// Between two looks at whether it is done: from nothing for the smallest systems to what a person does not notice.
+const PAUSE_MIN: Duration = Duration::from_micros(50);
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// Judges the safety properties by stateright's breadth-first search on one thread, which is the only way
 /// in which its counterexamples are shortest.
@@ -30,13 +36,21 @@ pub(super) fn judge(
         Some(max) => builder.target_state_count(max.get()),
         None => builder,
     };
-    let checker = builder.spawn_bfs().join();
-    // It stops there without a word, and would call whatever it has not found a pass.
+    let builder = match options.timeout {
+        Some(timeout) => builder.timeout(timeout),
+        None => builder,
+    };
+    let mut checker = builder.spawn_bfs();
+    wait(&mut checker, options);
+    // It stops at a bound without a word, and would call whatever it has not found a pass.
     let cut = transitions_max.filter(|max| checker.state_count() >= max.get());
-    let inconclusive = match cut {
+    let inconclusive = match (cut, options.timeout) {
         _ if options.interrupted.load(Relaxed) => Some("interrupted".to_owned()),
-        Some(max) => Some(format!("there are more than {max} transitions")),
-        None => None,
+        (_, Some(timeout)) if started.elapsed() >= timeout => {
+            Some(format!("it takes longer than {} s", timeout.as_secs_f64()))
+        }
+        (Some(max), _) => Some(format!("there are more than {max} transitions")),
+        (None, _) => None,
     };
     let mut found = checker.discoveries();
     let initial = setting.concrete(pages).initial().len() as u64;
@@ -60,7 +74,9 @@ pub(super) fn judge(
             }
         }
         None => match &inconclusive {
-            Some(reason) => Verdict::new(setting, property, Actual::Inconclusive).noting(reason),
+            Some(reason) => {
+                Verdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Cut(reason.clone()))
+            }
             None => Verdict::new(setting, property, Actual::Holds),
         },
     });
@@ -73,6 +89,26 @@ pub(super) fn judge(
         engine: "stateright",
         inconclusive: inconclusive.clone(),
         ..empty(setting, Pages::Exactly(pages))
+    }
+}
+
+/// Waits for its threads, but not when interrupted: they cannot be told, and end with the program.
+fn wait<M: Model>(checker: &mut impl Checker<M>, options: &Options<'_>) {
+    let threads = checker.handles();
+    let mut pause = PAUSE_MIN;
+    while !threads.iter().all(JoinHandle::is_finished) {
+        if options.interrupted.load(Relaxed) {
+            return;
+        }
+        (options.progress)(&Progress::Stateright {
+            states: checker.unique_state_count() as u64,
+            depth: checker.max_depth() as u64,
+        });
+        sleep(pause);
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+    for thread in threads {
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic));
     }
 }
 
