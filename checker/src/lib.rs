@@ -3,6 +3,7 @@
 pub mod bounds;
 pub mod claims;
 pub mod console;
+pub mod effect;
 pub mod expectations;
 pub mod judge;
 pub mod narrative;

@@ -32,7 +32,7 @@ fn row(entry: &Entry) -> [String; 4] {
     };
     let pages = exactly(if entry.link == Link::Lossy { 1 } else { 2 });
     let run = run(&setting, pages, EnumSet::all(), Engine::Native);
-    let caught = run.verdicts.iter().filter(|verdict| verdict.conclusion() == Conclusion::Surprise);
+    let caught = run.verdicts.iter().filter(|verdict| run.conclusion_of(verdict) == Conclusion::Surprise);
     let caught: Vec<String> = caught.map(|verdict| verdict.property.to_string()).collect();
     let mut place = entry.algorithm.to_owned();
     if entry.link != Link::Fifo {

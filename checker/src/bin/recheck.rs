@@ -21,7 +21,7 @@ use clap::Parser;
 
 /// Judges an inductive invariant, as `checker invariant` prints it
 #[derive(Parser)]
-#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "recheck", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
     /// The invariant; `-` reads standard input
     file: PathBuf,

@@ -385,6 +385,9 @@ pub struct Faults {
     /// Two disruptions in a row
     #[arg(long)]
     pub pairs: bool,
+    /// Build in a deliberate defect, to see a process lost that need not be (`list` names them)
+    #[arg(long, value_name = "NAME", value_parser = defects_by_name())]
+    pub defect: Option<Defect>,
     #[command(flatten)]
     pub timeout: Timeout,
     /// How to print it

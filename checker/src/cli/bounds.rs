@@ -7,7 +7,7 @@ use checker::bounds::{Bounds as Found, Cost, Migrations, Way, observed};
 use checker::narrative::Story;
 use checker::observed::{Population, Writes};
 use checker::report::Conclusion;
-use checker::setting::Setting;
+use checker::setting::{Pages, Setting};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table, TableComponent};
 use engine::state_graph::TooLarge;
@@ -20,7 +20,7 @@ use super::args::{Bounds, Format};
 use super::output::{remark, say};
 use super::patience::Patience;
 use super::progress::Teller;
-use super::{End, setting};
+use super::{End, refuse_idle_defect, setting};
 
 /// The migrations of one algorithm, or some of them.
 #[derive(Serialize)]
@@ -52,6 +52,9 @@ fn compute(args: &Bounds) -> Result<End> {
     let settings = subjects.into_iter().map(|subject| setting(subject.strategy, &args.world));
     let settings: Vec<Setting> = settings.collect::<Result<_>>()?;
     let patience = Patience::start(args.timeout.timeout)?;
+    for setting in &settings {
+        refuse_idle_defect(setting, Pages::Exactly(args.pages), &patience)?;
+    }
     let teller = Teller::new();
     let mut complete = true;
     match (args.show, settings.as_slice()) {

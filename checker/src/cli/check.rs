@@ -15,11 +15,11 @@ use enumset::EnumSet;
 use model::{Link, Property, algorithms};
 
 use super::args::{Check, EngineName, Format, Switch};
-use super::output::say;
+use super::output::{remark, say};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::subject::Subject;
-use super::{End, setting};
+use super::{End, refuse_idle_defect, setting};
 
 /// Pages of a concrete run where none are asked for: quick for all algorithms together.
 const PAGES_DEFAULT: NonZeroUsize = NonZeroUsize::new(3).unwrap();
@@ -33,6 +33,9 @@ pub(super) fn run(args: &Check) -> Result<End> {
     refuse_what_the_engine_lacks(args)?;
     let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS);
     let mut subjects = args.subjects.asked_or(all)?;
+    let pages = pages(args);
+    // What is given up is a run, not the command.
+    let patience = Patience::start(None)?;
     for subject in &mut subjects {
         subject.expectations = subject.expectations.clone().and(args.expect.iter().copied());
     }
@@ -40,13 +43,11 @@ pub(super) fn run(args: &Check) -> Result<End> {
         .map(|subject| setting(subject.strategy.clone(), &args.world))
         .collect::<Result<_>>()?;
     refuse_idle_expectations(args, &subjects, &settings)?;
-    let pages = pages(args);
+    let (subjects, settings, idle) = with_effect(subjects, settings, &pages, &patience)?;
     let _folder = match &args.checkpoint {
         Some(directory) => Some(folder::Folder::take(directory, args.resume)?),
         None => None,
     };
-    // What is given up is a run, not the command.
-    let patience = Patience::start(None)?;
     let teller = Teller::new();
     let tell = |progress: &judge::Progress| teller.report(progress);
     let options = Options {
@@ -90,7 +91,41 @@ pub(super) fn run(args: &Check) -> Result<End> {
         Format::Json => say(serde_json::to_string_pretty(&document)?)?,
         Format::Text => say(told::text(&document, args, &subjects))?,
     }
+    if let (Some(defect), false) = (args.world.defect, idle.is_empty()) {
+        remark(format_args!("the defect {defect} cannot act on {}: not judged", idle.join(", ")));
+    }
     Ok(patience.end(document.conclusion(), true))
+}
+
+/// Those on which the defect, if there is one, can act, and the names of the others.
+type Affected = (Vec<Subject>, Vec<Setting>, Vec<String>);
+
+/// Leaves out algorithms on which the defect cannot act; if it can on none, that is an error.
+fn with_effect(
+    subjects: Vec<Subject>,
+    settings: Vec<Setting>,
+    pages: &[Pages],
+    patience: &Patience,
+) -> Result<Affected> {
+    let most = pages.iter().copied().max().unwrap_or(Pages::Any);
+    let (mut affected, mut idle) = ((vec![], vec![]), vec![]);
+    let mut refusal = None;
+    for (subject, setting) in subjects.into_iter().zip(settings) {
+        match refuse_idle_defect(&setting, most, patience) {
+            Ok(()) => {
+                affected.0.push(subject);
+                affected.1.push(setting);
+            }
+            Err(error) => {
+                idle.push(setting.strategy.name.into_owned());
+                refusal.get_or_insert(error);
+            }
+        }
+    }
+    match (affected.0.is_empty(), refusal) {
+        (true, Some(refusal)) => Err(refusal),
+        _ => Ok((affected.0, affected.1, idle)),
+    }
 }
 
 /// Is safety proved beside the numbers of pages asked for?

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::End;
 use super::args::{Faults, Format};
-use super::output::{quoted, say};
+use super::output::{quoted, remark, say};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::subject::Subject;
@@ -24,10 +24,14 @@ pub(super) fn run(args: &Faults) -> Result<End> {
     let patience = Patience::start(args.timeout.timeout)?;
     let teller = Teller::new();
     teller.begin(format!("{} of {}", counted(blows.len(), "blow"), counted(strategies.len(), "algorithm")));
-    let mut cells = cells(&strategies, &blows, threads, &|| !patience.is_out());
+    let mut cells = cells(&strategies, args.defect, &blows, threads, &|| !patience.is_out());
     teller.end();
     let complete = cells.len() == strategies.len() * blows.len();
-    name_as_asked(&mut cells, &subjects);
+    name_as_asked(&mut cells, &subjects, args);
+    if let Some(lost) = cells.iter().find(|cell| cell.is_avoidable()) {
+        let witness = lost.witness.as_deref().unwrap_or_default();
+        remark(format_args!("{} loses a process although nothing was killed: {witness}", lost.algorithm));
+    }
     match args.format {
         Format::Json => say(serde_json::to_string_pretty(&json!({ "version": 1, "cells": cells }))?)?,
         Format::Text if args.pairs => {
@@ -47,11 +51,12 @@ fn conclusion(cells: &[Cell]) -> Conclusion {
 }
 
 /// Commands name an algorithm of one's own by its file.
-fn name_as_asked(cells: &mut [Cell], subjects: &[Subject]) {
+fn name_as_asked(cells: &mut [Cell], subjects: &[Subject], args: &Faults) {
+    let defect = args.defect.map(|defect| format!(" --defect {defect}")).unwrap_or_default();
     for cell in cells {
         let subject = subjects.iter().find(|subject| subject.strategy.name == cell.algorithm);
         if let (Some(subject), Some(worst)) = (subject, cell.worst) {
-            cell.witness = Some(cell.blow.command(&quoted(&subject.argument()), worst));
+            cell.witness = Some(cell.blow.command(&quoted(&subject.argument()), worst) + &defect);
         }
     }
 }

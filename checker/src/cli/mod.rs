@@ -21,13 +21,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use checker::report::Conclusion;
-use checker::setting::Setting;
+use checker::effect::{Effect, effect};
+use checker::report::{Conclusion, counted};
+use checker::setting::{Pages, Setting};
 use clap::CommandFactory;
 use model::{Disruptions, Hosts, Link, Strategy};
 
 use args::{Cli, Command, World};
 use output::{remark, say};
+use patience::Patience;
 use subject::Subject;
 
 /// How a command ended.
@@ -116,4 +118,30 @@ fn setting(strategy: Strategy, world: &World) -> Result<Setting> {
         defect: world.defect,
         disruptions,
     })
+}
+
+/// Refuses a defect that changes nothing in this world, with this many pages: a pass would say nothing.
+fn refuse_idle_defect(setting: &Setting, pages: Pages, patience: &Patience) -> Result<()> {
+    let Some(defect) = setting.defect else { return Ok(()) };
+    match effect(setting, pages, &|| !patience.is_out()) {
+        Effect::None => bail!(
+            "the defect {defect} cannot act on {}, {}: no reachable state has the step that it changes",
+            setting.strategy.name,
+            circumstances(setting, pages)
+        ),
+        Effect::Acts | Effect::Unknown => Ok(()),
+    }
+}
+
+/// Where a defect cannot act.
+fn circumstances(setting: &Setting, pages: Pages) -> String {
+    let pages = match pages {
+        Pages::Exactly(pages) => counted(pages.get(), "page"),
+        Pages::Any => "any number of pages".to_owned(),
+    };
+    let disruptions = match setting.disruptions.budget() {
+        0 => "no disruption".to_owned(),
+        budget => format!("up to {} of those allowed", counted(budget, "disruption")),
+    };
+    format!("with {pages}, {} hosts, {} links and {disruptions}", setting.hosts, setting.link)
 }

@@ -5,22 +5,26 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use checker::proof::document;
 use checker::report::{Conclusion, counted};
+use checker::setting::Pages;
 use checker::smt::emit;
 use checker::smt::manifest::{FILE_NAME, Manifest};
 use engine::views::{Bounds, prove};
 
 use super::args::{Invariant, Smt};
 use super::output::say;
-use super::{End, setting};
+use super::patience::Patience;
+use super::{End, refuse_idle_defect, setting};
 
 pub(super) fn invariant(args: &Invariant) -> Result<End> {
     let setting = setting(args.subject.asked()?.strategy, &args.world)?;
+    refuse_idle_defect(&setting, Pages::Any, &Patience::start(None)?)?;
     say(document(&setting).to_json()?)?;
     Ok(End::Concluded(Conclusion::AsExpected))
 }
 
 pub(super) fn smt(args: &Smt) -> Result<End> {
     let setting = setting(args.subject.asked()?.strategy, &args.world)?;
+    refuse_idle_defect(&setting, Pages::Any, &Patience::start(None)?)?;
     let migration = setting.migration();
     let mut proof = prove(&migration, Bounds::default());
     proof.invariant.subject = setting.fingerprint();

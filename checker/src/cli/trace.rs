@@ -18,13 +18,14 @@ use super::output::{remark, say, show_again};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::subject::Subject;
-use super::{End, setting};
+use super::{End, refuse_idle_defect, setting};
 
 pub(super) fn run(args: &Trace) -> Result<End> {
     let mut subject = args.subject.asked()?;
     subject.expectations = subject.expectations.and(args.expect.iter().copied());
     let setting = setting(subject.strategy.clone(), &args.world)?;
     let patience = Patience::start(args.limits.timeout)?;
+    refuse_idle_defect(&setting, Pages::Exactly(args.pages), &patience)?;
     let property = match args.what {
         Sight::Property(property) => property,
         Sight::Outcome(outcome) => return show_outcome(args, &subject, &setting, outcome, &patience),

@@ -57,7 +57,7 @@ fn both(
 }
 
 /// A complete run of ours, held to a second opinion.
-fn compared(mut run: Run, second: impl FnOnce() -> Run) -> Result<Run, Error> {
+pub(super) fn compared(mut run: Run, second: impl FnOnce() -> Run) -> Result<Run, Error> {
     let second = second();
     oracle::compare(&run, &second)?;
     run.inconclusive = second.inconclusive.map(|reason| format!("stateright: {reason}"));

@@ -137,3 +137,67 @@ pub(super) fn compare(native: &Run, stateright: &Run) -> Result<(), Error> {
     differ("transitions", format!("{:?}", native.transitions), format!("{:?}", stateright.transitions))?;
     differ("depth", native.depth.to_string(), stateright.depth.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::concrete::compared;
+    use crate::judge::Engine;
+    use model::{Disruptions, Hosts, Link, Property, algorithms};
+
+    fn run() -> Run {
+        let setting = Setting {
+            strategy: algorithms::POST_COPY,
+            hosts: Hosts::Two,
+            link: Link::Fifo,
+            defect: None,
+            disruptions: Disruptions::NONE,
+        };
+        let options = Options {
+            properties: Property::S1 | Property::S7,
+            engine: Engine::Stateright,
+            threads: NonZeroUsize::MIN,
+            symmetry: true,
+            states_max: None,
+            memory_bytes_max: None,
+            timeout: None,
+            interrupted: &std::sync::atomic::AtomicBool::new(false),
+            progress: &|_| {},
+            checkpoint: None,
+        };
+        judge(&setting, NonZeroUsize::MIN, options.properties, &options)
+    }
+
+    /// For each thing that is compared, a second opinion that differs in that alone.
+    #[test]
+    fn every_difference_between_two_engines_is_noticed() {
+        let disagreement = |change: &dyn Fn(&mut Run)| {
+            let mut second = run();
+            change(&mut second);
+            match compared(run(), || second) {
+                Err(Error::Disagreement { what, .. }) => Some(what),
+                Err(error) => panic!("{error}"),
+                Ok(_) => None,
+            }
+        };
+        assert_eq!(disagreement(&|_| ()), None);
+        assert_eq!(disagreement(&|run| run.states += 1), Some("states"));
+        assert_eq!(disagreement(&|run| run.transitions = run.transitions.map(|count| count + 1)), Some("transitions"));
+        assert_eq!(disagreement(&|run| run.depth += 1), Some("depth"));
+        assert_eq!(disagreement(&|run| run.verdicts[1].actual = Actual::Fails), Some("verdicts"));
+        assert_eq!(disagreement(&|run| run.verdicts[0].actual = Actual::Fails), Some("verdicts"));
+        // A second opinion that was cut short agrees on nothing but what it found.
+        let cut = |run: &mut Run| {
+            run.inconclusive = Some("cut".to_owned());
+            run.states = 1;
+            run.verdicts[0].actual = Actual::Inconclusive;
+        };
+        assert_eq!(disagreement(&cut), None);
+        assert_eq!(compared(run(), || Run { inconclusive: Some("cut".to_owned()), ..run() }).ok().and_then(|run| run.inconclusive), Some("stateright: cut".to_owned()));
+        let cut_and_found = |run: &mut Run| {
+            cut(run);
+            run.verdicts[1].actual = Actual::Fails;
+        };
+        assert_eq!(disagreement(&cut_and_found), Some("verdicts"));
+    }
+}

@@ -51,6 +51,9 @@ pub(super) fn tell_control(
         ControlStep::Forget => local(destination_of(hosts, control), "connection lost; forgets the attempt"),
         ControlStep::DeliverCancel => message(Arrived, (here, other), "cancel; forgets the attempt"),
         ControlStep::DeliverOldState => message(Arrived, (here, other), "state of an aborted attempt"),
+        ControlStep::SendOldReady if !after.aftermath.old_ready => {
+            local(other, "ready, in an aborted attempt; in vain")
+        }
         ControlStep::SendOldReady => message(Sent, (other, here), "ready, in an aborted attempt"),
         ControlStep::DeliverOldReady => message(Arrived, (other, here), "ready of an aborted attempt"),
         ControlStep::Reconnect => reconnect(hosts, control, (here, other)),

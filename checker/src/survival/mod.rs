@@ -18,7 +18,7 @@ use std::sync::Mutex;
 
 use enumset::EnumSet;
 use model::disruption::Strike;
-use model::{Disruption, Disruptions, Hosts, Link, Stage, Strategy};
+use model::{Defect, Disruption, Disruptions, Hosts, Link, Stage, Strategy};
 use serde::Serialize;
 
 use crate::narrative::Story;
@@ -184,17 +184,18 @@ pub fn setting(strategy: Strategy, disruptions: Disruptions) -> Setting {
     Setting { strategy, hosts: Hosts::Two, link: Link::Fifo, defect: None, disruptions }
 }
 
-/// What can come of one blow, as long as it `goes_on`.
+/// What can come of one blow, with a deliberate defect if one is wanted, as long as it `goes_on`.
 ///
 /// # Errors
 /// Not everything that can come of it was seen.
 pub fn cell(
     strategy: &Strategy,
+    defect: Option<Defect>,
     blow: Blow,
     pages: NonZeroUsize,
     goes_on: &dyn Fn() -> bool,
 ) -> Result<Cell, Unfinished> {
-    let setting = setting(strategy.clone(), blow.disruptions());
+    let setting = Setting { defect, ..setting(strategy.clone(), blow.disruptions()) };
     let ends = Search::new(&setting.concrete(pages)).ends(None, goes_on)?;
     let worst = ends.keys().next_back().copied();
     let algorithm = strategy.name.clone().into_owned();
@@ -230,6 +231,7 @@ pub fn witness(
 /// was not finished there is no cell.
 pub fn cells(
     strategies: &[Strategy],
+    defect: Option<Defect>,
     blows: &[Blow],
     threads: NonZeroUsize,
     goes_on: &(dyn Fn() -> bool + Sync),
@@ -240,7 +242,7 @@ pub fn cells(
     let work = || {
         let mut done = BTreeMap::new();
         while let Some((index, (strategy, blow))) = next() {
-            done.extend(cell(strategy, blow, PAGES, goes_on).ok().map(|cell| (index, cell)));
+            done.extend(cell(strategy, defect, blow, PAGES, goes_on).ok().map(|cell| (index, cell)));
         }
         done
     };
