@@ -19,7 +19,7 @@ use super::output::{remark, say};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::subject::Subject;
-use super::{End, refuse_idle_defect, setting};
+use super::{End, can_act, idle_defect, setting};
 
 /// Pages of a concrete run where none are asked for: quick for all algorithms together.
 const PAGES_DEFAULT: NonZeroUsize = NonZeroUsize::new(3).unwrap();
@@ -109,21 +109,18 @@ fn with_effect(
 ) -> Result<Affected> {
     let most = pages.iter().copied().max().unwrap_or(Pages::Any);
     let (mut affected, mut idle) = ((vec![], vec![]), vec![]);
-    let mut refusal = None;
+    let mut refused = None;
     for (subject, setting) in subjects.into_iter().zip(settings) {
-        match refuse_idle_defect(&setting, most, patience) {
-            Ok(()) => {
-                affected.0.push(subject);
-                affected.1.push(setting);
-            }
-            Err(error) => {
-                idle.push(setting.strategy.name.into_owned());
-                refusal.get_or_insert(error);
-            }
+        if can_act(&setting, most, patience) {
+            affected.0.push(subject);
+            affected.1.push(setting);
+        } else {
+            idle.push(setting.strategy.name.clone().into_owned());
+            refused = Some(setting);
         }
     }
-    match (affected.0.is_empty(), refusal) {
-        (true, Some(refusal)) => Err(refusal),
+    match (affected.0.is_empty(), refused) {
+        (true, Some(setting)) => Err(idle_defect(&idle.join(", "), &setting, most)),
         _ => Ok((affected.0, affected.1, idle)),
     }
 }

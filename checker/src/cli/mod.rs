@@ -20,7 +20,7 @@ mod trace;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use checker::effect::{Effect, effect};
 use checker::report::{Conclusion, counted};
 use checker::setting::{Pages, Setting};
@@ -120,17 +120,26 @@ fn setting(strategy: Strategy, world: &World) -> Result<Setting> {
     })
 }
 
+/// Can the defect, if there is one, change anything in this world, with this many pages? Where that is not known, it may.
+fn can_act(setting: &Setting, pages: Pages, patience: &Patience) -> bool {
+    setting.defect.is_none() || effect(setting, pages, &|| !patience.is_out()) != Effect::None
+}
+
 /// Refuses a defect that changes nothing in this world, with this many pages: a pass would say nothing.
 fn refuse_idle_defect(setting: &Setting, pages: Pages, patience: &Patience) -> Result<()> {
-    let Some(defect) = setting.defect else { return Ok(()) };
-    match effect(setting, pages, &|| !patience.is_out()) {
-        Effect::None => bail!(
-            "the defect {defect} cannot act on {}, {}: no reachable state has the step that it changes",
-            setting.strategy.name,
-            circumstances(setting, pages)
-        ),
-        Effect::Acts | Effect::Unknown => Ok(()),
+    match can_act(setting, pages, patience) {
+        true => Ok(()),
+        false => Err(idle_defect(&setting.strategy.name, setting, pages)),
     }
+}
+
+/// The error that the defect of this setting cannot act on these algorithms.
+fn idle_defect(algorithms: &str, setting: &Setting, pages: Pages) -> anyhow::Error {
+    let defect = setting.defect.map(|defect| defect.to_string()).unwrap_or_default();
+    let circumstances = circumstances(setting, pages);
+    anyhow!(
+        "the defect {defect} cannot act on {algorithms}, {circumstances}: no reachable state has a step that it changes"
+    )
 }
 
 /// Where a defect cannot act.
