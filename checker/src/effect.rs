@@ -3,8 +3,8 @@
 //! A defect that changes no step of any reachable state leaves a sound protocol sound, and "everything is as expected" would
 //! say nothing of whether the error would be caught.
 
-use model::concrete::State;
 use model::Migration;
+use model::concrete::State;
 use rustc_hash::FxHashSet;
 
 use crate::setting::{Pages, Setting};

@@ -88,9 +88,8 @@ impl Expectations {
             let line = text.as_bytes().iter().take(start).filter(|byte| **byte == b'\n').count() + 1;
             StrategyFileError { line, field: Some("expect".to_owned()), reason }
         };
-        let file: File = toml::from_str(text).map_err(|error| {
-            refuse(error.span().map_or(0, |span| span.start), error.message().to_owned())
-        })?;
+        let file: File = toml::from_str(text)
+            .map_err(|error| refuse(error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
         let words = file.expect.into_iter().map(|(property, word)| {
             let said = format!("{property}={}", word.get_ref());
             said.parse().map_err(|error: WordError| refuse(word.span().start, error.to_string()))

@@ -21,7 +21,8 @@ pub fn document(setting: &Setting) -> InvariantOf<Migration> {
     let AnyNumber { mut invariant, .. } = prove(&migration, Bounds::default());
     let pairs = invariant.pairs();
     let live = EnumSet::<Property>::all().iter().filter(|property| !property.is_safety());
-    invariant.claims |= live.filter(|property| is_ranked(&migration, *property, &pairs)).collect::<Properties>();
+    invariant.claims |=
+        live.filter(|property| is_ranked(&migration, *property, &pairs)).collect::<Properties>();
     invariant.claims = invariant.claims.iter().filter(|property| setting.applies(*property)).collect();
     invariant.subject = setting.fingerprint();
     invariant
@@ -110,7 +111,9 @@ pub fn judge(text: &str, goes_on: &dyn Fn(&Rechecked) -> bool) -> Result<Proved,
     let pairs = invariant.pairs();
     for property in liveness {
         let why = match ranking::judge(&migration, property, &pairs) {
-            Some(ranking::Outcome::HoldsForAny { .. }) if ranking::is_vacuous(&migration, property, &pairs) => {
+            Some(ranking::Outcome::HoldsForAny { .. })
+                if ranking::is_vacuous(&migration, property, &pairs) =>
+            {
                 "it is vacuous".to_owned()
             }
             Some(ranking::Outcome::HoldsForAny { .. }) => continue,
@@ -126,7 +129,8 @@ pub fn judge(text: &str, goes_on: &dyn Fn(&Rechecked) -> bool) -> Result<Proved,
 impl fmt::Display for Proved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Proved { setting, safety, liveness, checked } = self;
-        let ids = |of: &Properties| of.iter().map(|property| property.to_string()).collect::<Vec<_>>().join(" ");
+        let ids =
+            |of: &Properties| of.iter().map(|property| property.to_string()).collect::<Vec<_>>().join(" ");
         writeln!(f, "proved for any number of pages: {}", ids(&(*safety | *liveness)))?;
         let Setting { strategy, hosts, link, defect, disruptions } = setting;
         let alike = |other: &Strategy| Strategy { name: other.name.clone(), ..strategy.clone() } == *other;
@@ -154,7 +158,12 @@ impl fmt::Display for Proved {
                 }
             }
         }
-        write!(f, "{} and {} checked", counted(checked.configurations, "configuration"), counted(checked.steps, "step"))?;
+        write!(
+            f,
+            "{} and {} checked",
+            counted(checked.configurations, "configuration"),
+            counted(checked.steps, "step")
+        )?;
         if !liveness.is_empty() {
             write!(f, "; a ranking found and checked for each of {}", ids(liveness))?;
         }

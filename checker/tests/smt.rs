@@ -88,7 +88,11 @@ fn what_is_required_is_emitted_and_nothing_of_it_is_left_out() {
         let condition = conditions.iter().find(|condition| condition.file_name() == *file);
         let condition = condition.unwrap_or_else(|| panic!("{file} is missing"));
         if let Some(takers) = takers {
-            let term = if file.contains("consecution.page") { "(= (record stepper) r" } else { "(= control-after c" };
+            let term = if file.contains("consecution.page") {
+                "(= (record stepper) r"
+            } else {
+                "(= control-after c"
+            };
             assert_eq!(condition.text.matches(term).count(), *takers, "{file}");
         }
     }

@@ -11,7 +11,8 @@ use serde_json::Value;
 const ALL: [&str; 3] = ["pre-copy", "generic", "post-copy"];
 
 fn check<'a>(algorithms: &[&'a str], directory: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let options = ["--pages", "3", "--proof", "off", "--property", "S1", "--format", "json", "--checkpoint", directory];
+    let options =
+        ["--pages", "3", "--proof", "off", "--property", "S1", "--format", "json", "--checkpoint", directory];
     [&["check"][..], algorithms, &options, more].concat()
 }
 

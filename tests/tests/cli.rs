@@ -367,7 +367,8 @@ fn no_two_algorithms_have_one_name() {
     );
     let output = checker(&["check", "total-copy", "--pages", "1", "--pages", "1", "--format", "json"]);
     let document: Value = serde_json::from_slice(&output.stdout).expect("a document");
-    let pages: Vec<&Value> = document["runs"].as_array().expect("runs").iter().map(|run| &run["pages"]).collect();
+    let pages: Vec<&Value> =
+        document["runs"].as_array().expect("runs").iter().map(|run| &run["pages"]).collect();
     assert_eq!(pages, [&Value::from(1), &Value::from("any")]);
 }
 
@@ -468,9 +469,11 @@ fn an_invariant_is_judged_by_the_second_program() {
     let told = stdout(&accepted);
     assert!(told.contains("S10 L1 L2 L3 L4\nof the choices of post-copy:"), "{told}");
     assert!(told.contains("with 3 hosts and a file server, fifo links, no defect, no disruption"), "{told}");
-    let renamed = stdout(&judge(&text.replace(r#"name = \\\"post-copy\\\""#, r#"name = \\\"total-copy\\\""#)));
+    let renamed =
+        stdout(&judge(&text.replace(r#"name = \\\"post-copy\\\""#, r#"name = \\\"total-copy\\\""#)));
     assert!(renamed.contains("of the choices of post-copy:") && !renamed.contains("total-copy"), "{renamed}");
-    let disrupted = stdout(&checker(&["invariant", "post-copy", "--disruptions", "cut", "--stage", "freeze"]));
+    let disrupted =
+        stdout(&checker(&["invariant", "post-copy", "--disruptions", "cut", "--stage", "freeze"]));
     let told = stdout(&judge(&disrupted));
     assert!(told.contains("up to 1 disruption\n  first: cut in freeze"), "{told}");
 }
@@ -496,7 +499,8 @@ fn an_invariant_proves_what_it_claims_and_no_more() {
     claiming(r#"["S11"]"#, 1, "S11 is claimed, which says nothing about this algorithm");
     claiming(r#"["S99"]"#, 2, "not an invariant");
     for pages in ["0", "4", "12", "13", "18446744073709551615", "18446744073709551616"] {
-        fs::write(&path, text.replace("\"view_pages\": 1", &format!("\"view_pages\": {pages}"))).expect("written");
+        fs::write(&path, text.replace("\"view_pages\": 1", &format!("\"view_pages\": {pages}")))
+            .expect("written");
         let output = command("recheck").arg(&path).output().expect("it runs");
         assert_eq!(code(&output), 2, "{pages}: {}", stdout(&output));
         assert!(stderr(&output).starts_with("error: "), "{pages}: {}", stderr(&output));

@@ -26,7 +26,11 @@ fn of_an_algorithm_of_ones_own_everything_is_expected_unless_it_is_said() {
     };
     let findings = check("", &[]);
     assert_eq!(code(&findings), 1, "{}", stdout(&findings));
-    assert!(stdout(&findings).contains("✗!") && stdout(&findings).contains("mine · L1"), "{}", stdout(&findings));
+    assert!(
+        stdout(&findings).contains("✗!") && stdout(&findings).contains("mine · L1"),
+        "{}",
+        stdout(&findings)
+    );
     assert_eq!(code(&check("expect = { L1 = \"fails\", L2 = \"fails\" }", &[])), 0);
     assert_eq!(code(&check("[expect]\nL1 = \"fails\"\nL2 = \"fails\"", &[])), 0);
     assert_eq!(code(&check("", &["--expect", "L1=fails,L2=fails"])), 0);
@@ -64,7 +68,10 @@ fn every_judging_command_says_no_where_no_is_due() {
     assert_eq!(ends(&["trace", file, "L1", "--pages", "1", "--expect", "L1=fails"]), 0);
     assert_eq!(ends(&["check", "post-copy", "--pages", "1"]), 0);
     assert_eq!(ends(&["check", "post-copy", "--pages", "1", "--expect", "S1=fails"]), 1);
-    assert_eq!(ends(&["check", "post-copy", "--pages", "any", "--property", "L1", "--expect", "L1=fails"]), 1);
+    assert_eq!(
+        ends(&["check", "post-copy", "--pages", "any", "--property", "L1", "--expect", "L1=fails"]),
+        1
+    );
     assert_eq!(ends(&["check", "lazy-copy", "--pages", "1", "--expect", "L1=holds"]), 1);
     assert_eq!(ends(&["claims", "C15"]), 0);
     assert_eq!(ends(&["claims", "C15", "--defect", "demand-behind-pushes"]), 1);
@@ -86,7 +93,11 @@ fn a_defect_that_cannot_act_is_refused() {
     // Among several algorithms, those on which it cannot act are named, and the others judged.
     let output = checker(&["check", "total-copy", "post-copy", "--defect", "never-push"]);
     assert_eq!(code(&output), 1, "{}", stderr(&output));
-    assert!(stderr(&output).contains("never-push cannot act on total-copy: not judged"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("never-push cannot act on total-copy: not judged"),
+        "{}",
+        stderr(&output)
+    );
     assert!(!stdout(&output).contains("total-copy"), "{}", stdout(&output));
 }
 
@@ -106,6 +117,15 @@ fn a_promise_of_which_nothing_is_asked_is_vacuous() {
     // A world in which nothing is interrupted has no interruption that would have to end.
     let calm = checker(&["check", "total-copy", "--disruptions", "cancel", "--property", "L8"]);
     assert!(code(&calm) == 0 && stdout(&calm).contains("∀"), "{}", stdout(&calm));
-    let outage = checker(&["check", "total-copy", "--disruptions", "outage", "--stage", "pre-migration", "--property", "L8"]);
+    let outage = checker(&[
+        "check",
+        "total-copy",
+        "--disruptions",
+        "outage",
+        "--stage",
+        "pre-migration",
+        "--property",
+        "L8",
+    ]);
     assert!(code(&outage) == 0 && stdout(&outage).contains('○'), "{}", stdout(&outage));
 }

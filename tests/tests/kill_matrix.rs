@@ -44,7 +44,8 @@ fn fate(entry: &Entry, strategy: Strategy) -> Fate {
         return Fate::CannotAct;
     }
     // What must catch it comes first: most often it does.
-    let surprise = |properties| run(&setting, pages, properties, Engine::Native).conclusion() == Conclusion::Surprise;
+    let surprise =
+        |properties| run(&setting, pages, properties, Engine::Native).conclusion() == Conclusion::Surprise;
     let applies = setting.applies(entry.caught_by);
     match (applies && surprise(entry.caught_by.into())) || surprise(EnumSet::all()) {
         true => Fate::Caught,
@@ -82,7 +83,8 @@ fn a_defect_is_caught_or_cannot_act() {
 
 /// The computed cells of a row: the defect, where it shows, what catches it there, and where it can do nothing.
 fn row(entry: &Entry) -> [String; 5] {
-    let (setting, pages) = broken(entry, algorithms::built_in(entry.algorithm).expect("a built-in algorithm"));
+    let (setting, pages) =
+        broken(entry, algorithms::built_in(entry.algorithm).expect("a built-in algorithm"));
     let run = run(&setting, pages, EnumSet::all(), Engine::Native);
     let caught = run.verdicts.iter().filter(|verdict| run.conclusion_of(verdict) == Conclusion::Surprise);
     let caught: Vec<String> = caught.map(|verdict| verdict.property.to_string()).collect();

@@ -50,8 +50,12 @@ fn judge_all(concrete: &Concrete<Migration>, told: &mut HashSet<Transition>) {
         position += 1;
         for (step, after) in concrete.successors(&before) {
             if told.insert((before.clone(), step, after.clone())) {
-                let story =
-                    Story { title: String::new(), start: before.clone(), steps: vec![(step, after.clone())], loop_from: None };
+                let story = Story {
+                    title: String::new(),
+                    start: before.clone(),
+                    steps: vec![(step, after.clone())],
+                    loop_from: None,
+                };
                 let line = &story.lines()[0];
                 if let Some(lie) = lie(line, &before, step, &after) {
                     let defect = concrete.system.defect;
@@ -66,7 +70,12 @@ fn judge_all(concrete: &Concrete<Migration>, told: &mut HashSet<Transition>) {
 }
 
 /// What a line says that is not so.
-fn lie(line: &Line, before: &State<Migration>, step: Step<Migration>, after: &State<Migration>) -> Option<String> {
+fn lie(
+    line: &Line,
+    before: &State<Migration>,
+    step: Step<Migration>,
+    after: &State<Migration>,
+) -> Option<String> {
     let text = line.event.text.as_str();
     let backed = match (line.event.manner, step) {
         (Manner::Sent, Move::Page(_, page)) => on_link(&before.pages[page]) != on_link(&after.pages[page]),
@@ -133,7 +142,8 @@ fn on_link(page: &Page) -> OnLink {
 
 fn has_message(page: &Page) -> bool {
     let echo = [page.echo, page.stray, page.write_back_echo].iter().any(|echo| *echo != Holding::Absent);
-    let write_back = matches!(page.write_back, WriteBack::Sent(Transit::Flying(_)) | WriteBack::Acknowledged(true));
+    let write_back =
+        matches!(page.write_back, WriteBack::Sent(Transit::Flying(_)) | WriteBack::Acknowledged(true));
     let request = page.request == Transit::Flying(());
     echo || write_back || request || matches!(page.content, Transit::Flying(_)) || page.older > 0
 }

@@ -27,7 +27,11 @@ fn every_size_has_a_bound_that_is_named() {
     for (field, number) in [("registers-len", 1u64 << 63), ("accesses-per-stay", u64::MAX)] {
         let mut changed = run.clone();
         changed["scenario"][field] = number.into();
-        refused(&["storm", "--replay", &changed.to_string()], 2, &format!("scenario.{field} is {number}: say 0 to"));
+        refused(
+            &["storm", "--replay", &changed.to_string()],
+            2,
+            &format!("scenario.{field} is {number}: say 0 to"),
+        );
     }
     run["scenario"]["layout"]["pages"] = (1 << 24).into();
     refused(&["storm", "--replay", &run.to_string()], 2, "scenario.layout.pages is 16777216: say 1 to 256");
@@ -35,7 +39,9 @@ fn every_size_has_a_bound_that_is_named() {
 
 #[test]
 fn help_and_version_are_there_in_every_form() {
-    for arguments in [&["help"][..], &["help", "--help"], &["help", "trace"], &["trace", "--help"], &["--version"]] {
+    for arguments in
+        [&["help"][..], &["help", "--help"], &["help", "trace"], &["trace", "--help"], &["--version"]]
+    {
         let output = checker(arguments);
         assert_eq!(code(&output), 0, "{arguments:?}: {}", stderr(&output));
         assert!(!stdout(&output).is_empty() && stderr(&output).is_empty(), "{arguments:?}");
@@ -49,7 +55,9 @@ fn help_and_version_are_there_in_every_form() {
 /// A command that reads to its end before it is asked, and then does not want to know, is left in peace.
 #[test]
 fn a_reader_who_has_seen_enough_is_no_error() {
-    for arguments in [&["list"][..], &["check", "total-copy", "--pages", "1"], &["--help"], &["invariant", "generic"]] {
+    for arguments in
+        [&["list"][..], &["check", "total-copy", "--pages", "1"], &["--help"], &["invariant", "generic"]]
+    {
         let mut child = command("checker")
             .args(arguments)
             .stdout(Stdio::piped())
@@ -162,7 +170,12 @@ fn every_command_takes_an_algorithm_in_every_way() {
         };
         for way in ways {
             let other = run(way);
-            assert_eq!(without_time(&other).replace(file, "post-copy"), named, "{before:?} {way:?}: {}", stderr(&other));
+            assert_eq!(
+                without_time(&other).replace(file, "post-copy"),
+                named,
+                "{before:?} {way:?}: {}",
+                stderr(&other)
+            );
         }
         if before[0] != "simulate" {
             for way in [&["-"][..], &["--strategy", "-"]] {
@@ -174,7 +187,8 @@ fn every_command_takes_an_algorithm_in_every_way() {
     }
     assert_eq!(code(&checker(&["smt", "post-copy", "--output", &by_name])), 0);
     assert_eq!(code(&fed(&["smt", "--strategy", "-", "--output", &by_file], &text)), 0);
-    let manifest = |path: &str| std::fs::read_to_string(Path::new(path).join("manifest.json")).expect("a manifest");
+    let manifest =
+        |path: &str| std::fs::read_to_string(Path::new(path).join("manifest.json")).expect("a manifest");
     assert_eq!(manifest(&by_name), manifest(&by_file));
     refused(&["trace", "S1"], 2, "required");
     refused(&["trace", "post-copy", "--strategy", file, "S1"], 2, "one algorithm at a time");

@@ -42,7 +42,8 @@ fn one_page_shows_all() {
     for strategy in everything().filter(few) {
         for blow in Blow::singles() {
             let ends = |pages| {
-                let Cell { worst, best, .. } = cell(&strategy, None, blow, pages, &|| true).expect("few states");
+                let Cell { worst, best, .. } =
+                    cell(&strategy, None, blow, pages, &|| true).expect("few states");
                 (worst, best)
             };
             assert_eq!(ends(PAGES), ends(two), "{}: {blow:?}", strategy.name);
@@ -93,7 +94,10 @@ fn an_outage_is_noticed_by_those_alone_who_use_the_file_server() {
 fn stages_are_those_of_the_cycle() {
     for strategy in algorithms::BUILT_IN {
         let has = |stage| {
-            cell(&strategy, None, Blow::Single { disruption: Disruption::Cut, stage }, PAGES, &|| true).expect("few states").worst.is_some()
+            cell(&strategy, None, Blow::Single { disruption: Disruption::Cut, stage }, PAGES, &|| true)
+                .expect("few states")
+                .worst
+                .is_some()
         };
         let before = strategy.pre != model::strategy::Pre::None;
         assert_eq!(has(Stage::PreMigration), before, "{}", strategy.name);

@@ -171,7 +171,11 @@ impl Lab {
         properties: impl Into<Properties>,
         defect: Option<Defect>,
     ) -> Result<bool, LabError> {
-        self.judged(&Setting { defect, ..self.setting(self.algorithm(name), Link::Fifo) }, pages, properties.into())
+        self.judged(
+            &Setting { defect, ..self.setting(self.algorithm(name), Link::Fifo) },
+            pages,
+            properties.into(),
+        )
     }
 
     /// Does it keep them between two hosts, with so many pages, when this goes wrong, once or twice?
@@ -182,7 +186,8 @@ impl Lab {
         properties: impl Into<Properties>,
     ) -> Result<bool, LabError> {
         let disruptions = Disruptions::up_to(2, disruption.into());
-        let setting = Setting { hosts: Hosts::Two, disruptions, ..self.setting(self.algorithm(name), Link::Fifo) };
+        let setting =
+            Setting { hosts: Hosts::Two, disruptions, ..self.setting(self.algorithm(name), Link::Fifo) };
         self.judged(&setting, Pages::Exactly(self.pages), properties.into())
     }
 

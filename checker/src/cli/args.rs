@@ -56,7 +56,8 @@ impl Cli {
     /// Reads the arguments of this process; ends it where they make no sense.
     pub fn read() -> Self {
         let mut command = Cli::command();
-        let matches = command.try_get_matches_from_mut(std::env::args_os()).unwrap_or_else(|error| end(&error));
+        let matches =
+            command.try_get_matches_from_mut(std::env::args_os()).unwrap_or_else(|error| end(&error));
         if let Some((misplaced, subcommand)) = misplaced(&command, &matches) {
             let message = format!("{misplaced} does nothing before '{subcommand}': put it behind");
             command.error(ErrorKind::ArgumentConflict, message).exit();

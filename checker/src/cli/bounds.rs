@@ -168,13 +168,7 @@ fn range(found: Found) -> String {
 }
 
 /// `false` if it was given up.
-fn show(
-    args: &Bounds,
-    setting: &Setting,
-    cost: Cost,
-    patience: &Patience,
-    teller: &Teller,
-) -> Result<bool> {
+fn show(args: &Bounds, setting: &Setting, cost: Cost, patience: &Patience, teller: &Teller) -> Result<bool> {
     let concrete = observed(setting.migration(), Population::default(), args.pages);
     let goes_on = goes_on(patience, teller);
     let mut migrations =

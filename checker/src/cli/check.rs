@@ -81,8 +81,11 @@ pub(super) fn run(args: &Check) -> Result<End> {
         }
         if proves_beside(args, &pages) && !patience.is_out() {
             let safe = options(Pages::Any).properties.iter().filter(|property| property.is_safety());
-            let proof = judge(setting, Pages::Any, &Options { properties: safe.collect(), ..options(Pages::Any) });
-            runs.extend(decided(subject.expectations.hold(proof.with_context(|| task(setting, Pages::Any))?)));
+            let proof =
+                judge(setting, Pages::Any, &Options { properties: safe.collect(), ..options(Pages::Any) });
+            runs.extend(decided(
+                subject.expectations.hold(proof.with_context(|| task(setting, Pages::Any))?),
+            ));
         }
     }
     teller.end();

@@ -59,8 +59,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "checker", &mut script);
-            say(String::from_utf8_lossy(&script).trim_end())
-                .map(|()| End::Concluded(Conclusion::AsExpected))
+            say(String::from_utf8_lossy(&script).trim_end()).map(|()| End::Concluded(Conclusion::AsExpected))
         }
         Some(Command::Help { command }) => help(command.as_deref()),
     };
@@ -91,9 +90,9 @@ fn help(of: Option<&str>) -> Result<End> {
     all.build();
     let command = match of {
         None => &mut all,
-        Some(name) => {
-            all.find_subcommand_mut(name).with_context(|| format!("there is no command '{name}': see `checker help`"))?
-        }
+        Some(name) => all
+            .find_subcommand_mut(name)
+            .with_context(|| format!("there is no command '{name}': see `checker help`"))?,
     };
     say(command.render_help().ansi().to_string().trim_end())?;
     Ok(End::Concluded(Conclusion::AsExpected))

@@ -34,7 +34,10 @@ pub(super) fn smt(args: &Smt) -> Result<End> {
     fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
     let mut used = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
     if used.next().is_some() {
-        bail!("{} is not empty: what is there would be judged along with the conditions", directory.display());
+        bail!(
+            "{} is not empty: what is there would be judged along with the conditions",
+            directory.display()
+        );
     }
     let write = |name: &str, text: &str| {
         let path = directory.join(name);

@@ -67,7 +67,8 @@ pub(super) fn run(args: &Storm) -> Result<End> {
         return replay(run, args.trace.as_deref());
     }
     let subjects = args.subjects.asked()?;
-    let policies = subjects.iter().map(|subject| policy(&subject.strategy).with_context(|| subject.place.to_string()));
+    let policies =
+        subjects.iter().map(|subject| policy(&subject.strategy).with_context(|| subject.place.to_string()));
     let time = args.minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(SECONDS_PER_MINUTE)));
     let runs_default = if time.is_some() { u64::MAX } else { RUNS_DEFAULT };
     let campaign = Campaign {

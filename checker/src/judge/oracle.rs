@@ -141,8 +141,8 @@ pub(super) fn compare(native: &Run, stateright: &Run) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::concrete::compared;
     use crate::judge::Engine;
+    use crate::judge::concrete::compared;
     use model::{Disruptions, Hosts, Link, Property, algorithms};
 
     fn run() -> Run {
@@ -182,7 +182,10 @@ mod tests {
         };
         assert_eq!(disagreement(&|_| ()), None);
         assert_eq!(disagreement(&|run| run.states += 1), Some("states"));
-        assert_eq!(disagreement(&|run| run.transitions = run.transitions.map(|count| count + 1)), Some("transitions"));
+        assert_eq!(
+            disagreement(&|run| run.transitions = run.transitions.map(|count| count + 1)),
+            Some("transitions")
+        );
         assert_eq!(disagreement(&|run| run.depth += 1), Some("depth"));
         assert_eq!(disagreement(&|run| run.verdicts[1].actual = Actual::Fails), Some("verdicts"));
         assert_eq!(disagreement(&|run| run.verdicts[0].actual = Actual::Fails), Some("verdicts"));
@@ -193,7 +196,12 @@ mod tests {
             run.verdicts[0].actual = Actual::Inconclusive;
         };
         assert_eq!(disagreement(&cut), None);
-        assert_eq!(compared(run(), || Run { inconclusive: Some("cut".to_owned()), ..run() }).ok().and_then(|run| run.inconclusive), Some("stateright: cut".to_owned()));
+        assert_eq!(
+            compared(run(), || Run { inconclusive: Some("cut".to_owned()), ..run() })
+                .ok()
+                .and_then(|run| run.inconclusive),
+            Some("stateright: cut".to_owned())
+        );
         let cut_and_found = |run: &mut Run| {
             cut(run);
             run.verdicts[1].actual = Actual::Fails;

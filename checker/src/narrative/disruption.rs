@@ -31,7 +31,9 @@ pub(super) fn tell_control(
         ControlStep::SuspectDestination => {
             local(source, format!("✗ takes {destination} for dead; {}", or("nothing comes of it")))
         }
-        ControlStep::SuspectSource if after.phase == Phase::Forgotten && control.phase != Phase::Forgotten => {
+        ControlStep::SuspectSource
+            if after.phase == Phase::Forgotten && control.phase != Phase::Forgotten =>
+        {
             let text = format!("✗ takes {source} for dead; {}", or("forgets the attempt"));
             match after.message_lost {
                 true => local(destination, text),
@@ -123,7 +125,10 @@ pub(super) fn tell_page(
         PageStep::DeliverStray => message(Manner::Arrived, forth, format!("{name} of an aborted attempt")),
         PageStep::DeclareLost if !matches!(page.plan, Plan::FromSource | Plan::FromThird) => local(
             hosts.destination,
-            format!("told that {} is dead, which did not owe {name}: declares the process lost", hosts.source),
+            format!(
+                "told that {} is dead, which did not owe {name}: declares the process lost",
+                hosts.source
+            ),
         ),
         PageStep::DeclareLost => {
             local(hosts.destination, format!("told that {} is dead, which owed {name}: lost", hosts.source))

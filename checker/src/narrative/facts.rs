@@ -17,7 +17,11 @@ pub(super) fn has_left(before: &State<Migration>, step: Step<Migration>, after: 
 }
 
 /// Was there a message that could arrive with this step, and has it?
-pub(super) fn has_arrived(before: &State<Migration>, step: Step<Migration>, after: &State<Migration>) -> bool {
+pub(super) fn has_arrived(
+    before: &State<Migration>,
+    step: Step<Migration>,
+    after: &State<Migration>,
+) -> bool {
     match step {
         Move::Control(step) => control_has_arrived(step, &before.control),
         Move::Page(step, index) => page_has_arrived(step, &before.pages[index], &after.pages[index]),
@@ -27,7 +31,8 @@ pub(super) fn has_arrived(before: &State<Migration>, step: Step<Migration>, afte
 fn control_has_left(step: ControlStep, before: &Control, after: &Control) -> bool {
     match step {
         ControlStep::Reconnect => {
-            before.aftermath.connection == Connection::Broken && after.aftermath.connection != Connection::Broken
+            before.aftermath.connection == Connection::Broken
+                && after.aftermath.connection != Connection::Broken
         }
         ControlStep::SendOldReady => after.aftermath.old_ready && !before.aftermath.old_ready,
         _ => {
@@ -99,7 +104,8 @@ pub(super) fn deeds(before: &Control, after: &Control) -> Vec<&'static str> {
     let runs = |control: &Control| control.source_runs || control.destination_runs;
     let at_rest = matches!(after.phase, Phase::Rest | Phase::Running);
     let aborted = at_rest && before.phase.can_abort();
-    let undone = after.phase.at_source() && before.phase.committed() && after.source_runs && !before.source_runs;
+    let undone =
+        after.phase.at_source() && before.phase.committed() && after.source_runs && !before.source_runs;
     if aborted || undone {
         deeds.push(if undone { "aborts after its commit" } else { "aborts" });
     }

@@ -46,7 +46,8 @@ fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for letter in text.chars() {
         match letter {
-            ';' | '#' | '"' | '\'' | '`' | '<' | '>' | '&' | '{' | '}' | '[' | ']' | '(' | ')' | '%' | '|' | '\\' | '$' => {
+            ';' | '#' | '"' | '\'' | '`' | '<' | '>' | '&' | '{' | '}' | '[' | ']' | '(' | ')' | '%'
+            | '|' | '\\' | '$' => {
                 let _ = write!(escaped, "#{};", u32::from(letter));
             }
             '\n' | '\r' => escaped.push(' '),

@@ -36,7 +36,9 @@ impl fmt::Display for Basis {
         match self {
             Basis::Views(pages) => write!(f, "views of {}", counted(*pages, "page")),
             Basis::Ranking => f.write_str("ranked"),
-            Basis::Proof => f.write_str("proved for any number of pages, where the exploration was cut short"),
+            Basis::Proof => {
+                f.write_str("proved for any number of pages, where the exploration was cut short")
+            }
             Basis::Possibility => f.write_str("a possibility: no fairness assumed"),
             Basis::NoFairness => f.write_str("without fairness"),
             Basis::WeakFairness => f.write_str("under weak fairness"),

@@ -156,7 +156,9 @@ impl Verdict {
         match (self.expected, self.actual) {
             (_, Actual::Inconclusive) => Conclusion::Inconclusive,
             (Expected::Holds, Actual::Holds) | (Expected::Fails, Actual::Fails) => Conclusion::AsExpected,
-            (Expected::Holds, Actual::Vacuous) if self.property.is_about_disruptions() => Conclusion::AsExpected,
+            (Expected::Holds, Actual::Vacuous) if self.property.is_about_disruptions() => {
+                Conclusion::AsExpected
+            }
             (Expected::Holds, Actual::Vacuous) if pages != Pages::Any => Conclusion::Inconclusive,
             _ => Conclusion::Surprise,
         }
@@ -242,8 +244,14 @@ mod tests {
         let (any, one) = (Pages::Any, Pages::Exactly(std::num::NonZeroUsize::MIN));
         let of = |property, expected, actual, pages| verdict(property, expected, actual).conclusion(pages);
         for pages in [any, one] {
-            for (expected, actual) in [(Expected::Holds, Fails), (Expected::Fails, Holds), (Expected::Fails, Vacuous)] {
-                assert_eq!(of(Property::L1, expected, actual, pages), Conclusion::Surprise, "{expected:?} {actual:?}");
+            for (expected, actual) in
+                [(Expected::Holds, Fails), (Expected::Fails, Holds), (Expected::Fails, Vacuous)]
+            {
+                assert_eq!(
+                    of(Property::L1, expected, actual, pages),
+                    Conclusion::Surprise,
+                    "{expected:?} {actual:?}"
+                );
             }
             for (expected, actual) in [(Expected::Holds, Holds), (Expected::Fails, Fails)] {
                 assert_eq!(of(Property::L1, expected, actual, pages), Conclusion::AsExpected);
@@ -300,6 +308,9 @@ mod tests {
         let fails = run(one, None, vec![verdict(Property::S1, Expected::Holds, Actual::Fails)]);
         assert_eq!(conclusion(vec![fails, proved()]), Conclusion::Surprise);
         // A run of which nothing was judged is open.
-        assert_eq!(conclusion(vec![run(one, Some("time is up"), vec![]), proved()]), Conclusion::Inconclusive);
+        assert_eq!(
+            conclusion(vec![run(one, Some("time is up"), vec![]), proved()]),
+            Conclusion::Inconclusive
+        );
     }
 }

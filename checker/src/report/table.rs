@@ -150,7 +150,10 @@ fn legend(marks: &BTreeSet<Mark>) -> String {
     let other = [
         (fails(true), "✗ fails, as expected"),
         (fails(false) && !fails(true), "✗ fails"),
-        (marks.iter().any(|mark| matches!(mark, Mark::Vacuous { .. })), "○ vacuous: what it is about never happens"),
+        (
+            marks.iter().any(|mark| matches!(mark, Mark::Vacuous { .. })),
+            "○ vacuous: what it is about never happens",
+        ),
         (marks.contains(&Mark::NotJudged), "– does not apply"),
         (marks.iter().any(|mark| mark.is_surprise()), "! not the expected verdict"),
         (marks.contains(&Mark::Open), "? inconclusive"),

@@ -68,7 +68,10 @@ pub fn required<S: Judged>(system: &S, invariant: &InvariantOf<S>) -> Vec<Requir
     for property in invariant.claims {
         let name = format!("safety/{property}");
         required.push(Required::named(&format!("{name}/states"), None));
-        required.extend(violating(system, invariant, property).map(|step| Required::named(&format!("{name}/{step}"), None)));
+        required.extend(
+            violating(system, invariant, property)
+                .map(|step| Required::named(&format!("{name}/{step}"), None)),
+        );
     }
     required
 }
@@ -95,7 +98,9 @@ fn consecution<S: Judged>(system: &S, invariant: &InvariantOf<S>) -> Vec<Require
         let mut records: Vec<usize> = of.pages.iter().flatten().copied().collect();
         records.sort_unstable();
         records.dedup();
-        pairs.extend(records.into_iter().map(|record| (invariant.controls[of.control], invariant.records[record])));
+        pairs.extend(
+            records.into_iter().map(|record| (invariant.controls[of.control], invariant.records[record])),
+        );
     }
     let mut required = Vec::new();
     for step in system.control_steps() {
@@ -106,7 +111,8 @@ fn consecution<S: Judged>(system: &S, invariant: &InvariantOf<S>) -> Vec<Require
         }
     }
     for step in system.page_steps() {
-        let taken = |(control, page): &&(S::Control, S::Page)| system.page_move(*step, control, page).is_some();
+        let taken =
+            |(control, page): &&(S::Control, S::Page)| system.page_move(*step, control, page).is_some();
         let takers = pairs.iter().filter(taken).count();
         if takers > 0 {
             let name = format!("consecution/page/{}", symbol(step));
@@ -135,10 +141,15 @@ fn violating<S: Judged>(
     for step in system.page_steps() {
         let violates = |control: &S::Control, page: &S::Page| {
             let Some(taken) = system.page_move(*step, control, page) else { return false };
-            let Verdict { violated, violated_unless, .. } = system.judge_page_move(*step, control, page, &taken);
+            let Verdict { violated, violated_unless, .. } =
+                system.judge_page_move(*step, control, page, &taken);
             (violated | violated_unless).contains(property)
         };
-        if invariant.controls.iter().any(|control| invariant.records.iter().any(|page| violates(control, page))) {
+        if invariant
+            .controls
+            .iter()
+            .any(|control| invariant.records.iter().any(|page| violates(control, page)))
+        {
             names.push(format!("page/{}", symbol(step)));
         }
     }

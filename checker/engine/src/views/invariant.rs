@@ -109,7 +109,8 @@ impl<C, P, R: PropertyName> Invariant<C, P, R> {
             }
         }
         if !(PAGES_MIN..=VIEW_PAGES_MAX).contains(&self.view_pages) {
-            let reason = format!("views of {} pages: they have {PAGES_MIN} to {VIEW_PAGES_MAX}", self.view_pages);
+            let reason =
+                format!("views of {} pages: they have {PAGES_MIN} to {VIEW_PAGES_MAX}", self.view_pages);
             return Err(InvariantError::Malformed(reason));
         }
         let sizes = |of: &[Configurations], fits: &dyn Fn(usize) -> bool| {

@@ -21,8 +21,8 @@ use population::system::{Conditions, Judged, Properties, PropertyName};
 use rustc_hash::FxHashSet;
 use thiserror::Error;
 
-use super::{PAGES_MIN, VIEW_PAGES_MAX};
 use super::invariant::{Configurations, InvariantOf};
+use super::{PAGES_MIN, VIEW_PAGES_MAX};
 
 /// How much was looked at before an invariant was accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

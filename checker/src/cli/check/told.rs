@@ -90,7 +90,10 @@ fn open(document: &Document) -> Vec<String> {
         (_, Actual::Vacuous) if run.conclusion_of(verdict) == Conclusion::Inconclusive => {
             let Pages::Exactly(pages) = run.pages else { return None };
             let pages = counted(pages.get(), "page");
-            Some(format!("{}: {} is vacuous with {pages}: nothing is ever pending", run.algorithm, verdict.property))
+            Some(format!(
+                "{}: {} is vacuous with {pages}: nothing is ever pending",
+                run.algorithm, verdict.property
+            ))
         }
         _ => None,
     };
@@ -152,7 +155,9 @@ fn hint(document: &Document, args: &Check) -> &'static str {
         }
         Conclusion::Surprise => "Not every verdict is the expected one.",
         Conclusion::Inconclusive => "Inconclusive is no pass: raise the bound that was reached.",
-        Conclusion::AsExpected if args.subjects.algorithms.is_empty() && args.subjects.strategy.is_empty() => {
+        Conclusion::AsExpected
+            if args.subjects.algorithms.is_empty() && args.subjects.strategy.is_empty() =>
+        {
             "See why one fails: checker trace lazy-copy L1 · what there is: checker list · all options: checker --help"
         }
         Conclusion::AsExpected => "See a property at work: checker trace ALGORITHM PROPERTY",

@@ -66,7 +66,8 @@ fn within_bounds(place: &str, name: &str, value: &Value) -> Result<()> {
         }),
         Value::Array(elements) => elements.iter().try_for_each(|value| within_bounds(place, name, value)),
         Value::Number(number) => {
-            let bounds = BOUNDS.iter().find(|(field, ..)| *field == name).map(|(_, least, most)| (*least, *most));
+            let bounds =
+                BOUNDS.iter().find(|(field, ..)| *field == name).map(|(_, least, most)| (*least, *most));
             let bounds = if name.ends_with("-ns") { Some((0, NS_MAX)) } else { bounds };
             match (bounds, number.as_u64()) {
                 (Some((least, most)), Some(number)) if !(least..=most).contains(&number) => {
@@ -101,7 +102,11 @@ mod tests {
     #[test]
     fn what_cannot_be_run_is_refused_by_name_and_bound() {
         let numbers = [
-            ("/scenario/registers-len", 1u64 << 63, "scenario.registers-len is 9223372036854775808: say 0 to 65536"),
+            (
+                "/scenario/registers-len",
+                1u64 << 63,
+                "scenario.registers-len is 9223372036854775808: say 0 to 65536",
+            ),
             ("/scenario/layout/pages", 1 << 24, "scenario.layout.pages is 16777216: say 1 to 256"),
             ("/scenario/layout/pages", 0, "scenario.layout.pages is 0: say 1 to 256"),
             ("/scenario/accesses-per-stay", u64::MAX, "scenario.accesses-per-stay"),
