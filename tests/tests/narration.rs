@@ -91,7 +91,8 @@ fn lie(
     let (was, is) = (&before.control, &after.control);
     let runs = |control: &Control| control.source_runs || control.destination_runs;
     let starts = !runs(was) && runs(is);
-    let fell_back = was.phase.can_abort() && matches!(is.phase, Phase::Rest | Phase::Running);
+    let resumes = step == Move::Control(ControlStep::Resume);
+    let fell_back = was.phase.can_abort() && matches!(is.phase, Phase::Rest | Phase::Running) && !resumes;
     // Where nothing is said to have come, what would have been said of it is no claim.
     let claims = |word: &str| text.contains(word) && !text.contains("acts as if this had come");
     let verbs = [

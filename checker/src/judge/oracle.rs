@@ -36,12 +36,8 @@ pub(super) fn judge(
         Some(max) => builder.target_state_count(max.get()),
         None => builder,
     };
-    let builder = match options.timeout {
-        Some(timeout) => builder.timeout(timeout),
-        None => builder,
-    };
     let mut checker = builder.spawn_bfs();
-    wait(&mut checker, options);
+    wait(&mut checker, options, started);
     // It stops at a bound without a word, and would call whatever it has not found a pass.
     let cut = transitions_max.filter(|max| checker.state_count() >= max.get());
     let inconclusive = match (cut, options.timeout) {
@@ -92,12 +88,14 @@ pub(super) fn judge(
     }
 }
 
-/// Waits for its threads, but not when interrupted: they cannot be told, and end with the program.
-fn wait<M: Model>(checker: &mut impl Checker<M>, options: &Options<'_>) {
+/// Waits for its threads, but not when interrupted or when the time is up: they cannot be told, and end with the program.
+/// (Its own time-out keeps its lock while it sleeps, and a single thread never looks at it.)
+fn wait<M: Model>(checker: &mut impl Checker<M>, options: &Options<'_>, started: Instant) {
     let threads = checker.handles();
     let mut pause = PAUSE_MIN;
     while !threads.iter().all(JoinHandle::is_finished) {
-        if options.interrupted.load(Relaxed) {
+        let time_is_up = options.timeout.is_some_and(|timeout| started.elapsed() >= timeout);
+        if options.interrupted.load(Relaxed) || time_is_up {
             return;
         }
         (options.progress)(&Progress::Stateright {
