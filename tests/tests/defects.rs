@@ -38,7 +38,7 @@ fn every_defect_is_caught() {
                 run.verdicts.into_iter().find(|verdict| verdict.actual == Actual::Fails)
             });
             let verdict = caught.unwrap_or_else(|| panic!("{} does not catch {}", entry.caught_by, entry.defect));
-            assert_eq!(verdict.conclusion(), Conclusion::Surprise);
+            assert_eq!(verdict.conclusion(exactly(1)), Conclusion::Surprise);
             let story = verdict.story.expect("a run that shows it");
             let migrations = story.steps.iter().filter(|(step, _)| {
                 matches!(step, Move::Control(ControlStep::MigrateBack | ControlStep::MigrateOnward))
