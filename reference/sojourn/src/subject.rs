@@ -1,0 +1,250 @@
+//! What moves, as the driver sees it: memory, and the thing that uses it.
+//!
+//! ```text
+//!   source                                           destination
+//!   inventory: pages, and what is to be built  ────▶ Builder::build: everything but running
+//!   stop: registers and whatever changed       ────▶ prepare: could run
+//!   part: will never run again                 ────▶ Memory::thaw: runs
+//!                                              ◀──── occurrences: missing pages, exit
+//! ```
+//!
+//! [`Region`](crate::region::Region) implements this for memory of one's own process, the `linux` package for processes.
+
+use std::os::fd::RawFd;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use reference::host::Suspension;
+use reference::memory::{Fault, Memory, MemoryError};
+use reference::page::{PageBytes, PageNumber};
+use reference::policy::Policy;
+
+use crate::layout::Layout;
+
+/// Something that can be moved.
+pub trait Subject: Memory + Send {
+    /// What it consists of now. From here on [`Memory::is_written`] is true of every page whose content is not what its
+    /// origin says.
+    ///
+    /// # Errors
+    /// It cannot be moved.
+    fn inventory(&mut self, policy: &Policy) -> Result<Inventory, SubjectError>;
+
+    /// Whether it can go on to another host with the pages of its last inventory.
+    fn fits(&self) -> bool {
+        true
+    }
+
+    /// These pages cannot be found at the destination: they count as written.
+    fn must_travel(&mut self, pages: &[(u64, u64)]);
+
+    /// The next thing that it did, if any.
+    fn poll_occurrence(&mut self) -> Option<Occurrence>;
+
+    /// A descriptor that is readable when there may be an occurrence.
+    fn occurrence_fd(&self) -> Option<RawFd> {
+        None
+    }
+
+    /// To be called whenever there may be an occurrence that no descriptor tells of.
+    fn set_alarm(&mut self, alarm: Alarm);
+
+    /// Until [`release`](Self::release) nothing happens unless the driver does it, and all that has is an occurrence.
+    /// Only for something that reports each access.
+    fn hold(&mut self) {}
+
+    /// See [`hold`](Self::hold).
+    fn release(&mut self) {}
+
+    /// Stops it where it is and says what it is in the middle of. [`Memory::thaw`] lets it go on.
+    ///
+    /// # Errors
+    /// It runs on.
+    fn stop(&mut self) -> Result<Suspension, SubjectError>;
+
+    /// What is to be said to the destination beside the registers, where those do not suffice: after
+    /// [`stop`](Self::stop), before any page that is sent on account of it.
+    fn prepare(&mut self, registers: &[u8]) -> Result<(), SubjectError>;
+
+    /// A page that it waited for is here, or was all along.
+    fn wake(&mut self, page: PageNumber);
+
+    /// It is handed over: whatever happens to this machine or this program, it never runs here again. What it holds is
+    /// kept until all pages are discarded.
+    ///
+    /// # Errors
+    /// That cannot be guaranteed; it is not handed over.
+    fn part(&mut self) -> Result<(), SubjectError>;
+
+    /// Nothing of it is needed any more.
+    fn bury(&mut self);
+}
+
+/// What there is to move.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    /// Who builds it at the destination.
+    pub subject: String,
+    /// Its pages.
+    pub layout: Layout,
+    /// What is needed to build it, opaque to the driver.
+    pub build: Vec<u8>,
+}
+
+/// Builds at a destination what is to run there.
+pub trait Builder: Send + Sync {
+    /// The kind of subject that it builds.
+    fn subject(&self) -> &str;
+
+    /// Builds it, all but running, with no page present.
+    ///
+    /// # Errors
+    /// It cannot be built here.
+    fn build(&self, plan: &Plan<'_>) -> Result<Built, SubjectError>;
+}
+
+/// What is to be built.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// The algorithm.
+    pub policy: &'a Policy,
+    /// Its pages.
+    pub layout: &'a Layout,
+    /// What else is needed, opaque to the driver.
+    pub build: &'a [u8],
+}
+
+/// What was built.
+pub struct Built {
+    /// The thing.
+    pub subject: Box<dyn Subject>,
+    /// Runs of pages, first and number, whose content is not to be found here.
+    pub lacking: Vec<(u64, u64)>,
+    /// The contents of the pages that are to be found here; zero where it says nothing.
+    pub contents: Box<dyn Fn(PageNumber) -> Option<PageBytes> + Send>,
+}
+
+/// Something that the subject did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Occurrence {
+    /// It cannot go on without this page.
+    Fault(PageNumber),
+    /// It ended.
+    Exited,
+    /// It read.
+    Read {
+        /// Which page.
+        page: PageNumber,
+        /// From where on, in bytes.
+        offset: u16,
+        /// How many bytes.
+        length: u16,
+    },
+    /// It wrote.
+    Written {
+        /// Which page.
+        page: PageNumber,
+        /// From where on, in bytes.
+        offset: u16,
+        /// What.
+        bytes: Vec<u8>,
+    },
+}
+
+/// What is wrong with a subject.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubjectError {
+    /// It cannot be moved, for all these reasons.
+    #[error("it cannot be moved: {}", .0.join("; "))]
+    Immovable(Vec<String>),
+    /// It cannot be built here.
+    #[error("it cannot be built here: {0}")]
+    Unbuildable(String),
+    /// What came to be prepared is not what was built.
+    #[error("its state does not fit what was built: {0}")]
+    Unfit(String),
+    /// The system refused.
+    #[error("{0}")]
+    System(String),
+}
+
+/// Wakes the driver.
+#[derive(Clone)]
+pub struct Alarm(Arc<dyn Fn() + Send + Sync>);
+
+impl Alarm {
+    /// Calls this when it rings.
+    pub fn new(ring: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ring))
+    }
+
+    /// There may be an occurrence.
+    pub fn ring(&self) {
+        (self.0)();
+    }
+}
+
+/// A subject as memory of a host, while the driver keeps it as well.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Box<dyn Subject>>>);
+
+impl Shared {
+    /// Shares a subject between an endpoint and the driver.
+    pub fn new(subject: Box<dyn Subject>) -> Self {
+        Self(Arc::new(Mutex::new(subject)))
+    }
+
+    /// The subject. Not to be kept while the endpoint works.
+    pub fn lock(&self) -> MutexGuard<'_, Box<dyn Subject>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Memory for Shared {
+    fn page_count(&self) -> u64 {
+        self.lock().page_count()
+    }
+
+    fn is_present(&self, page: PageNumber) -> bool {
+        self.lock().is_present(page)
+    }
+
+    fn is_written(&self, page: PageNumber) -> bool {
+        self.lock().is_written(page)
+    }
+
+    fn first_written(&self, from: PageNumber) -> Option<PageNumber> {
+        self.lock().first_written(from)
+    }
+
+    fn take_written(&mut self, page: PageNumber) -> Result<bool, MemoryError> {
+        self.lock().take_written(page)
+    }
+
+    fn copy_out(&self, page: PageNumber) -> Result<PageBytes, MemoryError> {
+        self.lock().copy_out(page)
+    }
+
+    fn install(&mut self, page: PageNumber, content: &PageBytes) -> Result<(), MemoryError> {
+        self.lock().install(page, content)
+    }
+
+    fn discard(&mut self, page: PageNumber) -> Result<(), MemoryError> {
+        self.lock().discard(page)
+    }
+
+    fn freeze(&mut self) {
+        self.lock().freeze();
+    }
+
+    fn thaw(&mut self) {
+        self.lock().thaw();
+    }
+
+    fn read(&self, page: PageNumber, offset: usize, into: &mut [u8]) -> Result<(), Fault> {
+        self.lock().read(page, offset, into)
+    }
+
+    fn write(&mut self, page: PageNumber, offset: usize, bytes: &[u8]) -> Result<(), Fault> {
+        self.lock().write(page, offset, bytes)
+    }
+}
