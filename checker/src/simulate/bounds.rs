@@ -7,15 +7,15 @@
 
 use std::num::NonZeroUsize;
 
+use engine::state_graph::TooLarge;
 use model::strategy::{Passes, Pre};
 use model::{Hosts, Link, Migration, Strategy};
-use reference::policy as real;
+use protocol::policy as real;
 use serde::Serialize;
 
 use super::{Outcome, Setup};
 use crate::bounds::{Bounds, Cost, Migrations, STATES_MAX, Way, observed};
 use crate::observed::Population;
-use crate::state_graph::TooLarge;
 
 /// How many pages the populations have from which bounds are continued, in order.
 pub const PAGES: [NonZeroUsize; 2] = {

@@ -20,10 +20,10 @@
 //! | 12 | 4 | CRC-32 of bytes 0 to 11 and of the payload |
 //! | 16 | … | payload: JSON, but for `Build` (bytes) and `Credit` (`u64`) |
 
-use reference::event::Step;
-use reference::place::{Epoch, HostId};
-use reference::policy::Policy;
+use protocol::policy::Policy;
 use serde::{Deserialize, Serialize};
+use steplog::event::Step;
+use steplog::place::{Epoch, HostId};
 
 use crate::layout::Layout;
 

@@ -60,7 +60,12 @@ pub enum DialError {
 ///
 /// # Errors
 /// There is no connection.
-pub fn dial(address: &str, trust: &Trust, hello: Hello, build: Option<Vec<u8>>) -> Result<(Connection, Welcome), DialError> {
+pub fn dial(
+    address: &str,
+    trust: &Trust,
+    hello: Hello,
+    build: Option<Vec<u8>>,
+) -> Result<(Connection, Welcome), DialError> {
     let addresses = address.to_socket_addrs();
     let addresses: Vec<_> =
         addresses.map_err(|error| DialError::Address { address: address.to_owned(), error })?.collect();
@@ -134,7 +139,9 @@ impl Connection {
         // What the other end is still saying would otherwise make it lose the answer.
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
         let mut drain = [0; 4096];
-        while matches!(self.socket.read(&mut drain), Ok(count) if count > 0) && Instant::now() < self.deadline {}
+        while matches!(self.socket.read(&mut drain), Ok(count) if count > 0) && Instant::now() < self.deadline
+        {
+        }
     }
 
     /// The other end.

@@ -38,7 +38,11 @@ impl Machine {
     ///
     /// # Errors
     /// There is no key although there should be, or the address is not free.
-    pub fn open(listener: TcpListener, mut setup: Setup, builders: Vec<Box<dyn Builder>>) -> io::Result<Self> {
+    pub fn open(
+        listener: TcpListener,
+        mut setup: Setup,
+        builders: Vec<Box<dyn Builder>>,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         setup.trust.key_for(address.ip()).map_err(io::Error::other)?;
         setup.address.get_or_insert_with(|| address.to_string());
@@ -151,7 +155,9 @@ impl Machine {
                 let setup = self.0.setup.clone();
                 match Driver::at_destination(arrival, built, setup) {
                     Ok(driver) => drop(self.take_on(driver)),
-                    Err((Some(connection), error)) => connection.reject(Rejection::Refused(error.to_string())),
+                    Err((Some(connection), error)) => {
+                        connection.reject(Rejection::Refused(error.to_string()))
+                    }
                     Err((None, error)) => tracing::warn!(%error, "a process did not come"),
                 }
             }
@@ -159,7 +165,11 @@ impl Machine {
         Ok(())
     }
 
-    fn build(&self, proposal: &crate::aside::Proposal, build: &[u8]) -> Result<crate::subject::Built, String> {
+    fn build(
+        &self,
+        proposal: &crate::aside::Proposal,
+        build: &[u8],
+    ) -> Result<crate::subject::Built, String> {
         proposal.policy.check().map_err(|error| error.to_string())?;
         proposal.layout.check().map_err(|error| error.to_string())?;
         if self.lock().len() >= SESSIONS_MAX {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use reference::page::{Image, PAGE_COUNT_MAX, PAGE_SIZE, PageBytes, PageKind, PageNumber};
+use protocol::page::{Image, PAGE_COUNT_MAX, PAGE_SIZE, PageBytes, PageKind};
 use serde::{Deserialize, Serialize};
+use steplog::page::PageNumber;
 
 /// Most runs of a layout: more than any process has mappings.
 const RUNS_MAX: usize = 1 << 18;
@@ -132,7 +133,10 @@ impl Layout {
     }
 
     /// The image with this layout whose contents are what `content` says, page by page; zero where it says nothing.
-    pub fn image(&self, mut content: impl FnMut(PageNumber, &PageRun, u64) -> Option<PageBytes>) -> Arc<Image> {
+    pub fn image(
+        &self,
+        mut content: impl FnMut(PageNumber, &PageRun, u64) -> Option<PageBytes>,
+    ) -> Arc<Image> {
         let zero = PageBytes::zeroed();
         let pages = self.numbered().flat_map(|(first, run)| (0..run.pages).map(move |at| (first, run, at)));
         let pages = pages.map(|(first, run, at)| {
@@ -169,7 +173,10 @@ mod tests {
         let run = |pages, origin| PageRun { pages, kind: PageKind::Private, origin };
         let one = |run| Layout { runs: vec![run] }.check();
         assert_eq!(one(run(u64::MAX, Origin::Zero)), Err(LayoutError::PageCount(u64::MAX)));
-        assert_eq!(Layout { runs: vec![run(0, Origin::Zero), run(1, Origin::Zero)] }.check(), Err(LayoutError::Run(0)));
+        assert_eq!(
+            Layout { runs: vec![run(0, Origin::Zero), run(1, Origin::Zero)] }.check(),
+            Err(LayoutError::Run(0))
+        );
         let stored = |path: &str, len| run(1, Origin::Stored { path: path.to_owned(), offset: 0, len });
         for path in ["", "/etc/passwd", "../x", "a/../../x"] {
             assert_eq!(one(stored(path, 1)), Err(LayoutError::Path(path.to_owned())), "{path}");

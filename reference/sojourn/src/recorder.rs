@@ -9,10 +9,10 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reference::event::{Event, Step};
-use reference::page::PageKind;
-use reference::policy::Policy;
-use serde_json::json;
+use protocol::page::PageKind;
+use protocol::policy::Policy;
+use steplog::event::{Event, Step};
+use steplog::header::{Header, LinkOrder, Unseen};
 
 use crate::layout::Layout;
 
@@ -58,21 +58,15 @@ impl Recorder for SharedLog {
     }
 }
 
-/// The first line of a log, as `checker conform` reads it.
-pub fn header(policy: &Policy, layout: &Layout, disrupted: bool) -> String {
+/// The first line of a log.
+pub fn header(policy: &Policy, layout: &Layout, disrupted: bool, unseen: &[Unseen]) -> Header {
     let mapped = layout.numbered().filter(|(_, run)| run.kind == PageKind::FileMapped);
-    let mapped: Vec<u64> = mapped.flat_map(|(first, run)| first..first + run.pages).collect();
-    let mut header = json!({
-        "trace": 1,
-        "algorithm": policy.name,
-        "link": "fifo",
-        "pages": layout.page_count(),
-        "file_mapped": mapped,
-    });
-    if disrupted {
-        header["disrupted"] = json!(true);
+    Header {
+        file_mapped: mapped.flat_map(|(first, run)| first..first + run.pages).collect(),
+        disrupted,
+        unseen: unseen.iter().copied().collect(),
+        ..Header::new(&policy.name, LinkOrder::Fifo, layout.page_count())
     }
-    header.to_string()
 }
 
 /// A log in a file.
@@ -89,8 +83,11 @@ impl LogFile {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn create(file: File, policy: &Policy, layout: &Layout) -> io::Result<Self> {
-        let header = [false, true].map(|disrupted| header(policy, layout, disrupted));
+    pub fn create(file: File, policy: &Policy, layout: &Layout, unseen: &[Unseen]) -> io::Result<Self> {
+        let header = [false, true].map(|disrupted| {
+            // Of numbers and names only, so there is always JSON for it.
+            serde_json::to_string(&header(policy, layout, disrupted, unseen)).unwrap_or_default()
+        });
         let width = header[1].len() + HEADER_PADDING;
         let mut log = Self { file: io::BufWriter::new(file), header, width, disrupted: false, failure: None };
         log.write_header()?;
@@ -184,7 +181,7 @@ impl Outgoing {
 
 #[cfg(test)]
 mod tests {
-    use reference::place::{Epoch, HostId, Place};
+    use steplog::place::{Epoch, HostId, Place};
 
     use super::*;
 
@@ -209,7 +206,8 @@ mod tests {
     fn a_log_says_that_something_went_wrong_once_it_has() {
         let mut read = tempfile::tempfile().unwrap();
         let mut log =
-            LogFile::create(read.try_clone().unwrap(), &Policy::GENERIC, &Layout::plain(5, 2, "f")).unwrap();
+            LogFile::create(read.try_clone().unwrap(), &Policy::GENERIC, &Layout::plain(5, 2, "f"), &[])
+                .unwrap();
         log.record(step(1, Event::ProcessExited));
         log.record(step(2, Event::HostCrashed));
         log.record(step(3, Event::ProcessExited));
@@ -218,7 +216,10 @@ mod tests {
         io::Read::read_to_string(&mut read, &mut text).unwrap();
         let lines: Vec<_> = text.lines().collect();
         let header: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
-        assert_eq!((&header["disrupted"], &header["file_mapped"]), (&json!(true), &json!([0, 1])));
+        assert_eq!(
+            (header["disrupted"].as_bool(), header["file_mapped"].to_string()),
+            (Some(true), "[0,1]".to_owned())
+        );
         assert_eq!(lines.len(), 4);
     }
 }

@@ -6,11 +6,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use reference::host::Suspension;
-use reference::memory::{Fault, Memory, MemoryError, PageStore};
-use reference::page::{PageBytes, PageKind, PageNumber};
-use reference::page_set::PageSet;
-use reference::policy::Policy;
+use protocol::host::Suspension;
+use protocol::memory::{Fault, Memory, MemoryError, PageStore};
+use protocol::page::{PageBytes, PageKind};
+use protocol::page_set::PageSet;
+use protocol::policy::Policy;
+use steplog::page::PageNumber;
 
 use crate::layout::{Layout, Origin};
 use crate::subject::{Alarm, Builder, Built, Inventory, Occurrence, Plan, Subject, SubjectError};
@@ -294,7 +295,8 @@ impl Subject for Region {
         let mut written = PageSet::empty(inner.layout.page_count());
         for (first, run) in inner.layout.numbered() {
             for page in (first..first + run.pages).map(PageNumber) {
-                let content = inner.store.copy_out(page).map_err(|error| SubjectError::System(error.to_string()))?;
+                let content =
+                    inner.store.copy_out(page).map_err(|error| SubjectError::System(error.to_string()))?;
                 // A file that is made for the region holds zeroes at first.
                 let unknown = matches!(run.origin, Origin::File { .. });
                 if unknown || content != PageBytes::zeroed() {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reference::event::Event;
-use reference::fate::Fate;
 use serde::{Deserialize, Serialize};
+use steplog::event::Event;
+use steplog::fate::Fate;
 
 use crate::aside::SessionId;
 

@@ -13,10 +13,13 @@
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use reference::host::Suspension;
-use reference::memory::{Fault, Memory, MemoryError};
-use reference::page::{PageBytes, PageNumber};
-use reference::policy::Policy;
+use protocol::host::Suspension;
+use protocol::memory::{Fault, Memory, MemoryError};
+use protocol::page::PageBytes;
+use protocol::policy::Policy;
+use steplog::page::PageNumber;
+
+use steplog::header::Unseen;
 
 use crate::layout::Layout;
 
@@ -54,6 +57,11 @@ pub trait Subject: Memory + Send {
 
     /// See [`hold`](Self::hold).
     fn release(&mut self) {}
+
+    /// What it does without an occurrence.
+    fn unseen(&self) -> Vec<Unseen> {
+        Vec::new()
+    }
 
     /// Stops it where it is and says what it is in the middle of. [`Memory::thaw`] lets it go on.
     ///

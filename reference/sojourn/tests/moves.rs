@@ -3,7 +3,7 @@
 mod common;
 
 use common::{World, conform};
-use reference::policy::Policy;
+use protocol::policy::Policy;
 
 #[test]
 fn there_and_back_under_every_algorithm() {

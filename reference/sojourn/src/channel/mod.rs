@@ -15,8 +15,8 @@ pub use stream::Stream;
 use std::io::{self, Read, Write};
 use std::time::Instant;
 
-use reference::place::Epoch;
-use reference::wire::{self, DecodeError, EncodeError, Frame, Message};
+use protocol::wire::{self, DecodeError, EncodeError, Frame, Message};
+use steplog::place::Epoch;
 
 use crate::aside::{ASIDE_MAGIC, Aside, AsideError};
 

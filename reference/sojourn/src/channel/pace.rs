@@ -105,7 +105,8 @@ impl Pace {
     /// So many bytes are handed to the link.
     pub fn sent(&mut self, bytes: u64, now_ns: u64) {
         if self.under_way() == 0 {
-            self.round = Round { ends_at: self.sent + bytes, credited: self.credited, began_ns: now_ns, idle: false };
+            self.round =
+                Round { ends_at: self.sent + bytes, credited: self.credited, began_ns: now_ns, idle: false };
         }
         self.sent += bytes;
         self.marks.push_back((self.sent, now_ns));
@@ -161,7 +162,12 @@ impl Pace {
             self.starting &= self.plateau < PLATEAU_ROUNDS;
         }
         self.allow();
-        self.round = Round { ends_at: self.sent, credited: self.credited, began_ns: now_ns, idle: self.under_way() == 0 };
+        self.round = Round {
+            ends_at: self.sent,
+            credited: self.credited,
+            began_ns: now_ns,
+            idle: self.under_way() == 0,
+        };
     }
 
     fn allow(&mut self) {
@@ -216,9 +222,12 @@ mod tests {
 
     #[test]
     fn links_are_busy_and_little_is_queued() {
-        for (rate, latency_ns) in
-            [(12_500_000, 50_000), (12_500_000, 1_000_000), (125_000_000, 100_000), (1_250_000_000, 5_000_000)]
-        {
+        for (rate, latency_ns) in [
+            (12_500_000, 50_000),
+            (12_500_000, 1_000_000),
+            (125_000_000, 100_000),
+            (1_250_000_000, 5_000_000),
+        ] {
             let (share, queue) = share_and_queue(rate, latency_ns, 2_000_000_000);
             assert!(share > 0.97, "{rate} {latency_ns}: share {share}");
             let product = rate * latency_ns * 2 / 1_000_000_000;

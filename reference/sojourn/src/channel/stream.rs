@@ -54,7 +54,8 @@ impl Read for Stream {
                 if tls.read_tls(socket)? == 0 {
                     return Ok(0);
                 }
-                tls.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                tls.process_new_packets()
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
             },
         }
     }

@@ -1,11 +1,11 @@
 //! What comes of a turn: steps for the log, messages for others, a status for whoever looks.
 
-use reference::event::{Event, Step};
-use reference::host::Role;
-use reference::place::Epoch;
-use reference::source::Source;
-use reference::destination::Destination;
-use reference::wire::Envelope;
+use protocol::destination::Destination;
+use protocol::host::Role;
+use protocol::source::Source;
+use protocol::wire::Envelope;
+use steplog::event::{Event, Step};
+use steplog::place::Epoch;
 
 use super::{Driver, wall_clock_ns};
 use crate::aside::{Aside, StepBatch};
@@ -135,4 +135,3 @@ fn phase_of(role: &Role) -> (Phase, u64) {
         },
     }
 }
-

@@ -2,10 +2,10 @@
 
 use std::sync::mpsc::TryRecvError;
 
-use reference::error::{Error, Refusal};
-use reference::event::{Bytes, Event};
-use reference::place::{HostId, Place};
-use reference::page::PageNumber;
+use protocol::error::{Error, Refusal};
+use steplog::event::{Bytes, Event};
+use steplog::page::PageNumber;
+use steplog::place::{HostId, Place};
 
 use super::{Command, Dialled, Driver};
 use crate::aside::{Aside, Hello, Proposal, Purpose, Rejection, StepBatch, Welcome};
@@ -134,7 +134,8 @@ impl Driver {
 
     /// There is a connection to this place.
     pub(super) fn connected(&mut self, place: Place, connection: Connection) {
-        let connected = connection.into_stream().and_then(|stream| self.peers.connect(place, stream, self.clock));
+        let connected =
+            connection.into_stream().and_then(|stream| self.peers.connect(place, stream, self.clock));
         match connected {
             Err(error) => tracing::warn!(%place, %error, "a connection broke at once"),
             Ok(known) => {

@@ -16,17 +16,17 @@ mod setup;
 pub use setup::{Arrival, Setup};
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Poll, Token, Waker};
-use reference::error::Error;
-use reference::host::{Host, Role};
-use reference::page::PageNumber;
-use reference::place::{HostId, Place};
-use reference::policy::Policy;
-use reference::source::Source;
+use protocol::error::Error;
+use protocol::host::{Host, Role};
+use protocol::policy::Policy;
+use protocol::source::Source;
+use steplog::page::PageNumber;
+use steplog::place::{HostId, Place};
 
 use crate::aside::{Hello, SessionId, Welcome};
 use crate::dial::{Connection, DialError};
@@ -223,7 +223,8 @@ impl Driver {
 
     fn wait(&self) -> Duration {
         let now_ns = nanoseconds(self.clock.elapsed());
-        let timeout = self.host.next_timeout().map(|at_ns| Duration::from_nanos(at_ns.saturating_sub(now_ns)));
+        let timeout =
+            self.host.next_timeout().map(|at_ns| Duration::from_nanos(at_ns.saturating_sub(now_ns)));
         let call = self.peers.next_call().map(|at| at.saturating_duration_since(Instant::now()));
         timeout.unwrap_or(IDLE_WAIT).min(call.unwrap_or(IDLE_WAIT)).min(IDLE_WAIT)
     }
@@ -260,7 +261,8 @@ impl Driver {
             Role::Source(source) => source.route().is_some_and(|route| route.to == peer) || former(peer),
             Role::Destination(destination) => {
                 destination.former().is_some_and(|shadow| shadow.route.to == peer)
-                    || resident.is_none_or(|resident| resident.former_hosts.iter().any(|other| other.host == peer))
+                    || resident
+                        .is_none_or(|resident| resident.former_hosts.iter().any(|other| other.host == peer))
             }
         }
     }

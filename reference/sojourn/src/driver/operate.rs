@@ -5,10 +5,10 @@ use std::fs::File;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use reference::host::{Role, Work};
-use reference::place::Place;
-use reference::policy::{Passes, Policy, Pre};
-use reference::source::Source;
+use protocol::host::{Role, Work};
+use protocol::policy::{Passes, Policy, Pre};
+use protocol::source::Source;
+use steplog::place::Place;
 
 use super::{Driver, Log};
 use crate::aside::{Hello, Proposal, Purpose, Welcome};
@@ -23,7 +23,13 @@ const WORK_MAX: usize = 64;
 
 impl Driver {
     /// Asks a host to take the subject.
-    pub(super) fn propose(&mut self, to: String, policy: Policy, log: Log, reply: Sender<Result<(), String>>) {
+    pub(super) fn propose(
+        &mut self,
+        to: String,
+        policy: Policy,
+        log: Log,
+        reply: Sender<Result<(), String>>,
+    ) {
         let possible = self.may_start(&policy).and_then(|()| self.open_log(&policy, log));
         let wants_steps = match possible {
             Ok(wants_steps) => wants_steps,
@@ -81,7 +87,9 @@ impl Driver {
                 Ok(false)
             }
             Log::File(path) => {
-                let file = File::create(&path).and_then(|file| LogFile::create(file, policy, &self.layout));
+                let unseen = self.subject.lock().unseen();
+                let file =
+                    File::create(&path).and_then(|file| LogFile::create(file, policy, &self.layout, &unseen));
                 self.recorder = Box::new(file.map_err(|error| format!("{}: {error}", path.display()))?);
                 Ok(true)
             }
@@ -97,7 +105,9 @@ impl Driver {
     fn start(&mut self, connection: Connection, welcome: &Welcome) -> Result<(), String> {
         let to = welcome.host;
         let at = usize::from(to.0);
-        let Some(address) = self.setup.roster.pop().flatten() else { return Err("nobody was called".to_owned()) };
+        let Some(address) = self.setup.roster.pop().flatten() else {
+            return Err("nobody was called".to_owned());
+        };
         if to == self.setup.id || at > self.setup.roster.len() {
             return Err("the other end is none of the hosts that it could be".to_owned());
         }
@@ -132,7 +142,8 @@ impl Driver {
             self.note_error("a refusal", refused);
         }
         let Role::Source(Source::PreMigration(pre)) = self.host.role() else { return };
-        if pre.pass.as_ref().is_some_and(|pass| !pass.due.is_empty()) || !self.host.is_connected(pre.route.to) {
+        if pre.pass.as_ref().is_some_and(|pass| !pass.due.is_empty()) || !self.host.is_connected(pre.route.to)
+        {
             return;
         }
         let passes_left = match (self.host.policy().pre, &pre.pass) {
@@ -171,7 +182,7 @@ impl Driver {
     /// The process runs on here, if it was stopped.
     pub(super) fn go_on(&mut self) {
         if self.host.is_running() {
-            reference::memory::Memory::thaw(&mut self.subject.clone());
+            protocol::memory::Memory::thaw(&mut self.subject.clone());
         }
     }
 
@@ -204,4 +215,3 @@ impl Driver {
         true
     }
 }
-

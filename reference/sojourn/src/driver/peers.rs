@@ -6,8 +6,8 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Registry, Token, Waker};
-use reference::place::Place;
-use reference::wire::Envelope;
+use protocol::wire::Envelope;
+use steplog::place::Place;
 
 use super::{Command, Dialled, Setup};
 use crate::aside::{Hello, Purpose, SessionId};

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Waker};
-use reference::error::Error;
-use reference::host::{Host, Limits, Timeouts};
-use reference::place::{HostId, Place};
-use reference::policy::Policy;
+use protocol::error::Error;
+use protocol::host::{Host, Limits, Timeouts};
+use protocol::policy::Policy;
+use steplog::place::{HostId, Place};
 
 use super::peers::Peers;
 use super::{Driver, Handle, SUBJECT, WAKER};
@@ -63,7 +63,7 @@ pub enum SetupError {
     Endpoint(#[from] Error),
     /// The algorithm is none.
     #[error(transparent)]
-    Policy(#[from] reference::policy::Contradiction),
+    Policy(#[from] protocol::policy::Contradiction),
     /// The file server is needed.
     #[error("{0} needs a file server (--store), and none is known")]
     NoStore(String),
@@ -136,7 +136,12 @@ impl Driver {
         }
     }
 
-    fn expecting(hello: &Hello, proposal: Proposal, built: Built, mut setup: Setup) -> Result<Self, SetupError> {
+    fn expecting(
+        hello: &Hello,
+        proposal: Proposal,
+        built: Built,
+        mut setup: Setup,
+    ) -> Result<Self, SetupError> {
         let Proposal { policy, epoch, subject: kind, layout, mut roster, store, log, .. } = proposal;
         let Built { subject, contents, .. } = built;
         let known = roster.iter().position(|other| other.is_some() && *other == setup.address);
@@ -233,7 +238,7 @@ fn check_store(policy: &Policy, layout: &Layout, setup: &Setup) -> Result<(), Se
 }
 
 fn needs_store(policy: &Policy, layout: &Layout) -> bool {
-    use reference::policy::{Freeze, Missing};
+    use protocol::policy::{Freeze, Missing};
     policy.freeze == Freeze::Flush
         || policy.missing == Missing::FileServer
         || policy.writes_back() && layout.has_stored_pages()
@@ -250,8 +255,12 @@ fn wire(
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let (sender, commands) = std::sync::mpsc::channel();
     let status = Status::new(session, pid, &policy.name, layout.page_count());
-    let handle =
-        Handle { session, status: SharedStatus::new(status), commands: sender.clone(), waker: Arc::clone(&waker) };
+    let handle = Handle {
+        session,
+        status: SharedStatus::new(status),
+        commands: sender.clone(),
+        waker: Arc::clone(&waker),
+    };
     watch(subject, poll.registry(), &waker)?;
     let peers = Peers::new(poll.registry().try_clone()?, waker, sender);
     Ok(Wiring { poll, peers, commands, handle })
@@ -274,4 +283,3 @@ fn watch(subject: &Shared, registry: &Registry, waker: &Arc<Waker>) -> io::Resul
 fn register(registry: &Registry, fd: RawFd) -> io::Result<()> {
     registry.register(&mut SourceFd(&fd), SUBJECT, Interest::READABLE)
 }
-

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use mio::{Events, Interest, Poll, Token};
-use reference::place::{HostId, Place};
+use steplog::place::{HostId, Place};
 
 use crate::aside::{Aside, Hello, Purpose, Rejection, SessionId, StepBatch, StoreRequest, Welcome};
 use crate::channel::{Channel, ChannelError, Heard};
@@ -62,7 +62,10 @@ impl Store {
         let address = listener.local_addr()?;
         trust.key_for(address.ip()).map_err(io::Error::other)?;
         if !root.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{}: no directory", root.display())));
+            return Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                format!("{}: no directory", root.display()),
+            ));
         }
         let inner = Inner {
             address,

@@ -7,12 +7,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use reference::event::{Event, Step};
-use reference::file_server::FileServer;
-use reference::page::{PAGE_SIZE, PageBytes, PageNumber};
-use reference::place::{Epoch, HostId, Place, Version};
-use reference::wire::{Envelope, Frame, Message};
+use protocol::file_server::FileServer;
+use protocol::page::{PAGE_SIZE, PageBytes};
+use protocol::wire::{Envelope, Frame, Message};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use steplog::event::{Event, Step};
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId, Place, Version};
 
 use crate::aside::SessionId;
 use crate::layout::{Layout, LayoutError, Origin};
@@ -132,9 +133,7 @@ impl Session {
         }
         if let Err(error) = self.keep(&stored) {
             tracing::error!(%error, "write-backs could not be made durable; nobody is told that they are");
-            let kept = |message: &Message| {
-                !matches!(message, Message::WriteBackDone { .. })
-            };
+            let kept = |message: &Message| !matches!(message, Message::WriteBackDone { .. });
             answers.retain(|answer| kept(&answer.message));
         }
         (steps, answers)
@@ -146,7 +145,9 @@ impl Session {
         }
         let (mut touched, mut swapped, mut notes) = (BTreeSet::new(), false, Vec::new());
         for (&page, &version) in stored {
-            let Some(content) = self.server.stored(page).map(|stored| stored.content.clone()) else { continue };
+            let Some(content) = self.server.stored(page).map(|stored| stored.content.clone()) else {
+                continue;
+            };
             match extent_of(&self.extents, page) {
                 Some((at, extent)) => {
                     let (offset, within) = extent.place(page);
@@ -247,7 +248,8 @@ fn note(page: PageNumber, version: Version) -> [u8; NOTE_LEN] {
 fn versions(journal: &[u8]) -> BTreeMap<PageNumber, Version> {
     let (notes, _) = journal.as_chunks::<NOTE_LEN>();
     let parsed = notes.iter().map_while(|note| {
-        let number = |at: usize| note[at..at + 8].iter().rev().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
+        let number =
+            |at: usize| note[at..at + 8].iter().rev().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
         (crc32fast::hash(&note[..16]).to_le_bytes() == note[16..])
             .then(|| (PageNumber(number(0)), Version(number(8))))
     });
@@ -289,8 +291,8 @@ mod tests {
         *len = 6000;
         let mut session = Session::open(root.path(), SessionId(5), &layout).unwrap();
         assert_eq!(fetch(&mut session, 0), (0, 9));
-        let (steps, answers) =
-            session.handle(HostId(0).into(), &[write_back(1, 1, 3), write_back(2, 4, 5), write_back(2, 2, 6)]);
+        let (steps, answers) = session
+            .handle(HostId(0).into(), &[write_back(1, 1, 3), write_back(2, 4, 5), write_back(2, 2, 6)]);
         assert_eq!((steps.len(), answers.len()), (3, 3));
         drop(session);
         let file = fs::read(root.path().join("data")).unwrap();
@@ -304,11 +306,18 @@ mod tests {
 
     #[test]
     fn a_note_that_was_not_written_whole_ends_the_journal() {
-        let notes = [note(PageNumber(1), Version(2)), note(PageNumber(2), Version(1)), note(PageNumber(1), Version(3))];
+        let notes = [
+            note(PageNumber(1), Version(2)),
+            note(PageNumber(2), Version(1)),
+            note(PageNumber(1), Version(3)),
+        ];
         let mut journal = notes.concat();
         assert_eq!(versions(&journal)[&PageNumber(1)], Version(3));
         journal[45] ^= 1;
-        assert_eq!(versions(&journal[..59]), BTreeMap::from([(PageNumber(1), Version(2)), (PageNumber(2), Version(1))]));
+        assert_eq!(
+            versions(&journal[..59]),
+            BTreeMap::from([(PageNumber(1), Version(2)), (PageNumber(2), Version(1))])
+        );
     }
 
     #[test]

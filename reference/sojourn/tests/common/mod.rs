@@ -8,9 +8,8 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use reference::memory::Fault;
-use reference::page::PageNumber;
-use reference::policy::Policy;
+use protocol::memory::Fault;
+use protocol::policy::Policy;
 use sojourn::aside::SessionId;
 use sojourn::driver::{Driver, Handle, Log, Setup};
 use sojourn::host::Machine;
@@ -20,6 +19,7 @@ use sojourn::recorder::{SharedLog, header};
 use sojourn::region::{Access, Program, Progress, Region, RegionBuilder};
 use sojourn::status::Phase;
 use sojourn::store::Store;
+use steplog::page::PageNumber;
 
 pub const PAGES: u64 = 24;
 const FILE_MAPPED: u64 = 6;
@@ -179,10 +179,12 @@ impl World {
         let start = Instant::now();
         while !done() {
             if start.elapsed() > PATIENCE {
-                let statuses: Vec<_> =
-                    (0..self.machines.len()).map(|at| self.handle(at).map(|h| h.status.lock().clone())).collect();
+                let statuses: Vec<_> = (0..self.machines.len())
+                    .map(|at| self.handle(at).map(|h| h.status.lock().clone()))
+                    .collect();
                 let log = self.log.steps();
-                let tail: Vec<_> = log.iter().rev().take(30).rev().map(|step| format!("{step:?}\n")).collect();
+                let tail: Vec<_> =
+                    log.iter().rev().take(30).rev().map(|step| format!("{step:?}\n")).collect();
                 panic!("{}: not in {PATIENCE:?}: {what}\n{statuses:#?}\n{}", self.policy.name, tail.concat());
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -191,8 +193,10 @@ impl World {
 
     /// Every page, wherever it is, holds what the program last wrote to it, and only one program runs.
     pub fn check(&self) {
-        let regions: Vec<_> =
-            [self.first.clone()].into_iter().chain(self.builders.iter().filter_map(RegionBuilder::latest)).collect();
+        let regions: Vec<_> = [self.first.clone()]
+            .into_iter()
+            .chain(self.builders.iter().filter_map(RegionBuilder::latest))
+            .collect();
         let running = regions.iter().filter(|region| region.is_running()).count();
         assert_eq!(running, 1, "{}", self.policy.name);
     }
@@ -203,12 +207,12 @@ pub fn conform(world: &World, policy: &Policy) {
     let layout = Layout::plain(PAGES, FILE_MAPPED, "f");
     let steps = world.log.steps();
     let disrupted = steps.iter().any(|step| {
-        serde_json::to_string(&step.event).unwrap().contains("peer-") || format!("{:?}", step.event).contains("Cancel")
+        serde_json::to_string(&step.event).unwrap().contains("peer-")
+            || format!("{:?}", step.event).contains("Cancel")
     });
-    let mut text = header(policy, &layout, disrupted).into_bytes();
-    text.push(b'\n');
-    reference::event::write_log(&steps, &mut text).unwrap();
-    match checker::conform::trace::conform(&text[..], None) {
+    let mut text = Vec::new();
+    header(policy, &layout, disrupted, &[]).write_with(&steps, &mut text).unwrap();
+    match tie::trace::conform(&text[..], None) {
         Ok(accepted) => assert!(accepted.hops > 0),
         Err(error) => {
             let path = std::env::temp_dir().join(format!("sojourn-{}.ndjson", policy.name));

@@ -1,0 +1,201 @@
+//! Which steps of the model an event of an endpoint stands for.
+//!
+//! An event names its step: a page that was pushed is explained by *push* of that page and by nothing else. Where
+//! the reference takes several steps to one of the model, one of them stands for it and the others are stutters.
+
+use model::concrete::Step;
+use model::disruption::Disruption;
+use model::strategy::Pre;
+use model::{Control, ControlStep, Migration, Move, PageStep, Phase};
+use steplog::event::Event;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+
+use super::rig::{Happening, Mending};
+
+/// A sequence of steps of the model; the empty one is a stutter.
+pub type Explanation = Vec<Step<Migration>>;
+
+/// What may explain something that happened in a state of the model, most likely first.
+pub fn explanations(
+    migration: &Migration,
+    control: &Control,
+    page_count: usize,
+    what: &Happening,
+) -> Vec<Explanation> {
+    let steps = match what {
+        Happening::Step { event, .. } => of_event(migration, event),
+        Happening::Lost(kind, page) => of_link(*kind, *page, true),
+        Happening::Resent(kind, page) => of_link(*kind, *page, false),
+        Happening::Struck(disruption) => of_disruption(*disruption),
+        Happening::Mended(mending) => of_mending(*mending, page_count),
+    };
+    // What hosts still do before they learn that the process has exited is of no consequence.
+    // And a source whose attempt is forgotten goes on in vain.
+    let over = matches!(
+        control.phase,
+        Phase::Exiting | Phase::Exited | Phase::Doomed | Phase::Lost | Phase::Forgotten
+    );
+    if over { with_stutter(steps) } else { steps }
+}
+
+fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
+    use PageStep::*;
+    let copies = matches!(migration.strategy.pre, Pre::Copy(_));
+    let migrate = || [control(ControlStep::MigrateBack), control(ControlStep::MigrateOnward)].concat();
+    match event {
+        Event::MigrationStarted { .. } if copies => migrate(),
+        Event::ProcessSuspended { .. } if copies => control(ControlStep::Suspend),
+        Event::ProcessSuspended { .. } => migrate(),
+        Event::PageWritten { page, .. } => pages(*page, &[Write]),
+        Event::PageFaulted { page, .. } => pages(*page, &[Fault]),
+        Event::PageLoaded { page } => pages(*page, &[LoadLocal]),
+        Event::ProcessReleased { .. } => control(ControlStep::Exit),
+        Event::PassBegun { .. } => with_stutter(control(ControlStep::NextPass)),
+        Event::PageCopied { page, .. } => pages(*page, &[Copy, SendInVain]),
+        Event::PageTransferred { page, .. } => pages(*page, &[SendFrozen, SendWorkingSet, SendInVain]),
+        Event::PageFlushed { page, .. } | Event::PageWrittenBack { page, .. } => pages(*page, &[WriteBack]),
+        Event::StateSent { .. } => control(ControlStep::SendState),
+        Event::ProcessHandedOver { .. } => control(ControlStep::Commit),
+        Event::PageServed { page, .. } => pages(*page, &[Serve]),
+        Event::PagePushed { page, .. } => pages(*page, &[Push]),
+        // One of several former hosts is done, or the last, or the process has exited.
+        Event::ImageDestroyed { .. } => with_stutter(vec![
+            vec![Move::Control(ControlStep::Destroy)],
+            vec![Move::Control(ControlStep::DeliverExit)],
+            vec![Move::Control(ControlStep::Destroy), Move::Control(ControlStep::LoseMessage)],
+        ]),
+        Event::ReadinessDeclared { .. } => {
+            [control(ControlStep::SendReady), control(ControlStep::SendOldReady)].concat()
+        }
+        Event::CompletionDeclared { .. } => control(ControlStep::SendComplete),
+        Event::PageInstalled { page, .. } | Event::PageFetched { page, .. } => {
+            of_arrival(migration, *page, &[DeliverPage, DuplicatePage, DeliverOlder])
+        }
+        Event::StateAccepted { .. } => {
+            [control(ControlStep::DeliverState), control(ControlStep::DeliverOldState)].concat()
+        }
+        Event::ProcessResumed { .. } => control(ControlStep::Resume),
+        Event::RequestAccepted { page, .. } => pages(*page, &[DeliverRequest, DuplicateRequest]),
+        Event::DestructionLearned { at_rest: true, .. } => control(ControlStep::Finish),
+        Event::ExitLearned { .. } => with_stutter(control(ControlStep::DeliverExit)),
+        Event::WriteBackAcknowledged { page, .. } => pages(*page, &[DeliverAcknowledgement]),
+        Event::MessageIgnored { kind, page, .. } => of_ignored(migration, *kind, *page),
+        Event::WriteBackStored { page, .. } => pages(*page, &[Store, DuplicateStore]),
+        Event::WriteBackSuperseded { page, .. } => with_stutter(pages(*page, &[StoreEcho])),
+        Event::FetchServed { page, .. } => with_stutter(pages(*page, &[ServeFromStore])),
+        // What is noticed, and what the host makes of it. In a reconnection or a fence the model has it as well.
+        Event::PeerDisconnected { .. } | Event::PeerTimedOut { .. } | Event::PeerFenced { .. } => {
+            [vec![vec![]], control(ControlStep::Abort), control(ControlStep::Forget)].concat()
+        }
+        Event::RefusalLearned { .. } => control(ControlStep::Abort),
+        // Where the word of it is on its way still, or was overtaken by the next attempt, it is as good.
+        Event::CancellationLearned { .. }
+        | Event::MigrationExpected { .. }
+        | Event::CompletionLearned { .. } => {
+            with_stutter(control(ControlStep::DeliverCancel))
+        }
+        Event::ResyncAccepted { .. } => with_stutter(control(ControlStep::DeliverResync)),
+        Event::DestructionRepeated { .. } => with_stutter(control(ControlStep::DeliverResync)),
+        Event::WriteBackRepeated { page, .. } => with_stutter(pages(*page, &[ResendWriteBack])),
+        Event::FetchRepeated { page } => with_stutter(pages(*page, &[ResendRequest])),
+        // The driver's action says what it was.
+        Event::MigrationCancelled { .. }
+        | Event::MigrationRefused { .. }
+        | Event::PeerConnected { .. }
+        | Event::HostCrashed
+        // The answer to a destination in doubt is on its way.
+        | Event::CancellationRepeated { .. }
+        | Event::MigrationStarted { .. }
+        | Event::PageRead { .. }
+        | Event::ProcessExited
+        | Event::ReadinessLearned { .. }
+        | Event::DestructionLearned { at_rest: false, .. } => vec![vec![]],
+    }
+}
+
+/// What came too late to matter may still be a message that the model counts.
+fn of_ignored(migration: &Migration, kind: MessageKind, page: Option<PageNumber>) -> Vec<Explanation> {
+    use PageStep::{DeliverEcho, DeliverOlder, DeliverRequest, DuplicateRequest};
+    let steps = match (kind, page) {
+        (MessageKind::Page, Some(page)) => of_arrival(migration, page, &[DeliverOlder, DeliverEcho]),
+        (MessageKind::Fetched, Some(page)) => pages(page, &[DeliverEcho]),
+        (MessageKind::Request, Some(page)) => pages(page, &[DeliverRequest, DuplicateRequest]),
+        (MessageKind::Exit, _) => control(ControlStep::DeliverExit),
+        (MessageKind::Ready, _) => control(ControlStep::DeliverOldReady),
+        (MessageKind::Cancel, _) => control(ControlStep::DeliverCancel),
+        (MessageKind::State, _) => control(ControlStep::DeliverOldState),
+        (MessageKind::Resync, _) => control(ControlStep::DeliverResync),
+        _ => vec![],
+    };
+    with_stutter(steps)
+}
+
+/// A page message. Where something can go wrong it may be one of an attempt that was called off; one of them stands
+/// for all.
+fn of_arrival(migration: &Migration, page: PageNumber, steps: &[PageStep]) -> Vec<Explanation> {
+    if migration.disruptions.is_none() {
+        return pages(page, steps);
+    }
+    with_stutter([pages(page, steps), pages(page, &[PageStep::DeliverStray])].concat())
+}
+
+/// Where *ready* has been heard already when the attempt is called off, it counts as delivered.
+fn of_disruption(disruption: Disruption) -> Vec<Explanation> {
+    use ControlStep::*;
+    let steps: &[&[ControlStep]] = match disruption {
+        Disruption::CrashSource | Disruption::CrashDestination => &[&[CrashSource], &[CrashDestination]],
+        Disruption::Outage => &[&[Outage]],
+        Disruption::Cut => &[&[Cut]],
+        Disruption::Cancel => &[&[Cancel], &[Cancel, DeliverOldReady]],
+        Disruption::Refuse => &[&[Refuse]],
+        Disruption::Suspect => {
+            &[&[SuspectDestination], &[SuspectSource], &[SuspectDestination, DeliverOldReady]]
+        }
+    };
+    steps.iter().map(|steps| steps.iter().copied().map(Move::Control).collect()).collect()
+}
+
+/// Of all the pages that a dead machine owed, any one stands for the loss.
+fn of_mending(mending: Mending, page_count: usize) -> Vec<Explanation> {
+    match mending {
+        Mending::Connection => with_stutter(control(ControlStep::Reconnect)),
+        Mending::FileServer => control(ControlStep::StoreReturns),
+        Mending::Machine => {
+            let lost = (0..page_count).map(|page| vec![Move::Page(PageStep::DeclareLost, page)]);
+            control(ControlStep::Fence).into_iter().chain(lost).collect()
+        }
+    }
+}
+
+fn of_link(kind: MessageKind, page: Option<PageNumber>, lost: bool) -> Vec<Explanation> {
+    use PageStep::*;
+    let (step, control_step) = match (kind, lost) {
+        (MessageKind::Request | MessageKind::Fetch, true) => (LoseRequest, None),
+        (MessageKind::Request | MessageKind::Fetch, false) => (ResendRequest, None),
+        (MessageKind::Page | MessageKind::Fetched, true) => (LosePage, None),
+        (MessageKind::Page | MessageKind::Fetched, false) => (ResendPage, None),
+        (MessageKind::WriteBack | MessageKind::WriteBackDone, true) => (LoseWriteBack, None),
+        (MessageKind::WriteBack | MessageKind::WriteBackDone, false) => (ResendWriteBack, None),
+        (_, true) => (LosePage, Some(ControlStep::LoseMessage)),
+        (_, false) => (ResendPage, Some(ControlStep::ResendMessage)),
+    };
+    with_stutter(match (control_step, page) {
+        (Some(step), _) => control(step),
+        (None, Some(page)) => pages(page, &[step]),
+        (None, None) => vec![],
+    })
+}
+
+fn control(step: ControlStep) -> Vec<Explanation> {
+    vec![vec![Move::Control(step)]]
+}
+
+fn pages(page: PageNumber, steps: &[PageStep]) -> Vec<Explanation> {
+    steps.iter().map(|step| vec![Move::Page(*step, page.index())]).collect()
+}
+
+fn with_stutter(mut explanations: Vec<Explanation>) -> Vec<Explanation> {
+    explanations.push(vec![]);
+    explanations
+}

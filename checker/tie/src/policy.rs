@@ -1,0 +1,117 @@
+//! The same algorithm in the words of the model and of the reference.
+
+use model::strategy::{Clean, Freeze, Missing, Passes, Pre, Push, Rest};
+use model::{Contradiction, Strategy};
+use protocol::policy::{self as real, Policy};
+
+/// Why the reference has no policy for a strategy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsupported {
+    /// The model rejects it.
+    #[error(transparent)]
+    Model(#[from] Contradiction),
+    /// The reference rejects it.
+    #[error(transparent)]
+    Reference(#[from] real::Contradiction),
+    /// The two read this combination differently.
+    #[error("the reference copies clean pages too: clean = \"local-store\" does not go with pre = \"copy\"")]
+    CopiesCleanPages,
+}
+
+/// The policy that makes the choices of this strategy.
+///
+/// # Errors
+/// The choices contradict each other, or the reference does not have them.
+pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
+    let Strategy { name, pre, freeze, working_set, missing, push, clean, rest } = strategy.clone().check()?;
+    if matches!(pre, Pre::Copy(_)) && clean == Clean::LocalStore {
+        return Err(Unsupported::CopiesCleanPages);
+    }
+    let policy = Policy {
+        name,
+        pre: match pre {
+            Pre::None => real::Pre::None,
+            Pre::Copy(Passes::AtMost(passes)) => real::Pre::Copy(real::Passes::AtMost(passes.into())),
+            Pre::Copy(Passes::Unbounded) => real::Pre::Copy(real::Passes::UntilInStep),
+            Pre::WriteBack => real::Pre::WriteBack,
+        },
+        freeze: match freeze {
+            Freeze::All => real::Freeze::All,
+            Freeze::Modified => real::Freeze::Modified,
+            Freeze::NotInStep => real::Freeze::NotInStep,
+            Freeze::FlushModified => real::Freeze::Flush,
+            Freeze::None => real::Freeze::None,
+        },
+        working_set,
+        missing: match missing {
+            Missing::Nothing => real::Missing::Never,
+            Missing::Source => real::Missing::Source,
+            Missing::Store if freeze == Freeze::FlushModified => real::Missing::FileServer,
+            // The reference does not call a page missing that the local backing store has.
+            Missing::Store => real::Missing::Never,
+            Missing::Split => real::Missing::ByKind,
+        },
+        push: match push {
+            Push::None => real::Push::None,
+            Push::Next => real::Push::NextMissing,
+            Push::Pivot => real::Push::Pivot,
+        },
+        clean: match clean {
+            Clean::Travel => real::Clean::Travel,
+            Clean::LocalStore => real::Clean::LocalStore,
+        },
+        rest: match rest {
+            Rest::Normal => real::Rest::Normal,
+            Rest::PreMigration => real::Rest::PreMigration,
+        },
+    };
+    policy.check()?;
+    Ok(policy)
+}
+
+/// The built-in algorithm that is this policy, or a variant of it without its working set or with another push order.
+pub fn strategy(policy: &Policy) -> Option<Strategy> {
+    let built_in = model::algorithms::built_in(&policy.name)?;
+    let pushes = [built_in.push, Push::None, Push::Next, Push::Pivot];
+    let variants = [built_in.working_set, false, true]
+        .into_iter()
+        .flat_map(|working_set| pushes.map(|push| Strategy { working_set, push, ..built_in.clone() }));
+    let mut variants = variants.collect::<Vec<_>>().into_iter();
+    variants.find(|variant| self::policy(variant).as_ref() == Ok(policy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_algorithms_are_the_same_on_both_sides() {
+        for (strategy, expected) in model::algorithms::BUILT_IN.into_iter().zip(Policy::ALL) {
+            assert_eq!(policy(&strategy), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn a_policy_is_found_again() {
+        for strategy in model::algorithms::BUILT_IN {
+            for working_set in [false, true] {
+                let strategy = Strategy { working_set, ..strategy.clone() };
+                let Ok(policy) = policy(&strategy) else { continue };
+                assert_eq!(self::strategy(&policy), Some(strategy));
+            }
+        }
+        let without_prefetch = Strategy { push: Push::Next, ..model::algorithms::GENERIC };
+        assert_eq!(strategy(&policy(&without_prefetch).unwrap()), Some(without_prefetch));
+        let unheard_of = Policy { name: "unheard-of".into(), ..Policy::POST_COPY };
+        assert_eq!(strategy(&unheard_of), None);
+    }
+
+    #[test]
+    fn what_the_reference_does_not_have_is_refused() {
+        let strategy =
+            Strategy { clean: Clean::LocalStore, missing: Missing::Store, ..model::algorithms::PRE_COPY };
+        assert_eq!(policy(&strategy), Err(Unsupported::CopiesCleanPages));
+        let strategy = Strategy { push: Push::Next, ..model::algorithms::TOTAL_COPY };
+        assert!(matches!(policy(&strategy), Err(Unsupported::Model(_))));
+    }
+}
