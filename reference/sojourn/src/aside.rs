@@ -18,7 +18,7 @@
 //! | 6 | 2 | reserved, 0 |
 //! | 8 | 4 | length of the payload, at most what its kind allows |
 //! | 12 | 4 | CRC-32 of bytes 0 to 11 and of the payload |
-//! | 16 | … | payload: JSON, but for `Build` (bytes) and `Credit` (`u64`) |
+//! | 16 | … | payload: JSON, but for `Build` (bytes), `Credit` and `StepsSeen` (`u64`) |
 
 use protocol::policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,8 @@ pub enum Aside {
     Steps(StepBatch),
     /// So many steps have been taken into the log.
     StepsSeen(u64),
+    /// Whoever says this needs nothing more of the other end, which may hang up if it does not either.
+    Farewell,
 }
 
 /// Who makes a connection, and for what.
@@ -217,6 +219,7 @@ impl Aside {
             Self::Credit(_) => 5,
             Self::Steps(_) => 6,
             Self::StepsSeen(_) => 7,
+            Self::Farewell => 8,
         }
     }
 
@@ -233,6 +236,7 @@ impl Aside {
             Self::Credit(bytes) => bytes.to_le_bytes().to_vec(),
             Self::Steps(batch) => json(batch)?,
             Self::StepsSeen(count) => count.to_le_bytes().to_vec(),
+            Self::Farewell => Vec::new(),
         };
         let (len, max) = (payload.len(), payload_len_max(self.kind())?);
         if len > max {
@@ -267,7 +271,8 @@ impl Aside {
             4 => Self::Rejected(from_json(payload)?),
             5 => Self::Credit(number(payload)?),
             6 => Self::Steps(from_json(payload)?),
-            _ => Self::StepsSeen(number(payload)?),
+            7 => Self::StepsSeen(number(payload)?),
+            _ => Self::Farewell,
         };
         Ok((aside, needed))
     }
@@ -300,6 +305,7 @@ fn payload_len_max(kind: u8) -> Result<usize, AsideError> {
         2 => Ok(BUILD_LEN_MAX),
         4 => Ok(REASON_LEN_MAX),
         5 | 7 => Ok(8),
+        8 => Ok(0),
         6 => Ok(STEPS_LEN_MAX),
         other => Err(AsideError::Kind(other)),
     }
@@ -352,6 +358,7 @@ mod tests {
             Aside::Credit(1 << 40),
             Aside::Steps(StepBatch { first: 9, steps: Vec::new() }),
             Aside::StepsSeen(4),
+            Aside::Farewell,
         ] {
             let bytes = frame(&aside);
             assert_eq!(Aside::decode(&bytes), Ok((aside, bytes.len())));

@@ -189,8 +189,7 @@ impl Connection {
     fn say(&mut self, aside: &Aside) -> Result<(), DialError> {
         let mut frame = Vec::new();
         aside.encode(&mut frame)?;
-        self.write_all(&frame)?;
-        Ok(self.flush()?)
+        self.write_all(&frame).and_then(|()| self.flush()).map_err(classify)
     }
 
     fn hear(&mut self) -> Result<Aside, DialError> {
@@ -207,14 +206,7 @@ impl Connection {
     }
 
     fn exactly(&mut self, into: &mut [u8]) -> Result<(), DialError> {
-        self.read_exact(into).map_err(|error| match (error.kind(), error.get_ref()) {
-            (io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock, _) => DialError::Late,
-            (io::ErrorKind::InvalidData, Some(inner)) => match inner.downcast_ref::<rustls::Error>() {
-                Some(tls) => DialError::Tls(tls.clone()),
-                None => error.into(),
-            },
-            _ => error.into(),
-        })
+        self.read_exact(into).map_err(classify)
     }
 
     fn wait(&self) -> io::Result<()> {
@@ -224,6 +216,16 @@ impl Connection {
         }
         self.socket.set_read_timeout(Some(left))?;
         self.socket.set_write_timeout(Some(left))
+    }
+}
+
+/// What an error of a connection means.
+fn classify(error: io::Error) -> DialError {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match (error.kind(), tls) {
+        (_, Some(tls)) => DialError::Tls(tls.clone()),
+        (io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock, _) => DialError::Late,
+        _ => error.into(),
     }
 }
 

@@ -13,6 +13,7 @@ use protocol::page::PageKind;
 use protocol::policy::Policy;
 use steplog::event::{Event, Step};
 use steplog::header::{Header, LinkOrder, Unseen};
+use steplog::place::{HostId, Place};
 
 use crate::layout::Layout;
 
@@ -126,6 +127,96 @@ impl Recorder for LogFile {
     }
 }
 
+/// Puts a log in order around connections that break.
+///
+/// A place that notices that a connection is gone can be the first to, and the other end may go on to handle what had
+/// arrived. In the model what was on its way is lost when the connection breaks, and whoever notices does so later. So
+/// what the other end does before it notices comes first here, which it could have in fact: nothing that it does follows
+/// from what the first does without it.
+pub struct Untangled<R> {
+    to: R,
+    /// Steps from the first that noticed a break which the other end has not.
+    held: Vec<Step>,
+    breaks: Vec<Break>,
+}
+
+struct Break {
+    noticed_by: HostId,
+    of: Place,
+    /// Where in `held` that is.
+    at: usize,
+}
+
+impl<R: Recorder> Untangled<R> {
+    /// Writes the log to this place.
+    pub fn new(to: R) -> Self {
+        Self { to, held: Vec::new(), breaks: Vec::new() }
+    }
+
+    /// Nothing more will come.
+    pub fn finish(mut self) -> R {
+        self.breaks.clear();
+        self.release();
+        self.to
+    }
+
+    fn release(&mut self) {
+        if self.breaks.is_empty() {
+            self.held.drain(..).for_each(|step| self.to.record(step));
+        }
+    }
+
+    /// Where this step has to go so that it comes before a break that it knows nothing of.
+    fn before(&self, step: &Step) -> Option<usize> {
+        let unaware = self.breaks.iter().filter(|broken| match step.event {
+            Event::WriteBackStored { from: host, .. }
+            | Event::WriteBackSuperseded { from: host, .. }
+            | Event::FetchServed { to: host, .. } => broken.of == step.place && broken.noticed_by == host,
+            _ => broken.of == step.place,
+        });
+        unaware.map(|broken| broken.at).min()
+    }
+}
+
+impl<R: Recorder> Recorder for Untangled<R> {
+    fn record(&mut self, step: Step) {
+        let place = step.place;
+        let noticed = match step.event {
+            Event::PeerDisconnected { peer, .. }
+            | Event::PeerTimedOut { peer, .. }
+            | Event::PeerConnected { peer, .. } => Some(peer),
+            Event::PeerFenced { peer, .. } => Some(peer.into()),
+            _ => None,
+        };
+        let by_other = |broken: &Break| broken.of == place && noticed == Some(broken.noticed_by.into());
+        let again = |broken: &Break| {
+            broken.of == Place::FileServer && place == broken.noticed_by.into() && noticed == Some(broken.of)
+        };
+        let is_over = |broken: &Break| by_other(broken) || again(broken);
+        let gone = matches!(step.event, Event::PeerFenced { .. });
+        let known = self.breaks.iter().any(is_over);
+        self.breaks.retain(|broken| !is_over(broken) && !(gone && noticed == Some(broken.of)));
+        match self.before(&step).filter(|_| !known) {
+            Some(at) => {
+                self.held.insert(at, step);
+                self.breaks.iter_mut().filter(|broken| broken.at >= at).for_each(|broken| broken.at += 1);
+            }
+            None => {
+                if let (
+                    Place::Host(noticed_by),
+                    Event::PeerDisconnected { peer, .. } | Event::PeerTimedOut { peer, .. },
+                ) = (place, &step.event)
+                    && !known
+                {
+                    self.breaks.push(Break { noticed_by, of: *peer, at: self.held.len() });
+                }
+                self.held.push(step);
+            }
+        }
+        self.release();
+    }
+}
+
 fn is_disruption(event: &Event) -> bool {
     matches!(
         event,
@@ -181,7 +272,7 @@ impl Outgoing {
 
 #[cfg(test)]
 mod tests {
-    use steplog::place::{Epoch, HostId, Place};
+    use steplog::place::Epoch;
 
     use super::*;
 

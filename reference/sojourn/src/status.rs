@@ -27,6 +27,8 @@ pub struct Status {
     pub steps: BTreeMap<String, u64>,
     /// Pages that are still to come or to go.
     pub remaining: u64,
+    /// Whether there is a connection to everybody who is needed.
+    pub connected: bool,
     /// Bytes in a second to the peer, as last measured.
     pub bytes_per_s: u64,
     /// How long the process stood still for this migration, in nanoseconds; only the source knows.
@@ -79,6 +81,7 @@ impl Status {
             pages,
             steps: BTreeMap::new(),
             remaining: 0,
+            connected: true,
             bytes_per_s: 0,
             freeze_ns: None,
             freeze_expected_ns: None,

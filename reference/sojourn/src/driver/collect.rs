@@ -5,7 +5,7 @@ use protocol::host::Role;
 use protocol::source::Source;
 use protocol::wire::Envelope;
 use steplog::event::{Event, Step};
-use steplog::place::Epoch;
+use steplog::place::{Epoch, Place};
 
 use super::{Driver, wall_clock_ns};
 use crate::aside::{Aside, StepBatch};
@@ -88,6 +88,21 @@ impl Driver {
         }
     }
 
+    /// Tells those of whom nothing is needed any more.
+    pub(super) fn say_farewells(&mut self) {
+        let steps_for =
+            self.outgoing.as_ref().filter(|(_, outgoing)| !outgoing.is_empty()).map(|(to, _)| *to);
+        for place in self.peers.places() {
+            let needed = self.concerns(place) || place == Place::FileServer || steps_for == Some(place);
+            if !needed
+                && self.proposed.is_none()
+                && let Err(error) = self.peers.say_farewell(place)
+            {
+                tracing::warn!(%error, "a farewell could not be said");
+            }
+        }
+    }
+
     pub(super) fn flush(&mut self) {
         for place in self.peers.places() {
             if let Some(channel) = self.peers.channel_mut(place)
@@ -102,8 +117,10 @@ impl Driver {
     pub(super) fn update_status(&mut self) {
         let (phase, remaining) = phase_of(self.host.role());
         let (fate, rate) = (self.host.fate(), self.peers.rate());
+        let connected = self.peers.places().into_iter().all(|place| self.host.is_connected(place));
         let mut status = self.handle.status.lock();
         (status.phase, status.remaining, status.fate, status.bytes_per_s) = (phase, remaining, fate, rate);
+        status.connected = connected;
         if phase == Phase::PreMigration && rate > 0 {
             status.freeze_expected_ns = Some(remaining * 4137 * 1_000_000_000 / rate);
         }

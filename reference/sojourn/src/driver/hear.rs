@@ -156,18 +156,11 @@ impl Driver {
             self.peers.hang_up(place);
             let done = self.host.disconnected(place);
             self.note_error("a lost connection", done);
-        } else if self.has_more_to_say(place) {
-            self.peers.hang_up(place);
-        } else {
+        } else if self.peers.farewell_heard(place) || place == Place::FileServer {
             self.peers.forget(place);
+        } else {
+            self.peers.hang_up(place);
         }
-    }
-
-    /// Whether the last word may not have been heard there.
-    fn has_more_to_say(&mut self, place: Place) -> bool {
-        let unheard = self.peers.channel_mut(place).is_some_and(|channel| !channel.all_has_arrived());
-        let steps = self.outgoing.as_ref().is_some_and(|(to, outgoing)| *to == place && !outgoing.is_empty());
-        unheard || steps
     }
 
     /// Takes in what has arrived. True when there may be more.
@@ -219,6 +212,7 @@ impl Driver {
                     outgoing.seen(count);
                 }
             }
+            Aside::Farewell => self.peers.get_mut(place).farewell.heard = true,
             _ => tracing::warn!(%place, "a greeting where none is due"),
         }
         Ok(())

@@ -204,6 +204,7 @@ impl Driver {
         self.operate();
         let worked = self.work();
         self.collect();
+        self.say_farewells();
         self.peers.call_again(&self.setup, self.session);
         self.flush();
         self.update_status();
@@ -237,7 +238,7 @@ impl Driver {
         }
         let since = *self.vacant_since.get_or_insert_with(Instant::now);
         let steps_seen = self.outgoing.as_ref().is_none_or(|(_, outgoing)| outgoing.is_empty());
-        (steps_seen && self.peers.have_heard_all()) || since.elapsed() > LINGER
+        (steps_seen && self.peers.all_are_done()) || since.elapsed() > LINGER
     }
 
     /// What an endpoint refuses of its driver is written down; the endpoint is as it was.

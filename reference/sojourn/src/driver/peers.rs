@@ -10,7 +10,7 @@ use protocol::wire::Envelope;
 use steplog::place::Place;
 
 use super::{Command, Dialled, Setup};
-use crate::aside::{Hello, Purpose, SessionId};
+use crate::aside::{Aside, Hello, Purpose, SessionId};
 use crate::channel::{Channel, ChannelError, Stream};
 use crate::dial::{DialError, dial};
 
@@ -49,6 +49,15 @@ pub(super) struct Peer {
     call_after: Duration,
     /// Steps of this place that are in the log here.
     pub steps_seen: u64,
+    /// Whether this place needs nothing more, and whether it was told that nothing more is needed of it.
+    pub farewell: Farewell,
+}
+
+/// Who has said over a connection that it needs nothing more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Farewell {
+    pub heard: bool,
+    said: bool,
 }
 
 impl Peers {
@@ -94,6 +103,7 @@ impl Peers {
         // What came in behind the greeting may have been read with it.
         (peer.channel, peer.token, peer.readable) = (Some(channel), token, true);
         (peer.calling, peer.call_at, peer.call_after) = (false, None, CALL_AFTER);
+        peer.farewell = Farewell::default();
         Ok(std::mem::replace(&mut peer.known, true))
     }
 
@@ -182,10 +192,28 @@ impl Peers {
         Ok(peer.readable)
     }
 
-    /// Whether everybody has got all that was said to them.
-    pub fn have_heard_all(&self) -> bool {
-        self.peers.values().all(|peer| match &peer.channel {
-            Some(channel) => channel.all_has_arrived() && peer.waiting.is_empty(),
+    /// Says to this place, once, that nothing more is needed of it.
+    pub fn say_farewell(&mut self, place: Place) -> Result<(), ChannelError> {
+        let Some(peer) = self.peers.get_mut(&place) else { return Ok(()) };
+        match &mut peer.channel {
+            Some(channel) if !std::mem::replace(&mut peer.farewell.said, true) => {
+                channel.aside(&Aside::Farewell)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this place needs nothing more.
+    pub fn farewell_heard(&self, place: Place) -> bool {
+        self.peers.get(&place).is_some_and(|peer| peer.farewell.heard)
+    }
+
+    /// Whether nobody needs anything more, and everybody has got all that was said to them.
+    pub fn all_are_done(&self) -> bool {
+        let hosts = self.peers.iter().filter(|(place, _)| **place != Place::FileServer);
+        let mut hosts = hosts.map(|(_, peer)| peer);
+        hosts.all(|peer| match &peer.channel {
+            Some(channel) => peer.farewell.heard && channel.all_has_arrived() && peer.waiting.is_empty(),
             None => !peer.known && peer.waiting.is_empty(),
         })
     }
