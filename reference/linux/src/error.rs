@@ -80,10 +80,9 @@ impl<T, E: Into<std::io::Error>> Doing<T> for std::result::Result<T, E> {
 pub(crate) fn from_procfs(pid: i32, error: procfs::ProcError) -> LinuxError {
     match error {
         procfs::ProcError::NotFound(_) => LinuxError::Gone { pid },
-        procfs::ProcError::Io(source, path) => LinuxError::System {
-            doing: format!("read {}", path.unwrap_or_default().display()),
-            source,
-        },
+        procfs::ProcError::Io(source, path) => {
+            LinuxError::System { doing: format!("read {}", path.unwrap_or_default().display()), source }
+        }
         other => LinuxError::Malformed { from: format!("/proc/{pid}"), reason: other.to_string() },
     }
 }

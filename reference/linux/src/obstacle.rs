@@ -2,7 +2,9 @@
 
 use crate::error::Result;
 use crate::inventory::host::KERNEL_VERSION_MIN;
-use crate::inventory::{Descriptor, DescriptorKind, HostFacts, Inventory, Mapping, MappingKind, PipeEnd, descriptor};
+use crate::inventory::{
+    Descriptor, DescriptorKind, HostFacts, Inventory, Mapping, MappingKind, PipeEnd, descriptor,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
@@ -202,10 +204,14 @@ fn of_mapping(pid: i32, mapping: &Mapping) -> Option<Reason> {
     }
     match &mapping.kind {
         MappingKind::SystemV { .. } => Some(Reason::SystemVMemory),
-        MappingKind::Other { name } if name.contains("io_uring") || name.contains("aio") => Some(Reason::IoUring),
+        MappingKind::Other { name } if name.contains("io_uring") || name.contains("aio") => {
+            Some(Reason::IoUring)
+        }
         MappingKind::Other { .. } => Some(Reason::UnknownMapping),
         MappingKind::File(_) if mapping.flags.device_memory => Some(Reason::DeviceMemory),
-        MappingKind::File(file) if file.path.starts_with("/memfd:") || file.path.starts_with("memfd:") => Some(Reason::MemoryFile),
+        MappingKind::File(file) if file.path.starts_with("/memfd:") || file.path.starts_with("memfd:") => {
+            Some(Reason::MemoryFile)
+        }
         MappingKind::File(file) if file.deleted => Some(Reason::DeletedFile),
         MappingKind::File(file) => {
             // Another file may have the name by now.
@@ -241,7 +247,9 @@ fn of_descriptor(descriptor: &Descriptor, inventory: &Inventory, streams: Standa
     match &descriptor.kind {
         DescriptorKind::File { deleted: true, .. } => Some(Reason::DeletedFile),
         DescriptorKind::File { .. } | DescriptorKind::Directory { .. } => None,
-        DescriptorKind::EventFd { .. } | DescriptorKind::TimerFd { .. } | DescriptorKind::SignalFd { .. } => None,
+        DescriptorKind::EventFd { .. } | DescriptorKind::TimerFd { .. } | DescriptorKind::SignalFd { .. } => {
+            None
+        }
         DescriptorKind::Epoll { .. } => None,
         DescriptorKind::Pipe { .. } | DescriptorKind::Device { .. } if replaced => None,
         DescriptorKind::Pipe { inode, others, .. } => {
@@ -272,13 +280,20 @@ pub(crate) fn standard_stream_of(descriptor: &Descriptor, inventory: &Inventory)
         DescriptorKind::Device { .. } => true,
         _ => false,
     };
-    if !leads_out(&descriptor.kind) || !(descriptor.is_terminal() || matches!(descriptor.kind, DescriptorKind::Pipe { .. })) {
+    if !leads_out(&descriptor.kind)
+        || !(descriptor.is_terminal() || matches!(descriptor.kind, DescriptorKind::Pipe { .. }))
+    {
         return None;
     }
     let mut standard = inventory.descriptors.iter().filter(|other| other.is_standard());
     let same_target = |other: &&Descriptor| match (&descriptor.kind, &other.kind) {
-        (DescriptorKind::Pipe { inode: one, end: a, .. }, DescriptorKind::Pipe { inode: two, end: b, .. }) => one == two && a == b,
-        (DescriptorKind::Device { number: one, .. }, DescriptorKind::Device { number: two, .. }) => one == two,
+        (
+            DescriptorKind::Pipe { inode: one, end: a, .. },
+            DescriptorKind::Pipe { inode: two, end: b, .. },
+        ) => one == two && a == b,
+        (DescriptorKind::Device { number: one, .. }, DescriptorKind::Device { number: two, .. }) => {
+            one == two
+        }
         _ => false,
     };
     if descriptor.is_standard() {
@@ -311,9 +326,9 @@ impl Culprit {
 
     fn of_descriptor(descriptor: &Descriptor) -> Self {
         let target = match &descriptor.kind {
-            DescriptorKind::File { path, .. } | DescriptorKind::Directory { path } | DescriptorKind::Device { path, .. } => {
-                path.display().to_string()
-            }
+            DescriptorKind::File { path, .. }
+            | DescriptorKind::Directory { path }
+            | DescriptorKind::Device { path, .. } => path.display().to_string(),
             DescriptorKind::Pipe { inode, .. } => format!("pipe {inode}"),
             DescriptorKind::Socket { description, .. } => description.clone(),
             DescriptorKind::Memory { name } => format!("memory file {name}"),
@@ -354,18 +369,26 @@ impl fmt::Display for Reason {
             Self::Device => f.write_str("a device belongs to its machine"),
             Self::Terminal => f.write_str("a terminal belongs to its machine"),
             Self::DeletedFile => f.write_str("the file has no name any more, or another file has it"),
-            Self::PipeToOthers { processes } => write!(f, "the pipe is shared with process {}", listed(processes)),
+            Self::PipeToOthers { processes } => {
+                write!(f, "the pipe is shared with process {}", listed(processes))
+            }
             Self::PipeOfStandardStream => f.write_str("the other end of the pipe is outside of the process"),
             Self::IoUring => f.write_str("requests may be under way in a queue shared with the kernel"),
             Self::Inotify => f.write_str("notifications of a file system stay with it"),
             Self::UnknownDescriptor => f.write_str("a descriptor of a sort that cannot be rebuilt"),
-            Self::MemoryFile => f.write_str("a file in memory has no name by which the destination could open it"),
-            Self::SharedWithOthers { processes } => write!(f, "memory shared with process {}", listed(processes)),
+            Self::MemoryFile => {
+                f.write_str("a file in memory has no name by which the destination could open it")
+            }
+            Self::SharedWithOthers { processes } => {
+                write!(f, "memory shared with process {}", listed(processes))
+            }
             Self::SystemVMemory => f.write_str("System V shared memory belongs to its machine"),
             Self::HugePagesOfTheirOwn => f.write_str("memory of huge pages (hugetlb) is not handled"),
             Self::DeviceMemory => f.write_str("the memory of a device belongs to its machine"),
             Self::UnknownMapping => f.write_str("a mapping of a sort that cannot be rebuilt"),
-            Self::Children { processes } => write!(f, "it has children that would stay behind: {}", listed(processes)),
+            Self::Children { processes } => {
+                write!(f, "it has children that would stay behind: {}", listed(processes))
+            }
             Self::SeccompFilter => f.write_str("it has a seccomp filter, which cannot be read and put back"),
             Self::Traced { by } => write!(f, "process {by} traces it already"),
             Self::OtherUser { user } => write!(f, "it belongs to user {user}"),
@@ -375,10 +398,14 @@ impl fmt::Display for Reason {
             Self::RealTimePriority { policy } => write!(f, "its scheduling policy is {policy}"),
             Self::OtherRoot => f.write_str("its root directory is another"),
             Self::DirectoryGone => f.write_str("its working directory was deleted"),
-            Self::KernelTooOld { needed: (major, minor) } => write!(f, "Linux {major}.{minor} or later is needed"),
+            Self::KernelTooOld { needed: (major, minor) } => {
+                write!(f, "Linux {major}.{minor} or later is needed")
+            }
             Self::OtherVdso => f.write_str("its vdso is not the source's, and programs have addresses in it"),
             Self::MissingInstructions => f.write_str("the destination lacks it"),
-            Self::ExtendedRegisters { missing } => write!(f, "the destination lacks extended registers {missing:#x}"),
+            Self::ExtendedRegisters { missing } => {
+                write!(f, "the destination lacks extended registers {missing:#x}")
+            }
             Self::NotPermitted => f.write_str("not permitted"),
         }
     }

@@ -3,7 +3,8 @@
 use crate::error::{Doing, Result};
 use crate::range::{AddressRange, PAGE_SIZE};
 use linux_raw_sys::general::{
-    self as raw, PAGE_IS_FILE, PAGE_IS_PFNZERO, PAGE_IS_PRESENT, PAGE_IS_SWAPPED, PAGE_IS_WRITTEN, page_region, pm_scan_arg,
+    self as raw, PAGE_IS_FILE, PAGE_IS_PFNZERO, PAGE_IS_PRESENT, PAGE_IS_SWAPPED, PAGE_IS_WRITTEN,
+    page_region, pm_scan_arg,
 };
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl};
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,9 @@ impl Pagemap {
     pub(crate) fn population(&self, range: AddressRange, into: &mut Vec<PageRun>) -> Result<()> {
         let request = pm_scan_arg {
             category_anyof_mask: PRESENT,
-            return_mask: u64::from(PAGE_IS_WRITTEN | PAGE_IS_FILE | PAGE_IS_PFNZERO | PAGE_IS_PRESENT | PAGE_IS_SWAPPED),
+            return_mask: u64::from(
+                PAGE_IS_WRITTEN | PAGE_IS_FILE | PAGE_IS_PFNZERO | PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            ),
             ..scan(range, 0)
         };
         self.scan(request, |region| {
@@ -61,9 +64,17 @@ impl Pagemap {
     /// Every page in `range` written since the last take (or since it was covered), in order.
     pub(crate) fn written(&self, range: AddressRange, into: &mut Vec<AddressRange>) -> Result<()> {
         let written = u64::from(PAGE_IS_WRITTEN);
-        self.scan(pm_scan_arg { category_mask: written, category_anyof_mask: PRESENT, return_mask: written, ..scan(range, 0) }, |region| {
-            push(into, AddressRange::new(region.start, region.end));
-        })
+        self.scan(
+            pm_scan_arg {
+                category_mask: written,
+                category_anyof_mask: PRESENT,
+                return_mask: written,
+                ..scan(range, 0)
+            },
+            |region| {
+                push(into, AddressRange::new(region.start, region.end));
+            },
+        )
     }
 
     /// The same, and from then on they count as not written, in one step for each page.

@@ -108,7 +108,10 @@ pub fn backing(mapping: &Mapping, files: &FileChoices) -> Backing {
 }
 
 /// Every mapping that pages may have to be installed in, with what stands behind it.
-pub fn plan<'a>(inventory: &'a Inventory, files: &'a FileChoices) -> impl Iterator<Item = (&'a Mapping, Backing)> {
+pub fn plan<'a>(
+    inventory: &'a Inventory,
+    files: &'a FileChoices,
+) -> impl Iterator<Item = (&'a Mapping, Backing)> {
     inventory.mappings.iter().map(|mapping| (mapping, backing(mapping, files)))
 }
 

@@ -241,11 +241,9 @@ impl Userfault {
             u64::from_ne_bytes(bytes)
         };
         Ok(match u32::from(message[0]) {
-            raw::UFFD_EVENT_PAGEFAULT => MemoryEvent::Fault {
-                write: word(1) & 1 != 0,
-                page: word(2) / PAGE_SIZE,
-                tid: word(3) as i32,
-            },
+            raw::UFFD_EVENT_PAGEFAULT => {
+                MemoryEvent::Fault { write: word(1) & 1 != 0, page: word(2) / PAGE_SIZE, tid: word(3) as i32 }
+            }
             raw::UFFD_EVENT_REMOVE => MemoryEvent::Removed(AddressRange::new(word(1), word(2))),
             raw::UFFD_EVENT_UNMAP => MemoryEvent::Unmapped(AddressRange::new(word(1), word(2))),
             raw::UFFD_EVENT_REMAP => {
@@ -276,7 +274,8 @@ impl AsFd for Userfault {
 }
 
 /// Flags of the call that makes one: no content of faults for code of the kernel where only writes are noted, which needs no privilege.
-pub(crate) const MAKE_FOR_TRACKING: u64 = (libc::O_CLOEXEC | libc::O_NONBLOCK) as u64 | raw::UFFD_USER_MODE_ONLY as u64;
+pub(crate) const MAKE_FOR_TRACKING: u64 =
+    (libc::O_CLOEXEC | libc::O_NONBLOCK) as u64 | raw::UFFD_USER_MODE_ONLY as u64;
 pub(crate) const MAKE_FOR_SERVING: u64 = (libc::O_CLOEXEC | libc::O_NONBLOCK) as u64;
 
 /// One for this process's own memory.

@@ -31,8 +31,14 @@ pub(super) struct Descriptions {
 /// Flags that can be set after opening.
 const SETTABLE: i32 = libc::O_APPEND | libc::O_NONBLOCK | libc::O_ASYNC | libc::O_DIRECT | libc::O_NOATIME;
 /// Flags that matter in opening again: not those that make or empty a file.
-const REOPENED: i32 =
-    libc::O_ACCMODE | libc::O_APPEND | libc::O_NONBLOCK | libc::O_SYNC | libc::O_DSYNC | libc::O_DIRECT | libc::O_DIRECTORY | libc::O_PATH;
+const REOPENED: i32 = libc::O_ACCMODE
+    | libc::O_APPEND
+    | libc::O_NONBLOCK
+    | libc::O_SYNC
+    | libc::O_DSYNC
+    | libc::O_DIRECT
+    | libc::O_DIRECTORY
+    | libc::O_PATH;
 
 pub(super) fn build(
     target: &mut Target,
@@ -94,21 +100,22 @@ fn make(
             None => own_stream(stream),
         };
     }
-    let flags = OFlags::from_bits_retain((descriptor.flags & REOPENED) as u32) | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let flags =
+        OFlags::from_bits_retain((descriptor.flags & REOPENED) as u32) | OFlags::CLOEXEC | OFlags::NOCTTY;
     Ok(match &descriptor.kind {
         DescriptorKind::File { path, .. } | DescriptorKind::Directory { path } => {
             rustix::fs::open(files.local_path(path), flags, Mode::empty())?
         }
         DescriptorKind::Device { path, .. } => rustix::fs::open(path, flags, Mode::empty())?,
-        DescriptorKind::Pipe { inode, end, capacity, .. } => {
-            pipe_end(descriptions, *inode, *end, *capacity)?
-        }
+        DescriptorKind::Pipe { inode, end, capacity, .. } => pipe_end(descriptions, *inode, *end, *capacity)?,
         DescriptorKind::EventFd { semaphore, .. } => {
             use rustix::event::EventfdFlags;
             let kind = if *semaphore { EventfdFlags::SEMAPHORE } else { EventfdFlags::empty() };
             rustix::event::eventfd(0, kind | EventfdFlags::CLOEXEC)?
         }
-        DescriptorKind::Epoll { .. } => rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC)?,
+        DescriptorKind::Epoll { .. } => {
+            rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC)?
+        }
         DescriptorKind::TimerFd { clock, .. } => {
             // SAFETY: the call makes a descriptor.
             owned(unsafe { libc::timerfd_create(*clock, libc::TFD_CLOEXEC) })?
@@ -135,7 +142,9 @@ fn pipe_end(descriptions: &mut Descriptions, inode: u64, end: PipeEnd, capacity:
         rustix::pipe::fcntl_setpipe_size(&write, capacity as usize)?;
         descriptions.pipes.insert(inode, (read, write));
     }
-    let Some((read, write)) = descriptions.pipes.get(&inode) else { return Err(io::ErrorKind::NotFound.into()) };
+    let Some((read, write)) = descriptions.pipes.get(&inode) else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
     match end {
         PipeEnd::Read => read.try_clone(),
         PipeEnd::Write => write.try_clone(),
@@ -164,8 +173,12 @@ pub(super) fn follow(
     descriptions: &mut Descriptions,
 ) -> Result<()> {
     let now = &state.inventory;
-    let find = |inventory: &Inventory, number: i32| inventory.descriptors.iter().find(|other| other.number == number).cloned();
-    let stays = |descriptor: &Descriptor| find(built, descriptor.number).is_some_and(|before| is_same(&before, descriptor));
+    let find = |inventory: &Inventory, number: i32| {
+        inventory.descriptors.iter().find(|other| other.number == number).cloned()
+    };
+    let stays = |descriptor: &Descriptor| {
+        find(built, descriptor.number).is_some_and(|before| is_same(&before, descriptor))
+    };
     for before in &built.descriptors {
         if !find(now, before.number).is_some_and(|descriptor| is_same(before, &descriptor)) {
             target.call(CLOSE, &[before.number as u64])?;
@@ -183,7 +196,8 @@ pub(super) fn follow(
             target.call(FCNTL, &[descriptor.number as u64, libc::F_SETFD as u64, flag as u64])?;
         }
     }
-    for descriptor in now.descriptors.iter().filter(|descriptor| descriptor.description == descriptor.number) {
+    for descriptor in now.descriptors.iter().filter(|descriptor| descriptor.description == descriptor.number)
+    {
         if standard_stream_of(descriptor, now).is_none() {
             bring_up(descriptor, descriptions)
                 .map_err(|source| LinuxError::System { doing: format!("set {descriptor:?}"), source })?;
@@ -219,7 +233,9 @@ fn is_same(before: &Descriptor, now: &Descriptor) -> bool {
 fn bring_up(descriptor: &Descriptor, descriptions: &Descriptions) -> io::Result<()> {
     let Some(handle) = descriptions.opened.get(&descriptor.number) else { return Ok(()) };
     match &descriptor.kind {
-        DescriptorKind::File { .. } | DescriptorKind::Directory { .. } if descriptor.flags & libc::O_PATH == 0 => {
+        DescriptorKind::File { .. } | DescriptorKind::Directory { .. }
+            if descriptor.flags & libc::O_PATH == 0 =>
+        {
             rustix::fs::seek(handle, rustix::fs::SeekFrom::Start(descriptor.offset))?;
         }
         DescriptorKind::EventFd { count, .. } if *count > 0 => {
@@ -238,12 +254,16 @@ fn bring_up(descriptor: &Descriptor, descriptions: &Descriptions) -> io::Result<
 }
 
 fn set_timer(handle: &OwnedFd, value_ns: u64, interval_ns: u64, ticks: u64) -> io::Result<()> {
-    let time = |ns: u64| libc::timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
+    let time = |ns: u64| libc::timespec {
+        tv_sec: (ns / 1_000_000_000) as i64,
+        tv_nsec: (ns % 1_000_000_000) as i64,
+    };
     // A periodic timer that has expired says 0 until it is read; its next expiration is at most an interval away.
     let value_ns = if value_ns == 0 && ticks > 0 { interval_ns } else { value_ns };
     let setting = libc::itimerspec { it_interval: time(interval_ns), it_value: time(value_ns) };
     // SAFETY: the call reads one `itimerspec`.
-    if unsafe { libc::timerfd_settime(handle.as_raw_fd(), 0, &raw const setting, std::ptr::null_mut()) } != 0 {
+    if unsafe { libc::timerfd_settime(handle.as_raw_fd(), 0, &raw const setting, std::ptr::null_mut()) } != 0
+    {
         return Err(io::Error::last_os_error());
     }
     if ticks > 0 {

@@ -24,7 +24,8 @@ const KEEP: u8 = b'k';
 const READY: u8 = b'r';
 
 /// Room for arguments of calls put into init; it has a copy at the same address.
-pub(super) static ARGUMENTS: [std::sync::atomic::AtomicU64; 32] = [const { std::sync::atomic::AtomicU64::new(0) }; 32];
+pub(super) static ARGUMENTS: [std::sync::atomic::AtomicU64; 32] =
+    [const { std::sync::atomic::AtomicU64::new(0) }; 32];
 
 impl Init {
     /// Starts it; `passed` is a socket that it and its child have too.
@@ -70,15 +71,20 @@ impl Init {
         let mut status = 0;
         loop {
             // SAFETY: the call writes one integer.
-            let reaped = unsafe { libc::waitpid(self.pid, &raw mut status, if wait { 0 } else { libc::WNOHANG } | libc::__WALL) };
+            let reaped = unsafe {
+                libc::waitpid(self.pid, &raw mut status, if wait { 0 } else { libc::WNOHANG } | libc::__WALL)
+            };
             match reaped {
                 0 => return Ok(None),
                 -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-                -1 => return Err(io::Error::last_os_error()).doing(|| format!("wait for process {}", self.pid)),
+                -1 => {
+                    return Err(io::Error::last_os_error()).doing(|| format!("wait for process {}", self.pid));
+                }
                 _ => break,
             }
         }
-        let code = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) };
+        let code =
+            if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) };
         self.reaped = Some(code);
         Ok(self.reaped)
     }
@@ -117,7 +123,8 @@ fn fork_into(namespaces: u64, descriptors: [i32; 2]) -> Result<i32> {
         exit_signal: u64,
         more: [u64; 6],
     }
-    let arguments = CloneArguments { flags: namespaces, exit_signal: libc::SIGCHLD as u64, ..CloneArguments::default() };
+    let arguments =
+        CloneArguments { flags: namespaces, exit_signal: libc::SIGCHLD as u64, ..CloneArguments::default() };
     // SAFETY: `sigset_t` is plain data, and both calls read and write the sets given. The child of `clone3`, which has no stack of
     // its own and so a copy of this one, only makes system calls and never returns from `main`.
     unsafe {

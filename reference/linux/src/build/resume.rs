@@ -49,7 +49,8 @@ pub(super) fn prepare(parts: Parts<'_>, state: &ProcessState) -> Result<()> {
     once_in_a_process(target, now, files)?;
     actions(target, state)?;
     space::lock_all(target, now)?;
-    let covered = |address: u64| now.mapping_at(address).is_some_and(|mapping| backing(mapping, files).is_installed());
+    let covered =
+        |address: u64| now.mapping_at(address).is_some_and(|mapping| backing(mapping, files).is_installed());
     for thread in &state.threads {
         threads::settle(target, thread, now.process.own_pid, userfault, covered)?;
     }
@@ -141,7 +142,9 @@ impl Difference {
             let fresh = subtract(new.range, kept.clone().map(|old| old.range));
             difference.fresh.extend(fresh.into_iter().map(|range| new.clipped(range)));
             for old in kept.filter(|old| old.protection != new.protection) {
-                difference.protected.extend(old.range.intersection(new.range).map(|range| (range, new.protection)));
+                difference
+                    .protected
+                    .extend(old.range.intersection(new.range).map(|range| (range, new.protection)));
             }
         }
         difference
@@ -162,9 +165,10 @@ fn is_same(old: &Mapping, new: &Mapping, files: &FileChoices) -> bool {
                 && one.inode == other.inode
                 && old.range.start.wrapping_sub(one.offset) == new.range.start.wrapping_sub(other.offset)
         }
-        (MappingKind::SharedAnonymous { inode: a, offset: i }, MappingKind::SharedAnonymous { inode: b, offset: j }) => {
-            a == b && old.range.start.wrapping_sub(*i) == new.range.start.wrapping_sub(*j)
-        }
+        (
+            MappingKind::SharedAnonymous { inode: a, offset: i },
+            MappingKind::SharedAnonymous { inode: b, offset: j },
+        ) => a == b && old.range.start.wrapping_sub(*i) == new.range.start.wrapping_sub(*j),
         _ => old.is_private_anonymous() && new.is_private_anonymous(),
     }
 }
@@ -173,7 +177,8 @@ fn once_in_a_process(target: &Target, now: &Inventory, files: &FileChoices) -> R
     let process = &now.process;
     let directory = files.local_path(&process.working_directory);
     let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let handle = rustix::fs::open(&directory, open, Mode::empty()).doing(|| format!("open {}", directory.display()))?;
+    let handle = rustix::fs::open(&directory, open, Mode::empty())
+        .doing(|| format!("open {}", directory.display()))?;
     let number = target.pass(&[handle.as_fd()])?[0];
     target.call(FCHDIR, &[number as u64])?;
     target.close_passed()?;
@@ -207,15 +212,21 @@ fn limits(target: &Target, now: &Inventory) -> Result<()> {
     for limit in &now.process.limits {
         let wanted = libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard };
         // SAFETY: the call reads one `rlimit64`.
-        let set = unsafe { libc::prlimit64(target.pid(), limit.resource, &raw const wanted, std::ptr::null_mut()) };
+        let set =
+            unsafe { libc::prlimit64(target.pid(), limit.resource, &raw const wanted, std::ptr::null_mut()) };
         if set != 0 {
             let mut have = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
             // SAFETY: the call writes one `rlimit64`.
             unsafe { libc::prlimit64(target.pid(), limit.resource, std::ptr::null(), &raw mut have) };
             // What cannot be raised as far stays as near as may be.
-            let nearest = libc::rlimit64 { rlim_cur: limit.soft.min(have.rlim_max), rlim_max: limit.hard.min(have.rlim_max) };
+            let nearest = libc::rlimit64 {
+                rlim_cur: limit.soft.min(have.rlim_max),
+                rlim_max: limit.hard.min(have.rlim_max),
+            };
             // SAFETY: as above.
-            unsafe { libc::prlimit64(target.pid(), limit.resource, &raw const nearest, std::ptr::null_mut()) };
+            unsafe {
+                libc::prlimit64(target.pid(), limit.resource, &raw const nearest, std::ptr::null_mut())
+            };
         }
     }
     Ok(())
@@ -230,7 +241,8 @@ fn posix_timers(target: &Target, timers: &[PosixTimer]) -> Result<()> {
     }
     let takes_numbers = target.call(PRCTL, &[PR_TIMER_CREATE_RESTORE_IDS, 1, 0, 0, 0]).is_ok();
     for timer in timers {
-        let event = [timer.value, timer.signal as u32 as u64 | (timer.notify as u64) << 32, timer.own_tid as u64];
+        let event =
+            [timer.value, timer.signal as u32 as u64 | (timer.notify as u64) << 32, timer.own_tid as u64];
         let mut tried = 0;
         loop {
             let event = target.write_words(0, &event)?;
@@ -243,7 +255,10 @@ fn posix_timers(target: &Target, timers: &[PosixTimer]) -> Result<()> {
             target.call(TIMER_DELETE, &[made as u64])?;
             tried += 1;
             if made > timer.id || tried > NUMBERS_TRIED_MAX {
-                return Err(LinuxError::CannotFollow(format!("timer {} cannot be given its number", timer.id)));
+                return Err(LinuxError::CannotFollow(format!(
+                    "timer {} cannot be given its number",
+                    timer.id
+                )));
             }
         }
         if timer.setting.words[2..] != [0, 0] {

@@ -79,9 +79,11 @@ pub(super) fn map_all(
 
 /// Notes faults and writes in everything that pages are installed in.
 pub(super) fn cover(userfault: &Userfault, inventory: &Inventory, files: &FileChoices) -> Result<()> {
-    inventory.mappings.iter().filter(|mapping| backing(mapping, files).is_installed()).try_for_each(|mapping| {
-        cover_one(userfault, mapping.range)
-    })
+    inventory
+        .mappings
+        .iter()
+        .filter(|mapping| backing(mapping, files).is_installed())
+        .try_for_each(|mapping| cover_one(userfault, mapping.range))
 }
 
 pub(super) fn cover_one(userfault: &Userfault, range: AddressRange) -> Result<()> {
@@ -107,7 +109,8 @@ pub(super) fn discard(
     }
     let advice = |mapping: &Mapping| if mapping.shared { libc::MADV_REMOVE } else { libc::MADV_DONTNEED };
     for mapping in &concerned {
-        let parts: Vec<AddressRange> = ranges.iter().filter_map(|range| range.intersection(mapping.range)).collect();
+        let parts: Vec<AddressRange> =
+            ranges.iter().filter_map(|range| range.intersection(mapping.range)).collect();
         advise_all(target, &parts, advice(mapping))?;
     }
     concerned.iter().try_for_each(|mapping| cover_one(userfault, mapping.range))
@@ -136,8 +139,13 @@ fn advise_all(target: &Target, ranges: &[AddressRange], advice: i32) -> Result<(
 /// Tells the kernel where code, heap, stack, arguments and environment are, and which program this is.
 pub(super) fn describe(target: &Target, inventory: &Inventory, files: &FileChoices) -> Result<()> {
     let layout = &inventory.process.layout;
-    let heap_end = inventory.mappings.iter().find(|mapping| mapping.kind == MappingKind::Heap).map(|mapping| mapping.range.end);
-    let break_end = if layout.break_end != 0 { layout.break_end } else { heap_end.unwrap_or(layout.break_start) };
+    let heap_end = inventory
+        .mappings
+        .iter()
+        .find(|mapping| mapping.kind == MappingKind::Heap)
+        .map(|mapping| mapping.range.end);
+    let break_end =
+        if layout.break_end != 0 { layout.break_end } else { heap_end.unwrap_or(layout.break_start) };
     let program = open(&files.local_path(&inventory.process.executable), false).ok();
     let number = match &program {
         Some(program) => target.pass(&[program.as_fd()])?[0],
@@ -209,7 +217,8 @@ fn object_offset(mapping: &Mapping) -> u64 {
 
 fn open(path: &Path, writable: bool) -> Result<OwnedFd> {
     let access = if writable { OFlags::RDWR } else { OFlags::RDONLY };
-    rustix::fs::open(path, access | OFlags::CLOEXEC, Mode::empty()).doing(|| format!("open {}", path.display()))
+    rustix::fs::open(path, access | OFlags::CLOEXEC, Mode::empty())
+        .doing(|| format!("open {}", path.display()))
 }
 
 fn grow_shared(shared: &mut BTreeMap<u64, OwnedFd>, inode: u64, length: u64) -> Result<()> {
@@ -302,11 +311,13 @@ fn move_kernel_mappings(target: &Target, inventory: &Inventory) -> Result<()> {
     let movable = |mapping: &&Mapping| is_kernels(mapping) && mapping.kind != MappingKind::Vsyscall;
     let wanted: Vec<&Mapping> = inventory.mappings.iter().filter(movable).collect();
     let have: Vec<&Mapping> = here.iter().filter(movable).collect();
-    if wanted.iter().zip(&have).all(|(wanted, have)| wanted.range == have.range) && wanted.len() == have.len() {
+    if wanted.iter().zip(&have).all(|(wanted, have)| wanted.range == have.range) && wanted.len() == have.len()
+    {
         return Ok(());
     }
     let total: u64 = have.iter().map(|mapping| mapping.range.len()).sum();
-    let taken: Vec<AddressRange> = here.iter().chain(&inventory.mappings).map(|mapping| mapping.range).collect();
+    let taken: Vec<AddressRange> =
+        here.iter().chain(&inventory.mappings).map(|mapping| mapping.range).collect();
     let mut aside = free_range(&taken, total)?;
     for mapping in have {
         let length = mapping.range.len();
@@ -315,7 +326,10 @@ fn move_kernel_mappings(target: &Target, inventory: &Inventory) -> Result<()> {
         match place {
             Some(place) if place.range.len() == length => {}
             Some(place) => {
-                return Err(LinuxError::CannotFollow(format!("the kernel's mapping at {} has another length", place.range)));
+                return Err(LinuxError::CannotFollow(format!(
+                    "the kernel's mapping at {} has another length",
+                    place.range
+                )));
             }
             // The process had unmapped it.
             None => {
@@ -327,7 +341,8 @@ fn move_kernel_mappings(target: &Target, inventory: &Inventory) -> Result<()> {
     let aside = target.mappings()?;
     for place in wanted {
         let found = aside.iter().find(|mapping| mapping.kind == place.kind);
-        let found = found.ok_or_else(|| LinuxError::CannotFollow(format!("no mapping {:?} here", place.kind)))?;
+        let found =
+            found.ok_or_else(|| LinuxError::CannotFollow(format!("no mapping {:?} here", place.kind)))?;
         move_to(target, found.range, place.range.start)?;
     }
     Ok(())

@@ -8,6 +8,7 @@ use crate::pagemap::Pagemap;
 use crate::range::{AddressRange, PAGE_SIZE};
 use crate::source::take_descriptor;
 use crate::tracing::inject::{Call, Injector};
+use crate::tracing::raw::{self, RestartableSequences};
 use crate::tracing::tracee::{Stop, Tracee};
 use crate::userfault::{MAKE_FOR_SERVING, Userfault};
 use nix::sys::ptrace::Options;
@@ -25,6 +26,7 @@ pub(super) const DUP3: Call = Call("dup3", libc::SYS_dup3);
 pub(super) const CLOSE: Call = Call("close", libc::SYS_close);
 const CLOSE_RANGE: Call = Call("close_range", libc::SYS_close_range);
 const FCNTL: Call = Call("fcntl", libc::SYS_fcntl);
+pub(super) const RSEQ: Call = Call("rseq", libc::SYS_rseq);
 const USERFAULTFD: Call = Call("userfaultfd", libc::SYS_userfaultfd);
 
 /// Fields of `struct clone_args`, by index.
@@ -85,6 +87,12 @@ impl Target {
         target.set_stage(inventory)?;
         target.close_all_but_socket(inventory)?;
         target.call(SETSID, &[])?;
+        // The fork has this program's registration, in memory that is about to go; the kernel writes there at every switch.
+        if let Some(sequences) = raw::restartable_sequences(pid)? {
+            const UNREGISTER: u64 = 1;
+            let RestartableSequences { address, length, signature } = sequences;
+            target.call(RSEQ, &[address, u64::from(length), UNREGISTER, u64::from(signature)])?;
+        }
         Ok(target)
     }
 
@@ -148,8 +156,8 @@ impl Target {
     }
 
     pub(super) fn mappings(&self) -> Result<Vec<Mapping>> {
-        let entry =
-            procfs::process::Process::new(self.pid).map_err(|error| crate::error::from_procfs(self.pid, error))?;
+        let entry = procfs::process::Process::new(self.pid)
+            .map_err(|error| crate::error::from_procfs(self.pid, error))?;
         mapping::read_layout(&entry)
     }
 
@@ -166,7 +174,8 @@ impl Target {
             self.write_words(8, &[base + 12 * 8, 1])?;
             self.call(RECVMSG, &[self.socket_number as u64, base, libc::MSG_CMSG_CLOEXEC as u64])?;
             let words = self.read_words(18, batch.len().div_ceil(2))?;
-            let received = words.iter().flat_map(|word| [*word as i32, (*word >> 32) as i32]).take(batch.len());
+            let received =
+                words.iter().flat_map(|word| [*word as i32, (*word >> 32) as i32]).take(batch.len());
             for number in received {
                 let above = (self.socket_number + 1) as u64;
                 numbers.push(self.call(FCNTL, &[number as u64, libc::F_DUPFD_CLOEXEC as u64, above])? as i32);
@@ -193,9 +202,12 @@ impl Target {
 
     /// A userfaultfd of the process's address space, also held by init.
     pub(super) fn make_userfault(&self) -> Result<Userfault> {
-        let made = take_descriptor(self.main(), self.injector, &self.handle, USERFAULTFD, &[MAKE_FOR_SERVING]);
+        let made =
+            take_descriptor(self.main(), self.injector, &self.handle, USERFAULTFD, &[MAKE_FOR_SERVING]);
         let descriptor = match made {
-            Err(LinuxError::Injected { source, .. }) if source.raw_os_error() == Some(libc::EPERM) => self.made_by_device()?,
+            Err(LinuxError::Injected { source, .. }) if source.raw_os_error() == Some(libc::EPERM) => {
+                self.made_by_device()?
+            }
             other => other?,
         };
         let userfault = Userfault::for_serving(descriptor)?;
@@ -209,7 +221,13 @@ impl Target {
         const USERFAULTFD_IOC_NEW: u64 = 0xaa00;
         let device = File::open("/dev/userfaultfd").doing(|| "open /dev/userfaultfd".to_owned())?;
         let number = self.pass(&[device.as_fd()])?[0];
-        take_descriptor(self.main(), self.injector, &self.handle, IOCTL, &[number as u64, USERFAULTFD_IOC_NEW, MAKE_FOR_SERVING])
+        take_descriptor(
+            self.main(),
+            self.injector,
+            &self.handle,
+            IOCTL,
+            &[number as u64, USERFAULTFD_IOC_NEW, MAKE_FOR_SERVING],
+        )
     }
 
     /// Puts calls through the process's own vdso and unmaps the stage: nothing is left of the building.
@@ -331,13 +349,21 @@ fn make_child(init: &Init, own_pid: i32, clocks: &Clocks) -> Result<(i32, Tracee
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         memory.write_all_at(&bytes, base).doing(|| "write arguments".to_owned())?;
         let (_, child) = injector.call_with_offspring(parent, CLONE3, &[base, CLONE_WORDS as u64 * 8])?;
-        child.ok_or(LinuxError::UnexpectedStop { tid: init.pid, status: "no child".to_owned(), doing: "clone3" })
+        child.ok_or(LinuxError::UnexpectedStop {
+            tid: init.pid,
+            status: "no child".to_owned(),
+            doing: "clone3",
+        })
     })?;
     let child = Tracee(made);
     match child.wait()? {
         Stop::Requested { .. } => {}
         other => {
-            return Err(LinuxError::UnexpectedStop { tid: made, status: format!("{other:?}"), doing: "its first stop" });
+            return Err(LinuxError::UnexpectedStop {
+                tid: made,
+                status: format!("{other:?}"),
+                doing: "its first stop",
+            });
         }
     }
     child.set_options(Options::PTRACE_O_EXITKILL)?;

@@ -1,6 +1,6 @@
 //! Threads: made with their numbers, ended, and given what is theirs.
 
-use super::target::{CLONE_FLAGS, CLONE_SET_TID, CLONE_SET_TID_SIZE, CLONE_WORDS, CLONE3, Target};
+use super::target::{CLONE_FLAGS, CLONE_SET_TID, CLONE_SET_TID_SIZE, CLONE_WORDS, CLONE3, RSEQ, Target};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{Inventory, ThreadFacts};
 use crate::range::{AddressRange, PAGE_SIZE};
@@ -15,7 +15,6 @@ const EXIT: Call = Call("exit", libc::SYS_exit);
 const SIGALTSTACK: Call = Call("sigaltstack", libc::SYS_sigaltstack);
 const SET_TID_ADDRESS: Call = Call("set_tid_address", libc::SYS_set_tid_address);
 const SET_ROBUST_LIST: Call = Call("set_robust_list", libc::SYS_set_robust_list);
-const RSEQ: Call = Call("rseq", libc::SYS_rseq);
 const MADVISE: Call = Call("madvise", libc::SYS_madvise);
 const RT_TGSIGQUEUEINFO: Call = Call("rt_tgsigqueueinfo", libc::SYS_rt_tgsigqueueinfo);
 const SCHED_SETAFFINITY: Call = Call("sched_setaffinity", libc::SYS_sched_setaffinity);
@@ -35,7 +34,8 @@ pub(super) fn build(target: &mut Target, inventory: &Inventory) -> Result<()> {
 /// Follows threads that ended or began since.
 pub(super) fn follow(target: &mut Target, inventory: &Inventory) -> Result<()> {
     let lives = |own_tid: i32| inventory.threads.iter().any(|facts| facts.own_tid == own_tid);
-    let gone: Vec<(i32, Tracee)> = target.threads.iter().copied().filter(|(own_tid, _)| !lives(*own_tid)).collect();
+    let gone: Vec<(i32, Tracee)> =
+        target.threads.iter().copied().filter(|(own_tid, _)| !lives(*own_tid)).collect();
     for (own_tid, thread) in gone {
         target.injector().enter(thread, EXIT, &[0])?;
         thread.go_on(0)?;
@@ -68,11 +68,16 @@ fn make(target: &mut Target, own_tid: i32) -> Result<()> {
     target.write_words(CLONE_SET_TID as u64, &[base + CLONE_WORDS as u64 * 8])?;
     let main = target.main();
     let (_, made) = target.injector().call_with_offspring(main, CLONE3, &[base, CLONE_WORDS as u64 * 8])?;
-    let thread = Tracee(made.ok_or_else(|| LinuxError::CannotFollow(format!("thread {own_tid} was not made")))?);
+    let thread =
+        Tracee(made.ok_or_else(|| LinuxError::CannotFollow(format!("thread {own_tid} was not made")))?);
     match thread.wait()? {
         Stop::Requested { .. } => {}
         other => {
-            return Err(LinuxError::UnexpectedStop { tid: thread.0, status: format!("{other:?}"), doing: "its first stop" });
+            return Err(LinuxError::UnexpectedStop {
+                tid: thread.0,
+                status: format!("{other:?}"),
+                doing: "its first stop",
+            });
         }
     }
     thread.set_options(nix::sys::ptrace::Options::PTRACE_O_EXITKILL)?;
@@ -104,11 +109,19 @@ fn dress(target: &Target, facts: &ThreadFacts) -> Result<()> {
 
 pub(super) fn find(target: &Target, own_tid: i32) -> Result<Tracee> {
     let found = target.threads.iter().find(|(other, _)| *other == own_tid);
-    found.map(|(_, thread)| *thread).ok_or_else(|| LinuxError::CannotFollow(format!("thread {own_tid} was not built")))
+    found
+        .map(|(_, thread)| *thread)
+        .ok_or_else(|| LinuxError::CannotFollow(format!("thread {own_tid} was not built")))
 }
 
 /// Gives a thread what the kernel keeps for it, registers aside.
-pub(super) fn settle(target: &Target, state: &ThreadState, own_pid: i32, userfault: &Userfault, covered: impl Fn(u64) -> bool) -> Result<()> {
+pub(super) fn settle(
+    target: &Target,
+    state: &ThreadState,
+    own_pid: i32,
+    userfault: &Userfault,
+    covered: impl Fn(u64) -> bool,
+) -> Result<()> {
     let thread = find(target, state.own_tid)?;
     const SS_DISABLE: u64 = libc::SS_DISABLE as u64;
     if state.alternate_stack[1] & SS_DISABLE == 0 {
@@ -127,7 +140,11 @@ pub(super) fn settle(target: &Target, state: &ThreadState, own_pid: i32, userfau
     for signal in &state.pending {
         let address = target.write_bytes(0, signal)?;
         let number = i32::from_ne_bytes([signal[0], signal[1], signal[2], signal[3]]);
-        target.call_by(thread, RT_TGSIGQUEUEINFO, &[own_pid as u64, state.own_tid as u64, number as u64, address])?;
+        target.call_by(
+            thread,
+            RT_TGSIGQUEUEINFO,
+            &[own_pid as u64, state.own_tid as u64, number as u64, address],
+        )?;
     }
     Ok(())
 }
@@ -211,10 +228,13 @@ pub(super) fn begin_wait(target: &Target, state: &ThreadState, wait: &Interrupte
             Stop::Call => thread.go_to_call()?,
             other => {
                 stops.push(other);
-                return Err(LinuxError::UnexpectedStop { tid: thread.0, status: format!("{stops:?}"), doing: "a wait" });
+                return Err(LinuxError::UnexpectedStop {
+                    tid: thread.0,
+                    status: format!("{stops:?}"),
+                    doing: "a wait",
+                });
             }
         }
     }
     Ok(true)
 }
-

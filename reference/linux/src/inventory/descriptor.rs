@@ -160,7 +160,9 @@ pub(crate) fn read(pid: i32) -> Result<Vec<Descriptor>> {
         let Ok(info) = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")) else { continue };
         let mut descriptor = understood(pid, number, &target, &info)?;
         let twin = all.iter().find(|other| {
-            other.description == other.number && other.kind.may_equal(&descriptor.kind) && same_description(pid, other.number, number)
+            other.description == other.number
+                && other.kind.may_equal(&descriptor.kind)
+                && same_description(pid, other.number, number)
         });
         descriptor.description = twin.map_or(number, |twin| twin.number);
         all.push(descriptor);
@@ -174,7 +176,9 @@ pub(crate) fn find_other_holders(pid: i32, descriptors: &mut [Descriptor]) -> Re
         return Ok(());
     }
     for process in fs::read_dir("/proc").doing(|| "list /proc".to_owned())?.flatten() {
-        let Some(other) = process.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Some(other) = process.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
         if other == pid {
             continue;
         }
@@ -201,7 +205,8 @@ impl DescriptorKind {
 }
 
 fn understood(pid: i32, number: i32, target: &Path, info: &str) -> Result<Descriptor> {
-    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    let field =
+        |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     let flags = field("flags").and_then(|flags| i32::from_str_radix(flags, 8).ok()).unwrap_or(0);
     let offset = field("pos").and_then(|offset| offset.parse().ok()).unwrap_or(0);
     let kind = kind(pid, number, target, info, flags)?;
@@ -241,7 +246,8 @@ fn file_kind(pid: i32, number: i32, target: &Path, flags: i32) -> Result<Descrip
     }
     if kind.is_file() {
         let deleted = facts.nlink() == 0;
-        let path = if deleted { PathBuf::from(name.trim_end_matches(" (deleted)")) } else { target.to_owned() };
+        let path =
+            if deleted { PathBuf::from(name.trim_end_matches(" (deleted)")) } else { target.to_owned() };
         return Ok(DescriptorKind::File {
             path,
             deleted,
@@ -266,7 +272,12 @@ fn file_kind(pid: i32, number: i32, target: &Path, flags: i32) -> Result<Descrip
             libc::O_WRONLY => PipeEnd::Write,
             _ => PipeEnd::Both,
         };
-        return Ok(DescriptorKind::Pipe { inode, end, capacity: pipe_capacity(&through), others: Vec::new() });
+        return Ok(DescriptorKind::Pipe {
+            inode,
+            end,
+            capacity: pipe_capacity(&through),
+            others: Vec::new(),
+        });
     }
     Ok(DescriptorKind::Other { name: name.into_owned() })
 }
@@ -281,8 +292,10 @@ fn anonymous_kind(name: &str, info: &str) -> Result<DescriptorKind> {
     let lines = || info.lines().map(str::trim_start);
     let number = |key: &str, radix| {
         let text = lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap_or("0").trim();
-        u64::from_str_radix(text.trim_start_matches("0x"), radix)
-            .map_err(|error| LinuxError::Malformed { from: format!("fdinfo, {key}"), reason: error.to_string() })
+        u64::from_str_radix(text.trim_start_matches("0x"), radix).map_err(|error| LinuxError::Malformed {
+            from: format!("fdinfo, {key}"),
+            reason: error.to_string(),
+        })
     };
     Ok(match name {
         "eventfd" => DescriptorKind::EventFd {
@@ -323,8 +336,10 @@ fn epoll_entry(line: &str) -> Option<EpollEntry> {
 
 /// `it_value: (0, 499999000)`
 fn time_pair(info: &str, key: &str) -> u64 {
-    let text = info.lines().find_map(|line| line.trim_start().strip_prefix(key)?.strip_prefix(':')).unwrap_or("");
-    let mut numbers = text.trim().trim_matches(['(', ')']).split(", ").map(|part| part.parse::<u64>().unwrap_or(0));
+    let text =
+        info.lines().find_map(|line| line.trim_start().strip_prefix(key)?.strip_prefix(':')).unwrap_or("");
+    let mut numbers =
+        text.trim().trim_matches(['(', ')']).split(", ").map(|part| part.parse::<u64>().unwrap_or(0));
     let mut next = || numbers.next().unwrap_or(0);
     next() * 1_000_000_000 + next()
 }
@@ -365,7 +380,9 @@ mod tests {
         let info = "pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t1\ntfd:        5 events:       19 data: ffffffff00000005  pos:0 ino:c sdev:9\n";
         assert_eq!(
             anonymous_kind("eventpoll", info).unwrap(),
-            DescriptorKind::Epoll { entries: vec![EpollEntry { number: 5, events: 0x19, data: 0xffff_ffff_0000_0005 }] }
+            DescriptorKind::Epoll {
+                entries: vec![EpollEntry { number: 5, events: 0x19, data: 0xffff_ffff_0000_0005 }]
+            }
         );
         let info = "clockid: 1\nticks: 2\nsettime flags: 00\nit_value: (1, 499)\nit_interval: (0, 7)\n";
         assert_eq!(

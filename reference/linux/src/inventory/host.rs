@@ -29,12 +29,70 @@ pub const KERNEL_VERSION_MIN: (u32, u32) = (6, 7);
 
 /// Instruction sets that a program chooses by asking the processor.
 const INSTRUCTION_SETS: &[&str] = &[
-    "sse3", "pni", "ssse3", "sse4_1", "sse4_2", "sse4a", "avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "adx", "aes", "pclmulqdq",
-    "vaes", "vpclmulqdq", "sha_ni", "gfni", "popcnt", "movbe", "abm", "cx16", "rdrand", "rdseed", "rdpid", "rdtscp",
-    "fsgsbase", "erms", "fsrm", "clflushopt", "clwb", "xsave", "xsaveopt", "xsavec", "avx_vnni", "avx512f", "avx512dq",
-    "avx512ifma", "avx512cd", "avx512bw", "avx512vl", "avx512vbmi", "avx512_vbmi2", "avx512_vnni", "avx512_bitalg",
-    "avx512_vpopcntdq", "avx512_vp2intersect", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8", "pku", "xop",
-    "fma4", "tbm", "prefetchwt1", "hle", "rtm", "movdiri", "movdir64b", "serialize", "waitpkg",
+    "sse3",
+    "pni",
+    "ssse3",
+    "sse4_1",
+    "sse4_2",
+    "sse4a",
+    "avx",
+    "avx2",
+    "fma",
+    "f16c",
+    "bmi1",
+    "bmi2",
+    "adx",
+    "aes",
+    "pclmulqdq",
+    "vaes",
+    "vpclmulqdq",
+    "sha_ni",
+    "gfni",
+    "popcnt",
+    "movbe",
+    "abm",
+    "cx16",
+    "rdrand",
+    "rdseed",
+    "rdpid",
+    "rdtscp",
+    "fsgsbase",
+    "erms",
+    "fsrm",
+    "clflushopt",
+    "clwb",
+    "xsave",
+    "xsaveopt",
+    "xsavec",
+    "avx_vnni",
+    "avx512f",
+    "avx512dq",
+    "avx512ifma",
+    "avx512cd",
+    "avx512bw",
+    "avx512vl",
+    "avx512vbmi",
+    "avx512_vbmi2",
+    "avx512_vnni",
+    "avx512_bitalg",
+    "avx512_vpopcntdq",
+    "avx512_vp2intersect",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "amx_bf16",
+    "amx_int8",
+    "pku",
+    "xop",
+    "fma4",
+    "tbm",
+    "prefetchwt1",
+    "hle",
+    "rtm",
+    "movdiri",
+    "movdir64b",
+    "serialize",
+    "waitpkg",
 ];
 
 impl HostFacts {
@@ -53,7 +111,6 @@ impl HostFacts {
             }
         }
     }
-
 
     fn read() -> Result<Self> {
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
@@ -102,8 +159,12 @@ fn own_vdso() -> Result<([u8; 32], u64)> {
     let mut vdso = None;
     let mut vvar_bytes = 0;
     for line in maps.lines() {
-        let Some((start, end)) = line.split(' ').next().and_then(|range| range.split_once('-')) else { continue };
-        let (Ok(start), Ok(end)) = (u64::from_str_radix(start, 16), u64::from_str_radix(end, 16)) else { continue };
+        let Some((start, end)) = line.split(' ').next().and_then(|range| range.split_once('-')) else {
+            continue;
+        };
+        let (Ok(start), Ok(end)) = (u64::from_str_radix(start, 16), u64::from_str_radix(end, 16)) else {
+            continue;
+        };
         if line.ends_with("[vdso]") {
             vdso = Some((start, end));
         } else if line.contains("[vvar") {

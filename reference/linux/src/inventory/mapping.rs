@@ -158,16 +158,19 @@ impl Mapping {
 
     /// Whether both map the same thing in the same way, flags and protection aside.
     pub fn same_object(&self, other: &Self) -> bool {
-        self.shared == other.shared && (self.kind == other.kind || self.is_private_anonymous() && other.is_private_anonymous())
+        self.shared == other.shared
+            && (self.kind == other.kind || self.is_private_anonymous() && other.is_private_anonymous())
     }
 }
 
 pub(crate) fn read(entry: &Process, flags_too: bool) -> Result<Vec<Mapping>> {
-    let maps: MemoryMaps =
-        if flags_too { entry.smaps() } else { entry.maps() }.map_err(|error| from_procfs(entry.pid, error))?;
+    let maps: MemoryMaps = if flags_too { entry.smaps() } else { entry.maps() }
+        .map_err(|error| from_procfs(entry.pid, error))?;
     let mut mappings: Vec<Mapping> = maps.into_iter().map(|map| understood(map, flags_too)).collect();
     let pagemap = Pagemap::open(&entry.pid.to_string())?;
-    for mapping in mappings.iter_mut().filter(|mapping| mapping.memory_kind() == Some(MemoryKind::PrivateFile)) {
+    for mapping in
+        mappings.iter_mut().filter(|mapping| mapping.memory_kind() == Some(MemoryKind::PrivateFile))
+    {
         let mut runs = Vec::new();
         // A layout that changed since is looked at again at the freeze.
         let _ = pagemap.population(mapping.range, &mut runs);

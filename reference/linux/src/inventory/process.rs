@@ -249,8 +249,10 @@ fn text(pid: i32, name: &str) -> Result<String> {
 }
 
 fn hexadecimal(pid: i32, name: &str) -> Result<u32> {
-    u32::from_str_radix(text(pid, name)?.trim(), 16)
-        .map_err(|error| LinuxError::Malformed { from: format!("/proc/{pid}/{name}"), reason: error.to_string() })
+    u32::from_str_radix(text(pid, name)?.trim(), 16).map_err(|error| LinuxError::Malformed {
+        from: format!("/proc/{pid}/{name}"),
+        reason: error.to_string(),
+    })
 }
 
 fn read_words(pid: i32, name: &str) -> Result<Vec<u64>> {
@@ -283,10 +285,14 @@ fn guarded_control_flow(pid: i32) -> Result<Option<String>> {
 
 fn file_locks(pid: i32) -> Result<Vec<String>> {
     let mut locks = Vec::new();
-    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo")).doing(|| format!("list /proc/{pid}/fdinfo"))?.flatten() {
+    for entry in
+        fs::read_dir(format!("/proc/{pid}/fdinfo")).doing(|| format!("list /proc/{pid}/fdinfo"))?.flatten()
+    {
         let lines = fs::read_to_string(entry.path()).unwrap_or_default();
         let of_this = lines.lines().filter_map(|line| line.strip_prefix("lock:"));
-        locks.extend(of_this.map(|lock| format!("descriptor {}: {}", entry.file_name().display(), lock.trim())));
+        locks.extend(
+            of_this.map(|lock| format!("descriptor {}: {}", entry.file_name().display(), lock.trim())),
+        );
     }
     Ok(locks)
 }
@@ -336,6 +342,10 @@ fn read_limits(entry: &Process) -> Result<Vec<Limit>> {
     };
     Ok(all
         .into_iter()
-        .map(|(resource, limit)| Limit { resource, soft: value(limit.soft_limit), hard: value(limit.hard_limit) })
+        .map(|(resource, limit)| Limit {
+            resource,
+            soft: value(limit.soft_limit),
+            hard: value(limit.hard_limit),
+        })
         .collect())
 }

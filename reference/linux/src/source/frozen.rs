@@ -91,9 +91,9 @@ impl FrozenSource {
     pub fn hand_over(mut self) -> Result<DepartedSource> {
         let source = self.source.take().ok_or(LinuxError::TracerEnded)?;
         let threads = std::mem::take(&mut self.threads);
-        source.worker.run(|| {
-            threads.iter().try_for_each(|thread| thread.set_options(Options::PTRACE_O_EXITKILL))
-        })?;
+        source
+            .worker
+            .run(|| threads.iter().try_for_each(|thread| thread.set_options(Options::PTRACE_O_EXITKILL)))?;
         Ok(DepartedSource { source, threads })
     }
 }
@@ -164,7 +164,9 @@ fn stop_all(pid: i32) -> Result<Vec<Tracee>> {
                     }
                     // A thread made by one that is seized already is attached from birth; one that ended is none.
                     Err(LinuxError::Gone { .. }) => {}
-                    Err(LinuxError::System { source, .. }) if is_ours(pid, tid) && source.raw_os_error() == Some(libc::EPERM) => {
+                    Err(LinuxError::System { source, .. })
+                        if is_ours(pid, tid) && source.raw_os_error() == Some(libc::EPERM) =>
+                    {
                         asked.push(Tracee(tid));
                     }
                     Err(error) => return Err(error),
@@ -194,7 +196,9 @@ fn is_ours(pid: i32, tid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
     let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim);
     let this = rustix::thread::gettid().as_raw_nonzero().get().to_string();
-    tracer.is_some_and(|tracer| tracer == this || tracer == rustix::process::getpid().as_raw_nonzero().get().to_string())
+    tracer.is_some_and(|tracer| {
+        tracer == this || tracer == rustix::process::getpid().as_raw_nonzero().get().to_string()
+    })
 }
 
 /// Lets every thread go on from where it was.

@@ -98,7 +98,13 @@ fn borrow_page(source: &Source, main: Tracee, inventory: &mut Inventory, scratch
     })
 }
 
-fn thread_state(source: &Source, thread: Tracee, own_tid: i32, scratch: u64, now_ns: i64) -> Result<ThreadState> {
+fn thread_state(
+    source: &Source,
+    thread: Tracee,
+    own_tid: i32,
+    scratch: u64,
+    now_ns: i64,
+) -> Result<ThreadState> {
     let registers = thread.registers()?;
     let signal_mask = thread.signal_mask()?;
     let injector = source.injector;
@@ -129,7 +135,10 @@ fn thread_state(source: &Source, thread: Tracee, own_tid: i32, scratch: u64, now
 
 fn words<const N: usize>(source: &Source, address: u64) -> Result<[u64; N]> {
     let mut bytes = vec![0; N * 8];
-    source.memory.read_exact_at(&mut bytes, address).doing(|| "read an answer out of the process".to_owned())?;
+    source
+        .memory
+        .read_exact_at(&mut bytes, address)
+        .doing(|| "read an answer out of the process".to_owned())?;
     let mut words = [0; N];
     for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
         *word = u64::from_ne_bytes(*bytes);
@@ -142,7 +151,8 @@ fn robust_list(tid: i32) -> Result<[u64; 2]> {
     // SAFETY: the call writes one word to each of the two addresses.
     let answer = unsafe { libc::syscall(libc::SYS_get_robust_list, tid, &raw mut head, &raw mut length) };
     if answer != 0 {
-        return Err(std::io::Error::last_os_error()).doing(|| format!("read the robust list of thread {tid}"));
+        return Err(std::io::Error::last_os_error())
+            .doing(|| format!("read the robust list of thread {tid}"));
     }
     Ok([head, length])
 }
@@ -151,7 +161,9 @@ fn robust_list(tid: i32) -> Result<[u64; 2]> {
 fn free_page(inventory: &Inventory) -> Result<u64> {
     let mut at = 0x1_0000;
     for mapping in inventory.mappings.iter().filter(|mapping| mapping.kind != MappingKind::Vsyscall) {
-        if AddressRange::new(at, at + PAGE_SIZE).intersection(mapping.range).is_none() && mapping.range.start > at {
+        if AddressRange::new(at, at + PAGE_SIZE).intersection(mapping.range).is_none()
+            && mapping.range.start > at
+        {
             return Ok(at);
         }
         at = at.max(mapping.range.end);
@@ -163,7 +175,9 @@ fn pipes(inventory: &Inventory) -> Result<Vec<PipeContent>> {
     let mut all: Vec<PipeContent> = Vec::new();
     for descriptor in &inventory.descriptors {
         let DescriptorKind::Pipe { inode, capacity, .. } = descriptor.kind else { continue };
-        if crate::obstacle::standard_stream_of(descriptor, inventory).is_some() || all.iter().any(|pipe| pipe.inode == inode) {
+        if crate::obstacle::standard_stream_of(descriptor, inventory).is_some()
+            || all.iter().any(|pipe| pipe.inode == inode)
+        {
             continue;
         }
         let path = format!("/proc/{}/fd/{}", inventory.process.pid, descriptor.number);
@@ -178,13 +192,16 @@ fn pipe_content(path: &str, capacity: u32) -> Result<Vec<u8>> {
     let doing = || format!("look into {path}");
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let source = rustix::fs::open(path, flags, Mode::empty()).doing(doing)?;
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK | rustix::pipe::PipeFlags::CLOEXEC).doing(doing)?;
+    let (read, write) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK | rustix::pipe::PipeFlags::CLOEXEC)
+            .doing(doing)?;
     rustix::pipe::fcntl_setpipe_size(&write, capacity as usize).doing(doing)?;
-    let copied = match rustix::pipe::tee(&source, &write, capacity as usize, rustix::pipe::SpliceFlags::NONBLOCK) {
-        Ok(copied) => copied,
-        Err(rustix::io::Errno::AGAIN) => 0,
-        Err(error) => return Err(error).doing(doing),
-    };
+    let copied =
+        match rustix::pipe::tee(&source, &write, capacity as usize, rustix::pipe::SpliceFlags::NONBLOCK) {
+            Ok(copied) => copied,
+            Err(rustix::io::Errno::AGAIN) => 0,
+            Err(error) => return Err(error).doing(doing),
+        };
     let mut bytes = vec![0; copied];
     let mut done = 0;
     while done < copied {
@@ -200,7 +217,8 @@ fn pipe_content(path: &str, capacity: u32) -> Result<Vec<u8>> {
 /// `/proc/PID/timers`: four or five lines for each timer.
 fn listed_timers(pid: i32) -> Result<Vec<PosixTimer>> {
     let text = fs::read_to_string(format!("/proc/{pid}/timers")).unwrap_or_default();
-    let malformed = |line: &str| LinuxError::Malformed { from: format!("/proc/{pid}/timers"), reason: line.to_owned() };
+    let malformed =
+        |line: &str| LinuxError::Malformed { from: format!("/proc/{pid}/timers"), reason: line.to_owned() };
     let mut timers: Vec<PosixTimer> = Vec::new();
     for line in text.lines() {
         let Some((key, value)) = line.split_once(": ") else { continue };

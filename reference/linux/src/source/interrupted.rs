@@ -110,7 +110,13 @@ fn not_in_call(mut registers: Registers) -> Registers {
 /// Looks at what a thread waits for, before it is stopped: `/proc` tells the call, and the scheduler when it last ran.
 ///
 /// `earlier` is what was seen at an earlier stop: a wait that the kernel restarted after that one is still the same wait.
-pub(crate) fn look(pid: i32, tid: i32, earlier: Option<SeenWaiting>, clock: &SchedulerClock, read: impl Fn(u64, &mut [u8]) -> bool) -> Option<SeenWaiting> {
+pub(crate) fn look(
+    pid: i32,
+    tid: i32,
+    earlier: Option<SeenWaiting>,
+    clock: &SchedulerClock,
+    read: impl Fn(u64, &mut [u8]) -> bool,
+) -> Option<SeenWaiting> {
     let line = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?;
     let mut words = line.split_whitespace();
     let mut call: u64 = words.next()?.parse().ok()?;
@@ -136,7 +142,9 @@ fn relative_wait_ns(call: u64, arguments: &[u64; 6], read: impl Fn(u64, &mut [u8
         let mut bytes = [0; 16];
         (address != 0 && read(address, &mut bytes)).then(|| {
             let (words, _) = bytes.as_chunks::<8>();
-            u64::from_ne_bytes(words[0]).saturating_mul(1_000_000_000).saturating_add(u64::from_ne_bytes(words[1]))
+            u64::from_ne_bytes(words[0])
+                .saturating_mul(1_000_000_000)
+                .saturating_add(u64::from_ne_bytes(words[1]))
         })
     };
     match call as i64 {
@@ -171,7 +179,9 @@ impl SchedulerClock {
         std::thread::sleep(std::time::Duration::from_micros(1));
         let now_ns = monotonic_ns();
         let tid = rustix::thread::gettid().as_raw_nonzero().get();
-        Self { offset_ns: exec_start_ns(&format!("/proc/self/task/{tid}/sched")).map(|ran_ns| now_ns - ran_ns) }
+        Self {
+            offset_ns: exec_start_ns(&format!("/proc/self/task/{tid}/sched")).map(|ran_ns| now_ns - ran_ns),
+        }
     }
 
     fn last_ran_ns(self, pid: i32, tid: i32) -> Option<i64> {
@@ -202,8 +212,33 @@ mod tests {
     }
 
     const ZERO: Registers = Registers {
-        r15: 0, r14: 0, r13: 0, r12: 0, rbp: 0, rbx: 0, r11: 0, r10: 0, r9: 0, r8: 0, rax: 0, rcx: 0, rdx: 0, rsi: 0, rdi: 0,
-        orig_rax: 0, rip: 0, cs: 0, eflags: 0, rsp: 0, ss: 0, fs_base: 0, gs_base: 0, ds: 0, es: 0, fs: 0, gs: 0,
+        r15: 0,
+        r14: 0,
+        r13: 0,
+        r12: 0,
+        rbp: 0,
+        rbx: 0,
+        r11: 0,
+        r10: 0,
+        r9: 0,
+        r8: 0,
+        rax: 0,
+        rcx: 0,
+        rdx: 0,
+        rsi: 0,
+        rdi: 0,
+        orig_rax: 0,
+        rip: 0,
+        cs: 0,
+        eflags: 0,
+        rsp: 0,
+        ss: 0,
+        fs_base: 0,
+        gs_base: 0,
+        ds: 0,
+        es: 0,
+        fs: 0,
+        gs: 0,
     };
 
     #[test]
@@ -224,8 +259,10 @@ mod tests {
 
     #[test]
     fn a_restarted_sleep_has_the_rest_of_its_time() {
-        let seen = SeenWaiting { call: 35, instruction: 0x1002, since_ns: Some(1_000), rest_ns: Some(10_000) };
-        let (again, wait) = for_travelling(registers(libc::SYS_restart_syscall, -516), false, Some(seen), 4_000);
+        let seen =
+            SeenWaiting { call: 35, instruction: 0x1002, since_ns: Some(1_000), rest_ns: Some(10_000) };
+        let (again, wait) =
+            for_travelling(registers(libc::SYS_restart_syscall, -516), false, Some(seen), 4_000);
         assert_eq!((again.rip, again.rax), (0x1000, 35));
         assert_eq!(wait.map(|wait| (wait.call, wait.remaining_ns)), Some((35, 7_000)));
     }

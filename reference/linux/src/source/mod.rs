@@ -127,7 +127,9 @@ impl Source {
     ///
     /// Where nothing is mapped, or the page lies behind the end of its file.
     pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
-        self.memory.read_exact_at(bytes, address).doing(|| format!("read memory of {} at {address:x}", self.pid))
+        self.memory
+            .read_exact_at(bytes, address)
+            .doing(|| format!("read memory of {} at {address:x}", self.pid))
     }
 
     /// Its mappings now, without flags.
@@ -136,7 +138,8 @@ impl Source {
     ///
     /// [`Gone`](LinuxError::Gone), or what the kernel says.
     pub fn mappings(&self) -> Result<Vec<crate::inventory::Mapping>> {
-        let entry = procfs::process::Process::new(self.pid).map_err(|error| crate::error::from_procfs(self.pid, error))?;
+        let entry = procfs::process::Process::new(self.pid)
+            .map_err(|error| crate::error::from_procfs(self.pid, error))?;
         mapping::read_layout(&entry)
     }
 
@@ -153,7 +156,9 @@ impl Source {
 pub(crate) fn find_instruction(pid: i32, memory: &File) -> Result<u64> {
     let entry = procfs::process::Process::new(pid).map_err(|error| crate::error::from_procfs(pid, error))?;
     let mut mappings = mapping::read_layout(&entry)?;
-    mappings.retain(|mapping| mapping.protection & libc::PROT_EXEC as u32 != 0 && mapping.kind != MappingKind::Vsyscall);
+    mappings.retain(|mapping| {
+        mapping.protection & libc::PROT_EXEC as u32 != 0 && mapping.kind != MappingKind::Vsyscall
+    });
     mappings.sort_by_key(|mapping| mapping.kind != MappingKind::Vdso);
     for mapping in mappings {
         let mut bytes = vec![0; mapping.range.len() as usize];

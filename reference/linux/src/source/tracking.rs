@@ -132,7 +132,9 @@ impl Tracking {
             Ok(()) => Ok(true),
             // The last one: a shared mapping that nobody may ever write through.
             Err(Errno::INVAL | Errno::NOENT | Errno::NOMEM | Errno::FAULT | Errno::PERM) => Ok(false),
-            Err(Errno::SRCH) => Err(LinuxError::CannotFollow("it ended, or runs another program now".to_owned())),
+            Err(Errno::SRCH) => {
+                Err(LinuxError::CannotFollow("it ended, or runs another program now".to_owned()))
+            }
             Err(error) => Err(error).doing(|| format!("note writes to {range}")),
         }
     }
@@ -144,7 +146,11 @@ fn is_tracked(mapping: &Mapping) -> bool {
 }
 
 /// Stops one thread, lets `work` put calls into it, and lets it go as if nothing had been.
-pub(super) fn with_thread_stopped<T>(tid: i32, injector: Injector, work: impl FnOnce(Tracee) -> Result<T>) -> Result<T> {
+pub(super) fn with_thread_stopped<T>(
+    tid: i32,
+    injector: Injector,
+    work: impl FnOnce(Tracee) -> Result<T>,
+) -> Result<T> {
     let (tracee, stop) = Tracee::stop(tid)?;
     let result = injector.borrow(tracee, || work(tracee));
     let to_deliver = super::gather::has_signal_to_deliver(tid);
@@ -168,8 +174,9 @@ pub(crate) fn take_descriptor(
     arguments: &[u64],
 ) -> Result<OwnedFd> {
     let number = injector.call(tracee, call, arguments)?;
-    let taken = rustix::process::pidfd_getfd(handle, number as i32, rustix::process::PidfdGetfdFlags::empty())
-        .doing(|| format!("take descriptor {number} out of the process"));
+    let taken =
+        rustix::process::pidfd_getfd(handle, number as i32, rustix::process::PidfdGetfdFlags::empty())
+            .doing(|| format!("take descriptor {number} out of the process"));
     injector.call(tracee, CLOSE, &[number])?;
     taken
 }

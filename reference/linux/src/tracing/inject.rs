@@ -31,7 +31,12 @@ impl Injector {
     }
 
     /// The same where the call makes a thread or process: its number, as the tracer counts, comes along.
-    pub(crate) fn call_with_offspring(self, tracee: Tracee, call: Call, arguments: &[u64]) -> Result<(u64, Option<i32>)> {
+    pub(crate) fn call_with_offspring(
+        self,
+        tracee: Tracee,
+        call: Call,
+        arguments: &[u64],
+    ) -> Result<(u64, Option<i32>)> {
         self.enter(tracee, call, arguments)?;
         tracee.go_to_call()?;
         let mut offspring = None;

@@ -6,6 +6,4 @@ pub(crate) mod tracee;
 pub(crate) mod worker;
 
 pub(crate) use inject::Injector;
-pub(crate) use raw::Registers;
-pub(crate) use tracee::Tracee;
 pub(crate) use worker::Worker;

@@ -194,7 +194,8 @@ pub(crate) fn queued_signals(tid: i32, shared: bool) -> Result<Vec<QueuedSignal>
     const BATCH: usize = 16;
     let mut all = Vec::new();
     loop {
-        let arguments = PeekArguments { offset: all.len() as u64, flags: u32::from(shared), count: BATCH as i32 };
+        let arguments =
+            PeekArguments { offset: all.len() as u64, flags: u32::from(shared), count: BATCH as i32 };
         let mut bytes = [0u8; BATCH * SIGNAL_INFO_BYTES];
         let address = (&raw const arguments) as usize;
         let count = request(libc::PTRACE_PEEKSIGINFO, tid, address, bytes.as_mut_ptr().cast())

@@ -34,7 +34,8 @@ pub(crate) enum Stop {
 impl Tracee {
     /// Attaches without stopping.
     pub(crate) fn seize(tid: i32) -> Result<Self> {
-        let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_TRACEFORK;
+        let options =
+            Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_TRACEFORK;
         ptrace::seize(Pid::from_raw(tid), options).map_err(|error| failed(tid, "seize", error))?;
         Ok(Self(tid))
     }
@@ -48,8 +49,10 @@ impl Tracee {
     }
 
     pub(crate) fn set_options(self, options: Options) -> Result<()> {
-        let common = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_TRACEFORK;
-        ptrace::setoptions(self.pid(), common | options).map_err(|error| failed(self.0, "set tracing options", error))
+        let common =
+            Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_TRACEFORK;
+        ptrace::setoptions(self.pid(), common | options)
+            .map_err(|error| failed(self.0, "set tracing options", error))
     }
 
     pub(crate) fn interrupt(self) -> Result<()> {
@@ -117,7 +120,9 @@ impl Tracee {
     }
 
     pub(crate) fn registers(self) -> Result<Registers> {
-        ptrace::getregs(self.pid()).map(Registers::from).map_err(|error| failed(self.0, "read the registers of", error))
+        ptrace::getregs(self.pid())
+            .map(Registers::from)
+            .map_err(|error| failed(self.0, "read the registers of", error))
     }
 
     pub(crate) fn set_registers(self, registers: &Registers) -> Result<()> {

@@ -78,7 +78,8 @@ macro_rules! or_skip {
 
 /// A program of the machine, or the reason why not.
 pub fn lacks(program: &str) -> Option<String> {
-    let found = Command::new("sh").arg("-c").arg(format!("command -v {program}")).output().unwrap().status.success();
+    let found =
+        Command::new("sh").arg("-c").arg(format!("command -v {program}")).output().unwrap().status.success();
     (!found).then(|| format!("{program} is not installed"))
 }
 
@@ -87,7 +88,14 @@ pub fn compiled(name: &str, options: &[&str]) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let target = directory.join(format!("{name}-{}", std::process::id()));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(format!("{name}.c"));
-    let status = Command::new("gcc").args(["-O1", "-pthread"]).args(options).arg("-o").arg(&target).arg(source).arg("-lm").status();
+    let status = Command::new("gcc")
+        .args(["-O1", "-pthread"])
+        .args(options)
+        .arg("-o")
+        .arg(&target)
+        .arg(source)
+        .arg("-lm")
+        .status();
     assert!(status.unwrap().success(), "{name}.c does not compile");
     target
 }
@@ -173,9 +181,13 @@ pub fn move_with(pid: i32, way: Way, files: &FileChoices) -> (Resumed, Cost) {
             }
         }
         Way::Before => {
-            let written: BTreeSet<u64> = frozen.written().unwrap().into_iter().flat_map(AddressRange::pages).collect();
-            let discarded: Vec<AddressRange> =
-                put.iter().filter(|page| !wanted.contains(page)).map(|page| AddressRange::of_page(*page)).collect();
+            let written: BTreeSet<u64> =
+                frozen.written().unwrap().into_iter().flat_map(AddressRange::pages).collect();
+            let discarded: Vec<AddressRange> = put
+                .iter()
+                .filter(|page| !wanted.contains(page))
+                .map(|page| AddressRange::of_page(*page))
+                .collect();
             prepared.discard(&discarded).unwrap();
             for page in wanted.iter().copied().filter(|page| written.contains(page) || !put.contains(page)) {
                 put_one(&frozen, page, |bytes| prepared.put(page, bytes).unwrap());
@@ -222,13 +234,16 @@ pub fn wanted_pages(source: &Source, inventory: &Inventory, files: &FileChoices)
         if !backing.is_installed() {
             continue;
         }
-        let from_file = matches!(backing, Backing::Memory { .. } if mapping.file().is_some()) || mapping.file().is_some();
+        let from_file =
+            matches!(backing, Backing::Memory { .. } if mapping.file().is_some()) || mapping.file().is_some();
         if from_file {
             // Also pages that the process has not touched yet: its file is not mapped any more at the destination.
             wanted.extend(mapping.range.pages());
         } else {
             let runs = source.population_of(mapping.range).unwrap();
-            wanted.extend(runs.iter().filter(|run| run.state != PageState::Zero).flat_map(|run| run.range.pages()));
+            wanted.extend(
+                runs.iter().filter(|run| run.state != PageState::Zero).flat_map(|run| run.range.pages()),
+            );
         }
     }
     wanted
@@ -272,7 +287,9 @@ pub fn serve(memory: &Userfault, source: &DepartedSource, wanted: &BTreeSet<u64>
                 MemoryEvent::Removed(range) | MemoryEvent::Unmapped(range) => {
                     left.retain(|page| !range.pages().contains(page));
                 }
-                MemoryEvent::Moved { .. } | MemoryEvent::Forked(_) => panic!("not expected of these programs"),
+                MemoryEvent::Moved { .. } | MemoryEvent::Forked(_) => {
+                    panic!("not expected of these programs")
+                }
             }
         }
         any
@@ -316,6 +333,11 @@ pub fn same_when_moved(command: &dyn Fn() -> Command, hops: usize) {
         let code = last.wait().unwrap();
         let printed = program.printed();
         assert_eq!(code, 0, "{way:?}: {}", String::from_utf8_lossy(&printed));
-        assert!(printed == expected, "{way:?}: printed\n{}\nexpected\n{}", String::from_utf8_lossy(&printed), String::from_utf8_lossy(&expected));
+        assert!(
+            printed == expected,
+            "{way:?}: printed\n{}\nexpected\n{}",
+            String::from_utf8_lossy(&printed),
+            String::from_utf8_lossy(&expected)
+        );
     }
 }
