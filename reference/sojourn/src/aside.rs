@@ -53,8 +53,11 @@ const REASON_LEN_MAX: usize = 64 << 10;
 pub enum Aside {
     /// Whoever made the connection says who it is and what it wants.
     Hello(Box<Hello>),
-    /// Follows a hello that begins a migration: what the subject needs to be built, opaque.
+    /// Follows a hello that begins a migration: what the subject needs to be built, opaque. Likewise question and answer.
     Build(Vec<u8>),
+    /// What the process is in the middle of, where that is too much for the registers of the protocol: comes before
+    /// the state of which it is a part.
+    State(Vec<u8>),
     /// The answer to a greeting: come in.
     Welcome(Welcome),
     /// The answer to a greeting: no.
@@ -93,6 +96,11 @@ pub enum Purpose {
     Resume {
         /// Steps of the other end that are in the log.
         steps_seen: u64,
+    },
+    /// To ask a host what it has of what a process needs: a `Build` with the question follows, one with the answer comes.
+    Inquire {
+        /// What kind of thing is to move.
+        subject: String,
     },
     /// To a file server.
     Store(StoreRequest),
@@ -169,6 +177,21 @@ pub struct StepBatch {
 #[serde(transparent)]
 pub struct SessionId(pub u128);
 
+impl SessionId {
+    /// One that nobody else has.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn random() -> std::io::Result<Self> {
+        let mut bytes = [0; 16];
+        let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+        if filled < bytes.len() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Self(u128::from_le_bytes(bytes)))
+    }
+}
+
 impl std::fmt::Display for SessionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:032x}", self.0)
@@ -220,6 +243,7 @@ impl Aside {
             Self::Steps(_) => 6,
             Self::StepsSeen(_) => 7,
             Self::Farewell => 8,
+            Self::State(_) => 9,
         }
     }
 
@@ -230,7 +254,7 @@ impl Aside {
     pub fn encode(&self, frame: &mut Vec<u8>) -> Result<(), AsideError> {
         let payload = match self {
             Self::Hello(hello) => json(hello)?,
-            Self::Build(bytes) => bytes.clone(),
+            Self::Build(bytes) | Self::State(bytes) => bytes.clone(),
             Self::Welcome(welcome) => json(welcome)?,
             Self::Rejected(rejection) => json(rejection)?,
             Self::Credit(bytes) => bytes.to_le_bytes().to_vec(),
@@ -272,7 +296,8 @@ impl Aside {
             5 => Self::Credit(number(payload)?),
             6 => Self::Steps(from_json(payload)?),
             7 => Self::StepsSeen(number(payload)?),
-            _ => Self::Farewell,
+            8 => Self::Farewell,
+            _ => Self::State(payload.to_vec()),
         };
         Ok((aside, needed))
     }
@@ -302,7 +327,7 @@ pub fn peek(bytes: &[u8]) -> Result<(u8, usize), AsideError> {
 fn payload_len_max(kind: u8) -> Result<usize, AsideError> {
     match kind {
         1 | 3 => Ok(GREETING_LEN_MAX),
-        2 => Ok(BUILD_LEN_MAX),
+        2 | 9 => Ok(BUILD_LEN_MAX),
         4 => Ok(REASON_LEN_MAX),
         5 | 7 => Ok(8),
         8 => Ok(0),
@@ -359,6 +384,7 @@ mod tests {
             Aside::Steps(StepBatch { first: 9, steps: Vec::new() }),
             Aside::StepsSeen(4),
             Aside::Farewell,
+            Aside::State(vec![4, 5]),
         ] {
             let bytes = frame(&aside);
             assert_eq!(Aside::decode(&bytes), Ok((aside, bytes.len())));

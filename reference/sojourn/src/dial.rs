@@ -66,17 +66,52 @@ pub fn dial(
     hello: Hello,
     build: Option<Vec<u8>>,
 ) -> Result<(Connection, Welcome), DialError> {
+    let (socket, address) = connect(address)?;
+    greet(socket, address, trust, hello, build)
+}
+
+/// Asks a host what it has of what a process needs.
+///
+/// # Errors
+/// There is no answer.
+pub fn inquire(address: &str, trust: &Trust, hello: Hello, question: Vec<u8>) -> Result<Vec<u8>, DialError> {
+    let (socket, address) = connect(address)?;
+    let mut connection = introduce(socket, address, trust, hello, Some(question))?;
+    match connection.hear()? {
+        Aside::Build(answer) => Ok(answer),
+        Aside::Rejected(rejection) => Err(rejection.into()),
+        _ => Err(DialError::Unexpected),
+    }
+}
+
+fn connect(address: &str) -> Result<(TcpStream, SocketAddr), DialError> {
     let addresses = address.to_socket_addrs();
     let addresses: Vec<_> =
         addresses.map_err(|error| DialError::Address { address: address.to_owned(), error })?.collect();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, format!("'{address}' has no address"));
     for address in addresses {
         match TcpStream::connect_timeout(&address, GREETING_TIME) {
-            Ok(socket) => return greet(socket, address, trust, hello, build),
+            Ok(socket) => return Ok((socket, address)),
             Err(error) => failure = io::Error::new(error.kind(), format!("{address}: {error}")),
         }
     }
     Err(failure.into())
+}
+
+fn introduce(
+    socket: TcpStream,
+    address: SocketAddr,
+    trust: &Trust,
+    hello: Hello,
+    build: Option<Vec<u8>>,
+) -> Result<Connection, DialError> {
+    let tls = trust.key_for(address.ip())?.map(|key| key.call()).transpose()?;
+    let mut connection = Connection::new(socket, tls)?;
+    connection.say(&Aside::Hello(Box::new(hello)))?;
+    if let Some(build) = build {
+        connection.say(&Aside::Build(build))?;
+    }
+    Ok(connection)
 }
 
 fn greet(
@@ -86,12 +121,7 @@ fn greet(
     hello: Hello,
     build: Option<Vec<u8>>,
 ) -> Result<(Connection, Welcome), DialError> {
-    let tls = trust.key_for(address.ip())?.map(|key| key.call()).transpose()?;
-    let mut connection = Connection::new(socket, tls)?;
-    connection.say(&Aside::Hello(Box::new(hello)))?;
-    if let Some(build) = build {
-        connection.say(&Aside::Build(build))?;
-    }
+    let mut connection = introduce(socket, address, trust, hello, build)?;
     match connection.hear()? {
         Aside::Welcome(welcome) => Ok((connection, welcome)),
         Aside::Rejected(rejection) => Err(rejection.into()),
@@ -108,11 +138,14 @@ pub fn answer(socket: TcpStream, trust: &Trust) -> Result<(Connection, Hello, Ve
     let mut connection = Connection::new(socket, tls)?;
     let Aside::Hello(hello) = connection.hear()? else { return Err(DialError::Unexpected) };
     let mut build = Vec::new();
-    if let Purpose::Migrate(proposal) = &hello.purpose {
-        match connection.hear()? {
-            Aside::Build(bytes) if bytes.len() as u64 == proposal.build_len => build = bytes,
-            _ => return Err(DialError::Unexpected),
-        }
+    let expected = match &hello.purpose {
+        Purpose::Migrate(proposal) => Some(proposal.build_len),
+        Purpose::Inquire { .. } => None,
+        Purpose::Resume { .. } | Purpose::Store(_) => return Ok((connection, *hello, build)),
+    };
+    match connection.hear()? {
+        Aside::Build(bytes) if expected.is_none_or(|len| bytes.len() as u64 == len) => build = bytes,
+        _ => return Err(DialError::Unexpected),
     }
     Ok((connection, *hello, build))
 }
@@ -129,6 +162,14 @@ impl Connection {
     /// The connection is broken.
     pub fn welcome(&mut self, welcome: Welcome) -> Result<(), DialError> {
         self.say(&Aside::Welcome(welcome))
+    }
+
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn inform(&mut self, answer: Vec<u8>) -> Result<(), DialError> {
+        self.say(&Aside::Build(answer))
     }
 
     /// Answers a greeting: no. Whether that is heard does not matter.

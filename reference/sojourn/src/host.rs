@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::aside::{Hello, Purpose, Rejection, SessionId};
+use crate::aside::{Hello, Purpose, Rejection};
 use crate::dial::{Connection, DialError, answer};
 use crate::driver::{Arrival, Command, Driver, Handle, Setup};
 use crate::subject::{Builder, Plan};
@@ -28,7 +28,8 @@ struct Inner {
     address: SocketAddr,
     setup: Setup,
     builders: Vec<Box<dyn Builder>>,
-    sessions: Mutex<BTreeMap<SessionId, Handle>>,
+    drivers: Mutex<BTreeMap<u64, Handle>>,
+    next_driver: AtomicU64,
     strangers: AtomicUsize,
     closed: AtomicBool,
 }
@@ -50,7 +51,8 @@ impl Machine {
             address,
             setup,
             builders,
-            sessions: Mutex::default(),
+            drivers: Mutex::default(),
+            next_driver: AtomicU64::new(0),
             strangers: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         };
@@ -78,11 +80,12 @@ impl Machine {
     /// Lets a driver work here.
     pub fn take_on(&self, driver: Driver) -> Handle {
         let handle = driver.handle();
-        self.lock().insert(handle.session, handle.clone());
-        let (machine, session) = (self.clone(), handle.session);
+        let number = self.0.next_driver.fetch_add(1, Ordering::SeqCst);
+        self.lock().insert(number, handle.clone());
+        let machine = self.clone();
         std::thread::spawn(move || {
             driver.run();
-            machine.lock().remove(&session);
+            machine.lock().remove(&number);
         });
         handle
     }
@@ -94,8 +97,8 @@ impl Machine {
         drop(TcpStream::connect(self.0.address));
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<SessionId, Handle>> {
-        self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Handle>> {
+        self.0.drivers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn answer_calls(&self, listener: &TcpListener) {
@@ -128,11 +131,18 @@ impl Machine {
         }
     }
 
-    fn receive(&self, connection: Connection, hello: Hello, build: &[u8]) -> Result<(), DialError> {
-        let known = self.lock().get(&hello.session).cloned();
+    fn receive(&self, mut connection: Connection, hello: Hello, build: &[u8]) -> Result<(), DialError> {
+        let known = self.lock().values().find(|handle| handle.session() == hello.session).cloned();
         let proposal = match (&hello.purpose, known) {
             (Purpose::Store(_), _) => {
                 connection.reject(Rejection::Refused("this is a host, not a file server".to_owned()));
+                return Ok(());
+            }
+            (Purpose::Inquire { subject }, _) => {
+                match self.builder(subject).and_then(|builder| builder.answer(build).map_err(|e| e.to_string())) {
+                    Ok(answer) => return connection.inform(answer),
+                    Err(reason) => connection.reject(Rejection::Refused(reason)),
+                }
                 return Ok(());
             }
             (_, Some(handle)) => {
@@ -175,9 +185,12 @@ impl Machine {
         if self.lock().len() >= SESSIONS_MAX {
             return Err(format!("there are {SESSIONS_MAX} processes here already"));
         }
-        let builder = self.0.builders.iter().find(|builder| builder.subject() == proposal.subject);
-        let builder = builder.ok_or_else(|| format!("nobody here builds a {}", proposal.subject))?;
         let plan = Plan { policy: &proposal.policy, layout: &proposal.layout, build };
-        builder.build(&plan).map_err(|error| error.to_string())
+        self.builder(&proposal.subject)?.build(&plan).map_err(|error| error.to_string())
+    }
+
+    fn builder(&self, subject: &str) -> Result<&dyn Builder, String> {
+        let builder = self.0.builders.iter().find(|builder| builder.subject() == subject);
+        builder.map(|builder| &**builder).ok_or_else(|| format!("nobody here builds a {subject}"))
     }
 }

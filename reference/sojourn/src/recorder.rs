@@ -133,8 +133,8 @@ impl Recorder for LogFile {
 /// arrived. In the model what was on its way is lost when the connection breaks, and whoever notices does so later. So
 /// what the other end does before it notices comes first here, which it could have in fact: nothing that it does follows
 /// from what the first does without it.
-pub struct Untangled<R> {
-    to: R,
+pub struct Untangled<R: Recorder> {
+    to: Option<R>,
     /// Steps from the first that noticed a break which the other end has not.
     held: Vec<Step>,
     breaks: Vec<Break>,
@@ -150,19 +150,20 @@ struct Break {
 impl<R: Recorder> Untangled<R> {
     /// Writes the log to this place.
     pub fn new(to: R) -> Self {
-        Self { to, held: Vec::new(), breaks: Vec::new() }
+        Self { to: Some(to), held: Vec::new(), breaks: Vec::new() }
     }
 
     /// Nothing more will come.
-    pub fn finish(mut self) -> R {
+    pub fn finish(mut self) -> Option<R> {
         self.breaks.clear();
         self.release();
-        self.to
+        self.to.take()
     }
 
     fn release(&mut self) {
         if self.breaks.is_empty() {
-            self.held.drain(..).for_each(|step| self.to.record(step));
+            let Self { to: Some(to), held, .. } = self else { return };
+            held.drain(..).for_each(|step| to.record(step));
         }
     }
 
@@ -175,6 +176,13 @@ impl<R: Recorder> Untangled<R> {
             _ => broken.of == step.place,
         });
         unaware.map(|broken| broken.at).min()
+    }
+}
+
+impl<R: Recorder> Drop for Untangled<R> {
+    fn drop(&mut self) {
+        self.breaks.clear();
+        self.release();
     }
 }
 

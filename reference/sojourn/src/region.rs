@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use protocol::host::Suspension;
 use protocol::memory::{Fault, Memory, MemoryError, PageStore};
 use protocol::page::{PageBytes, PageKind};
 use protocol::page_set::PageSet;
@@ -14,7 +13,7 @@ use protocol::policy::Policy;
 use steplog::page::PageNumber;
 
 use crate::layout::{Layout, Origin};
-use crate::subject::{Alarm, Builder, Built, Inventory, Occurrence, Plan, Subject, SubjectError};
+use crate::subject::{Alarm, Builder, Built, Inventory, Occurrence, Plan, Stopped, Subject, SubjectError};
 
 /// The kind of subject that a region is.
 pub const REGION: &str = "region";
@@ -331,7 +330,7 @@ impl Subject for Region {
         self.change(|inner| inner.held = false);
     }
 
-    fn stop(&mut self) -> Result<Suspension, SubjectError> {
+    fn stop(&mut self) -> Result<Stopped, SubjectError> {
         self.change(|inner| {
             inner.running = false;
             let program = inner.program.as_ref();
@@ -339,8 +338,8 @@ impl Subject for Region {
             let file_mapped = |run: &&crate::layout::PageRun| run.kind == PageKind::FileMapped;
             let has_code = inner.layout.runs.first().as_ref().is_some_and(file_mapped);
             let last = PageNumber(inner.layout.page_count() - 1);
-            Ok(Suspension {
-                registers: program.registers(),
+            Ok(Stopped {
+                state: program.registers(),
                 code_page: has_code.then_some(PageNumber(0)),
                 stack_page: Some(last),
             })
@@ -401,6 +400,6 @@ impl Builder for RegionBuilder {
         let store = PageStore::vacant(plan.layout.page_count());
         let region = Region::new(plan.layout.clone(), store, None, self.load);
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(region.clone());
-        Ok(Built { subject: Box::new(region), lacking: Vec::new(), contents: Box::new(|_| None) })
+        Ok(Built { subject: Box::new(region), lacking: Vec::new(), pid: None, contents: Box::new(|_| None) })
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!   source                                           destination
+//!   inquiry: what have you of these files?     ────▶ Builder::answer
+//!   heed                                       ◀────
 //!   inventory: pages, and what is to be built  ────▶ Builder::build: everything but running
 //!   stop: registers and whatever changed       ────▶ prepare: could run
 //!   part: will never run again                 ────▶ Memory::thaw: runs
@@ -13,7 +15,6 @@
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use protocol::host::Suspension;
 use protocol::memory::{Fault, Memory, MemoryError};
 use protocol::page::PageBytes;
 use protocol::policy::Policy;
@@ -23,19 +24,34 @@ use steplog::header::Unseen;
 
 use crate::layout::Layout;
 
+/// The kind of subject that a process is.
+pub const PROCESS: &str = "linux-process";
+
 /// Something that can be moved.
 pub trait Subject: Memory + Send {
+    /// What a destination has to be asked before there can be an inventory. A subject that asks is taken stock of anew
+    /// for each migration from rest; one that does not, once.
+    ///
+    /// # Errors
+    /// It cannot be moved.
+    fn inquiry(&mut self) -> Result<Option<Vec<u8>>, SubjectError> {
+        Ok(None)
+    }
+
+    /// What the destination answered.
+    ///
+    /// # Errors
+    /// It is no answer.
+    fn heed(&mut self, _answer: &[u8]) -> Result<(), SubjectError> {
+        Ok(())
+    }
+
     /// What it consists of now. From here on [`Memory::is_written`] is true of every page whose content is not what its
     /// origin says.
     ///
     /// # Errors
     /// It cannot be moved.
     fn inventory(&mut self, policy: &Policy) -> Result<Inventory, SubjectError>;
-
-    /// Whether it can go on to another host with the pages of its last inventory.
-    fn fits(&self) -> bool {
-        true
-    }
 
     /// These pages cannot be found at the destination: they count as written.
     fn must_travel(&mut self, pages: &[(u64, u64)]);
@@ -67,11 +83,26 @@ pub trait Subject: Memory + Send {
     ///
     /// # Errors
     /// It runs on.
-    fn stop(&mut self) -> Result<Suspension, SubjectError>;
+    fn stop(&mut self) -> Result<Stopped, SubjectError>;
 
-    /// What is to be said to the destination beside the registers, where those do not suffice: after
-    /// [`stop`](Self::stop), before any page that is sent on account of it.
-    fn prepare(&mut self, registers: &[u8]) -> Result<(), SubjectError>;
+    /// It has come, but for pages: all that can be done for it to run on from here is done now.
+    ///
+    /// # Errors
+    /// It cannot run here.
+    fn prepare(&mut self, state: &[u8]) -> Result<(), SubjectError>;
+
+    /// Whether it is to have all its pages in the end, wherever they are.
+    fn gathers(&self) -> bool {
+        false
+    }
+
+    /// It is at rest and has all its pages: nothing of the move has to stay.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn settle(&mut self) -> Result<(), SubjectError> {
+        Ok(())
+    }
 
     /// A page that it waited for is here, or was all along.
     fn wake(&mut self, page: PageNumber);
@@ -87,6 +118,17 @@ pub trait Subject: Memory + Send {
     fn bury(&mut self);
 }
 
+/// What a subject that was stopped is in the middle of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// What it needs to go on elsewhere, opaque to the driver.
+    pub state: Vec<u8>,
+    /// The page under the instruction pointer.
+    pub code_page: Option<PageNumber>,
+    /// The page under the stack pointer.
+    pub stack_page: Option<PageNumber>,
+}
+
 /// What there is to move.
 #[derive(Clone, Debug)]
 pub struct Inventory {
@@ -98,10 +140,25 @@ pub struct Inventory {
     pub build: Vec<u8>,
 }
 
+impl Inventory {
+    /// What is known of a subject that has to ask first.
+    pub fn unknown() -> Self {
+        Self { subject: String::new(), layout: Layout::default(), build: Vec::new() }
+    }
+}
+
 /// Builds at a destination what is to run there.
 pub trait Builder: Send + Sync {
     /// The kind of subject that it builds.
     fn subject(&self) -> &str;
+
+    /// What there is here of what a subject needs.
+    ///
+    /// # Errors
+    /// It is no question.
+    fn answer(&self, _question: &[u8]) -> Result<Vec<u8>, SubjectError> {
+        Ok(Vec::new())
+    }
 
     /// Builds it, all but running, with no page present.
     ///
@@ -127,6 +184,8 @@ pub struct Built {
     pub subject: Box<dyn Subject>,
     /// Runs of pages, first and number, whose content is not to be found here.
     pub lacking: Vec<(u64, u64)>,
+    /// Its PID, where it is a process.
+    pub pid: Option<u32>,
     /// The contents of the pages that are to be found here; zero where it says nothing.
     pub contents: Box<dyn Fn(PageNumber) -> Option<PageBytes> + Send>,
 }

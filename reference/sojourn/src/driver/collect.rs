@@ -5,6 +5,7 @@ use protocol::host::Role;
 use protocol::source::Source;
 use protocol::wire::Envelope;
 use steplog::event::{Event, Step};
+use steplog::page::PageNumber;
 use steplog::place::{Epoch, Place};
 
 use super::{Driver, wall_clock_ns};
@@ -53,13 +54,15 @@ impl Driver {
     fn react(&mut self, event: &Event) {
         match event {
             Event::StateAccepted { .. } => {
-                let registers = self.host.role().resident().map(|resident| resident.registers.clone());
-                let prepared = self.subject.lock().prepare(&registers.unwrap_or_default());
+                let prepared = self.unpack().and_then(|state| self.subject.lock().prepare(&state));
                 if let Err(error) = prepared {
                     tracing::error!(session = %self.session, %error, "the process that came cannot run here");
                     self.handle.status.lock().error = Some(error.to_string());
                     self.unfit = true;
                 }
+            }
+            Event::DestructionLearned { at_rest: true, .. } if self.subject.lock().gathers() => {
+                self.gathering = Some(PageNumber(0));
             }
             Event::ProcessHandedOver { .. } => {
                 let elapsed = self.stopped_at.take().map(|at| super::nanoseconds(at.elapsed()));

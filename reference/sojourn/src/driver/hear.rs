@@ -18,7 +18,8 @@ impl Driver {
     pub(super) fn obey(&mut self) {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Migrate { to, policy, log, reply }) => self.propose(to, policy, log, reply),
+                Ok(Command::Migrate(request)) => self.consider(request),
+                Ok(Command::Informed(request, answer)) => self.informed(request, answer),
                 Ok(Command::Cancel { reply }) => {
                     let cancelled = self.host.cancel().map_err(|error| error.to_string());
                     if cancelled.is_ok() {
@@ -59,7 +60,7 @@ impl Driver {
                 Ok(())
             }
             Purpose::Migrate(proposal) => self.return_of_the_process(&hello, proposal),
-            Purpose::Store(_) => Err("this is no file server".to_owned()),
+            Purpose::Store(_) | Purpose::Inquire { .. } => Err("this is no file server".to_owned()),
         };
         let answered = welcome.map_err(Rejection::Refused).map(|()| Welcome {
             host: self.setup.id,
@@ -94,7 +95,7 @@ impl Driver {
         }
         self.host.expect_migration(hello.from, *epoch).map_err(|error| error.to_string())?;
         self.setup.roster.clone_from(roster);
-        self.unfit = false;
+        (self.unfit, self.state) = (false, None);
         Ok(())
     }
 
@@ -212,6 +213,7 @@ impl Driver {
                     outgoing.seen(count);
                 }
             }
+            Aside::State(bytes) => self.state = Some(bytes),
             Aside::Farewell => self.peers.get_mut(place).farewell.heard = true,
             _ => tracing::warn!(%place, "a greeting where none is due"),
         }
@@ -243,7 +245,7 @@ impl Driver {
         faults.into_iter().for_each(|page| self.fault(page));
     }
 
-    fn fault(&mut self, page: PageNumber) {
+    pub(super) fn fault(&mut self, page: PageNumber) {
         match self.host.fault(page) {
             Ok(()) | Err(Error::Refused(Refusal::RequestOutstanding(_))) => {}
             Err(Error::Refused(Refusal::NotMissing(_))) => self.subject.lock().wake(page),

@@ -11,6 +11,7 @@ mod collect;
 mod hear;
 mod operate;
 mod peers;
+mod request;
 mod setup;
 
 pub use setup::{Arrival, Setup};
@@ -51,16 +52,7 @@ const LINGER: Duration = Duration::from_secs(60);
 /// What others ask of a driver.
 pub enum Command {
     /// Move the subject to this host.
-    Migrate {
-        /// Where that host can be called.
-        to: String,
-        /// By which algorithm.
-        policy: Policy,
-        /// Where the steps of the migration go.
-        log: Log,
-        /// Told once the migration has begun, or why it has not.
-        reply: Sender<Result<(), String>>,
-    },
+    Migrate(Request),
     /// Call the migration off.
     Cancel {
         /// Told whether it was.
@@ -72,8 +64,29 @@ pub enum Command {
     Called(Connection, Box<Hello>),
     /// A call was answered, or was not.
     Dialled(Dialled),
+    /// A host has said what it has of what the subject needs, or has not.
+    Informed(Request, Result<Vec<u8>, DialError>),
     /// Break the connection to this place, as a network does. For tests of what comes of it.
     Cut(Place),
+}
+
+/// What is asked of a driver that is to move its subject.
+pub struct Request {
+    /// Where the host can be called that is to take it.
+    pub to: String,
+    /// By which algorithm.
+    pub policy: Policy,
+    /// Where the steps of the migration go.
+    pub log: Log,
+    /// Told once the migration has begun, or why it has not.
+    pub reply: Sender<Result<(), String>>,
+}
+
+impl Request {
+    fn refuse(self, reason: impl ToString) {
+        // Who does not wait for the answer does not need it.
+        let _ = self.reply.send(Err(reason.to_string()));
+    }
 }
 
 /// Where the steps of a migration go.
@@ -96,8 +109,6 @@ pub struct Dialled {
 /// A hold on a driver.
 #[derive(Clone)]
 pub struct Handle {
-    /// Which run of the protocol.
-    pub session: SessionId,
     /// How far it is.
     pub status: SharedStatus,
     commands: Sender<Command>,
@@ -105,6 +116,11 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// Which run of the protocol.
+    pub fn session(&self) -> SessionId {
+        self.status.lock().session
+    }
+
     /// Asks something of the driver. Nothing comes of it once the driver has ended.
     pub fn ask(&self, command: Command) -> bool {
         let asked = self.commands.send(command).is_ok();
@@ -120,7 +136,7 @@ impl Handle {
     /// Why it has not.
     pub fn migrate(&self, to: &str, policy: Policy, log: Log) -> Result<(), String> {
         let (reply, answer) = std::sync::mpsc::channel();
-        self.ask(Command::Migrate { to: to.to_owned(), policy, log, reply });
+        self.ask(Command::Migrate(Request { to: to.to_owned(), policy, log, reply }));
         answer.recv().unwrap_or_else(|_| Err("the process is not here any more".to_owned()))
     }
 
@@ -157,6 +173,12 @@ pub struct Driver {
     faults: VecDeque<PageNumber>,
     /// A migration that was asked for and has not begun.
     proposed: Option<Sender<Result<(), String>>>,
+    /// A migration that was asked for before the subject had all its pages.
+    deferred: Option<Request>,
+    /// The first page that may be elsewhere while the subject is at rest; none once it has all its pages.
+    gathering: Option<PageNumber>,
+    /// What came of the state beside the registers.
+    state: Option<Vec<u8>>,
     stopped_at: Option<Instant>,
     /// The state that came cannot be used.
     unfit: bool,
@@ -208,7 +230,7 @@ impl Driver {
         self.peers.call_again(&self.setup, self.session);
         self.flush();
         self.update_status();
-        more || worked
+        more || worked || self.is_gathering()
     }
 
     fn look_at_clock(&mut self) {

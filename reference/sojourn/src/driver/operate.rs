@@ -1,141 +1,32 @@
-//! What the operator of a host does: begin a migration, suspend the process when that makes sense; and when there is
+//! What the operator of a host does: suspend the process when that makes sense; and when there is
 //! room for what the endpoint has to do.
 
-use std::fs::File;
-use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use protocol::host::{Role, Work};
-use protocol::policy::{Passes, Policy, Pre};
+use protocol::host::{Role, Suspension, Work};
+use protocol::policy::{Passes, Pre};
 use protocol::source::Source;
+use protocol::wire::REGISTERS_LEN_MAX;
 use steplog::place::Place;
 
-use super::{Driver, Log};
-use crate::aside::{Hello, Proposal, Purpose, Welcome};
-use crate::dial::Connection;
-use crate::recorder::LogFile;
+use super::Driver;
+use crate::aside::Aside;
+use crate::subject::{Stopped, SubjectError};
 
 /// Tasks that are looked at for one that has room. More of them wait for the same place.
 const TASKS_LOOKED_AT: usize = 64;
+
+/// The registers begin with this where they are the whole state, and with this where it was said beside them.
+const WHOLE: u8 = 0;
+const APART: u8 = 1;
 
 /// Work done in one turn at most, so that what arrives is heard in between.
 const WORK_MAX: usize = 64;
 
 impl Driver {
-    /// Asks a host to take the subject.
-    pub(super) fn propose(
-        &mut self,
-        to: String,
-        policy: Policy,
-        log: Log,
-        reply: Sender<Result<(), String>>,
-    ) {
-        let possible = self.may_start(&policy).and_then(|()| self.open_log(&policy, log));
-        let wants_steps = match possible {
-            Ok(wants_steps) => wants_steps,
-            Err(reason) => {
-                let _ = reply.send(Err(reason));
-                return;
-            }
-        };
-        let Some(epoch) = self.host.epoch().next() else {
-            let _ = reply.send(Err("the counter of migrations is exhausted".to_owned()));
-            return;
-        };
-        let mut roster = self.setup.roster.clone();
-        let own = usize::from(self.setup.id.0);
-        roster.resize(roster.len().max(own + 1), None);
-        roster[own].clone_from(&self.setup.address);
-        self.setup.roster.clone_from(&roster);
-        let proposal = Proposal {
-            policy,
-            epoch,
-            subject: self.subject_kind.clone(),
-            layout: self.layout.clone(),
-            roster,
-            store: self.setup.store.clone(),
-            log: wants_steps,
-            build_len: self.build.len() as u64,
-        };
-        let purpose = Purpose::Migrate(Box::new(proposal));
-        let (from, address) = (self.setup.id, self.setup.address.clone());
-        let hello = Hello { session: self.session, from, address, purpose };
-        self.setup.roster.push(Some(to.clone()));
-        self.peers.propose(to, &self.setup, hello, self.build.clone());
-        self.proposed = Some(reply);
-    }
-
-    fn may_start(&self, policy: &Policy) -> Result<(), String> {
-        if self.proposed.is_some() {
-            return Err("a migration is about to begin already".to_owned());
-        }
-        if policy != self.host.policy() {
-            return Err(format!("this process moves by {}", self.host.policy().name));
-        }
-        if !self.host.is_running() {
-            return Err("the process does not run here".to_owned());
-        }
-        Ok(())
-    }
-
-    /// True when other places are to send their steps here.
-    fn open_log(&mut self, policy: &Policy, log: Log) -> Result<bool, String> {
-        match log {
-            Log::None => Ok(false),
-            Log::Shared(log) => {
-                self.recorder = Box::new(log);
-                Ok(false)
-            }
-            Log::File(path) => {
-                let unseen = self.subject.lock().unseen();
-                let file =
-                    File::create(&path).and_then(|file| LogFile::create(file, policy, &self.layout, &unseen));
-                self.recorder = Box::new(file.map_err(|error| format!("{}: {error}", path.display()))?);
-                Ok(true)
-            }
-        }
-    }
-
-    /// The host that was asked will take the subject.
-    pub(super) fn begin(&mut self, connection: Connection, welcome: &Welcome) {
-        let Some(reply) = self.proposed.take() else { return };
-        let _ = reply.send(self.start(connection, welcome));
-    }
-
-    fn start(&mut self, connection: Connection, welcome: &Welcome) -> Result<(), String> {
-        let to = welcome.host;
-        let at = usize::from(to.0);
-        let Some(address) = self.setup.roster.pop().flatten() else {
-            return Err("nobody was called".to_owned());
-        };
-        if to == self.setup.id || at > self.setup.roster.len() {
-            return Err("the other end is none of the hosts that it could be".to_owned());
-        }
-        if at == self.setup.roster.len() {
-            self.setup.roster.push(Some(address.clone()));
-        }
-        let place = Place::Host(to);
-        self.subject.lock().must_travel(&welcome.lacking);
-        if !self.is_in_use(place) {
-            if !self.concerns(place) {
-                // Whatever was between the two before is over.
-                self.peers.forget(place);
-            }
-            self.connected(place, connection);
-        }
-        self.collect();
-        if let Err(error) = self.host.start_migration(to) {
-            // The other end forgets when the connection is gone.
-            self.peers.forget(place);
-            return Err(error.to_string());
-        }
-        self.peers.keep_calling(place, &address, Purpose::Resume { steps_seen: 0 });
-        self.collect();
-        Ok(())
-    }
-
     /// Suspends the process as soon as that makes sense.
     pub(super) fn operate(&mut self) {
+        self.gather();
         if self.unfit {
             self.unfit = false;
             let refused = self.host.refuse();
@@ -163,10 +54,11 @@ impl Driver {
         let stopped = self.subject.lock().stop();
         // What it did up to now comes before its suspension.
         self.observe();
-        let suspended = match stopped {
-            Ok(suspension) => self.host.suspend(suspension).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
+        let suspended = stopped.map_err(|error| error.to_string()).and_then(|Stopped { state, code_page, stack_page }| {
+            let registers = self.pack(state)?;
+            let suspension = Suspension { registers, code_page, stack_page };
+            self.host.suspend(suspension).map_err(|error| error.to_string())
+        });
         let Err(reason) = suspended else {
             self.collect();
             return;
@@ -177,6 +69,33 @@ impl Driver {
         self.note_error("a cancellation", cancelled);
         self.go_on();
         self.collect();
+    }
+
+    /// The state as registers of the protocol. What is too much for those is said at once, and they hold its checksum.
+    fn pack(&mut self, state: Vec<u8>) -> Result<Vec<u8>, String> {
+        if state.len() < REGISTERS_LEN_MAX {
+            return Ok([&[WHOLE], &state[..]].concat());
+        }
+        let Role::Source(source) = self.host.role() else { return Err("the process is not here".to_owned()) };
+        let to = source.route().map(|route| Place::Host(route.to));
+        let channel = to.and_then(|to| self.peers.channel_mut(to)).ok_or("there is no connection")?;
+        let registers = checksum(&state);
+        channel.aside(&Aside::State(state)).map_err(|error| error.to_string())?;
+        Ok(registers)
+    }
+
+    /// The state that came, from the registers and what was said beside them.
+    pub(super) fn unpack(&mut self) -> Result<Vec<u8>, SubjectError> {
+        let registers = self.host.role().resident().map(|resident| resident.registers.clone()).unwrap_or_default();
+        let unfit = |reason: &str| SubjectError::Unfit(reason.to_owned());
+        match registers.split_first() {
+            Some((&WHOLE, state)) => Ok(state.to_vec()),
+            Some((&APART, _)) => {
+                let state = self.state.take().ok_or_else(|| unfit("a part of it is missing"))?;
+                if checksum(&state) == registers { Ok(state) } else { Err(unfit("a part of it is of another state")) }
+            }
+            _ => Err(unfit("no state")),
+        }
     }
 
     /// The process runs on here, if it was stopped.
@@ -214,4 +133,9 @@ impl Driver {
         }
         true
     }
+}
+
+fn checksum(state: &[u8]) -> Vec<u8> {
+    let len = (state.len() as u64).to_le_bytes();
+    [&[APART], &len[..], &crc32fast::hash(state).to_le_bytes()].concat()
 }

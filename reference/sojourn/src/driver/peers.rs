@@ -9,10 +9,10 @@ use mio::{Events, Interest, Registry, Token, Waker};
 use protocol::wire::Envelope;
 use steplog::place::Place;
 
-use super::{Command, Dialled, Setup};
+use super::{Command, Dialled, Request, Setup};
 use crate::aside::{Aside, Hello, Purpose, SessionId};
 use crate::channel::{Channel, ChannelError, Stream};
-use crate::dial::{DialError, dial};
+use crate::dial::{DialError, dial, inquire};
 
 /// How soon a place is called again after a connection was lost.
 const CALL_AFTER: Duration = Duration::from_millis(20);
@@ -157,6 +157,18 @@ impl Peers {
     /// Calls a host that is to take the process.
     pub fn propose(&self, to: String, setup: &Setup, hello: Hello, build: Vec<u8>) {
         call(None, to, setup, hello, Some(build), self.commands.clone(), Arc::clone(&self.waker));
+    }
+
+    /// Asks a host what it has of what the subject needs.
+    pub fn inquire(&self, request: Request, setup: &Setup, hello: Hello, question: Vec<u8>) {
+        let (trust, commands, waker) = (setup.trust.clone(), self.commands.clone(), Arc::clone(&self.waker));
+        std::thread::spawn(move || {
+            let answer = inquire(&request.to, &trust, hello, question);
+            // A driver that has ended wants no answer.
+            if commands.send(Command::Informed(request, answer)).is_ok() {
+                let _ = waker.wake();
+            }
+        });
     }
 
     /// Nobody answered.

@@ -100,9 +100,14 @@ impl Driver {
         policy: Policy,
         setup: Setup,
     ) -> Result<Self, SetupError> {
-        let Inventory { subject: kind, layout, build } = subject.inventory(&policy)?;
-        layout.check()?;
-        check_store(&policy, &layout, &setup)?;
+        let Inventory { subject: kind, layout, build } = match subject.inquiry()? {
+            Some(_) => Inventory::unknown(),
+            None => subject.inventory(&policy)?,
+        };
+        if kind != Inventory::unknown().subject {
+            layout.check()?;
+            check_store(&policy, &layout, &setup)?;
+        }
         let subject = Shared::new(subject);
         let mut host = Host::occupied(setup.id, policy.clone(), layout.blank_image(), subject.clone())?;
         host.configure(setup.limits, setup.timeouts);
@@ -143,7 +148,7 @@ impl Driver {
         mut setup: Setup,
     ) -> Result<Self, SetupError> {
         let Proposal { policy, epoch, subject: kind, layout, mut roster, store, log, .. } = proposal;
-        let Built { subject, contents, .. } = built;
+        let Built { subject, contents, pid, .. } = built;
         let known = roster.iter().position(|other| other.is_some() && *other == setup.address);
         let id = known.unwrap_or(roster.len());
         if known.is_none() {
@@ -158,6 +163,7 @@ impl Driver {
         let mut host = Host::vacant(setup.id, policy.clone(), image, subject.clone())?;
         host.configure(setup.limits, setup.timeouts);
         host.expect_migration(hello.from, epoch)?;
+        setup.pid = pid;
         let wiring = wire(hello.session, &subject, &policy, &layout, setup.pid)?;
         let mut driver = Self::new(hello.session, host, subject, (kind, layout, Vec::new()), setup, wiring);
         let from = Place::Host(hello.from);
@@ -199,6 +205,9 @@ impl Driver {
             outgoing: None,
             faults: VecDeque::new(),
             proposed: None,
+            deferred: None,
+            gathering: None,
+            state: None,
             stopped_at: None,
             unfit: false,
             vacant_since: None,
@@ -230,6 +239,27 @@ impl Driver {
     }
 }
 
+impl Driver {
+    /// Takes stock of the subject anew, as if it had just been started here.
+    pub(super) fn renew(&mut self, policy: &Policy) -> Result<(), SetupError> {
+        let inventory = self.subject.lock().inventory(policy)?;
+        let Inventory { subject, layout, build } = inventory;
+        layout.check()?;
+        check_store(policy, &layout, &self.setup)?;
+        self.setup.id = HostId(0);
+        self.setup.roster.clear();
+        let mut host = Host::occupied(HostId(0), policy.clone(), layout.blank_image(), self.subject.clone())?;
+        host.configure(self.setup.limits, self.setup.timeouts);
+        self.session = SessionId::random()?;
+        *self.handle.status.lock() = Status::new(self.session, self.setup.pid, &policy.name, layout.page_count());
+        (self.host, self.layout, self.subject_kind, self.build) = (host, layout, subject, build);
+        (self.outgoing, self.state, self.gathering) = (None, None, None);
+        self.peers.places().into_iter().for_each(|place| self.peers.forget(place));
+        self.call_store();
+        Ok(())
+    }
+}
+
 fn check_store(policy: &Policy, layout: &Layout, setup: &Setup) -> Result<(), SetupError> {
     if needs_store(policy, layout) && setup.store.is_none() {
         return Err(SetupError::NoStore(policy.name.to_string()));
@@ -256,7 +286,6 @@ fn wire(
     let (sender, commands) = std::sync::mpsc::channel();
     let status = Status::new(session, pid, &policy.name, layout.page_count());
     let handle = Handle {
-        session,
         status: SharedStatus::new(status),
         commands: sender.clone(),
         waker: Arc::clone(&waker),

@@ -148,7 +148,7 @@ impl World {
     }
 
     pub fn handle(&self, at: usize) -> Option<Handle> {
-        self.machines[at].sessions().into_iter().find(|handle| handle.session == self.session)
+        self.machines[at].sessions().into_iter().find(|handle| handle.session() == self.session)
     }
 
     pub fn phase(&self, at: usize) -> Phase {
@@ -217,7 +217,7 @@ pub fn conform(world: &World, policy: &Policy) {
     let layout = Layout::plain(PAGES, FILE_MAPPED, "f");
     let mut log = Untangled::new(SharedLog::default());
     world.log.steps().into_iter().for_each(|step| log.record(step));
-    let steps = log.finish().steps();
+    let steps = log.finish().unwrap().steps();
     let disrupted = steps.iter().any(|step| {
         serde_json::to_string(&step.event).unwrap().contains("peer-")
             || format!("{:?}", step.event).contains("Cancel")

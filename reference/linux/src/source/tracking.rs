@@ -1,0 +1,182 @@
+//! Noting which pages are written, while the process runs.
+
+use super::Source;
+use super::interrupted::{self, SchedulerClock};
+use crate::error::{Doing, LinuxError, Result};
+use crate::inventory::{Mapping, MemoryKind};
+use crate::range::AddressRange;
+use crate::tracing::inject::{Call, Injector};
+use crate::tracing::tracee::{Stop, Tracee};
+use crate::userfault::{Cover, MAKE_FOR_TRACKING, Userfault};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use std::time::{Duration, Instant};
+
+const USERFAULTFD: Call = Call("userfaultfd", libc::SYS_userfaultfd);
+const CLOSE: Call = Call("close", libc::SYS_close);
+
+/// What beginning to track cost the process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TrackingStop {
+    /// How long one of its threads was stopped.
+    pub stopped_for: Duration,
+}
+
+/// The descriptor that notes writes; the process has none of it.
+#[derive(Debug)]
+pub(super) struct Tracking {
+    userfault: Userfault,
+}
+
+impl Source {
+    /// Begins to note which pages are written. One thread is stopped for a moment; the others run on.
+    ///
+    /// Every page counts as written until it is taken for the first time, but for pages of shared mappings of files: those count as
+    /// written when they are written (or mapped) after this. So look at [`population`](Source::population) after
+    /// this for the first pass.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](LinuxError::Unsupported) kernels, a process that is gone or traced by somebody else.
+    pub fn track(&mut self) -> Result<TrackingStop> {
+        if self.tracking.is_some() {
+            return Ok(TrackingStop { stopped_for: Duration::ZERO });
+        }
+        self.look_at_waits(&[self.pid]);
+        let (pid, injector, handle) = (self.pid, self.injector, &self.handle);
+        let (descriptor, stopped_for) = self.worker.run(|| {
+            let began = Instant::now();
+            let descriptor = with_thread_stopped(pid, injector, |tracee| {
+                take_descriptor(tracee, injector, handle, USERFAULTFD, &[MAKE_FOR_TRACKING])
+            })?;
+            Ok((descriptor, began.elapsed()))
+        })?;
+        let tracking = Tracking { userfault: Userfault::for_tracking(descriptor)? };
+        for mapping in self.mappings()?.iter().filter(|mapping| is_tracked(mapping)) {
+            tracking.cover(mapping.range)?;
+            if mapping.memory_kind() == Some(MemoryKind::SharedFile) {
+                // Pages that are only read later on would count as written otherwise; not all file systems can.
+                let _ = tracking.userfault.protect(mapping.range);
+            }
+        }
+        self.tracking = Some(tracking);
+        Ok(TrackingStop { stopped_for })
+    }
+
+    /// Whether writes are being noted.
+    pub fn is_tracked(&self) -> bool {
+        self.tracking.is_some()
+    }
+
+    /// Ends the noting of writes. The process is not stopped and nothing is left in it.
+    pub fn untrack(&mut self) {
+        self.tracking = None;
+    }
+
+    /// Pages written since they were last taken, in order; they count as not written from then on. Mappings that
+    /// came since are covered first, and all of their pages count as written.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says; [`Gone`](LinuxError::Gone).
+    pub fn take_written(&self) -> Result<Vec<AddressRange>> {
+        let tracking = self.tracking()?;
+        let mut written = Vec::new();
+        for mapping in self.mappings()?.iter().filter(|mapping| is_tracked(mapping)) {
+            // A layout that changed between the list and this is seen next time.
+            if tracking.cover(mapping.range)? {
+                self.pagemap.take_written(mapping.range, &mut written)?;
+            }
+        }
+        Ok(written)
+    }
+
+    /// The same without taking: what would be taken now.
+    ///
+    /// # Errors
+    ///
+    /// As [`take_written`](Self::take_written).
+    pub fn written(&self) -> Result<Vec<AddressRange>> {
+        self.tracking()?;
+        let mut written = Vec::new();
+        for mapping in self.mappings()?.iter().filter(|mapping| is_tracked(mapping)) {
+            self.pagemap.written(mapping.range, &mut written)?;
+        }
+        Ok(written)
+    }
+
+    fn tracking(&self) -> Result<&Tracking> {
+        let missing = || LinuxError::Unsupported("writes are not being noted: track first".to_owned());
+        self.tracking.as_ref().ok_or_else(missing)
+    }
+
+    /// Remembers what threads wait for, since a stop makes them forget.
+    pub(super) fn look_at_waits(&self, threads: &[i32]) {
+        let clock = SchedulerClock::calibrate();
+        let Ok(mut waits) = self.waits.lock() else { return };
+        for tid in threads {
+            let earlier = waits.get(tid).copied();
+            let read = |address, bytes: &mut [u8]| self.read(address, bytes).is_ok();
+            match interrupted::look(self.pid, *tid, earlier, &clock, read) {
+                Some(seen) => waits.insert(*tid, seen),
+                None => waits.remove(tid),
+            };
+        }
+    }
+}
+
+impl Tracking {
+    /// Whether the range could be covered: not if it went away meanwhile.
+    fn cover(&self, range: AddressRange) -> Result<bool> {
+        match self.userfault.register(range, Cover::Writes) {
+            Ok(()) => Ok(true),
+            // The last one: a shared mapping that nobody may ever write through.
+            Err(Errno::INVAL | Errno::NOENT | Errno::NOMEM | Errno::FAULT | Errno::PERM) => Ok(false),
+            Err(Errno::SRCH) => {
+                Err(LinuxError::CannotFollow("it ended, or runs another program now".to_owned()))
+            }
+            Err(error) => Err(error).doing(|| format!("note writes to {range}")),
+        }
+    }
+}
+
+/// A mapping without the right to write, and that never can have it, is not worth covering; private ones can.
+fn is_tracked(mapping: &Mapping) -> bool {
+    mapping.memory_kind().is_some()
+}
+
+/// Stops one thread, lets `work` put calls into it, and lets it go as if nothing had been.
+pub(super) fn with_thread_stopped<T>(
+    tid: i32,
+    injector: Injector,
+    work: impl FnOnce(Tracee) -> Result<T>,
+) -> Result<T> {
+    let (tracee, stop) = Tracee::stop(tid)?;
+    let result = injector.borrow(tracee, || work(tracee));
+    let to_deliver = super::gather::has_signal_to_deliver(tid);
+    let registers = tracee.registers()?;
+    let adjusted = interrupted::for_going_on(registers, to_deliver);
+    if adjusted != registers {
+        tracee.set_registers(&adjusted)?;
+    }
+    // A process stopped by a signal stays so: the kernel stops it again when it is let go.
+    let _: Stop = stop;
+    tracee.detach()?;
+    result
+}
+
+/// Makes a descriptor in the process, takes it out, and closes it there.
+pub(crate) fn take_descriptor(
+    tracee: Tracee,
+    injector: Injector,
+    handle: &OwnedFd,
+    call: Call,
+    arguments: &[u64],
+) -> Result<OwnedFd> {
+    let number = injector.call(tracee, call, arguments)?;
+    let taken =
+        rustix::process::pidfd_getfd(handle, number as i32, rustix::process::PidfdGetfdFlags::empty())
+            .doing(|| format!("take descriptor {number} out of the process"));
+    injector.call(tracee, CLOSE, &[number])?;
+    taken
+}
