@@ -14,12 +14,14 @@
 
 pub mod aside;
 pub mod channel;
+pub mod cli;
 pub mod control;
 pub mod dial;
 pub mod driver;
 pub mod host;
 pub mod key;
 pub mod layout;
+pub mod process;
 pub mod recorder;
 pub mod region;
 pub mod status;

@@ -96,6 +96,11 @@ pub trait Subject: Memory + Send {
         false
     }
 
+    /// Whether it runs, after [`Memory::thaw`] here: letting it go may take a while, and pages.
+    fn has_come(&mut self) -> bool {
+        true
+    }
+
     /// It is at rest and has all its pages: nothing of the move has to stay.
     ///
     /// # Errors

@@ -65,7 +65,8 @@ impl Driver {
         for _ in 0..GATHERED_MAX {
             let Role::Source(Source::Resting(resident)) = self.host.role() else { return };
             let Some(record) = resident.pages.get(page.index()) else {
-                if resident.pages.iter().all(|record| record.location == Location::Here) {
+                let all_here = resident.pages.iter().all(|record| record.location == Location::Here);
+                if all_here && self.subject.lock().has_come() {
                     self.settle();
                 } else {
                     self.gathering = Some(PageNumber(0));
