@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use protocol::memory::{Fault, Memory, MemoryError, PageStore};
+use protocol::memory::{Accesses as _, Fault, Memory, MemoryError, PageStore};
 use protocol::page::{PageBytes, PageKind};
 use protocol::page_set::PageSet;
 use protocol::policy::Policy;
@@ -242,6 +242,12 @@ impl Memory for Region {
         inner.store.is_written(page) || inner.written_from_start.contains(page)
     }
 
+    fn first_written(&self, from: PageNumber) -> Option<PageNumber> {
+        let inner = self.lock();
+        let (seen, before) = (inner.store.first_written(from), inner.written_from_start.first_from(from));
+        seen.into_iter().chain(before).min()
+    }
+
     fn take_written(&mut self, page: PageNumber) -> Result<bool, MemoryError> {
         let mut inner = self.lock();
         let before = inner.written_from_start.remove(page);
@@ -264,27 +270,20 @@ impl Memory for Region {
         inner.store.discard(page)
     }
 
-    fn freeze(&mut self) {
+    fn freeze(&mut self) -> Result<(), MemoryError> {
         self.change(|inner| {
             inner.running = false;
-            inner.store.freeze();
-        });
+            inner.store.freeze()
+        })
     }
 
-    fn thaw(&mut self) {
+    fn thaw(&mut self) -> Result<(), MemoryError> {
         self.change(|inner| {
             inner.running = true;
-            inner.store.thaw();
-        });
+            inner.store.thaw()
+        })?;
         self.spawn();
-    }
-
-    fn read(&self, page: PageNumber, offset: usize, into: &mut [u8]) -> Result<(), Fault> {
-        self.lock().store.read(page, offset, into)
-    }
-
-    fn write(&mut self, page: PageNumber, offset: usize, bytes: &[u8]) -> Result<(), Fault> {
-        self.lock().store.write(page, offset, bytes)
+        Ok(())
     }
 }
 

@@ -15,8 +15,9 @@
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use protocol::memory::{Fault, Memory, MemoryError};
+use protocol::memory::{Memory, MemoryError};
 use protocol::page::PageBytes;
+use protocol::page_set::PageSet;
 use protocol::policy::Policy;
 use steplog::page::PageNumber;
 
@@ -304,19 +305,23 @@ impl Memory for Shared {
         self.lock().discard(page)
     }
 
-    fn freeze(&mut self) {
-        self.lock().freeze();
+    fn written_pages(&self) -> Result<PageSet, MemoryError> {
+        self.lock().written_pages()
     }
 
-    fn thaw(&mut self) {
-        self.lock().thaw();
+    fn take_written_pages(&mut self) -> Result<PageSet, MemoryError> {
+        self.lock().take_written_pages()
     }
 
-    fn read(&self, page: PageNumber, offset: usize, into: &mut [u8]) -> Result<(), Fault> {
-        self.lock().read(page, offset, into)
+    fn discard_all(&mut self) -> Result<(), MemoryError> {
+        self.lock().discard_all()
     }
 
-    fn write(&mut self, page: PageNumber, offset: usize, bytes: &[u8]) -> Result<(), Fault> {
-        self.lock().write(page, offset, bytes)
+    fn freeze(&mut self) -> Result<(), MemoryError> {
+        self.lock().freeze()
+    }
+
+    fn thaw(&mut self) -> Result<(), MemoryError> {
+        self.lock().thaw()
     }
 }

@@ -101,7 +101,11 @@ impl Driver {
     /// The process runs on here, if it was stopped.
     pub(super) fn go_on(&mut self) {
         if self.host.is_running() {
-            protocol::memory::Memory::thaw(&mut self.subject.clone());
+            let thawed = protocol::memory::Memory::thaw(&mut self.subject.clone());
+            if let Err(error) = thawed {
+                tracing::error!(session = %self.session, %error, "the process cannot go on here");
+                self.handle.status.lock().error = Some(error.to_string());
+            }
         }
     }
 

@@ -25,7 +25,7 @@ use linux::plan::{Backing, FileChoice, FileChoices, files, plan};
 use linux::source::{DepartedSource, FrozenSource, Source};
 use linux::userfault::{Installed, MemoryEvent, Userfault};
 use linux::{AddressRange, LinuxError, PAGE_SIZE};
-use protocol::memory::{Fault, Memory, MemoryError};
+use protocol::memory::{Memory, MemoryError};
 use protocol::page::{PAGE_SIZE as PAGE_LEN, PageBytes, PageKind};
 use protocol::page_set::PageSet;
 use protocol::policy::Policy;
@@ -434,9 +434,30 @@ impl Memory for Process {
         })
     }
 
-    fn freeze(&mut self) {}
+    fn written_pages(&self) -> Result<PageSet, MemoryError> {
+        Ok(self.written.clone())
+    }
 
-    fn thaw(&mut self) {
+    fn take_written_pages(&mut self) -> Result<PageSet, MemoryError> {
+        let none = PageSet::empty(self.table.page_count());
+        Ok(std::mem::replace(&mut self.written, none))
+    }
+
+    fn discard_all(&mut self) -> Result<(), MemoryError> {
+        if !matches!(self.body, Body::Built(_) | Body::Prepared(_)) {
+            // What holds them goes as a whole.
+            self.present = PageSet::empty(self.table.page_count());
+            return Ok(());
+        }
+        (0..self.page_count()).map(PageNumber).try_for_each(|page| self.discard(page))
+    }
+
+    /// It is frozen by [`stop`](Subject::stop), which also says its state.
+    fn freeze(&mut self) -> Result<(), MemoryError> {
+        Ok(())
+    }
+
+    fn thaw(&mut self) -> Result<(), MemoryError> {
         self.body = match std::mem::replace(&mut self.body, Body::Gone) {
             Body::Frozen(frozen) => match frozen.thaw() {
                 Ok(source) => Body::Here(source),
@@ -460,14 +481,10 @@ impl Memory for Process {
             }
             other => other,
         };
-    }
-
-    fn read(&self, page: PageNumber, _: usize, _: &mut [u8]) -> Result<(), Fault> {
-        Err(Fault::OutOfRange(page))
-    }
-
-    fn write(&mut self, page: PageNumber, _: usize, _: &[u8]) -> Result<(), Fault> {
-        Err(Fault::OutOfRange(page))
+        match self.body {
+            Body::Gone => Err(MemoryError::ProcessGone),
+            _ => Ok(()),
+        }
     }
 }
 
