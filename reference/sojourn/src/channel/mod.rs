@@ -96,6 +96,13 @@ impl Channel {
         }
     }
 
+    /// Lets so many bytes be under way in any case, for somebody who does better with much at once.
+    #[must_use]
+    pub fn with_much_at_once(mut self, bytes: u64) -> Self {
+        self.pace = Pace::at_least(bytes);
+        self
+    }
+
     /// The socket, to be polled.
     pub fn socket(&mut self) -> &mut mio::net::TcpStream {
         self.stream.socket()

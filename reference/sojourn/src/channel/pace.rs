@@ -49,6 +49,8 @@ pub struct Pace {
     starting: bool,
     plateau: u32,
     allowance: u64,
+    /// Never allowed less.
+    floor: u64,
 }
 
 /// From one point to when all that had been sent by then is credited.
@@ -82,14 +84,20 @@ impl Default for Pace {
             starting: true,
             plateau: 0,
             allowance: ALLOWANCE_FIRST,
+            floor: 0,
         }
     }
 }
 
 impl Pace {
+    /// For somebody who does better with much at once.
+    pub fn at_least(floor: u64) -> Self {
+        Self { floor, ..Self::default() }
+    }
+
     /// Whether another page may be sent that nobody waits for.
     pub fn has_room(&self) -> bool {
-        self.under_way() <= self.allowance
+        self.under_way() <= self.allowance.max(self.floor)
     }
 
     /// Bytes sent and not credited.

@@ -20,6 +20,9 @@ const CALL_AFTER: Duration = Duration::from_millis(20);
 /// How long to wait at most between two calls.
 const CALL_AFTER_MAX: Duration = Duration::from_secs(1);
 
+/// Bytes that may be on their way to the file server, which forces to the disk at once what arrives together.
+const STORE_BATCH: u64 = 2 << 20;
+
 /// Tokens of connections start here.
 const TOKEN_FIRST: usize = 16;
 
@@ -98,6 +101,9 @@ impl Peers {
         let token = self.next_token;
         self.next_token += 1;
         let mut channel = Channel::new(stream, clock);
+        if place == Place::FileServer {
+            channel = channel.with_much_at_once(STORE_BATCH);
+        }
         self.registry.register(channel.socket(), Token(token), Interest::READABLE | Interest::WRITABLE)?;
         let peer = self.get_mut(place);
         // What came in behind the greeting may have been read with it.
