@@ -75,7 +75,9 @@ pub fn directory() -> io::Result<PathBuf> {
     }
     let metadata = fs::symlink_metadata(&path)?;
     let own = metadata.is_dir() && metadata.uid() == user && metadata.permissions().mode() & 0o077 == 0;
-    let foreign = || io::Error::new(io::ErrorKind::PermissionDenied, format!("{}: others can enter it", path.display()));
+    let foreign = || {
+        io::Error::new(io::ErrorKind::PermissionDenied, format!("{}: others can enter it", path.display()))
+    };
     if own { Ok(path) } else { Err(foreign()) }
 }
 

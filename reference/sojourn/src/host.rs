@@ -3,7 +3,7 @@
 //! Whoever calls is a stranger until it has shown that it has the key; strangers get little time, and there can be only
 //! so many of them at once. Each call is answered in a thread of its own, so a slow one holds up nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -12,10 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::aside::{Hello, Purpose, Rejection};
 use crate::dial::{Connection, DialError, answer};
 use crate::driver::{Arrival, Command, Driver, Handle, Setup};
+use crate::status::Status;
 use crate::subject::{Builder, Plan};
 
 /// Strangers that are listened to at once.
 const STRANGERS_MAX: usize = 64;
+
+/// Ends that are remembered.
+const ENDED_MAX: usize = 32;
 
 /// Processes that a machine takes at once.
 const SESSIONS_MAX: usize = 256;
@@ -30,6 +34,8 @@ struct Inner {
     builders: Vec<Box<dyn Builder>>,
     drivers: Mutex<BTreeMap<u64, Handle>>,
     next_driver: AtomicU64,
+    /// What came of those that have ended, the latest last.
+    ended: Mutex<VecDeque<Status>>,
     strangers: AtomicUsize,
     closed: AtomicBool,
 }
@@ -53,6 +59,7 @@ impl Machine {
             builders,
             drivers: Mutex::default(),
             next_driver: AtomicU64::new(0),
+            ended: Mutex::default(),
             strangers: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         };
@@ -77,6 +84,20 @@ impl Machine {
         self.lock().values().cloned().collect()
     }
 
+    /// How far everything is, and what came of what has gone lately.
+    pub fn statuses(&self) -> Vec<Status> {
+        let live = self.sessions().into_iter().map(|handle| handle.status.lock().clone()).collect::<Vec<_>>();
+        let ended = self.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        live.into_iter().chain(ended.iter().cloned()).collect()
+    }
+
+    fn remember(&self, ended: Option<Handle>) {
+        let mut all = self.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(ended.map(|handle| handle.status.lock().clone()));
+        let surplus = all.len().saturating_sub(ENDED_MAX);
+        all.drain(..surplus);
+    }
+
     /// Lets a driver work here.
     pub fn take_on(&self, driver: Driver) -> Handle {
         let handle = driver.handle();
@@ -85,7 +106,8 @@ impl Machine {
         let machine = self.clone();
         std::thread::spawn(move || {
             driver.run();
-            machine.lock().remove(&number);
+            let ended = machine.lock().remove(&number);
+            machine.remember(ended);
         });
         handle
     }
@@ -139,7 +161,10 @@ impl Machine {
                 return Ok(());
             }
             (Purpose::Inquire { subject }, _) => {
-                match self.builder(subject).and_then(|builder| builder.answer(build).map_err(|e| e.to_string())) {
+                match self
+                    .builder(subject)
+                    .and_then(|builder| builder.answer(build).map_err(|e| e.to_string()))
+                {
                     Ok(answer) => return connection.inform(answer),
                     Err(reason) => connection.reject(Rejection::Refused(reason)),
                 }

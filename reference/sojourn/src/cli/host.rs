@@ -18,7 +18,10 @@ pub(super) fn host(listen: &str, store: Option<String>, trust: &Trust) -> anyhow
     let setup = Setup { store, trust: trust.clone(), ..Setup::default() };
     let machine = Machine::open(listener, setup, vec![Box::<ProcessBuilder>::default()])?;
     let asked = machine.clone();
-    let desk = Desk::open(move |question| answer(&asked.sessions(), question))?;
+    let desk = Desk::open(move |question| match question {
+        Question::Status => Answer::Status(asked.statuses()),
+        other => answer(&asked.sessions(), other),
+    })?;
     anstream::println!("{}", machine.address());
     wait_for_interrupt()?;
     drop(desk);

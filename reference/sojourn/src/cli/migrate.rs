@@ -53,7 +53,8 @@ pub(super) struct Migrate {
 impl Migrate {
     pub(super) fn run(self, trust: &Trust) -> anyhow::Result<Ending> {
         let policy = self.policy()?;
-        let there = control::all_statuses()?.into_iter().find(|(_, status)| status.pid == Some(self.pid));
+        let here = |status: &Status| status.pid == Some(self.pid) && status.phase != Phase::Vacant;
+        let there = control::all_statuses()?.into_iter().find(|(_, status)| here(status));
         match there {
             Some((desk, _)) => self.ask(&desk, policy),
             None => self.drive(policy, trust),
@@ -84,13 +85,18 @@ impl Migrate {
         let mut last = None;
         let pid = self.pid;
         let look = || match control::ask(desk, &Question::Status) {
-            Ok(Answer::Status(statuses)) => statuses.into_iter().find(|status| status.pid == Some(pid)),
+            // One that has gone is behind those that are here.
+            Ok(Answer::Status(statuses)) => statuses.into_iter().rev().find(|status| status.pid == Some(pid)),
             _ => None,
         };
-        self.watch(&interrupted, || last_known(&mut last, look()), || {
-            // What cannot be called off any more goes on.
-            let _ = control::ask(desk, &Question::Cancel { pid });
-        })
+        self.watch(
+            &interrupted,
+            || last_known(&mut last, look()),
+            || {
+                // What cannot be called off any more goes on.
+                let _ = control::ask(desk, &Question::Cancel { pid });
+            },
+        )
     }
 
     /// Nobody has the process yet: this command moves it, and stays until nothing of it is here.
@@ -179,7 +185,7 @@ impl Migrate {
 
 /// The status as it last was, and whether there is none any more.
 fn last_known(last: &mut Option<Status>, now: Option<Status>) -> (Status, bool) {
-    let over = now.is_none();
+    let over = now.as_ref().is_none_or(|now| now.phase == Phase::Vacant);
     if now.is_some() {
         last.clone_from(&now);
     }

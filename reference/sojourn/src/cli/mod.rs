@@ -143,10 +143,13 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Status { pid, watch, format } => status::status(pid, watch, format),
         Command::Cancel { pid } => status::cancel(pid),
         Command::Key { out } => {
-            let path = out.or(key).or_else(key::default_path).context("no place for a key: HOME is not set")?;
+            let path =
+                out.or(key).or_else(key::default_path).context("no place for a key: HOME is not set")?;
             Key::create(&path)?;
             anstream::println!("{}", path.display());
-            anstream::eprintln!("Copy this file to every machine that is to take part. Who has it can run programs there.");
+            anstream::eprintln!(
+                "Copy this file to every machine that is to take part. Who has it can run programs there."
+            );
             Ok(Ending::AsExpected)
         }
         Command::Completions { shell } => {

@@ -54,11 +54,13 @@ impl Driver {
         let stopped = self.subject.lock().stop();
         // What it did up to now comes before its suspension.
         self.observe();
-        let suspended = stopped.map_err(|error| error.to_string()).and_then(|Stopped { state, code_page, stack_page }| {
-            let registers = self.pack(state)?;
-            let suspension = Suspension { registers, code_page, stack_page };
-            self.host.suspend(suspension).map_err(|error| error.to_string())
-        });
+        let suspended = stopped.map_err(|error| error.to_string()).and_then(
+            |Stopped { state, code_page, stack_page }| {
+                let registers = self.pack(state)?;
+                let suspension = Suspension { registers, code_page, stack_page };
+                self.host.suspend(suspension).map_err(|error| error.to_string())
+            },
+        );
         let Err(reason) = suspended else {
             self.collect();
             return;
@@ -86,13 +88,18 @@ impl Driver {
 
     /// The state that came, from the registers and what was said beside them.
     pub(super) fn unpack(&mut self) -> Result<Vec<u8>, SubjectError> {
-        let registers = self.host.role().resident().map(|resident| resident.registers.clone()).unwrap_or_default();
+        let registers =
+            self.host.role().resident().map(|resident| resident.registers.clone()).unwrap_or_default();
         let unfit = |reason: &str| SubjectError::Unfit(reason.to_owned());
         match registers.split_first() {
             Some((&WHOLE, state)) => Ok(state.to_vec()),
             Some((&APART, _)) => {
                 let state = self.state.take().ok_or_else(|| unfit("a part of it is missing"))?;
-                if checksum(&state) == registers { Ok(state) } else { Err(unfit("a part of it is of another state")) }
+                if checksum(&state) == registers {
+                    Ok(state)
+                } else {
+                    Err(unfit("a part of it is of another state"))
+                }
             }
             _ => Err(unfit("no state")),
         }

@@ -251,7 +251,8 @@ impl Driver {
         let mut host = Host::occupied(HostId(0), policy.clone(), layout.blank_image(), self.subject.clone())?;
         host.configure(self.setup.limits, self.setup.timeouts);
         self.session = SessionId::random()?;
-        *self.handle.status.lock() = Status::new(self.session, self.setup.pid, &policy.name, layout.page_count());
+        *self.handle.status.lock() =
+            Status::new(self.session, self.setup.pid, &policy.name, layout.page_count());
         (self.host, self.layout, self.subject_kind, self.build) = (host, layout, subject, build);
         (self.outgoing, self.state, self.gathering) = (None, None, None);
         self.peers.places().into_iter().for_each(|place| self.peers.forget(place));
@@ -285,11 +286,8 @@ fn wire(
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let (sender, commands) = std::sync::mpsc::channel();
     let status = Status::new(session, pid, &policy.name, layout.page_count());
-    let handle = Handle {
-        status: SharedStatus::new(status),
-        commands: sender.clone(),
-        waker: Arc::clone(&waker),
-    };
+    let handle =
+        Handle { status: SharedStatus::new(status), commands: sender.clone(), waker: Arc::clone(&waker) };
     watch(subject, poll.registry(), &waker)?;
     let peers = Peers::new(poll.registry().try_clone()?, waker, sender);
     Ok(Wiring { poll, peers, commands, handle })

@@ -65,7 +65,8 @@ impl Builder for ProcessBuilder {
         let table = Table::new(&ranges, spares);
         let contents = contents(&inventory, &files, &table);
         let options = BuildOptions { files: files.clone(), ..BuildOptions::default() };
-        let destination = Destination::build(&inventory, options).map_err(|error| SubjectError::Unbuildable(error.to_string()))?;
+        let destination = Destination::build(&inventory, options)
+            .map_err(|error| SubjectError::Unbuildable(error.to_string()))?;
         tracing::info!(pid = destination.pid(), built_for = ?destination.built_for(), "process built");
         let pid = u32::try_from(destination.pid()).ok();
         let process = Process::built(destination, table, files, request.build.to_vec());
@@ -82,7 +83,9 @@ fn check(ranges: &[AddressRange], spares: u64, pages: u64) -> Result<(), Subject
         range.start < range.end && range.start % PAGE_SIZE == 0 && range.end % PAGE_SIZE == 0
     };
     let apart = sorted.windows(2).all(|pair| pair[0].end <= pair[1].start);
-    let count = ranges.iter().try_fold(spares, |sum, range| sum.checked_add(range.end.checked_sub(range.start)? / PAGE_SIZE));
+    let count = ranges
+        .iter()
+        .try_fold(spares, |sum, range| sum.checked_add(range.end.checked_sub(range.start)? / PAGE_SIZE));
     if sorted.iter().all(whole) && apart && count == Some(pages) { Ok(()) } else { Err(unfit()) }
 }
 
@@ -93,7 +96,8 @@ fn contents(
     table: &Table,
 ) -> Box<dyn Fn(PageNumber) -> Option<PageBytes> + Send> {
     let behind = plan(inventory, files).filter_map(|(mapping, backing)| {
-        let (Backing::Memory { clean: Some(path) } | Backing::SharedMemory { clean: Some(path) }) = backing else {
+        let (Backing::Memory { clean: Some(path) } | Backing::SharedMemory { clean: Some(path) }) = backing
+        else {
             return None;
         };
         Some((mapping.range, mapping.file()?.offset, File::open(path).ok()?))
@@ -105,7 +109,8 @@ fn contents(
         let (range, offset, file) = behind.iter().find(|(range, ..)| range.contains(at))?;
         let mut bytes = [0; PAGE_LEN];
         let mut read = 0;
-        while let Ok(count @ 1..) = file.read_at(&mut bytes[read..], at - range.start + offset + read as u64) {
+        while let Ok(count @ 1..) = file.read_at(&mut bytes[read..], at - range.start + offset + read as u64)
+        {
             read += count;
         }
         Some(PageBytes::from(bytes))

@@ -158,8 +158,10 @@ impl Process {
         let Some(source) = self.source().filter(|source| source.is_tracked()) else { return };
         match source.take_written() {
             Ok(ranges) => {
-                let pages: Vec<_> =
-                    ranges.into_iter().flat_map(|range| self.table.numbers_in(range).collect::<Vec<_>>()).collect();
+                let pages: Vec<_> = ranges
+                    .into_iter()
+                    .flat_map(|range| self.table.numbers_in(range).collect::<Vec<_>>())
+                    .collect();
                 pages.into_iter().for_each(|page| {
                     self.written.insert(page);
                 });
@@ -243,7 +245,9 @@ impl Process {
         self.life_checked = Instant::now();
         let alive = match (&mut self.body, &mut self.running) {
             (Body::Came(resumed), _) => resumed.ended().is_ok_and(|ended| ended.is_none()),
-            (Body::Settled | Body::Here(_), Some(running)) => running.ended().is_ok_and(|ended| ended.is_none()),
+            (Body::Settled | Body::Here(_), Some(running)) => {
+                running.ended().is_ok_and(|ended| ended.is_none())
+            }
             (Body::Here(source), None) => source.is_alive(),
             _ => true,
         };
@@ -267,10 +271,16 @@ impl Process {
                     let offset = mapping.file().map_or(0, |file| file.offset);
                     ranges.push((mapping.range, Origin::File { path, offset }));
                 }
-                None if mapping.file().is_some() || is_taken_whole(mapping) => ranges.push((mapping.range, Origin::Zero)),
+                None if mapping.file().is_some() || is_taken_whole(mapping) => {
+                    ranges.push((mapping.range, Origin::Zero))
+                }
                 None => {
                     let runs = source.population_of(mapping.range).map_err(system)?;
-                    ranges.extend(joined(runs.iter().map(|run| run.range)).into_iter().map(|range| (range, Origin::Zero)));
+                    ranges.extend(
+                        joined(runs.iter().map(|run| run.range))
+                            .into_iter()
+                            .map(|range| (range, Origin::Zero)),
+                    );
                 }
             }
         }
@@ -291,7 +301,9 @@ impl Process {
         // What is in a file that the destination does not have has to travel, and so has shared memory.
         for (mapping, backing) in plan(&stock, &self.files) {
             let lacks_file = mapping.file().is_some() && clean_file(&backing).is_none();
-            if backing.is_installed() && (lacks_file || mapping.memory_kind() == Some(MemoryKind::SharedAnonymous)) {
+            if backing.is_installed()
+                && (lacks_file || mapping.memory_kind() == Some(MemoryKind::SharedAnonymous))
+            {
                 self.table.numbers_in(mapping.range).for_each(|page| {
                     written.insert(page);
                 });
@@ -337,7 +349,8 @@ impl Process {
 
 /// The local file that has the unmodified pages.
 fn clean_file(backing: &Backing) -> Option<String> {
-    let (Backing::Memory { clean: Some(path) } | Backing::SharedMemory { clean: Some(path) }) = backing else {
+    let (Backing::Memory { clean: Some(path) } | Backing::SharedMemory { clean: Some(path) }) = backing
+    else {
         return None;
     };
     path.to_str().map(str::to_owned)
@@ -506,8 +519,11 @@ impl Subject for Process {
     fn heed(&mut self, answer: &[u8]) -> Result<(), SubjectError> {
         self.files = unpack(answer, &[])?;
         // The program itself can be run from nowhere else.
-        let absent: Vec<_> = self.files.by_path.iter().filter(|(_, choice)| **choice == FileChoice::Absent).collect();
-        absent.iter().for_each(|(path, _)| tracing::info!(path = %path.display(), "not there: its pages travel"));
+        let absent: Vec<_> =
+            self.files.by_path.iter().filter(|(_, choice)| **choice == FileChoice::Absent).collect();
+        absent
+            .iter()
+            .for_each(|(path, _)| tracing::info!(path = %path.display(), "not there: its pages travel"));
         Ok(())
     }
 
@@ -610,7 +626,9 @@ impl Subject for Process {
 
     fn prepare(&mut self, state: &[u8]) -> Result<(), SubjectError> {
         let Frozen { state, extra } = unpack(state, &self.build)?;
-        self.table.extend(&extra).ok_or_else(|| SubjectError::Unfit("more pages than there are numbers".to_owned()))?;
+        self.table
+            .extend(&extra)
+            .ok_or_else(|| SubjectError::Unfit("more pages than there are numbers".to_owned()))?;
         let destination = match std::mem::replace(&mut self.body, Body::Gone) {
             Body::Built(destination) => destination,
             other => {

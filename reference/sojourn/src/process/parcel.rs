@@ -72,8 +72,7 @@ pub fn unpack<T: DeserializeOwned>(parcel: &[u8], known: &[u8]) -> Result<T, Sub
     if len > PARCEL_LEN_MAX || len / 256 > rest.len() {
         return Err(unfit(&"longer than it can be"));
     }
-    let bytes =
-        lz4_flex::block::decompress_with_dict(rest, len, known).map_err(|error| unfit(&error))?;
+    let bytes = lz4_flex::block::decompress_with_dict(rest, len, known).map_err(|error| unfit(&error))?;
     postcard::from_bytes(&bytes).map_err(|error| unfit(&error))
 }
 
@@ -83,7 +82,8 @@ mod tests {
 
     #[test]
     fn what_is_known_hardly_counts() {
-        let known: Vec<u8> = (0..9000u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
+        let known: Vec<u8> =
+            (0..9000u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
         let parcel = pack(&known, &known).unwrap();
         assert!(parcel.len() < known.len() / 4, "{} of {}", parcel.len(), known.len());
         assert_eq!(unpack::<Vec<u8>>(&parcel, &known).unwrap(), known);

@@ -50,9 +50,10 @@ impl Table {
 
     /// What of these ranges has no numbers yet.
     pub fn missing(&self, range: AddressRange) -> Vec<AddressRange> {
-        let parts = self.by_place.iter().map(|(&place, &(_, count))| {
-            AddressRange::new(place * PAGE_SIZE, (place + count) * PAGE_SIZE)
-        });
+        let parts = self
+            .by_place
+            .iter()
+            .map(|(&place, &(_, count))| AddressRange::new(place * PAGE_SIZE, (place + count) * PAGE_SIZE));
         subtract(range, parts)
     }
 
@@ -75,8 +76,7 @@ impl Table {
 
     /// The process has moved these pages.
     pub fn moved(&mut self, from: AddressRange, to: u64) {
-        let pages: Vec<_> =
-            from.pages().filter_map(|place| Some((place, self.number_of(place)?))).collect();
+        let pages: Vec<_> = from.pages().filter_map(|place| Some((place, self.number_of(place)?))).collect();
         for (place, number) in pages {
             let to = place - from.start / PAGE_SIZE + to / PAGE_SIZE;
             self.take_out(place, number.0);
@@ -97,7 +97,8 @@ impl Table {
         let Some((&start, &(first, count))) = self.by_place.range(..=place).next_back() else { return };
         self.by_place.remove(&start);
         self.by_number.remove(&first);
-        let whole = |place: u64, count: u64| AddressRange::new(place * PAGE_SIZE, (place + count) * PAGE_SIZE);
+        let whole =
+            |place: u64, count: u64| AddressRange::new(place * PAGE_SIZE, (place + count) * PAGE_SIZE);
         self.place(first, whole(start, place - start));
         let behind = place + 1 - start;
         self.place(number + 1, whole(place + 1, count - behind));
