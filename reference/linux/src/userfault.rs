@@ -11,6 +11,7 @@ use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::ioctl::{Updater, ioctl};
 use std::io;
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 const UFFDIO_API: u32 = request::UFFDIO_API;
 const UFFDIO_REGISTER: u32 = request::UFFDIO_REGISTER;
@@ -82,6 +83,8 @@ pub enum MemoryEvent {
 pub struct Userfault {
     descriptor: OwnedFd,
     notes_writes: bool,
+    /// Held for writing while a page that is to be installed is not covered.
+    uncovered: RwLock<()>,
 }
 
 /// Events that only the kernel's administrator may ask for.
@@ -99,7 +102,7 @@ const SERVING: u64 = (raw::UFFD_FEATURE_MISSING_SHMEM
 impl Userfault {
     /// For noting writes only.
     pub(crate) fn for_tracking(descriptor: OwnedFd) -> Result<Self> {
-        let this = Self { descriptor, notes_writes: true };
+        let this = Self { descriptor, notes_writes: true, uncovered: RwLock::default() };
         this.negotiate(TRACKING).doing(|| "asynchronous write protection (Linux 6.7)".to_owned())?;
         Ok(this)
     }
@@ -107,7 +110,7 @@ impl Userfault {
     /// For serving absent pages, and noting writes besides. A fresh descriptor is needed for each attempt, since a refused
     /// request leaves it as it was: the second attempt goes without the event that needs privileges.
     pub(crate) fn for_serving(descriptor: OwnedFd) -> Result<Self> {
-        let this = Self { descriptor, notes_writes: true };
+        let this = Self { descriptor, notes_writes: true, uncovered: RwLock::default() };
         match this.negotiate(SERVING | TRACKING | FORK) {
             Err(Errno::PERM) => this.negotiate(SERVING | TRACKING),
             other => other,
@@ -161,6 +164,7 @@ impl Userfault {
             let reason = format!("{} bytes are not whole pages", bytes.len());
             return Err(LinuxError::Malformed { from: format!("content of page {page:#x}"), reason });
         }
+        let _covered = self.uncovered.read().unwrap_or_else(PoisonError::into_inner);
         let mode = if self.notes_writes { raw::UFFDIO_COPY_MODE_WP } else { 0 };
         let mut done = 0;
         while done < bytes.len() {
@@ -188,13 +192,17 @@ impl Userfault {
     ///
     /// As [`install`](Self::install).
     pub fn install_zero(&self, page: u64) -> Result<Installed> {
+        let covered = self.uncovered.read().unwrap_or_else(PoisonError::into_inner);
         let range = to_raw(AddressRange::of_page(page));
         let mut zero = raw::uffdio_zeropage { range, mode: 0, zeropage: 0 };
         // SAFETY: the kernel reads and fills one `uffdio_zeropage`.
         match unsafe { ioctl(&self.descriptor, Updater::<UFFDIO_ZEROPAGE, _>::new(&mut zero)) } {
             Ok(()) => Ok(Installed::Done),
             // Shared memory of some kinds has no zero page to map.
-            Err(Errno::INVAL) => self.install(page, &[0; PAGE_SIZE as usize]),
+            Err(Errno::INVAL) => {
+                drop(covered);
+                self.install(page, &[0; PAGE_SIZE as usize])
+            }
             Err(error) => self.refused(error, page),
         }
     }
@@ -252,13 +260,22 @@ impl Userfault {
             raw::UFFD_EVENT_FORK => {
                 // SAFETY: with this event the kernel has just put a new descriptor of that number into this process.
                 let descriptor = unsafe { OwnedFd::from_raw_fd(word(1) as i32) };
-                MemoryEvent::Forked(Self { descriptor, notes_writes: self.notes_writes })
+                MemoryEvent::Forked(Self {
+                    descriptor,
+                    notes_writes: self.notes_writes,
+                    uncovered: RwLock::default(),
+                })
             }
             other => {
                 let reason = format!("event {other} that was not asked for");
                 return Err(LinuxError::Malformed { from: "userfaultfd".to_owned(), reason });
             }
         })
+    }
+
+    /// Keeps others from installing until it is dropped.
+    pub(crate) fn quiet(&self) -> RwLockWriteGuard<'_, ()> {
+        self.uncovered.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Another handle of the same.

@@ -222,8 +222,8 @@ impl Prepared {
     /// What the kernel says. The process has not run then, and is gone.
     pub fn go(self) -> Result<Resumed> {
         let began = Instant::now();
-        let Destination { worker, mut target, userfault, shared, .. } = self.destination;
-        worker.run(|| resume::go(&mut target, &self.state))?;
+        let Destination { worker, mut target, userfault, shared, files, .. } = self.destination;
+        worker.run(|| resume::go(&mut target, &self.state, &files, &userfault))?;
         Ok(Resumed { target, userfault, shared, resumed_for: began.elapsed() })
     }
 }

@@ -49,10 +49,8 @@ pub(super) fn prepare(parts: Parts<'_>, state: &ProcessState) -> Result<()> {
     once_in_a_process(target, now, files)?;
     actions(target, state)?;
     space::lock_all(target, now)?;
-    let covered =
-        |address: u64| now.mapping_at(address).is_some_and(|mapping| backing(mapping, files).is_installed());
     for thread in &state.threads {
-        threads::settle(target, thread, now.process.own_pid, userfault, covered)?;
+        threads::settle(target, thread, now.process.own_pid)?;
     }
     for signal in &state.pending {
         let address = target.write_bytes(0, signal)?;
@@ -63,7 +61,12 @@ pub(super) fn prepare(parts: Parts<'_>, state: &ProcessState) -> Result<()> {
 }
 
 /// Timers, waits and registers, and off it goes.
-pub(super) fn go(target: &mut Target, state: &ProcessState) -> Result<()> {
+pub(super) fn go(
+    target: &mut Target,
+    state: &ProcessState,
+    files: &FileChoices,
+    userfault: &Userfault,
+) -> Result<()> {
     for (which, timer) in state.interval_timers.iter().enumerate() {
         if timer.words[2..] != [0, 0] {
             let address = target.write_words(0, &timer.words)?;
@@ -74,6 +77,12 @@ pub(super) fn go(target: &mut Target, state: &ProcessState) -> Result<()> {
     become_user(target, &state.inventory)?;
     // What begins a wait has to be the last thing that a thread does before it is let go.
     target.close_socket()?;
+    let now = &state.inventory;
+    let covered =
+        |address: u64| now.mapping_at(address).is_some_and(|mapping| backing(mapping, files).is_installed());
+    // Nobody finds a page uncovered that is to be installed.
+    let quiet = userfault.quiet();
+    let absent = threads::register_sequences(target, &state.threads, userfault, covered)?;
     let mut waiting = Vec::new();
     for thread in &state.threads {
         waiting.push(match &thread.wait {
@@ -82,7 +91,9 @@ pub(super) fn go(target: &mut Target, state: &ProcessState) -> Result<()> {
         });
     }
     target.leave_stage(&state.inventory)?;
-    // That call took the main thread out of the stop from which a wait is restarted.
+    threads::make_absent(target, &absent, userfault)?;
+    drop(quiet);
+    // These calls took the main thread out of the stop from which a wait is restarted.
     target.injector().park(target.main())?;
     for (thread, waits) in state.threads.iter().zip(&waiting) {
         threads::set_registers(target, thread, *waits)?;

@@ -27,7 +27,7 @@ int main(int count, char **arguments) {
     printf("begin\n"); fflush(stdout);
     uint64_t sum = 0, value = 1;
     for (int round = 0; round < 3000; round++) {
-        for (int i = 0; i < 20000; i++) value = value * 6364136223846793005ull + 1442695040888963407ull;
+        for (int i = 0; i < 200000; i++) value = value * 6364136223846793005ull + 1442695040888963407ull;
         shared[value % (PAGES * 1024)] ^= value >> 32; anonymous[(value >> 20) % (PAGES * 1024)] += value >> 40;
         char line[64]; int n = snprintf(line, sizeof line, "%d %lx\n", round, value);
         if (write(round % 2 ? written : again, line, n) != n) return 1;
