@@ -212,6 +212,7 @@ fn of_mapping(pid: i32, mapping: &Mapping) -> Option<Reason> {
         MappingKind::File(file) if file.path.starts_with("/memfd:") || file.path.starts_with("memfd:") => {
             Some(Reason::MemoryFile)
         }
+        MappingKind::File(file) if file.in_memory => None,
         MappingKind::File(file) if file.deleted => Some(Reason::DeletedFile),
         MappingKind::File(file) => {
             // Another file may have the name by now.
@@ -237,7 +238,9 @@ fn others_with_object(pid: i32, inode: u64) -> Vec<i32> {
     let numbers = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let has = |other: &i32| {
         let maps = std::fs::read_to_string(format!("/proc/{other}/maps")).unwrap_or_default();
-        maps.lines().any(|line| line.contains(&needle) && line.ends_with("/dev/zero (deleted)"))
+        maps.lines().any(|line| {
+            line.contains(&needle) && (line.ends_with("/dev/zero (deleted)") || line.contains("/memfd:"))
+        })
     };
     numbers.filter(|other| *other != pid).filter(has).collect()
 }

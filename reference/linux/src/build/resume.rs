@@ -6,13 +6,14 @@ use super::{space, threads};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{Inventory, Mapping, MappingKind};
 use crate::plan::{Backing, FileChoices, backing};
-use crate::range::{AddressRange, subtract};
+use crate::range::{AddressRange, PAGE_SIZE, subtract};
 use crate::state::{PosixTimer, ProcessState};
 use crate::tracing::inject::Call;
 use crate::userfault::Userfault;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
 
 const MPROTECT: Call = Call("mprotect", libc::SYS_mprotect);
 const FCHDIR: Call = Call("fchdir", libc::SYS_fchdir);
@@ -114,7 +115,8 @@ fn follow_layout(
     if now.mappings.iter().any(|mapping| mapping.range.intersection(stage).is_some()) {
         return Err(LinuxError::CannotFollow(format!("it maps {stage} now, which building uses")));
     }
-    let difference = Difference::between(&built.mappings, &now.mappings, files);
+    let mut difference = Difference::between(&built.mappings, &now.mappings, files);
+    let saved = difference.join(&built.mappings, &now.mappings, target)?;
     for range in &difference.gone {
         // Where it is covered, the kernel would wait for somebody to read that it went.
         let _ = userfault.unregister(*range);
@@ -124,6 +126,9 @@ fn follow_layout(
     space::map_all(target, &fresh, files, shared)?;
     for mapping in fresh.iter().filter(|mapping| backing(mapping, files).is_installed()) {
         space::cover_one(userfault, mapping.range)?;
+    }
+    for (page, bytes) in &saved {
+        userfault.install(*page, bytes)?;
     }
     for (range, protection) in &difference.protected {
         target.call(MPROTECT, &[range.start, range.len(), u64::from(*protection)])?;
@@ -159,6 +164,41 @@ impl Difference {
             }
         }
         difference
+    }
+}
+
+impl Difference {
+    /// One mapping that was built as several with gaps between them is built anew as one: the kernel would never join them, and the process could
+    /// not move or grow it. The pages that are there are answered, to be put back.
+    fn join(&mut self, before: &[Mapping], now: &[Mapping], target: &Target) -> Result<Vec<(u64, Vec<u8>)>> {
+        let mut saved = Vec::new();
+        for new in now.iter().filter(|new| new.is_private_anonymous()) {
+            let pieces: Vec<&Mapping> = before
+                .iter()
+                .filter(|old| old.is_private_anonymous() && old.range.intersection(new.range).is_some())
+                .collect();
+            let has_gap = pieces.windows(2).any(|pair| pair[0].range.end < pair[1].range.start);
+            if !has_gap {
+                continue;
+            }
+            let mut runs = Vec::new();
+            for piece in pieces.iter().filter_map(|piece| piece.range.intersection(new.range)) {
+                target.pagemap()?.population(piece, true, &mut runs)?;
+                self.gone.push(piece);
+            }
+            for page in runs.iter().flat_map(|run| run.range.pages()) {
+                let mut bytes = vec![0; PAGE_SIZE as usize];
+                target
+                    .memory()
+                    .read_exact_at(&mut bytes, page * PAGE_SIZE)
+                    .doing(|| format!("save page {page:#x}"))?;
+                saved.push((page, bytes));
+            }
+            self.fresh.retain(|fresh| !new.range.covers(fresh.range));
+            self.protected.retain(|(range, _)| !new.range.covers(*range));
+            self.fresh.push(new.clone());
+        }
+        Ok(saved)
     }
 }
 

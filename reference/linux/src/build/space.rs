@@ -2,6 +2,7 @@
 
 use super::target::{CLOSE, MMAP, MUNMAP, Target, free_range};
 use crate::error::{Doing, LinuxError, Result};
+use crate::inventory::mapping::name_in_memory;
 use crate::inventory::{Inventory, Mapping, MappingKind};
 use crate::plan::{Backing, FileChoices, backing};
 use crate::range::{AddressRange, PAGE_SIZE};
@@ -50,7 +51,7 @@ pub(super) fn map_all(
             }
             Behind::Shared(inode) => {
                 let end = object_offset(mapping) + mapping.range.len();
-                grow_shared(shared, *inode, end)?;
+                grow_shared(shared, *inode, mapping, end)?;
             }
         }
     }
@@ -221,10 +222,18 @@ fn open(path: &Path, writable: bool) -> Result<OwnedFd> {
         .doing(|| format!("open {}", path.display()))
 }
 
-fn grow_shared(shared: &mut BTreeMap<u64, OwnedFd>, inode: u64, length: u64) -> Result<()> {
+fn grow_shared(
+    shared: &mut BTreeMap<u64, OwnedFd>,
+    inode: u64,
+    mapping: &Mapping,
+    length: u64,
+) -> Result<()> {
     let doing = || "make memory for a shared mapping".to_owned();
     if !shared.contains_key(&inode) {
-        let made = rustix::fs::memfd_create("arrival", rustix::fs::MemfdFlags::CLOEXEC).doing(doing)?;
+        let name = name_in_memory(mapping).ok_or_else(|| {
+            LinuxError::Unsupported(format!("the name of the file at {} is too long", mapping.range))
+        })?;
+        let made = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC).doing(doing)?;
         shared.insert(inode, made);
     }
     let Some(object) = shared.get(&inode) else { return Ok(()) };

@@ -157,7 +157,7 @@ pub(super) fn register_sequences(
         let start = address & !(PAGE_SIZE - 1);
         let page = AddressRange::new(start, start + PAGE_SIZE);
         let mut there = Vec::new();
-        target.pagemap()?.population(page, &mut there)?;
+        target.pagemap()?.population(page, true, &mut there)?;
         if covered(address) && there.is_empty() {
             userfault.unregister(page).doing(|| format!("uncover {page}"))?;
             absent.push(page);

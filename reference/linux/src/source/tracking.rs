@@ -3,7 +3,7 @@
 use super::Source;
 use super::interrupted::{self, SchedulerClock};
 use crate::error::{Doing, LinuxError, Result};
-use crate::inventory::{Mapping, MemoryKind};
+use crate::inventory::{Mapping, MappingKind, MemoryKind};
 use crate::range::AddressRange;
 use crate::tracing::inject::{Call, Injector};
 use crate::tracing::tracee::{Stop, Tracee};
@@ -52,8 +52,7 @@ impl Source {
             Ok((descriptor, began.elapsed()))
         })?;
         let tracking = Tracking { userfault: Userfault::for_tracking(descriptor)? };
-        for mapping in self.mappings()?.iter().filter(|mapping| is_tracked(mapping)) {
-            tracking.cover(mapping.range)?;
+        for mapping in self.cover_all(&tracking)? {
             if mapping.memory_kind() == Some(MemoryKind::SharedFile) {
                 // Pages that are only read later on would count as written otherwise; not all file systems can.
                 let _ = tracking.userfault.protect(mapping.range);
@@ -82,11 +81,8 @@ impl Source {
     pub fn take_written(&self) -> Result<Vec<AddressRange>> {
         let tracking = self.tracking()?;
         let mut written = Vec::new();
-        for mapping in self.mappings()?.iter().filter(|mapping| is_tracked(mapping)) {
-            // A layout that changed between the list and this is seen next time.
-            if tracking.cover(mapping.range)? {
-                self.pagemap.take_written(mapping.range, &mut written)?;
-            }
+        for mapping in self.cover_all(tracking)? {
+            self.pagemap.take_written(mapping.range, &mut written)?;
         }
         Ok(written)
     }
@@ -103,6 +99,27 @@ impl Source {
             self.pagemap.written(mapping.range, &mut written)?;
         }
         Ok(written)
+    }
+
+    /// Covers everything that can be, and answers the mappings whose pages are tracked.
+    ///
+    /// Not mapping by mapping: the layout may change between looking and covering, and the kernel splits a mapping at the ends of what is
+    /// covered, so that the process could not move or grow it as one. What is between two mappings that cannot be covered is covered at once.
+    fn cover_all(&self, tracking: &Tracking) -> Result<Vec<Mapping>> {
+        const ATTEMPTS: usize = 5;
+        let mut attempt = 0;
+        loop {
+            let mut mappings = self.mappings()?;
+            let covered = spans(&mappings)
+                .into_iter()
+                .map(|span| tracking.cover(span))
+                .collect::<Result<Vec<bool>>>()?;
+            attempt += 1;
+            if covered.iter().all(|covered| *covered) || attempt == ATTEMPTS {
+                mappings.retain(is_tracked);
+                return Ok(mappings);
+            }
+        }
     }
 
     fn tracking(&self) -> Result<&Tracking> {
@@ -140,9 +157,33 @@ impl Tracking {
     }
 }
 
-/// A mapping without the right to write, and that never can have it, is not worth covering; private ones can.
 fn is_tracked(mapping: &Mapping) -> bool {
-    mapping.memory_kind().is_some()
+    mapping.memory_kind().is_some() && can_be_covered(mapping)
+}
+
+/// A shared mapping without the right to write may be of a file opened for reading, through which nobody can ever write.
+fn can_be_covered(mapping: &Mapping) -> bool {
+    match mapping.memory_kind() {
+        Some(MemoryKind::SharedFile | MemoryKind::SharedAnonymous) => mapping.is_writable(),
+        Some(MemoryKind::Private | MemoryKind::PrivateFile) => true,
+        None => mapping.kind == MappingKind::Vdso,
+    }
+}
+
+/// The stretches of the address space between mappings that cannot be covered, where there is anything to cover.
+fn spans(mappings: &[Mapping]) -> Vec<AddressRange> {
+    let mut spans = Vec::new();
+    let mut open: Option<AddressRange> = None;
+    for mapping in mappings {
+        if can_be_covered(mapping) {
+            let start = open.map_or(mapping.range.start, |span| span.start);
+            open = Some(AddressRange::new(start, mapping.range.end));
+        } else {
+            spans.extend(open.take());
+        }
+    }
+    spans.extend(open);
+    spans
 }
 
 /// Stops one thread, lets `work` put calls into it, and lets it go as if nothing had been.

@@ -6,7 +6,7 @@ use linux::build::{BuildOptions, Destination, Resumed};
 use linux::inventory::Inventory;
 use linux::obstacle::StandardStreams;
 use linux::pagemap::PageState;
-use linux::plan::{Backing, FileChoices, plan};
+use linux::plan::{FileChoices, plan};
 use linux::source::{DepartedSource, Source};
 use linux::state::ProcessState;
 use linux::userfault::{Installed, MemoryEvent, Userfault};
@@ -234,13 +234,12 @@ pub fn wanted_pages(source: &Source, inventory: &Inventory, files: &FileChoices)
         if !backing.is_installed() {
             continue;
         }
-        let from_file =
-            matches!(backing, Backing::Memory { .. } if mapping.file().is_some()) || mapping.file().is_some();
+        let from_file = mapping.file().is_some() || mapping.shared;
         if from_file {
             // Also pages that the process has not touched yet: its file is not mapped any more at the destination.
             wanted.extend(mapping.range.pages());
         } else {
-            let runs = source.population_of(mapping.range).unwrap();
+            let runs = source.population_of(mapping).unwrap();
             wanted.extend(
                 runs.iter().filter(|run| run.state != PageState::Zero).flat_map(|run| run.range.pages()),
             );
@@ -345,7 +344,11 @@ pub fn same_when_moved(command: &dyn Fn() -> Command, hops: usize) {
             earlier.push(resumed.complete().unwrap());
             std::thread::sleep(Duration::from_millis(30));
             let ended = earlier.last_mut().unwrap().ended().unwrap();
-            assert!(ended.is_none_or(|code| code == 0), "{way:?}, hop {hop}: ended with {ended:?}");
+            assert!(
+                ended.is_none_or(|code| code == 0),
+                "{way:?}, hop {hop}: ended with {ended:?}, printed {}",
+                String::from_utf8_lossy(&program.printed())
+            );
         }
         let last = earlier.pop().unwrap();
         let code = last.wait().unwrap();
