@@ -61,6 +61,7 @@ pub mod obstacle;
 pub mod pagemap;
 pub mod plan;
 pub mod range;
+pub mod region;
 pub mod source;
 pub mod state;
 mod tracing;

@@ -7,7 +7,7 @@ use crate::error::{Doing, LinuxError, Result};
 use crate::range::{AddressRange, PAGE_SIZE};
 use linux_raw_sys::general as raw;
 use linux_raw_sys::ioctl as request;
-use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::ioctl::{Updater, ioctl};
 use std::io;
@@ -26,9 +26,7 @@ const UFFDIO_WAKE: u32 = request::UFFDIO_WAKE;
 pub(crate) enum Cover {
     /// Writes are noted by the kernel.
     Writes,
-    /// Accesses to absent pages wait for their content.
-    Missing,
-    /// Both.
+    /// The same, and accesses to absent pages wait for their content.
     MissingAndWrites,
 }
 
@@ -119,6 +117,14 @@ impl Userfault {
         Ok(this)
     }
 
+    /// For both on this program's own memory. What it discards or unmaps itself is not told: it would have to read that by another thread.
+    pub(crate) fn for_own_memory(descriptor: OwnedFd) -> Result<Self> {
+        let this = Self { descriptor, notes_writes: true, uncovered: RwLock::default() };
+        let features = TRACKING | (raw::UFFD_FEATURE_MISSING_SHMEM | raw::UFFD_FEATURE_THREAD_ID) as u64;
+        this.negotiate(features).doing(|| "the features of userfaultfd".to_owned())?;
+        Ok(this)
+    }
+
     fn negotiate(&self, features: u64) -> std::result::Result<(), Errno> {
         let mut api = raw::uffdio_api { api: 0xaa, features, ioctls: 0 };
         // SAFETY: the kernel reads and fills one `uffdio_api`.
@@ -129,7 +135,6 @@ impl Userfault {
     pub(crate) fn register(&self, range: AddressRange, cover: Cover) -> std::result::Result<(), Errno> {
         let mode = match cover {
             Cover::Writes => raw::UFFDIO_REGISTER_MODE_WP,
-            Cover::Missing => raw::UFFDIO_REGISTER_MODE_MISSING,
             Cover::MissingAndWrites => raw::UFFDIO_REGISTER_MODE_MISSING | raw::UFFDIO_REGISTER_MODE_WP,
         };
         let mut register = raw::uffdio_register { range: to_raw(range), mode: u64::from(mode), ioctls: 0 };
@@ -295,15 +300,28 @@ pub(crate) const MAKE_FOR_TRACKING: u64 =
     (libc::O_CLOEXEC | libc::O_NONBLOCK) as u64 | raw::UFFD_USER_MODE_ONLY as u64;
 pub(crate) const MAKE_FOR_SERVING: u64 = (libc::O_CLOEXEC | libc::O_NONBLOCK) as u64;
 
-/// One for this process's own memory.
-pub(crate) fn of_this_process(flags: u64) -> Result<OwnedFd> {
-    // SAFETY: the call makes a descriptor and touches no memory.
-    let made = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
-    if made < 0 {
-        return Err(io::Error::last_os_error()).doing(|| "make a userfaultfd".to_owned());
+/// One for this process's own memory: by the call, by the device, or for code outside of the kernel only, whichever is permitted first.
+pub(crate) fn of_this_process() -> Result<OwnedFd> {
+    const USERFAULTFD_IOC_NEW: libc::c_ulong = 0xaa00;
+    let make = |flags: u64| {
+        // SAFETY: the call makes a descriptor and touches no memory.
+        made(unsafe { libc::syscall(libc::SYS_userfaultfd, flags) })
+    };
+    let by_device = || {
+        let device = std::fs::File::open("/dev/userfaultfd")?;
+        // SAFETY: the request takes flags by value and makes a descriptor.
+        made(i64::from(unsafe { libc::ioctl(device.as_raw_fd(), USERFAULTFD_IOC_NEW, MAKE_FOR_SERVING) }))
+    };
+    let first = make(MAKE_FOR_SERVING).or_else(|_| by_device());
+    first.or_else(|_| make(MAKE_FOR_TRACKING)).doing(|| "make a userfaultfd".to_owned())
+}
+
+fn made(number: i64) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel has just returned it, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(made as i32) })
+    Ok(unsafe { OwnedFd::from_raw_fd(number as i32) })
 }
 
 fn to_raw(range: AddressRange) -> raw::uffdio_range {

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { THREADS = 4, ROUNDS = 120, STEPS = 200000 };
+enum { THREADS = 4, ROUNDS = 120, STEPS = 1000000 };
 static __thread uint64_t own;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turn_changed = PTHREAD_COND_INITIALIZER;
