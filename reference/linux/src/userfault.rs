@@ -191,7 +191,7 @@ impl Userfault {
         Ok(Installed::Done)
     }
 
-    /// The same with zeros, which takes no memory until it is written.
+    /// The same with zeros, which takes no memory until it is written. The page counts as written once.
     ///
     /// # Errors
     ///

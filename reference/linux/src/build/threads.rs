@@ -230,20 +230,15 @@ pub(super) fn begin_wait(target: &Target, state: &ThreadState, wait: &Interrupte
     target.injector().enter(thread, call, &arguments)?;
     thread.interrupt()?;
     thread.go_to_call()?;
-    // The exit of the call, interrupted; then the stop that was asked for.
-    let mut stops = Vec::new();
-    loop {
-        match thread.wait()? {
-            Stop::Requested { .. } => break,
-            Stop::Call => thread.go_to_call()?,
-            other => {
-                stops.push(other);
-                return Err(LinuxError::UnexpectedStop {
-                    tid: thread.0,
-                    status: format!("{stops:?}"),
-                    doing: "a wait",
-                });
-            }
+    // At its exit, interrupted: that stop took the place of the one asked for.
+    match thread.wait()? {
+        Stop::Call => target.injector().park(thread)?,
+        other => {
+            return Err(LinuxError::UnexpectedStop {
+                tid: thread.0,
+                status: format!("{other:?}"),
+                doing: "a wait",
+            });
         }
     }
     Ok(true)
