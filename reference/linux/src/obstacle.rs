@@ -187,8 +187,8 @@ fn of_process(inventory: &Inventory, found: &mut Vec<Obstacle>) {
     if let Some(features) = process.guarded_control_flow.clone() {
         add(Reason::GuardedControlFlow { features });
     }
-    for lock in process.file_locks.iter().cloned() {
-        add(Reason::FileLock { lock });
+    for lock in process.file_locks.iter().filter(|lock| lock.kind != "POSIX") {
+        add(Reason::FileLock { lock: format!("{} of descriptor {}", lock.kind, lock.number) });
     }
     if process.root_directory != std::path::Path::new("/") {
         add(Reason::OtherRoot);

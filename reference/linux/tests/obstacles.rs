@@ -42,7 +42,7 @@ fn each_is_named() {
         ),
         ("io_uring", |reason| matches!(reason, Reason::IoUring), "descriptor 3 (io_uring)"),
         ("device", |reason| matches!(reason, Reason::Device), "descriptor 3 (/dev/kmsg)"),
-        ("deleted", |reason| matches!(reason, Reason::DeletedFile), "descriptor 3"),
+        ("deleted", |reason| matches!(reason, Reason::DeletedFile), "mapping"),
         ("inotify", |reason| matches!(reason, Reason::Inotify), "descriptor 3 (inotify)"),
         ("memfd", |reason| matches!(reason, Reason::MemoryFile), "descriptor 3 (memory file here)"),
         ("lock", |reason| matches!(reason, Reason::FileLock { .. }), "the process"),

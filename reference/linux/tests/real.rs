@@ -51,7 +51,8 @@ fn sqlite() {
     or_skip!(missing().or(lacks("sqlite3")));
     let directory = tempfile::tempdir().unwrap();
     let base = directory.path().join("base");
-    let made = Command::new("sqlite3").arg(&base).arg(
+    let mut made = Command::new("sqlite3");
+    made.arg(&base).arg(
         "create table t(a integer primary key, b integer, c text);
          with recursive n(i) as (select 1 union all select i + 1 from n where i < 60000)
          insert into t select i, i * 7919 % 10007, 'row ' || i from n;",

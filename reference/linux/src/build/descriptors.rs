@@ -213,6 +213,25 @@ pub(super) fn follow(
     Ok(())
 }
 
+/// Takes the locks that the process holds. One that excludes others cannot be taken while the source has it in the very same file, which is
+/// said before the process is handed over.
+pub(super) fn lock(target: &Target, now: &Inventory) -> Result<()> {
+    for lock in now.process.file_locks.iter().filter(|lock| lock.kind == "POSIX") {
+        let kind = if lock.exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
+        let length = lock.end.map_or(0, |end| end - lock.start + 1);
+        let words = [kind as u64 | (libc::SEEK_SET as u64) << 16, lock.start, length, 0];
+        let address = target.write_words(0, &words)?;
+        target.call(FCNTL, &[lock.number as u64, libc::F_SETLK as u64, address]).map_err(|error| match error {
+            LinuxError::Injected { source, .. } => LinuxError::CannotFollow(format!(
+                "bytes {} to {:?} of descriptor {} cannot be locked here: {source}",
+                lock.start, lock.end, lock.number
+            )),
+            other => other,
+        })?;
+    }
+    Ok(())
+}
+
 /// Whether the descriptor of before still is one of the same thing, offsets and the like aside.
 fn is_same(before: &Descriptor, now: &Descriptor) -> bool {
     use DescriptorKind as Kind;

@@ -45,6 +45,7 @@ pub(super) fn prepare(parts: Parts<'_>, state: &ProcessState) -> Result<()> {
     let now = &state.inventory;
     follow_layout(target, built, now, files, shared, userfault)?;
     descriptors::follow(target, built, state, files, streams, descriptions)?;
+    descriptors::lock(target, now)?;
     threads::follow(target, now)?;
     space::describe(target, now, files)?;
     once_in_a_process(target, now, files)?;
