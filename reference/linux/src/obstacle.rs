@@ -5,6 +5,7 @@ use crate::inventory::host::KERNEL_VERSION_MIN;
 use crate::inventory::{
     Descriptor, DescriptorKind, HostFacts, Inventory, Mapping, MappingKind, PipeEnd, descriptor,
 };
+use crate::state::NAMELESS_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
@@ -248,7 +249,9 @@ fn others_with_object(pid: i32, inode: u64) -> Vec<i32> {
 fn of_descriptor(descriptor: &Descriptor, inventory: &Inventory, streams: StandardStreams) -> Option<Reason> {
     let replaced = streams == StandardStreams::Replace && standard_stream_of(descriptor, inventory).is_some();
     match &descriptor.kind {
-        DescriptorKind::File { deleted: true, .. } => Some(Reason::DeletedFile),
+        DescriptorKind::File { deleted: true, size, .. } if *size > NAMELESS_BYTES_MAX => {
+            Some(Reason::DeletedFile)
+        }
         DescriptorKind::File { .. } | DescriptorKind::Directory { .. } => None,
         DescriptorKind::EventFd { .. } | DescriptorKind::TimerFd { .. } | DescriptorKind::SignalFd { .. } => {
             None

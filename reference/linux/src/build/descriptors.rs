@@ -26,6 +26,8 @@ pub(super) struct Descriptions {
     opened: BTreeMap<i32, OwnedFd>,
     /// Reading and writing end, by the kernel's number at the source.
     pipes: BTreeMap<u64, (OwnedFd, OwnedFd)>,
+    /// Files without a name, for reading and writing, by the file's number at the source.
+    nameless: BTreeMap<u64, OwnedFd>,
 }
 
 /// Flags that can be set after opening.
@@ -103,6 +105,11 @@ fn make(
     let flags =
         OFlags::from_bits_retain((descriptor.flags & REOPENED) as u32) | OFlags::CLOEXEC | OFlags::NOCTTY;
     Ok(match &descriptor.kind {
+        DescriptorKind::File { deleted: true, inode, path, .. } => {
+            let file = nameless(descriptions, *inode, &files.local_path(path))?;
+            let again = format!("/proc/self/fd/{}", file.as_raw_fd());
+            rustix::fs::open(again, flags, Mode::empty())?
+        }
         DescriptorKind::File { path, .. } | DescriptorKind::Directory { path } => {
             rustix::fs::open(files.local_path(path), flags, Mode::empty())?
         }
@@ -126,6 +133,25 @@ fn make(
         }
         other => return Err(io::Error::other(format!("{other:?} cannot be made anew"))),
     })
+}
+
+/// A file that has no name here either, where the other one had its name if that place exists.
+fn nameless<'a>(
+    descriptions: &'a mut Descriptions,
+    inode: u64,
+    path: &std::path::Path,
+) -> io::Result<&'a OwnedFd> {
+    use std::collections::btree_map::Entry;
+    match descriptions.nameless.entry(inode) {
+        Entry::Occupied(made) => Ok(made.into_mut()),
+        Entry::Vacant(place) => {
+            let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+            let make =
+                |directory: &std::path::Path| rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR);
+            let beside = path.parent().map_or(Err(rustix::io::Errno::NOENT), make);
+            Ok(place.insert(beside.or_else(|_| make(&std::env::temp_dir()))?))
+        }
+    }
 }
 
 fn own_stream(stream: i32) -> io::Result<OwnedFd> {
@@ -206,6 +232,19 @@ pub(super) fn follow(
             watch(target, descriptor.number, entries)?;
         }
     }
+    for file in &state.nameless {
+        let Some(handle) = descriptions.nameless.get(&file.inode) else { continue };
+        rustix::fs::ftruncate(handle, file.bytes.len() as u64)
+            .map_err(io::Error::from)
+            .and_then(|()| {
+                std::os::unix::fs::FileExt::write_all_at(
+                    &std::fs::File::from(handle.try_clone()?),
+                    &file.bytes,
+                    0,
+                )
+            })
+            .doing(|| format!("fill the file without a name {}", file.inode))?;
+    }
     for pipe in &state.pipes {
         let Some((_, write)) = descriptions.pipes.get(&pipe.inode) else { continue };
         fill(write, &pipe.bytes).doing(|| format!("fill pipe {}", pipe.inode))?;
@@ -221,13 +260,15 @@ pub(super) fn lock(target: &Target, now: &Inventory) -> Result<()> {
         let length = lock.end.map_or(0, |end| end - lock.start + 1);
         let words = [kind as u64 | (libc::SEEK_SET as u64) << 16, lock.start, length, 0];
         let address = target.write_words(0, &words)?;
-        target.call(FCNTL, &[lock.number as u64, libc::F_SETLK as u64, address]).map_err(|error| match error {
-            LinuxError::Injected { source, .. } => LinuxError::CannotFollow(format!(
-                "bytes {} to {:?} of descriptor {} cannot be locked here: {source}",
-                lock.start, lock.end, lock.number
-            )),
-            other => other,
-        })?;
+        target.call(FCNTL, &[lock.number as u64, libc::F_SETLK as u64, address]).map_err(
+            |error| match error {
+                LinuxError::Injected { source, .. } => LinuxError::CannotFollow(format!(
+                    "bytes {} to {:?} of descriptor {} cannot be locked here: {source}",
+                    lock.start, lock.end, lock.number
+                )),
+                other => other,
+            },
+        )?;
     }
     Ok(())
 }

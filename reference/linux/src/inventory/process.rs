@@ -300,7 +300,9 @@ fn guarded_control_flow(pid: i32) -> Result<Option<String>> {
 
 fn file_locks(pid: i32) -> Result<Vec<FileLock>> {
     let mut locks = Vec::new();
-    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo")).doing(|| format!("list /proc/{pid}/fdinfo"))?.flatten() {
+    for entry in
+        fs::read_dir(format!("/proc/{pid}/fdinfo")).doing(|| format!("list /proc/{pid}/fdinfo"))?.flatten()
+    {
         let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let lines = fs::read_to_string(entry.path()).unwrap_or_default();
         locks.extend(lines.lines().filter_map(|line| file_lock(number, line.strip_prefix("lock:")?)));
