@@ -165,7 +165,7 @@ impl Userfault {
     ///
     /// What the kernel says beyond the cases of [`Installed`], such as no memory.
     pub fn install(&self, page: u64, bytes: &[u8]) -> Result<Installed> {
-        if bytes.is_empty() || bytes.len() as u64 % PAGE_SIZE != 0 {
+        if bytes.is_empty() || !(bytes.len() as u64).is_multiple_of(PAGE_SIZE) {
             let reason = format!("{} bytes are not whole pages", bytes.len());
             return Err(LinuxError::Malformed { from: format!("content of page {page:#x}"), reason });
         }

@@ -33,7 +33,8 @@ fn obstacles_of(what: &str) -> Option<Vec<Obstacle>> {
 fn each_is_named() {
     or_skip!(missing().or(lacks("gcc")));
     assert_eq!(obstacles_of("nothing").unwrap(), []);
-    let cases: [(&str, fn(&Reason) -> bool, &str); 12] = [
+    type Case = (&'static str, fn(&Reason) -> bool, &'static str);
+    let cases: [Case; 12] = [
         ("socket", |reason| matches!(reason, Reason::Socket), "descriptor 3 (socket)"),
         (
             "child",

@@ -54,11 +54,11 @@ fn sqlite() {
     let mut made = Command::new("sqlite3");
     made.arg(&base).arg(
         "create table t(a integer primary key, b integer, c text);
-         with recursive n(i) as (select 1 union all select i + 1 from n where i < 60000)
+         with recursive n(i) as (select 1 union all select i + 1 from n where i < 250000)
          insert into t select i, i * 7919 % 10007, 'row ' || i from n;",
     );
     assert!(made.status().unwrap().success());
-    let line = r#"sqlite3 "$1" "select b % 100, count(*), sum(length(c)) from t group by 1 order by 1; select x.b, count(*), sum(y.a) from t x join t y on y.b = (x.b * 31 + 7) % 10007 where x.a < 30000 group by x.b order by 2 desc, 1 limit 200;""#;
+    let line = r#"sqlite3 "$1" "select b % 100, count(*), sum(length(c)) from t group by 1 order by 1; select x.b, count(*), sum(y.a) from t x join t y on y.b = (x.b * 31 + 7) % 10007 where x.a < 120000 group by x.b order by 2 desc, 1 limit 200;""#;
     same_when_moved(&|| shell(line, &base), 1);
 }
 

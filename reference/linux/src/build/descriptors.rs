@@ -14,6 +14,7 @@ use crate::tracing::inject::Call;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 
 const EPOLL_CTL: Call = Call("epoll_ctl", libc::SYS_epoll_ctl);
@@ -141,7 +142,6 @@ fn nameless<'a>(
     inode: u64,
     path: &std::path::Path,
 ) -> io::Result<&'a OwnedFd> {
-    use std::collections::btree_map::Entry;
     match descriptions.nameless.entry(inode) {
         Entry::Occupied(made) => Ok(made.into_mut()),
         Entry::Vacant(place) => {
@@ -163,13 +163,13 @@ fn own_stream(stream: i32) -> io::Result<OwnedFd> {
 }
 
 fn pipe_end(descriptions: &mut Descriptions, inode: u64, end: PipeEnd, capacity: u32) -> io::Result<OwnedFd> {
-    if !descriptions.pipes.contains_key(&inode) {
-        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        rustix::pipe::fcntl_setpipe_size(&write, capacity as usize)?;
-        descriptions.pipes.insert(inode, (read, write));
-    }
-    let Some((read, write)) = descriptions.pipes.get(&inode) else {
-        return Err(io::ErrorKind::NotFound.into());
+    let (read, write) = match descriptions.pipes.entry(inode) {
+        Entry::Occupied(made) => made.into_mut(),
+        Entry::Vacant(place) => {
+            let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+            rustix::pipe::fcntl_setpipe_size(&write, capacity as usize)?;
+            place.insert((read, write))
+        }
     };
     match end {
         PipeEnd::Read => read.try_clone(),

@@ -11,6 +11,7 @@ use crate::userfault::{Cover, Userfault};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 const MREMAP: Call = Call("mremap", libc::SYS_mremap);
@@ -168,7 +169,7 @@ pub(super) fn describe(target: &Target, inventory: &Inventory, files: &FileChoic
             layout.environment_start,
             layout.environment_end,
             auxiliary,
-            inventory.process.auxiliary.len() as u64 * 8 | (number as u32 as u64) << 32,
+            (inventory.process.auxiliary.len() as u64 * 8) | ((number as u32 as u64) << 32),
         ],
     )?;
     const PR_SET_MM: u64 = 35;
@@ -229,17 +230,18 @@ fn grow_shared(
     length: u64,
 ) -> Result<()> {
     let doing = || "make memory for a shared mapping".to_owned();
-    if !shared.contains_key(&inode) {
-        let name = name_in_memory(mapping).ok_or_else(|| {
-            LinuxError::Unsupported(format!("the name of the file at {} is too long", mapping.range))
-        })?;
-        let made = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC).doing(doing)?;
-        shared.insert(inode, made);
-    }
-    let Some(object) = shared.get(&inode) else { return Ok(()) };
-    let now = rustix::fs::fstat(object).doing(doing)?.st_size as u64;
+    let object = match shared.entry(inode) {
+        Entry::Occupied(made) => made.into_mut(),
+        Entry::Vacant(place) => {
+            let name = name_in_memory(mapping).ok_or_else(|| {
+                LinuxError::Unsupported(format!("the name of the file at {} is too long", mapping.range))
+            })?;
+            place.insert(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC).doing(doing)?)
+        }
+    };
+    let now = rustix::fs::fstat(&*object).doing(doing)?.st_size as u64;
     if now < length {
-        rustix::fs::ftruncate(object, length).doing(doing)?;
+        rustix::fs::ftruncate(&*object, length).doing(doing)?;
     }
     Ok(())
 }

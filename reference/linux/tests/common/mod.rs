@@ -291,7 +291,7 @@ pub fn serve(memory: &Userfault, source: &DepartedSource, wanted: &BTreeSet<u64>
                 MemoryEvent::Moved { from, to } => {
                     let moving: Vec<(u64, u64)> =
                         left.range(from.pages()).map(|(page, source)| (*page, *source)).collect();
-                    moving.iter().for_each(|(page, _)| drop(left.remove(page)));
+                    left.retain(|page, _| !from.pages().contains(page));
                     let there = |page: u64| page - from.start / PAGE_SIZE + to / PAGE_SIZE;
                     left.extend(moving.into_iter().map(|(page, source)| (there(page), source)));
                 }
