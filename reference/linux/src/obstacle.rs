@@ -118,6 +118,12 @@ pub enum StandardStreams {
 pub fn at_source(inventory: &mut Inventory, streams: StandardStreams) -> Result<Vec<Obstacle>> {
     let pid = inventory.process.pid;
     descriptor::find_other_holders(pid, &mut inventory.descriptors)?;
+    Ok(in_inventory(inventory, streams))
+}
+
+/// The same by the inventory alone: who else holds its pipes is not looked for.
+pub(crate) fn in_inventory(inventory: &Inventory, streams: StandardStreams) -> Vec<Obstacle> {
+    let pid = inventory.process.pid;
     let mut found = Vec::new();
     of_process(inventory, &mut found);
     for thread in &inventory.threads {
@@ -134,7 +140,7 @@ pub fn at_source(inventory: &mut Inventory, streams: StandardStreams) -> Result<
         let reason = of_descriptor(descriptor, inventory, streams);
         found.extend(reason.map(|reason| Obstacle { culprit: Culprit::of_descriptor(descriptor), reason }));
     }
-    Ok(found)
+    found
 }
 
 /// What a process on the machine of `inventory` would miss on the machine `here`.

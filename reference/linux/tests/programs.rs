@@ -21,6 +21,7 @@ moves! {
     the_same_without_shared_libraries, "threads", &["-static"], 1;
     layout_that_changes_all_the_time, "layout", &[], 3;
     signals_timers_and_an_alternate_stack, "signals", &[], 2;
+    children_made_on_arrival, "forks", &[], 1;
     vector_registers, "vectors", &["-mavx2"], 2;
 }
 

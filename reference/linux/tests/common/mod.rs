@@ -170,6 +170,8 @@ pub fn move_with(pid: i32, way: Way, files: &FileChoices) -> (Resumed, Cost) {
     }
     let frozen = source.freeze().map_err(|(_, error)| error).unwrap();
     cost.freeze = frozen.froze_for();
+    let obstacles = frozen.new_obstacles(StandardStreams::Replace);
+    assert!(obstacles.is_empty(), "{obstacles:?}");
     let state: ProcessState = serde_json::from_str(&serde_json::to_string(frozen.state()).unwrap()).unwrap();
     let wanted = wanted_pages(&frozen, &state.inventory, files);
     let mut prepared = destination.prepare(&state).unwrap();
@@ -261,12 +263,45 @@ fn put_one(source: &Source, page: u64, put: impl Fn(&[u8]) -> Installed) -> bool
 
 /// Serves faults until told to stop, then pushes what is left; answers how many faults there were.
 pub fn serve(memory: &Userfault, source: &DepartedSource, wanted: &BTreeSet<u64>, stop: &AtomicBool) -> u64 {
-    // Where each page that is not there yet has to go, and where it is at the source.
-    let mut left: BTreeMap<u64, u64> = wanted.iter().map(|page| (*page, *page)).collect();
-    let mut faults = 0;
-    let install = |page: u64, left: &mut BTreeMap<u64, u64>| {
+    let mut spaces = vec![Space::new(None, wanted.iter().map(|page| (*page, *page)).collect())];
+    while !stop.load(Ordering::Relaxed) {
+        wait_readable(memory);
+        take_events(&mut spaces, memory, source);
+    }
+    loop {
+        take_events(&mut spaces, memory, source);
+        let mut done = true;
+        for space in &mut spaces {
+            if let Some((&page, _)) = space.left.first_key_value() {
+                space.install(page, memory, source);
+                done = false;
+            }
+            done &= space.asked.is_empty();
+        }
+        if done {
+            return spaces.iter().map(|space| space.faults).sum();
+        }
+    }
+}
+
+/// An address space that pages are served to: the process's, or that of a child that it made meanwhile.
+struct Space {
+    own: Option<Userfault>,
+    /// Where each page that is not there yet has to go, and where it is at the source.
+    left: BTreeMap<u64, u64>,
+    asked: BTreeSet<u64>,
+    faults: u64,
+}
+
+impl Space {
+    fn new(own: Option<Userfault>, left: BTreeMap<u64, u64>) -> Self {
+        Self { own, left, asked: BTreeSet::new(), faults: 0 }
+    }
+
+    fn install(&mut self, page: u64, memory: &Userfault, source: &DepartedSource) -> Installed {
+        let memory = self.own.as_ref().unwrap_or(memory);
         let mut bytes = [0; PAGE_SIZE as usize];
-        let from = left.remove(&page);
+        let from = self.left.remove(&page);
         let installed = match from {
             Some(from) if source.read(from * PAGE_SIZE, &mut bytes).is_ok() => {
                 memory.install(page, &bytes).unwrap()
@@ -274,47 +309,49 @@ pub fn serve(memory: &Userfault, source: &DepartedSource, wanted: &BTreeSet<u64>
             _ => memory.install_zero(page).unwrap(),
         };
         if let (Installed::EventsFirst, Some(from)) = (installed, from) {
-            left.insert(page, from);
+            self.left.insert(page, from);
         }
         installed
-    };
-    let events = |left: &mut BTreeMap<u64, u64>, asked: &mut BTreeSet<u64>, faults: &mut u64| {
-        while let Some(event) = memory.next_event().unwrap() {
-            match event {
-                MemoryEvent::Fault { page, .. } => {
-                    *faults += 1;
-                    asked.insert(page);
-                }
-                MemoryEvent::Removed(range) | MemoryEvent::Unmapped(range) => {
-                    left.retain(|page, _| !range.pages().contains(page));
-                }
-                MemoryEvent::Moved { from, to } => {
-                    let moving: Vec<(u64, u64)> =
-                        left.range(from.pages()).map(|(page, source)| (*page, *source)).collect();
-                    left.retain(|page, _| !from.pages().contains(page));
-                    let there = |page: u64| page - from.start / PAGE_SIZE + to / PAGE_SIZE;
-                    left.extend(moving.into_iter().map(|(page, source)| (there(page), source)));
-                }
-                MemoryEvent::Forked(_) => panic!("not expected of these programs"),
+    }
+
+    /// Notes an event; a child that came of it.
+    fn note(&mut self, event: MemoryEvent) -> Option<Space> {
+        match event {
+            MemoryEvent::Fault { page, .. } => {
+                self.faults += 1;
+                self.asked.insert(page);
             }
+            MemoryEvent::Removed(range) | MemoryEvent::Unmapped(range) => {
+                self.left.retain(|page, _| !range.pages().contains(page));
+            }
+            MemoryEvent::Moved { from, to } => {
+                let there = |page: u64| page - from.start / PAGE_SIZE + to / PAGE_SIZE;
+                let moving: Vec<(u64, u64)> =
+                    self.left.range(from.pages()).map(|(page, source)| (there(*page), *source)).collect();
+                self.left.retain(|page, _| !from.pages().contains(page));
+                self.left.extend(moving);
+            }
+            MemoryEvent::Forked(child) => return Some(Space::new(Some(child), self.left.clone())),
+        }
+        None
+    }
+}
+
+fn take_events(spaces: &mut Vec<Space>, memory: &Userfault, source: &DepartedSource) {
+    let mut children = Vec::new();
+    for space in spaces.iter_mut() {
+        while let Some(event) = space.own.as_ref().unwrap_or(memory).next_event().unwrap() {
+            children.extend(space.note(event));
         }
         // A page is asked for again after an event that was in the way.
-        asked.retain(|page| install(*page, left) == Installed::EventsFirst);
-    };
-    let mut asked = BTreeSet::new();
-    while !stop.load(Ordering::Relaxed) {
-        wait_readable(memory);
-        events(&mut left, &mut asked, &mut faults);
-    }
-    loop {
-        events(&mut left, &mut asked, &mut faults);
-        match left.first_key_value() {
-            Some((&page, _)) => drop(install(page, &mut left)),
-            None if asked.is_empty() => break,
-            None => {}
+        let asked: Vec<u64> = space.asked.iter().copied().collect();
+        for page in asked {
+            if space.install(page, memory, source) != Installed::EventsFirst {
+                space.asked.remove(&page);
+            }
         }
     }
-    faults
+    spaces.extend(children);
 }
 
 fn wait_readable(memory: &Userfault) {
