@@ -15,7 +15,6 @@ use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 
-const MPROTECT: Call = Call("mprotect", libc::SYS_mprotect);
 const FCHDIR: Call = Call("fchdir", libc::SYS_fchdir);
 const UMASK: Call = Call("umask", libc::SYS_umask);
 const PERSONALITY: Call = Call("personality", libc::SYS_personality);
@@ -132,7 +131,7 @@ fn follow_layout(
         userfault.install(*page, bytes)?;
     }
     for (range, protection) in &difference.protected {
-        target.call(MPROTECT, &[range.start, range.len(), u64::from(*protection)])?;
+        target.call(space::MPROTECT, &[range.start, range.len(), u64::from(*protection)])?;
     }
     Ok(())
 }
@@ -169,8 +168,8 @@ impl Difference {
 }
 
 impl Difference {
-    /// One mapping that was built as several with gaps between them is built anew as one: the kernel would never join them, and the process could
-    /// not move or grow it. The pages that are there are answered, to be put back.
+    /// One mapping that was built as several is built anew as one: the kernel does not join what has pages of its own on both sides, and
+    /// the process could not move or grow it. The pages that are there are answered, to be put back.
     fn join(&mut self, before: &[Mapping], now: &[Mapping], target: &Target) -> Result<Vec<(u64, Vec<u8>)>> {
         let mut saved = Vec::new();
         for new in now.iter().filter(|new| new.is_private_anonymous()) {
@@ -178,8 +177,7 @@ impl Difference {
                 .iter()
                 .filter(|old| old.is_private_anonymous() && old.range.intersection(new.range).is_some())
                 .collect();
-            let has_gap = pieces.windows(2).any(|pair| pair[0].range.end < pair[1].range.start);
-            if !has_gap {
+            if pieces.len() < 2 {
                 continue;
             }
             let mut runs = Vec::new();

@@ -15,8 +15,8 @@ use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 const MREMAP: Call = Call("mremap", libc::SYS_mremap);
+pub(super) const MPROTECT: Call = Call("mprotect", libc::SYS_mprotect);
 const MADVISE: Call = Call("madvise", libc::SYS_madvise);
-const MLOCK: Call = Call("mlock", libc::SYS_mlock);
 const PRCTL: Call = Call("prctl(PR_SET_MM_MAP)", libc::SYS_prctl);
 
 /// Makes the address space that of `inventory`.
@@ -260,10 +260,18 @@ fn map_one(target: &Target, mapping: &Mapping, number: Option<i32>) -> Result<()
         flags |= libc::MAP_GROWSDOWN;
     }
     let (number, offset) = number.map_or((u64::MAX, 0), |number| (number as u64, object_offset(mapping)));
-    let arguments = [range.start, range.len(), u64::from(mapping.protection), flags as u64, number, offset];
-    let at = target.call(MMAP, &arguments)?;
+    // Memory that was ever writable is accounted for, and the kernel joins it with nothing that is not: so it begins as writable here too.
+    let readable = mapping.protection & libc::PROT_READ as u32 != 0;
+    let begins_writable = readable && !mapping.is_writable() && flags & libc::MAP_ANONYMOUS != 0;
+    let first =
+        if begins_writable { mapping.protection | libc::PROT_WRITE as u32 } else { mapping.protection };
+    let at =
+        target.call(MMAP, &[range.start, range.len(), u64::from(first), flags as u64, number, offset])?;
     if at != range.start {
         return Err(LinuxError::CannotFollow(format!("{range} is not free")));
+    }
+    if begins_writable {
+        target.call(MPROTECT, &[range.start, range.len(), u64::from(mapping.protection)])?;
     }
     let advice = [
         (mapping.flags.huge_pages, libc::MADV_HUGEPAGE),
@@ -284,7 +292,6 @@ fn map_one(target: &Target, mapping: &Mapping, number: Option<i32>) -> Result<()
 pub(super) fn lock_all(target: &Target, inventory: &Inventory) -> Result<()> {
     const MLOCK2: Call = Call("mlock2", libc::SYS_mlock2);
     const MLOCK_ONFAULT: u64 = 1;
-    let _ = MLOCK;
     for mapping in inventory.mappings.iter().filter(|mapping| mapping.flags.locked) {
         target.call(MLOCK2, &[mapping.range.start, mapping.range.len(), MLOCK_ONFAULT])?;
     }

@@ -170,19 +170,26 @@ fn can_be_covered(mapping: &Mapping) -> bool {
     }
 }
 
-/// The stretches of the address space between mappings that cannot be covered, where there is anything to cover.
+/// The stretches of the address space between mappings that cannot be covered, where there is anything to cover. They reach over gaps
+/// up to those mappings, so that nothing that grows meanwhile is cut.
 fn spans(mappings: &[Mapping]) -> Vec<AddressRange> {
+    const LOWEST: u64 = 0x1_0000;
+    const HIGHEST: u64 = 0x7fff_ffff_f000;
     let mut spans = Vec::new();
-    let mut open: Option<AddressRange> = None;
-    for mapping in mappings {
+    let (mut start, mut anything) = (LOWEST, false);
+    for mapping in mappings.iter().filter(|mapping| mapping.range.start < HIGHEST) {
         if can_be_covered(mapping) {
-            let start = open.map_or(mapping.range.start, |span| span.start);
-            open = Some(AddressRange::new(start, mapping.range.end));
-        } else {
-            spans.extend(open.take());
+            anything = true;
+            continue;
         }
+        if anything {
+            spans.push(AddressRange::new(start, mapping.range.start));
+        }
+        (start, anything) = (mapping.range.end, false);
     }
-    spans.extend(open);
+    if anything {
+        spans.push(AddressRange::new(start, HIGHEST));
+    }
     spans
 }
 
@@ -220,4 +227,32 @@ pub(crate) fn take_descriptor(
             .doing(|| format!("take descriptor {number} out of the process"));
     injector.call(tracee, CLOSE, &[number])?;
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::mapping::MappingFlags;
+
+    #[test]
+    fn what_is_covered_reaches_from_barrier_to_barrier() {
+        let mapping = |start: u64, end: u64, kind: MappingKind| Mapping {
+            range: AddressRange::new(start << 12, end << 12),
+            protection: 1,
+            shared: false,
+            kind,
+            flags: MappingFlags::default(),
+            own_pages: 0,
+        };
+        let barrier = || MappingKind::Vvar { name: "vvar".to_owned() };
+        let layout = [
+            mapping(0x20, 0x30, MappingKind::Anonymous),
+            mapping(0x40, 0x41, barrier()),
+            mapping(0x41, 0x42, barrier()),
+            mapping(0x50, 0x60, MappingKind::Heap),
+        ];
+        let expected = [AddressRange::new(0x1_0000, 0x4_0000), AddressRange::new(0x4_2000, 0x7fff_ffff_f000)];
+        assert_eq!(spans(&layout), expected);
+        assert_eq!(spans(&layout[1..3]), []);
+    }
 }
