@@ -12,6 +12,7 @@
 //!   .track()                                         .memory().install(page, bytes)  or  .put(page, bytes)
 //!   .population(), .take_written(), .read()           .discard(ranges)
 //!   .freeze() ► FrozenSource
+//!      .new_obstacles(streams)
 //!      .state()            ── ProcessState ──►       .prepare(&state) ► Prepared            ("ready")
 //!      .thaw() ► Source      (cancelled)
 //!      .hand_over() ► DepartedSource ── "go" ──►        .go() ► Resumed
@@ -35,6 +36,8 @@
 //!   faults come: have somebody read them before calling [`go`](build::Prepared::go). A fault on a page that the state does not have (a
 //!   stack that grows) is answered with [`install_zero`](userfault::Userfault::install_zero). While an event has not been read,
 //!   [`install`](userfault::Userfault::install) answers [`EventsFirst`](userfault::Installed::EventsFirst).
+//! * **Children** that the process makes while pages are absent have the same pages absent: [`Forked`](userfault::MemoryEvent::Forked) brings a
+//!   descriptor of their own, whose faults are answered with the content that the page had when they were made. Keep it until every page of the child is there.
 //! * **Never two.** [`hand_over`](source::FrozenSource::hand_over) consumes what could be thawed. Before it, the end of this program lets the
 //!   process run on; after it, the end of this program kills it. A built process ends with this program until [`complete`](build::Resumed::complete).
 //! * All values may be used from any thread; each has a thread of its own that does the tracing. A program that uses this must not wait for *any* child
@@ -61,6 +64,7 @@ pub mod obstacle;
 pub mod pagemap;
 pub mod plan;
 pub mod range;
+pub mod region;
 pub mod source;
 pub mod state;
 mod tracing;

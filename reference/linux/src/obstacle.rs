@@ -5,6 +5,7 @@ use crate::inventory::host::KERNEL_VERSION_MIN;
 use crate::inventory::{
     Descriptor, DescriptorKind, HostFacts, Inventory, Mapping, MappingKind, PipeEnd, descriptor,
 };
+use crate::state::NAMELESS_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
@@ -117,6 +118,12 @@ pub enum StandardStreams {
 pub fn at_source(inventory: &mut Inventory, streams: StandardStreams) -> Result<Vec<Obstacle>> {
     let pid = inventory.process.pid;
     descriptor::find_other_holders(pid, &mut inventory.descriptors)?;
+    Ok(in_inventory(inventory, streams))
+}
+
+/// The same by the inventory alone: who else holds its pipes is not looked for.
+pub(crate) fn in_inventory(inventory: &Inventory, streams: StandardStreams) -> Vec<Obstacle> {
+    let pid = inventory.process.pid;
     let mut found = Vec::new();
     of_process(inventory, &mut found);
     for thread in &inventory.threads {
@@ -133,7 +140,7 @@ pub fn at_source(inventory: &mut Inventory, streams: StandardStreams) -> Result<
         let reason = of_descriptor(descriptor, inventory, streams);
         found.extend(reason.map(|reason| Obstacle { culprit: Culprit::of_descriptor(descriptor), reason }));
     }
-    Ok(found)
+    found
 }
 
 /// What a process on the machine of `inventory` would miss on the machine `here`.
@@ -187,8 +194,8 @@ fn of_process(inventory: &Inventory, found: &mut Vec<Obstacle>) {
     if let Some(features) = process.guarded_control_flow.clone() {
         add(Reason::GuardedControlFlow { features });
     }
-    for lock in process.file_locks.iter().cloned() {
-        add(Reason::FileLock { lock });
+    for lock in process.file_locks.iter().filter(|lock| lock.kind != "POSIX") {
+        add(Reason::FileLock { lock: format!("{} of descriptor {}", lock.kind, lock.number) });
     }
     if process.root_directory != std::path::Path::new("/") {
         add(Reason::OtherRoot);
@@ -212,6 +219,7 @@ fn of_mapping(pid: i32, mapping: &Mapping) -> Option<Reason> {
         MappingKind::File(file) if file.path.starts_with("/memfd:") || file.path.starts_with("memfd:") => {
             Some(Reason::MemoryFile)
         }
+        MappingKind::File(file) if file.in_memory => None,
         MappingKind::File(file) if file.deleted => Some(Reason::DeletedFile),
         MappingKind::File(file) => {
             // Another file may have the name by now.
@@ -237,7 +245,9 @@ fn others_with_object(pid: i32, inode: u64) -> Vec<i32> {
     let numbers = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let has = |other: &i32| {
         let maps = std::fs::read_to_string(format!("/proc/{other}/maps")).unwrap_or_default();
-        maps.lines().any(|line| line.contains(&needle) && line.ends_with("/dev/zero (deleted)"))
+        maps.lines().any(|line| {
+            line.contains(&needle) && (line.ends_with("/dev/zero (deleted)") || line.contains("/memfd:"))
+        })
     };
     numbers.filter(|other| *other != pid).filter(has).collect()
 }
@@ -245,7 +255,9 @@ fn others_with_object(pid: i32, inode: u64) -> Vec<i32> {
 fn of_descriptor(descriptor: &Descriptor, inventory: &Inventory, streams: StandardStreams) -> Option<Reason> {
     let replaced = streams == StandardStreams::Replace && standard_stream_of(descriptor, inventory).is_some();
     match &descriptor.kind {
-        DescriptorKind::File { deleted: true, .. } => Some(Reason::DeletedFile),
+        DescriptorKind::File { deleted: true, size, .. } if *size > NAMELESS_BYTES_MAX => {
+            Some(Reason::DeletedFile)
+        }
         DescriptorKind::File { .. } | DescriptorKind::Directory { .. } => None,
         DescriptorKind::EventFd { .. } | DescriptorKind::TimerFd { .. } | DescriptorKind::SignalFd { .. } => {
             None

@@ -47,10 +47,16 @@ impl Pagemap {
         Ok(Self(File::open(&path).doing(|| format!("open {path}"))?))
     }
 
-    /// Every page in `range` that is there.
-    pub(crate) fn population(&self, range: AddressRange, into: &mut Vec<PageRun>) -> Result<()> {
+    /// Every page in `range` that is there. In shared mappings what looks swapped out is a mark that the page is protected: nothing is there;
+    /// elsewhere it is (or may be) a page of the process.
+    pub(crate) fn population(
+        &self,
+        range: AddressRange,
+        swapped_too: bool,
+        into: &mut Vec<PageRun>,
+    ) -> Result<()> {
         let request = pm_scan_arg {
-            category_anyof_mask: PRESENT,
+            category_anyof_mask: if swapped_too { PRESENT } else { u64::from(PAGE_IS_PRESENT) },
             return_mask: u64::from(
                 PAGE_IS_WRITTEN | PAGE_IS_FILE | PAGE_IS_PFNZERO | PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
             ),
@@ -130,7 +136,6 @@ fn understood(region: &page_region) -> Option<PageRun> {
     } else {
         PageState::Own
     };
-    // A protected hole has a marker that looks swapped out; nothing is there.
     Some(PageRun { range: AddressRange::new(region.start, region.end), written: has(PAGE_IS_WRITTEN), state })
         .filter(|_| has(PAGE_IS_PRESENT) || has(PAGE_IS_SWAPPED))
 }

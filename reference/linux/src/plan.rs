@@ -100,11 +100,16 @@ pub fn backing(mapping: &Mapping, files: &FileChoices) -> Backing {
             clean => Backing::Memory { clean },
         },
         Some(MemoryKind::SharedFile) => match mapping.file().map(|file| files.of(&file.path)) {
-            Some(FileChoice::Same(path)) => Backing::SharedFile(path),
+            Some(FileChoice::Same(path)) if !is_in_memory(mapping) => Backing::SharedFile(path),
+            _ if is_in_memory(mapping) => Backing::SharedMemory { clean: None },
             _ => Backing::SharedMemory { clean: clean() },
         },
         None => Backing::Kernel,
     }
+}
+
+fn is_in_memory(mapping: &Mapping) -> bool {
+    mapping.file().is_some_and(|file| file.in_memory)
 }
 
 /// Every mapping that pages may have to be installed in, with what stands behind it.
@@ -118,7 +123,7 @@ pub fn plan<'a>(
 /// Every file that mappings and descriptors name, for the question whether the destination has it.
 pub fn files(inventory: &Inventory) -> Vec<PathBuf> {
     let mapped = inventory.mappings.iter().filter_map(|mapping| match &mapping.kind {
-        MappingKind::File(file) => Some(file.path.clone()),
+        MappingKind::File(file) if !file.in_memory => Some(file.path.clone()),
         _ => None,
     });
     let mut all: Vec<PathBuf> = mapped.chain([inventory.process.executable.clone()]).collect();

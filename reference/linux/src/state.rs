@@ -21,7 +21,21 @@ pub struct ProcessState {
     pub posix_timers: Vec<PosixTimer>,
     /// What pipes hold, by the kernel's number of the pipe.
     pub pipes: Vec<PipeContent>,
+    /// Open files that no name leads to any more.
+    pub nameless: Vec<NamelessFile>,
 }
+
+/// The content of a file that no name leads to any more.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NamelessFile {
+    /// The file's number at the source.
+    pub inode: u64,
+    /// All of it.
+    pub bytes: Vec<u8>,
+}
+
+/// More bytes than this in one nameless file are an obstacle: they travel while the process is frozen.
+pub const NAMELESS_BYTES_MAX: u64 = 16 << 20;
 
 /// One frozen thread.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

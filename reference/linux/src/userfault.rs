@@ -7,10 +7,11 @@ use crate::error::{Doing, LinuxError, Result};
 use crate::range::{AddressRange, PAGE_SIZE};
 use linux_raw_sys::general as raw;
 use linux_raw_sys::ioctl as request;
-use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::ioctl::{Updater, ioctl};
 use std::io;
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 const UFFDIO_API: u32 = request::UFFDIO_API;
 const UFFDIO_REGISTER: u32 = request::UFFDIO_REGISTER;
@@ -25,9 +26,7 @@ const UFFDIO_WAKE: u32 = request::UFFDIO_WAKE;
 pub(crate) enum Cover {
     /// Writes are noted by the kernel.
     Writes,
-    /// Accesses to absent pages wait for their content.
-    Missing,
-    /// Both.
+    /// The same, and accesses to absent pages wait for their content.
     MissingAndWrites,
 }
 
@@ -82,6 +81,8 @@ pub enum MemoryEvent {
 pub struct Userfault {
     descriptor: OwnedFd,
     notes_writes: bool,
+    /// Held for writing while a page that is to be installed is not covered.
+    uncovered: RwLock<()>,
 }
 
 /// Events that only the kernel's administrator may ask for.
@@ -99,7 +100,7 @@ const SERVING: u64 = (raw::UFFD_FEATURE_MISSING_SHMEM
 impl Userfault {
     /// For noting writes only.
     pub(crate) fn for_tracking(descriptor: OwnedFd) -> Result<Self> {
-        let this = Self { descriptor, notes_writes: true };
+        let this = Self { descriptor, notes_writes: true, uncovered: RwLock::default() };
         this.negotiate(TRACKING).doing(|| "asynchronous write protection (Linux 6.7)".to_owned())?;
         Ok(this)
     }
@@ -107,12 +108,20 @@ impl Userfault {
     /// For serving absent pages, and noting writes besides. A fresh descriptor is needed for each attempt, since a refused
     /// request leaves it as it was: the second attempt goes without the event that needs privileges.
     pub(crate) fn for_serving(descriptor: OwnedFd) -> Result<Self> {
-        let this = Self { descriptor, notes_writes: true };
+        let this = Self { descriptor, notes_writes: true, uncovered: RwLock::default() };
         match this.negotiate(SERVING | TRACKING | FORK) {
             Err(Errno::PERM) => this.negotiate(SERVING | TRACKING),
             other => other,
         }
         .doing(|| "the features of userfaultfd".to_owned())?;
+        Ok(this)
+    }
+
+    /// For both on this program's own memory. What it discards or unmaps itself is not told: it would have to read that by another thread.
+    pub(crate) fn for_own_memory(descriptor: OwnedFd) -> Result<Self> {
+        let this = Self { descriptor, notes_writes: true, uncovered: RwLock::default() };
+        let features = TRACKING | (raw::UFFD_FEATURE_MISSING_SHMEM | raw::UFFD_FEATURE_THREAD_ID) as u64;
+        this.negotiate(features).doing(|| "the features of userfaultfd".to_owned())?;
         Ok(this)
     }
 
@@ -126,7 +135,6 @@ impl Userfault {
     pub(crate) fn register(&self, range: AddressRange, cover: Cover) -> std::result::Result<(), Errno> {
         let mode = match cover {
             Cover::Writes => raw::UFFDIO_REGISTER_MODE_WP,
-            Cover::Missing => raw::UFFDIO_REGISTER_MODE_MISSING,
             Cover::MissingAndWrites => raw::UFFDIO_REGISTER_MODE_MISSING | raw::UFFDIO_REGISTER_MODE_WP,
         };
         let mut register = raw::uffdio_register { range: to_raw(range), mode: u64::from(mode), ioctls: 0 };
@@ -157,10 +165,11 @@ impl Userfault {
     ///
     /// What the kernel says beyond the cases of [`Installed`], such as no memory.
     pub fn install(&self, page: u64, bytes: &[u8]) -> Result<Installed> {
-        if bytes.is_empty() || bytes.len() as u64 % PAGE_SIZE != 0 {
+        if bytes.is_empty() || !(bytes.len() as u64).is_multiple_of(PAGE_SIZE) {
             let reason = format!("{} bytes are not whole pages", bytes.len());
             return Err(LinuxError::Malformed { from: format!("content of page {page:#x}"), reason });
         }
+        let _covered = self.uncovered.read().unwrap_or_else(PoisonError::into_inner);
         let mode = if self.notes_writes { raw::UFFDIO_COPY_MODE_WP } else { 0 };
         let mut done = 0;
         while done < bytes.len() {
@@ -182,19 +191,23 @@ impl Userfault {
         Ok(Installed::Done)
     }
 
-    /// The same with zeros, which takes no memory until it is written.
+    /// The same with zeros, which takes no memory until it is written. The page counts as written once.
     ///
     /// # Errors
     ///
     /// As [`install`](Self::install).
     pub fn install_zero(&self, page: u64) -> Result<Installed> {
+        let covered = self.uncovered.read().unwrap_or_else(PoisonError::into_inner);
         let range = to_raw(AddressRange::of_page(page));
         let mut zero = raw::uffdio_zeropage { range, mode: 0, zeropage: 0 };
         // SAFETY: the kernel reads and fills one `uffdio_zeropage`.
         match unsafe { ioctl(&self.descriptor, Updater::<UFFDIO_ZEROPAGE, _>::new(&mut zero)) } {
             Ok(()) => Ok(Installed::Done),
             // Shared memory of some kinds has no zero page to map.
-            Err(Errno::INVAL) => self.install(page, &[0; PAGE_SIZE as usize]),
+            Err(Errno::INVAL) => {
+                drop(covered);
+                self.install(page, &[0; PAGE_SIZE as usize])
+            }
             Err(error) => self.refused(error, page),
         }
     }
@@ -252,13 +265,22 @@ impl Userfault {
             raw::UFFD_EVENT_FORK => {
                 // SAFETY: with this event the kernel has just put a new descriptor of that number into this process.
                 let descriptor = unsafe { OwnedFd::from_raw_fd(word(1) as i32) };
-                MemoryEvent::Forked(Self { descriptor, notes_writes: self.notes_writes })
+                MemoryEvent::Forked(Self {
+                    descriptor,
+                    notes_writes: self.notes_writes,
+                    uncovered: RwLock::default(),
+                })
             }
             other => {
                 let reason = format!("event {other} that was not asked for");
                 return Err(LinuxError::Malformed { from: "userfaultfd".to_owned(), reason });
             }
         })
+    }
+
+    /// Keeps others from installing until it is dropped.
+    pub(crate) fn quiet(&self) -> RwLockWriteGuard<'_, ()> {
+        self.uncovered.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Another handle of the same.
@@ -278,15 +300,28 @@ pub(crate) const MAKE_FOR_TRACKING: u64 =
     (libc::O_CLOEXEC | libc::O_NONBLOCK) as u64 | raw::UFFD_USER_MODE_ONLY as u64;
 pub(crate) const MAKE_FOR_SERVING: u64 = (libc::O_CLOEXEC | libc::O_NONBLOCK) as u64;
 
-/// One for this process's own memory.
-pub(crate) fn of_this_process(flags: u64) -> Result<OwnedFd> {
-    // SAFETY: the call makes a descriptor and touches no memory.
-    let made = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
-    if made < 0 {
-        return Err(io::Error::last_os_error()).doing(|| "make a userfaultfd".to_owned());
+/// One for this process's own memory: by the call, by the device, or for code outside of the kernel only, whichever is permitted first.
+pub(crate) fn of_this_process() -> Result<OwnedFd> {
+    const USERFAULTFD_IOC_NEW: libc::c_ulong = 0xaa00;
+    let make = |flags: u64| {
+        // SAFETY: the call makes a descriptor and touches no memory.
+        made(unsafe { libc::syscall(libc::SYS_userfaultfd, flags) })
+    };
+    let by_device = || {
+        let device = std::fs::File::open("/dev/userfaultfd")?;
+        // SAFETY: the request takes flags by value and makes a descriptor.
+        made(i64::from(unsafe { libc::ioctl(device.as_raw_fd(), USERFAULTFD_IOC_NEW, MAKE_FOR_SERVING) }))
+    };
+    let first = make(MAKE_FOR_SERVING).or_else(|_| by_device());
+    first.or_else(|_| make(MAKE_FOR_TRACKING)).doing(|| "make a userfaultfd".to_owned())
+}
+
+fn made(number: i64) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel has just returned it, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(made as i32) })
+    Ok(unsafe { OwnedFd::from_raw_fd(number as i32) })
 }
 
 fn to_raw(range: AddressRange) -> raw::uffdio_range {

@@ -14,6 +14,7 @@ use crate::tracing::inject::Call;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 
 const EPOLL_CTL: Call = Call("epoll_ctl", libc::SYS_epoll_ctl);
@@ -26,6 +27,8 @@ pub(super) struct Descriptions {
     opened: BTreeMap<i32, OwnedFd>,
     /// Reading and writing end, by the kernel's number at the source.
     pipes: BTreeMap<u64, (OwnedFd, OwnedFd)>,
+    /// Files without a name, for reading and writing, by the file's number at the source.
+    nameless: BTreeMap<u64, OwnedFd>,
 }
 
 /// Flags that can be set after opening.
@@ -103,6 +106,11 @@ fn make(
     let flags =
         OFlags::from_bits_retain((descriptor.flags & REOPENED) as u32) | OFlags::CLOEXEC | OFlags::NOCTTY;
     Ok(match &descriptor.kind {
+        DescriptorKind::File { deleted: true, inode, path, .. } => {
+            let file = nameless(descriptions, *inode, &files.local_path(path))?;
+            let again = format!("/proc/self/fd/{}", file.as_raw_fd());
+            rustix::fs::open(again, flags, Mode::empty())?
+        }
         DescriptorKind::File { path, .. } | DescriptorKind::Directory { path } => {
             rustix::fs::open(files.local_path(path), flags, Mode::empty())?
         }
@@ -128,6 +136,24 @@ fn make(
     })
 }
 
+/// A file that has no name here either, where the other one had its name if that place exists.
+fn nameless<'a>(
+    descriptions: &'a mut Descriptions,
+    inode: u64,
+    path: &std::path::Path,
+) -> io::Result<&'a OwnedFd> {
+    match descriptions.nameless.entry(inode) {
+        Entry::Occupied(made) => Ok(made.into_mut()),
+        Entry::Vacant(place) => {
+            let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+            let make =
+                |directory: &std::path::Path| rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR);
+            let beside = path.parent().map_or(Err(rustix::io::Errno::NOENT), make);
+            Ok(place.insert(beside.or_else(|_| make(&std::env::temp_dir()))?))
+        }
+    }
+}
+
 fn own_stream(stream: i32) -> io::Result<OwnedFd> {
     match stream {
         0 => io::stdin().as_fd().try_clone_to_owned(),
@@ -137,13 +163,13 @@ fn own_stream(stream: i32) -> io::Result<OwnedFd> {
 }
 
 fn pipe_end(descriptions: &mut Descriptions, inode: u64, end: PipeEnd, capacity: u32) -> io::Result<OwnedFd> {
-    if !descriptions.pipes.contains_key(&inode) {
-        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        rustix::pipe::fcntl_setpipe_size(&write, capacity as usize)?;
-        descriptions.pipes.insert(inode, (read, write));
-    }
-    let Some((read, write)) = descriptions.pipes.get(&inode) else {
-        return Err(io::ErrorKind::NotFound.into());
+    let (read, write) = match descriptions.pipes.entry(inode) {
+        Entry::Occupied(made) => made.into_mut(),
+        Entry::Vacant(place) => {
+            let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+            rustix::pipe::fcntl_setpipe_size(&write, capacity as usize)?;
+            place.insert((read, write))
+        }
     };
     match end {
         PipeEnd::Read => read.try_clone(),
@@ -206,9 +232,43 @@ pub(super) fn follow(
             watch(target, descriptor.number, entries)?;
         }
     }
+    for file in &state.nameless {
+        let Some(handle) = descriptions.nameless.get(&file.inode) else { continue };
+        rustix::fs::ftruncate(handle, file.bytes.len() as u64)
+            .map_err(io::Error::from)
+            .and_then(|()| {
+                std::os::unix::fs::FileExt::write_all_at(
+                    &std::fs::File::from(handle.try_clone()?),
+                    &file.bytes,
+                    0,
+                )
+            })
+            .doing(|| format!("fill the file without a name {}", file.inode))?;
+    }
     for pipe in &state.pipes {
         let Some((_, write)) = descriptions.pipes.get(&pipe.inode) else { continue };
         fill(write, &pipe.bytes).doing(|| format!("fill pipe {}", pipe.inode))?;
+    }
+    Ok(())
+}
+
+/// Takes the locks that the process holds. One that excludes others cannot be taken while the source has it in the very same file, which is
+/// said before the process is handed over.
+pub(super) fn lock(target: &Target, now: &Inventory) -> Result<()> {
+    for lock in now.process.file_locks.iter().filter(|lock| lock.kind == "POSIX") {
+        let kind = if lock.exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
+        let length = lock.end.map_or(0, |end| end - lock.start + 1);
+        let words = [kind as u64 | (libc::SEEK_SET as u64) << 16, lock.start, length, 0];
+        let address = target.write_words(0, &words)?;
+        target.call(FCNTL, &[lock.number as u64, libc::F_SETLK as u64, address]).map_err(
+            |error| match error {
+                LinuxError::Injected { source, .. } => LinuxError::CannotFollow(format!(
+                    "bytes {} to {:?} of descriptor {} cannot be locked here: {source}",
+                    lock.start, lock.end, lock.number
+                )),
+                other => other,
+            },
+        )?;
     }
     Ok(())
 }

@@ -78,7 +78,8 @@ impl Init {
                 0 => return Ok(None),
                 -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
                 -1 => {
-                    return Err(io::Error::last_os_error()).doing(|| format!("wait for process {}", self.pid));
+                    return Err(io::Error::last_os_error())
+                        .doing(|| format!("wait for process {}", self.pid));
                 }
                 _ => break,
             }

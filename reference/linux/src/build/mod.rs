@@ -222,8 +222,8 @@ impl Prepared {
     /// What the kernel says. The process has not run then, and is gone.
     pub fn go(self) -> Result<Resumed> {
         let began = Instant::now();
-        let Destination { worker, mut target, userfault, shared, .. } = self.destination;
-        worker.run(|| resume::go(&mut target, &self.state))?;
+        let Destination { worker, mut target, userfault, shared, files, .. } = self.destination;
+        worker.run(|| resume::go(&mut target, &self.state, &files, &userfault))?;
         Ok(Resumed { target, userfault, shared, resumed_for: began.elapsed() })
     }
 }
@@ -255,11 +255,11 @@ impl Resumed {
         Ok(written)
     }
 
-    /// Reads its memory; a page that is absent must not be read, since nobody could install it meanwhile.
+    /// Reads its memory.
     ///
     /// # Errors
     ///
-    /// What the kernel says.
+    /// What the kernel says: of a page that is absent too.
     pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
         self.target.memory().read_exact_at(bytes, address).doing(|| format!("read memory at {address:x}"))
     }

@@ -6,15 +6,15 @@ use super::{space, threads};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{Inventory, Mapping, MappingKind};
 use crate::plan::{Backing, FileChoices, backing};
-use crate::range::{AddressRange, subtract};
+use crate::range::{AddressRange, PAGE_SIZE, subtract};
 use crate::state::{PosixTimer, ProcessState};
 use crate::tracing::inject::Call;
 use crate::userfault::Userfault;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
 
-const MPROTECT: Call = Call("mprotect", libc::SYS_mprotect);
 const FCHDIR: Call = Call("fchdir", libc::SYS_fchdir);
 const UMASK: Call = Call("umask", libc::SYS_umask);
 const PERSONALITY: Call = Call("personality", libc::SYS_personality);
@@ -44,15 +44,14 @@ pub(super) fn prepare(parts: Parts<'_>, state: &ProcessState) -> Result<()> {
     let now = &state.inventory;
     follow_layout(target, built, now, files, shared, userfault)?;
     descriptors::follow(target, built, state, files, streams, descriptions)?;
+    descriptors::lock(target, now)?;
     threads::follow(target, now)?;
     space::describe(target, now, files)?;
     once_in_a_process(target, now, files)?;
     actions(target, state)?;
     space::lock_all(target, now)?;
-    let covered =
-        |address: u64| now.mapping_at(address).is_some_and(|mapping| backing(mapping, files).is_installed());
     for thread in &state.threads {
-        threads::settle(target, thread, now.process.own_pid, userfault, covered)?;
+        threads::settle(target, thread, now.process.own_pid)?;
     }
     for signal in &state.pending {
         let address = target.write_bytes(0, signal)?;
@@ -63,7 +62,12 @@ pub(super) fn prepare(parts: Parts<'_>, state: &ProcessState) -> Result<()> {
 }
 
 /// Timers, waits and registers, and off it goes.
-pub(super) fn go(target: &mut Target, state: &ProcessState) -> Result<()> {
+pub(super) fn go(
+    target: &mut Target,
+    state: &ProcessState,
+    files: &FileChoices,
+    userfault: &Userfault,
+) -> Result<()> {
     for (which, timer) in state.interval_timers.iter().enumerate() {
         if timer.words[2..] != [0, 0] {
             let address = target.write_words(0, &timer.words)?;
@@ -74,6 +78,12 @@ pub(super) fn go(target: &mut Target, state: &ProcessState) -> Result<()> {
     become_user(target, &state.inventory)?;
     // What begins a wait has to be the last thing that a thread does before it is let go.
     target.close_socket()?;
+    let now = &state.inventory;
+    let covered =
+        |address: u64| now.mapping_at(address).is_some_and(|mapping| backing(mapping, files).is_installed());
+    // Nobody finds a page uncovered that is to be installed.
+    let quiet = userfault.quiet();
+    let absent = threads::register_sequences(target, &state.threads, userfault, covered)?;
     let mut waiting = Vec::new();
     for thread in &state.threads {
         waiting.push(match &thread.wait {
@@ -82,7 +92,9 @@ pub(super) fn go(target: &mut Target, state: &ProcessState) -> Result<()> {
         });
     }
     target.leave_stage(&state.inventory)?;
-    // That call took the main thread out of the stop from which a wait is restarted.
+    threads::make_absent(target, &absent, userfault)?;
+    drop(quiet);
+    // These calls took the main thread out of the stop from which a wait is restarted.
     target.injector().park(target.main())?;
     for (thread, waits) in state.threads.iter().zip(&waiting) {
         threads::set_registers(target, thread, *waits)?;
@@ -103,7 +115,8 @@ fn follow_layout(
     if now.mappings.iter().any(|mapping| mapping.range.intersection(stage).is_some()) {
         return Err(LinuxError::CannotFollow(format!("it maps {stage} now, which building uses")));
     }
-    let difference = Difference::between(&built.mappings, &now.mappings, files);
+    let mut difference = Difference::between(&built.mappings, &now.mappings, files);
+    let saved = difference.join(&built.mappings, &now.mappings, target)?;
     for range in &difference.gone {
         // Where it is covered, the kernel would wait for somebody to read that it went.
         let _ = userfault.unregister(*range);
@@ -114,8 +127,11 @@ fn follow_layout(
     for mapping in fresh.iter().filter(|mapping| backing(mapping, files).is_installed()) {
         space::cover_one(userfault, mapping.range)?;
     }
+    for (page, bytes) in &saved {
+        userfault.install(*page, bytes)?;
+    }
     for (range, protection) in &difference.protected {
-        target.call(MPROTECT, &[range.start, range.len(), u64::from(*protection)])?;
+        target.call(space::MPROTECT, &[range.start, range.len(), u64::from(*protection)])?;
     }
     Ok(())
 }
@@ -148,6 +164,40 @@ impl Difference {
             }
         }
         difference
+    }
+}
+
+impl Difference {
+    /// One mapping that was built as several is built anew as one: the kernel does not join what has pages of its own on both sides, and
+    /// the process could not move or grow it. The pages that are there are answered, to be put back.
+    fn join(&mut self, before: &[Mapping], now: &[Mapping], target: &Target) -> Result<Vec<(u64, Vec<u8>)>> {
+        let mut saved = Vec::new();
+        for new in now.iter().filter(|new| new.is_private_anonymous()) {
+            let pieces: Vec<&Mapping> = before
+                .iter()
+                .filter(|old| old.is_private_anonymous() && old.range.intersection(new.range).is_some())
+                .collect();
+            if pieces.len() < 2 {
+                continue;
+            }
+            let mut runs = Vec::new();
+            for piece in pieces.iter().filter_map(|piece| piece.range.intersection(new.range)) {
+                target.pagemap()?.population(piece, true, &mut runs)?;
+                self.gone.push(piece);
+            }
+            for page in runs.iter().flat_map(|run| run.range.pages()) {
+                let mut bytes = vec![0; PAGE_SIZE as usize];
+                target
+                    .memory()
+                    .read_exact_at(&mut bytes, page * PAGE_SIZE)
+                    .doing(|| format!("save page {page:#x}"))?;
+                saved.push((page, bytes));
+            }
+            self.fresh.retain(|fresh| !new.range.covers(fresh.range));
+            self.protected.retain(|(range, _)| !new.range.covers(*range));
+            self.fresh.push(new.clone());
+        }
+        Ok(saved)
     }
 }
 

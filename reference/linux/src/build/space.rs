@@ -2,6 +2,7 @@
 
 use super::target::{CLOSE, MMAP, MUNMAP, Target, free_range};
 use crate::error::{Doing, LinuxError, Result};
+use crate::inventory::mapping::name_in_memory;
 use crate::inventory::{Inventory, Mapping, MappingKind};
 use crate::plan::{Backing, FileChoices, backing};
 use crate::range::{AddressRange, PAGE_SIZE};
@@ -10,11 +11,12 @@ use crate::userfault::{Cover, Userfault};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 const MREMAP: Call = Call("mremap", libc::SYS_mremap);
+pub(super) const MPROTECT: Call = Call("mprotect", libc::SYS_mprotect);
 const MADVISE: Call = Call("madvise", libc::SYS_madvise);
-const MLOCK: Call = Call("mlock", libc::SYS_mlock);
 const PRCTL: Call = Call("prctl(PR_SET_MM_MAP)", libc::SYS_prctl);
 
 /// Makes the address space that of `inventory`.
@@ -50,7 +52,7 @@ pub(super) fn map_all(
             }
             Behind::Shared(inode) => {
                 let end = object_offset(mapping) + mapping.range.len();
-                grow_shared(shared, *inode, end)?;
+                grow_shared(shared, *inode, mapping, end)?;
             }
         }
     }
@@ -167,7 +169,7 @@ pub(super) fn describe(target: &Target, inventory: &Inventory, files: &FileChoic
             layout.environment_start,
             layout.environment_end,
             auxiliary,
-            inventory.process.auxiliary.len() as u64 * 8 | (number as u32 as u64) << 32,
+            (inventory.process.auxiliary.len() as u64 * 8) | ((number as u32 as u64) << 32),
         ],
     )?;
     const PR_SET_MM: u64 = 35;
@@ -221,16 +223,25 @@ fn open(path: &Path, writable: bool) -> Result<OwnedFd> {
         .doing(|| format!("open {}", path.display()))
 }
 
-fn grow_shared(shared: &mut BTreeMap<u64, OwnedFd>, inode: u64, length: u64) -> Result<()> {
+fn grow_shared(
+    shared: &mut BTreeMap<u64, OwnedFd>,
+    inode: u64,
+    mapping: &Mapping,
+    length: u64,
+) -> Result<()> {
     let doing = || "make memory for a shared mapping".to_owned();
-    if !shared.contains_key(&inode) {
-        let made = rustix::fs::memfd_create("arrival", rustix::fs::MemfdFlags::CLOEXEC).doing(doing)?;
-        shared.insert(inode, made);
-    }
-    let Some(object) = shared.get(&inode) else { return Ok(()) };
-    let now = rustix::fs::fstat(object).doing(doing)?.st_size as u64;
+    let object = match shared.entry(inode) {
+        Entry::Occupied(made) => made.into_mut(),
+        Entry::Vacant(place) => {
+            let name = name_in_memory(mapping).ok_or_else(|| {
+                LinuxError::Unsupported(format!("the name of the file at {} is too long", mapping.range))
+            })?;
+            place.insert(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC).doing(doing)?)
+        }
+    };
+    let now = rustix::fs::fstat(&*object).doing(doing)?.st_size as u64;
     if now < length {
-        rustix::fs::ftruncate(object, length).doing(doing)?;
+        rustix::fs::ftruncate(&*object, length).doing(doing)?;
     }
     Ok(())
 }
@@ -249,10 +260,18 @@ fn map_one(target: &Target, mapping: &Mapping, number: Option<i32>) -> Result<()
         flags |= libc::MAP_GROWSDOWN;
     }
     let (number, offset) = number.map_or((u64::MAX, 0), |number| (number as u64, object_offset(mapping)));
-    let arguments = [range.start, range.len(), u64::from(mapping.protection), flags as u64, number, offset];
-    let at = target.call(MMAP, &arguments)?;
+    // Memory that was ever writable is accounted for, and the kernel joins it with nothing that is not: so it begins as writable here too.
+    let readable = mapping.protection & libc::PROT_READ as u32 != 0;
+    let begins_writable = readable && !mapping.is_writable() && flags & libc::MAP_ANONYMOUS != 0;
+    let first =
+        if begins_writable { mapping.protection | libc::PROT_WRITE as u32 } else { mapping.protection };
+    let at =
+        target.call(MMAP, &[range.start, range.len(), u64::from(first), flags as u64, number, offset])?;
     if at != range.start {
         return Err(LinuxError::CannotFollow(format!("{range} is not free")));
+    }
+    if begins_writable {
+        target.call(MPROTECT, &[range.start, range.len(), u64::from(mapping.protection)])?;
     }
     let advice = [
         (mapping.flags.huge_pages, libc::MADV_HUGEPAGE),
@@ -273,7 +292,6 @@ fn map_one(target: &Target, mapping: &Mapping, number: Option<i32>) -> Result<()
 pub(super) fn lock_all(target: &Target, inventory: &Inventory) -> Result<()> {
     const MLOCK2: Call = Call("mlock2", libc::SYS_mlock2);
     const MLOCK_ONFAULT: u64 = 1;
-    let _ = MLOCK;
     for mapping in inventory.mappings.iter().filter(|mapping| mapping.flags.locked) {
         target.call(MLOCK2, &[mapping.range.start, mapping.range.len(), MLOCK_ONFAULT])?;
     }

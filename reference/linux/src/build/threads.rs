@@ -115,13 +115,7 @@ pub(super) fn find(target: &Target, own_tid: i32) -> Result<Tracee> {
 }
 
 /// Gives a thread what the kernel keeps for it, registers aside.
-pub(super) fn settle(
-    target: &Target,
-    state: &ThreadState,
-    own_pid: i32,
-    userfault: &Userfault,
-    covered: impl Fn(u64) -> bool,
-) -> Result<()> {
+pub(super) fn settle(target: &Target, state: &ThreadState, own_pid: i32) -> Result<()> {
     let thread = find(target, state.own_tid)?;
     const SS_DISABLE: u64 = libc::SS_DISABLE as u64;
     if state.alternate_stack[1] & SS_DISABLE == 0 {
@@ -133,9 +127,6 @@ pub(super) fn settle(
     }
     if state.robust_list[0] != 0 {
         target.call_by(thread, SET_ROBUST_LIST, &state.robust_list)?;
-    }
-    if let Some(sequences) = state.sequences {
-        register_sequences(target, thread, sequences, userfault, covered(sequences.address))?;
     }
     for signal in &state.pending {
         let address = target.write_bytes(0, signal)?;
@@ -149,30 +140,49 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Registers restartable sequences: the kernel looks into their area, which may be absent, and nobody would bring it. So the page is
-/// uncovered for that moment; if it was absent, the zeros that the kernel saw instead are taken out again.
-fn register_sequences(
+/// Registers restartable sequences; answers the pages that were absent and hold zeros now.
+///
+/// The kernel looks into their area, now and whenever a thread returns from a call. It may be absent, and nobody would bring it
+/// before the process runs. So absent pages are uncovered, and [`make_absent`] is the last thing that happens.
+pub(super) fn register_sequences(
     target: &Target,
-    thread: Tracee,
-    sequences: RestartableSequences,
+    threads: &[ThreadState],
     userfault: &Userfault,
-    covered: bool,
-) -> Result<()> {
-    let RestartableSequences { address, length, signature } = sequences;
-    let start = address & !(PAGE_SIZE - 1);
-    let page = AddressRange::new(start, start + PAGE_SIZE);
-    let mut there = Vec::new();
-    target.pagemap()?.population(page, &mut there)?;
-    let was_absent = covered && there.is_empty();
-    if was_absent {
-        userfault.unregister(page).doing(|| format!("uncover {page}"))?;
+    covered: impl Fn(u64) -> bool,
+) -> Result<Vec<AddressRange>> {
+    let mut absent: Vec<AddressRange> = Vec::new();
+    // The main thread's comes last, and so it does in `make_absent`.
+    for state in threads.iter().rev() {
+        let Some(RestartableSequences { address, length, signature }) = state.sequences else { continue };
+        let start = address & !(PAGE_SIZE - 1);
+        let page = AddressRange::new(start, start + PAGE_SIZE);
+        let mut there = Vec::new();
+        target.pagemap()?.population(page, true, &mut there)?;
+        if covered(address) && there.is_empty() {
+            userfault.unregister(page).doing(|| format!("uncover {page}"))?;
+            absent.push(page);
+        } else if let Some(at) = absent.iter().position(|other| *other == page) {
+            let shared = absent.remove(at);
+            absent.push(shared);
+        }
+        target.call_by(
+            find(target, state.own_tid)?,
+            RSEQ,
+            &[address, u64::from(length), 0, u64::from(signature)],
+        )?;
     }
-    let registered = target.call_by(thread, RSEQ, &[address, u64::from(length), 0, u64::from(signature)]);
-    if was_absent {
-        target.call_by(thread, MADVISE, &[page.start, page.len(), libc::MADV_DONTNEED as u64])?;
-        userfault.register(page, Cover::MissingAndWrites).doing(|| format!("cover {page}"))?;
+    Ok(absent)
+}
+
+/// Takes the zeros out again. No thread may make a call after this.
+pub(super) fn make_absent(target: &Target, pages: &[AddressRange], userfault: &Userfault) -> Result<()> {
+    for page in pages {
+        target.call(MADVISE, &[page.start, page.len(), libc::MADV_DONTNEED as u64])?;
     }
-    registered.map(drop)
+    for page in pages {
+        userfault.register(*page, Cover::MissingAndWrites).doing(|| format!("cover {page}"))?;
+    }
+    Ok(())
 }
 
 /// Lets a thread begin from where it was: its signal mask, extended and general registers, in a stop from which waits are restarted.
@@ -220,20 +230,15 @@ pub(super) fn begin_wait(target: &Target, state: &ThreadState, wait: &Interrupte
     target.injector().enter(thread, call, &arguments)?;
     thread.interrupt()?;
     thread.go_to_call()?;
-    // The exit of the call, interrupted; then the stop that was asked for.
-    let mut stops = Vec::new();
-    loop {
-        match thread.wait()? {
-            Stop::Requested { .. } => break,
-            Stop::Call => thread.go_to_call()?,
-            other => {
-                stops.push(other);
-                return Err(LinuxError::UnexpectedStop {
-                    tid: thread.0,
-                    status: format!("{stops:?}"),
-                    doing: "a wait",
-                });
-            }
+    // At its exit, interrupted: that stop took the place of the one asked for.
+    match thread.wait()? {
+        Stop::Call => target.injector().park(thread)?,
+        other => {
+            return Err(LinuxError::UnexpectedStop {
+                tid: thread.0,
+                status: format!("{other:?}"),
+                doing: "a wait",
+            });
         }
     }
     Ok(true)

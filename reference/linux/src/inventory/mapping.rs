@@ -77,6 +77,36 @@ pub struct MappedFile {
     pub inode: u64,
     /// Where in the file the mapping begins, in bytes.
     pub offset: u64,
+    /// The process arrived here by a move: what it maps is memory that stands for the file, which may lag behind. Device and number are
+    /// those of the file where the process came from.
+    pub in_memory: bool,
+}
+
+/// The name of the memory that stands for a shared file, by which the next move recognises it.
+const STANDS_FOR: &str = "moved";
+
+/// A name for the memory that stands for what `mapping` maps; the kernel takes up to 249 bytes.
+pub(crate) fn name_in_memory(mapping: &Mapping) -> Option<String> {
+    let name = match &mapping.kind {
+        MappingKind::File(file) => format!("{STANDS_FOR}:{}:{}", file.inode, file.path.display()),
+        _ => STANDS_FOR.to_owned(),
+    };
+    (name.len() < 250).then_some(name)
+}
+
+fn memory_file(name: &str, object: u64, offset: u64) -> MappingKind {
+    let parts = name.strip_prefix(STANDS_FOR).and_then(|rest| rest.strip_prefix(':')?.split_once(':'));
+    match parts.and_then(|(inode, path)| Some((inode.parse().ok()?, path))) {
+        Some((inode, path)) => MappingKind::File(MappedFile {
+            path: PathBuf::from(path),
+            deleted: false,
+            device: (0, 0),
+            inode,
+            offset,
+            in_memory: true,
+        }),
+        None => MappingKind::SharedAnonymous { inode: object, offset },
+    }
 }
 
 /// The paper's sorts of pages.
@@ -173,7 +203,7 @@ pub(crate) fn read(entry: &Process, flags_too: bool) -> Result<Vec<Mapping>> {
     {
         let mut runs = Vec::new();
         // A layout that changed since is looked at again at the freeze.
-        let _ = pagemap.population(mapping.range, &mut runs);
+        let _ = pagemap.population(mapping.range, true, &mut runs);
         let own = runs.iter().filter(|run| run.state == PageState::Own);
         mapping.own_pages = own.map(|run| run.range.len() / PAGE_SIZE).sum();
     }
@@ -233,12 +263,16 @@ fn kind(map: MemoryMap, shared: bool) -> MappingKind {
                 return MappingKind::Other { name: text.into_owned() };
             }
             let live = text.strip_suffix(" (deleted)");
+            if shared && let Some(name) = text.strip_prefix("/memfd:") {
+                return memory_file(name.strip_suffix(" (deleted)").unwrap_or(name), map.inode, map.offset);
+            }
             MappingKind::File(MappedFile {
                 deleted: live.is_some(),
                 path: live.map_or_else(|| path.clone(), PathBuf::from),
                 device: map.dev,
                 inode: map.inode,
                 offset: map.offset,
+                in_memory: false,
             })
         }
     }

@@ -11,7 +11,7 @@ pub mod process;
 pub use descriptor::{Descriptor, DescriptorKind, EpollEntry, PipeEnd};
 pub use host::HostFacts;
 pub use mapping::{Mapping, MappingKind, MemoryKind};
-pub use process::{Clocks, Credentials, Limit, MemoryLayout, ProcessFacts, ThreadFacts};
+pub use process::{Clocks, Credentials, FileLock, Limit, MemoryLayout, ProcessFacts, ThreadFacts};
 
 use crate::error::{Result, from_procfs};
 use crate::range::AddressRange;

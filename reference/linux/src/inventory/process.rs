@@ -57,8 +57,8 @@ pub struct ProcessFacts {
     pub is_32_bit: bool,
     /// Shadow stacks and the like in use (as the kernel names them).
     pub guarded_control_flow: Option<String>,
-    /// POSIX or `flock` locks held.
-    pub file_locks: Vec<String>,
+    /// Locks of files that it holds.
+    pub file_locks: Vec<FileLock>,
 }
 
 /// One thread, as far as `/proc` tells.
@@ -87,6 +87,21 @@ pub struct Credentials {
     pub supplementary: Vec<u32>,
     /// Permitted, effective, inheritable capabilities.
     pub capabilities: [u64; 3],
+}
+
+/// A lock of a file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FileLock {
+    /// A descriptor of the file.
+    pub number: i32,
+    /// `POSIX`, `FLOCK`, `LEASE`, … as the kernel names it.
+    pub kind: String,
+    /// Nobody else may have one.
+    pub exclusive: bool,
+    /// The first byte.
+    pub start: u64,
+    /// The last byte; none for the end of the file wherever it is.
+    pub end: Option<u64>,
 }
 
 /// One resource limit.
@@ -283,18 +298,29 @@ fn guarded_control_flow(pid: i32) -> Result<Option<String>> {
     Ok(features.map(|features| features.trim().to_owned()).filter(|features| !features.is_empty()))
 }
 
-fn file_locks(pid: i32) -> Result<Vec<String>> {
+fn file_locks(pid: i32) -> Result<Vec<FileLock>> {
     let mut locks = Vec::new();
     for entry in
         fs::read_dir(format!("/proc/{pid}/fdinfo")).doing(|| format!("list /proc/{pid}/fdinfo"))?.flatten()
     {
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let lines = fs::read_to_string(entry.path()).unwrap_or_default();
-        let of_this = lines.lines().filter_map(|line| line.strip_prefix("lock:"));
-        locks.extend(
-            of_this.map(|lock| format!("descriptor {}: {}", entry.file_name().display(), lock.trim())),
-        );
+        locks.extend(lines.lines().filter_map(|line| file_lock(number, line.strip_prefix("lock:")?)));
     }
     Ok(locks)
+}
+
+/// `1: POSIX  ADVISORY  READ 14559 fe:00:10127633 1073741826 1073742335`
+fn file_lock(number: i32, line: &str) -> Option<FileLock> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [_, kind, _, access, _, _, start, end] = words[..] else { return None };
+    Some(FileLock {
+        number,
+        kind: kind.to_owned(),
+        exclusive: access != "READ",
+        start: start.parse().ok()?,
+        end: end.parse().ok(),
+    })
 }
 
 fn clocks_of(pid: i32) -> Result<Clocks> {

@@ -3,6 +3,7 @@
 use super::{Source, gather, interrupted};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{Inventory, process};
+use crate::obstacle::{self, Obstacle, StandardStreams};
 use crate::state::ProcessState;
 use crate::tracing::tracee::{Stop, Tracee};
 use nix::sys::ptrace::Options;
@@ -58,6 +59,14 @@ impl FrozenSource {
     /// What travels.
     pub fn state(&self) -> &ProcessState {
         &self.state
+    }
+
+    /// Every reason that has come up since [`Source::obstacles`]: children, sockets, … With any, thaw.
+    pub fn new_obstacles(&self, streams: StandardStreams) -> Vec<Obstacle> {
+        let mut inventory = self.state.inventory.clone();
+        // Its tracer is this program now.
+        inventory.process.tracer = 0;
+        obstacle::in_inventory(&inventory, streams)
     }
 
     /// When its threads began to be stopped.

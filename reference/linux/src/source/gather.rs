@@ -6,7 +6,10 @@ use super::interrupted;
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{DescriptorKind, Inventory, MappingKind};
 use crate::range::{AddressRange, PAGE_SIZE};
-use crate::state::{PipeContent, PosixTimer, ProcessState, SignalAction, ThreadState, TimerSetting};
+use crate::state::{
+    NAMELESS_BYTES_MAX, NamelessFile, PipeContent, PosixTimer, ProcessState, SignalAction, ThreadState,
+    TimerSetting,
+};
 use crate::tracing::inject::Call;
 use crate::tracing::raw;
 use crate::tracing::tracee::Tracee;
@@ -44,6 +47,7 @@ pub(super) fn gather(source: &Source, threads: &[Tracee]) -> Result<ProcessState
         interval_timers: borrowed.interval_timers,
         posix_timers: borrowed.posix_timers,
         pipes: pipes(&inventory)?,
+        nameless: nameless(&inventory)?,
         inventory,
     })
 }
@@ -182,6 +186,25 @@ fn pipes(inventory: &Inventory) -> Result<Vec<PipeContent>> {
         }
         let path = format!("/proc/{}/fd/{}", inventory.process.pid, descriptor.number);
         all.push(PipeContent { inode, bytes: pipe_content(&path, capacity)? });
+    }
+    Ok(all)
+}
+
+/// The content of open files that have no name, each once.
+fn nameless(inventory: &Inventory) -> Result<Vec<NamelessFile>> {
+    let mut all: Vec<NamelessFile> = Vec::new();
+    for descriptor in &inventory.descriptors {
+        let DescriptorKind::File { deleted: true, inode, size, .. } = descriptor.kind else { continue };
+        if all.iter().any(|file| file.inode == inode) {
+            continue;
+        }
+        if size > NAMELESS_BYTES_MAX {
+            let reason =
+                format!("descriptor {} is of a file without a name of {size} bytes", descriptor.number);
+            return Err(LinuxError::CannotFollow(reason));
+        }
+        let path = format!("/proc/{}/fd/{}", inventory.process.pid, descriptor.number);
+        all.push(NamelessFile { inode, bytes: fs::read(&path).doing(|| format!("read {path}"))? });
     }
     Ok(all)
 }

@@ -18,10 +18,9 @@ pub use tracking::TrackingStop;
 pub(crate) use tracking::take_descriptor;
 
 use crate::error::{Doing, LinuxError, Result};
-use crate::inventory::{Inventory, MappingKind, mapping};
+use crate::inventory::{Inventory, Mapping, MappingKind, mapping};
 use crate::obstacle::{self, Obstacle, StandardStreams};
 use crate::pagemap::{PageRun, Pagemap};
-use crate::range::AddressRange;
 use crate::tracing::{Injector, Worker};
 use interrupted::Waits;
 use rustix::fd::OwnedFd;
@@ -105,19 +104,19 @@ impl Source {
     pub fn population(&self) -> Result<Vec<PageRun>> {
         let mut runs = Vec::new();
         for mapping in self.mappings()?.iter().filter(|mapping| mapping.memory_kind().is_some()) {
-            self.pagemap.population(mapping.range, &mut runs)?;
+            self.pagemap.population(mapping.range, !mapping.shared, &mut runs)?;
         }
         Ok(runs)
     }
 
-    /// The same of one range, without asking for the layout.
+    /// The same of one mapping, or a part of it.
     ///
     /// # Errors
     ///
     /// What the kernel says.
-    pub fn population_of(&self, range: AddressRange) -> Result<Vec<PageRun>> {
+    pub fn population_of(&self, mapping: &Mapping) -> Result<Vec<PageRun>> {
         let mut runs = Vec::new();
-        self.pagemap.population(range, &mut runs)?;
+        self.pagemap.population(mapping.range, !mapping.shared, &mut runs)?;
         Ok(runs)
     }
 
@@ -137,7 +136,7 @@ impl Source {
     /// # Errors
     ///
     /// [`Gone`](LinuxError::Gone), or what the kernel says.
-    pub fn mappings(&self) -> Result<Vec<crate::inventory::Mapping>> {
+    pub fn mappings(&self) -> Result<Vec<Mapping>> {
         let entry = procfs::process::Process::new(self.pid)
             .map_err(|error| crate::error::from_procfs(self.pid, error))?;
         mapping::read_layout(&entry)

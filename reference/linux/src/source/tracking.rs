@@ -3,7 +3,7 @@
 use super::Source;
 use super::interrupted::{self, SchedulerClock};
 use crate::error::{Doing, LinuxError, Result};
-use crate::inventory::{Mapping, MemoryKind};
+use crate::inventory::{Mapping, MappingKind, MemoryKind};
 use crate::range::AddressRange;
 use crate::tracing::inject::{Call, Injector};
 use crate::tracing::tracee::{Stop, Tracee};
@@ -52,8 +52,7 @@ impl Source {
             Ok((descriptor, began.elapsed()))
         })?;
         let tracking = Tracking { userfault: Userfault::for_tracking(descriptor)? };
-        for mapping in self.mappings()?.iter().filter(|mapping| is_tracked(mapping)) {
-            tracking.cover(mapping.range)?;
+        for mapping in self.cover_all(&tracking)? {
             if mapping.memory_kind() == Some(MemoryKind::SharedFile) {
                 // Pages that are only read later on would count as written otherwise; not all file systems can.
                 let _ = tracking.userfault.protect(mapping.range);
@@ -82,11 +81,8 @@ impl Source {
     pub fn take_written(&self) -> Result<Vec<AddressRange>> {
         let tracking = self.tracking()?;
         let mut written = Vec::new();
-        for mapping in self.mappings()?.iter().filter(|mapping| is_tracked(mapping)) {
-            // A layout that changed between the list and this is seen next time.
-            if tracking.cover(mapping.range)? {
-                self.pagemap.take_written(mapping.range, &mut written)?;
-            }
+        for mapping in self.cover_all(tracking)? {
+            self.pagemap.take_written(mapping.range, &mut written)?;
         }
         Ok(written)
     }
@@ -103,6 +99,27 @@ impl Source {
             self.pagemap.written(mapping.range, &mut written)?;
         }
         Ok(written)
+    }
+
+    /// Covers everything that can be, and answers the mappings whose pages are tracked.
+    ///
+    /// Not mapping by mapping: the layout may change between looking and covering, and the kernel splits a mapping at the ends of what is
+    /// covered, so that the process could not move or grow it as one. What is between two mappings that cannot be covered is covered at once.
+    fn cover_all(&self, tracking: &Tracking) -> Result<Vec<Mapping>> {
+        const ATTEMPTS: usize = 5;
+        let mut attempt = 0;
+        loop {
+            let mut mappings = self.mappings()?;
+            let covered = spans(&mappings)
+                .into_iter()
+                .map(|span| tracking.cover(span))
+                .collect::<Result<Vec<bool>>>()?;
+            attempt += 1;
+            if covered.iter().all(|covered| *covered) || attempt == ATTEMPTS {
+                mappings.retain(is_tracked);
+                return Ok(mappings);
+            }
+        }
     }
 
     fn tracking(&self) -> Result<&Tracking> {
@@ -140,9 +157,40 @@ impl Tracking {
     }
 }
 
-/// A mapping without the right to write, and that never can have it, is not worth covering; private ones can.
 fn is_tracked(mapping: &Mapping) -> bool {
-    mapping.memory_kind().is_some()
+    mapping.memory_kind().is_some() && can_be_covered(mapping)
+}
+
+/// A shared mapping without the right to write may be of a file opened for reading, through which nobody can ever write.
+fn can_be_covered(mapping: &Mapping) -> bool {
+    match mapping.memory_kind() {
+        Some(MemoryKind::SharedFile | MemoryKind::SharedAnonymous) => mapping.is_writable(),
+        Some(MemoryKind::Private | MemoryKind::PrivateFile) => true,
+        None => mapping.kind == MappingKind::Vdso,
+    }
+}
+
+/// The stretches of the address space between mappings that cannot be covered, where there is anything to cover. They reach over gaps
+/// up to those mappings, so that nothing that grows meanwhile is cut.
+fn spans(mappings: &[Mapping]) -> Vec<AddressRange> {
+    const LOWEST: u64 = 0x1_0000;
+    const HIGHEST: u64 = 0x7fff_ffff_f000;
+    let mut spans = Vec::new();
+    let (mut start, mut anything) = (LOWEST, false);
+    for mapping in mappings.iter().filter(|mapping| mapping.range.start < HIGHEST) {
+        if can_be_covered(mapping) {
+            anything = true;
+            continue;
+        }
+        if anything {
+            spans.push(AddressRange::new(start, mapping.range.start));
+        }
+        (start, anything) = (mapping.range.end, false);
+    }
+    if anything {
+        spans.push(AddressRange::new(start, HIGHEST));
+    }
+    spans
 }
 
 /// Stops one thread, lets `work` put calls into it, and lets it go as if nothing had been.
@@ -179,4 +227,32 @@ pub(crate) fn take_descriptor(
             .doing(|| format!("take descriptor {number} out of the process"));
     injector.call(tracee, CLOSE, &[number])?;
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::mapping::MappingFlags;
+
+    #[test]
+    fn what_is_covered_reaches_from_barrier_to_barrier() {
+        let mapping = |start: u64, end: u64, kind: MappingKind| Mapping {
+            range: AddressRange::new(start << 12, end << 12),
+            protection: 1,
+            shared: false,
+            kind,
+            flags: MappingFlags::default(),
+            own_pages: 0,
+        };
+        let barrier = || MappingKind::Vvar { name: "vvar".to_owned() };
+        let layout = [
+            mapping(0x20, 0x30, MappingKind::Anonymous),
+            mapping(0x40, 0x41, barrier()),
+            mapping(0x41, 0x42, barrier()),
+            mapping(0x50, 0x60, MappingKind::Heap),
+        ];
+        let expected = [AddressRange::new(0x1_0000, 0x4_0000), AddressRange::new(0x4_2000, 0x7fff_ffff_f000)];
+        assert_eq!(spans(&layout), expected);
+        assert_eq!(spans(&layout[1..3]), []);
+    }
 }

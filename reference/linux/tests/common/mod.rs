@@ -6,12 +6,12 @@ use linux::build::{BuildOptions, Destination, Resumed};
 use linux::inventory::Inventory;
 use linux::obstacle::StandardStreams;
 use linux::pagemap::PageState;
-use linux::plan::{Backing, FileChoices, plan};
+use linux::plan::{FileChoices, plan};
 use linux::source::{DepartedSource, Source};
 use linux::state::ProcessState;
 use linux::userfault::{Installed, MemoryEvent, Userfault};
 use linux::{AddressRange, PAGE_SIZE};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -170,6 +170,8 @@ pub fn move_with(pid: i32, way: Way, files: &FileChoices) -> (Resumed, Cost) {
     }
     let frozen = source.freeze().map_err(|(_, error)| error).unwrap();
     cost.freeze = frozen.froze_for();
+    let obstacles = frozen.new_obstacles(StandardStreams::Replace);
+    assert!(obstacles.is_empty(), "{obstacles:?}");
     let state: ProcessState = serde_json::from_str(&serde_json::to_string(frozen.state()).unwrap()).unwrap();
     let wanted = wanted_pages(&frozen, &state.inventory, files);
     let mut prepared = destination.prepare(&state).unwrap();
@@ -234,13 +236,12 @@ pub fn wanted_pages(source: &Source, inventory: &Inventory, files: &FileChoices)
         if !backing.is_installed() {
             continue;
         }
-        let from_file =
-            matches!(backing, Backing::Memory { .. } if mapping.file().is_some()) || mapping.file().is_some();
+        let from_file = mapping.file().is_some() || mapping.shared;
         if from_file {
             // Also pages that the process has not touched yet: its file is not mapped any more at the destination.
             wanted.extend(mapping.range.pages());
         } else {
-            let runs = source.population_of(mapping.range).unwrap();
+            let runs = source.population_of(mapping).unwrap();
             wanted.extend(
                 runs.iter().filter(|run| run.state != PageState::Zero).flat_map(|run| run.range.pages()),
             );
@@ -262,48 +263,95 @@ fn put_one(source: &Source, page: u64, put: impl Fn(&[u8]) -> Installed) -> bool
 
 /// Serves faults until told to stop, then pushes what is left; answers how many faults there were.
 pub fn serve(memory: &Userfault, source: &DepartedSource, wanted: &BTreeSet<u64>, stop: &AtomicBool) -> u64 {
-    let mut left = wanted.clone();
-    let mut faults = 0;
-    let install = |page: u64, left: &mut BTreeSet<u64>| {
-        let mut bytes = [0; PAGE_SIZE as usize];
-        let installed = if left.remove(&page) && source.read(page * PAGE_SIZE, &mut bytes).is_ok() {
-            memory.install(page, &bytes).unwrap()
-        } else {
-            memory.install_zero(page).unwrap()
-        };
-        if installed == Installed::EventsFirst {
-            left.insert(page);
-        }
-    };
-    let events = |left: &mut BTreeSet<u64>, faults: &mut u64| {
-        let mut any = false;
-        while let Some(event) = memory.next_event().unwrap() {
-            any = true;
-            match event {
-                MemoryEvent::Fault { page, .. } => {
-                    *faults += 1;
-                    install(page, left);
-                }
-                MemoryEvent::Removed(range) | MemoryEvent::Unmapped(range) => {
-                    left.retain(|page| !range.pages().contains(page));
-                }
-                MemoryEvent::Moved { .. } | MemoryEvent::Forked(_) => {
-                    panic!("not expected of these programs")
-                }
-            }
-        }
-        any
-    };
+    let mut spaces = vec![Space::new(None, wanted.iter().map(|page| (*page, *page)).collect())];
     while !stop.load(Ordering::Relaxed) {
         wait_readable(memory);
-        events(&mut left, &mut faults);
+        take_events(&mut spaces, memory, source);
     }
     loop {
-        events(&mut left, &mut faults);
-        let Some(page) = left.first().copied() else { break };
-        install(page, &mut left);
+        take_events(&mut spaces, memory, source);
+        let mut done = true;
+        for space in &mut spaces {
+            if let Some((&page, _)) = space.left.first_key_value() {
+                space.install(page, memory, source);
+                done = false;
+            }
+            done &= space.asked.is_empty();
+        }
+        if done {
+            return spaces.iter().map(|space| space.faults).sum();
+        }
     }
-    faults
+}
+
+/// An address space that pages are served to: the process's, or that of a child that it made meanwhile.
+struct Space {
+    own: Option<Userfault>,
+    /// Where each page that is not there yet has to go, and where it is at the source.
+    left: BTreeMap<u64, u64>,
+    asked: BTreeSet<u64>,
+    faults: u64,
+}
+
+impl Space {
+    fn new(own: Option<Userfault>, left: BTreeMap<u64, u64>) -> Self {
+        Self { own, left, asked: BTreeSet::new(), faults: 0 }
+    }
+
+    fn install(&mut self, page: u64, memory: &Userfault, source: &DepartedSource) -> Installed {
+        let memory = self.own.as_ref().unwrap_or(memory);
+        let mut bytes = [0; PAGE_SIZE as usize];
+        let from = self.left.remove(&page);
+        let installed = match from {
+            Some(from) if source.read(from * PAGE_SIZE, &mut bytes).is_ok() => {
+                memory.install(page, &bytes).unwrap()
+            }
+            _ => memory.install_zero(page).unwrap(),
+        };
+        if let (Installed::EventsFirst, Some(from)) = (installed, from) {
+            self.left.insert(page, from);
+        }
+        installed
+    }
+
+    /// Notes an event; a child that came of it.
+    fn note(&mut self, event: MemoryEvent) -> Option<Space> {
+        match event {
+            MemoryEvent::Fault { page, .. } => {
+                self.faults += 1;
+                self.asked.insert(page);
+            }
+            MemoryEvent::Removed(range) | MemoryEvent::Unmapped(range) => {
+                self.left.retain(|page, _| !range.pages().contains(page));
+            }
+            MemoryEvent::Moved { from, to } => {
+                let there = |page: u64| page - from.start / PAGE_SIZE + to / PAGE_SIZE;
+                let moving: Vec<(u64, u64)> =
+                    self.left.range(from.pages()).map(|(page, source)| (there(*page), *source)).collect();
+                self.left.retain(|page, _| !from.pages().contains(page));
+                self.left.extend(moving);
+            }
+            MemoryEvent::Forked(child) => return Some(Space::new(Some(child), self.left.clone())),
+        }
+        None
+    }
+}
+
+fn take_events(spaces: &mut Vec<Space>, memory: &Userfault, source: &DepartedSource) {
+    let mut children = Vec::new();
+    for space in spaces.iter_mut() {
+        while let Some(event) = space.own.as_ref().unwrap_or(memory).next_event().unwrap() {
+            children.extend(space.note(event));
+        }
+        // A page is asked for again after an event that was in the way.
+        let asked: Vec<u64> = space.asked.iter().copied().collect();
+        for page in asked {
+            if space.install(page, memory, source) != Installed::EventsFirst {
+                space.asked.remove(&page);
+            }
+        }
+    }
+    spaces.extend(children);
 }
 
 fn wait_readable(memory: &Userfault) {
@@ -316,7 +364,11 @@ fn wait_readable(memory: &Userfault) {
 pub fn same_when_moved(command: &dyn Fn() -> Command, hops: usize) {
     let expected = Program::undisturbed(&mut command());
     assert!(!expected.is_empty());
+    let only = std::env::var("MOVE_WAY").ok();
     for way in [Way::Frozen, Way::Before, Way::Asked] {
+        if only.as_ref().is_some_and(|only| *only != format!("{way:?}")) {
+            continue;
+        }
         let program = Program::start(&mut command());
         program.await_output();
         std::thread::sleep(Duration::from_millis(50));
@@ -328,6 +380,12 @@ pub fn same_when_moved(command: &dyn Fn() -> Command, hops: usize) {
             pid = resumed.pid();
             earlier.push(resumed.complete().unwrap());
             std::thread::sleep(Duration::from_millis(30));
+            let ended = earlier.last_mut().unwrap().ended().unwrap();
+            assert!(
+                ended.is_none_or(|code| code == 0),
+                "{way:?}, hop {hop}: ended with {ended:?}, printed {}",
+                String::from_utf8_lossy(&program.printed())
+            );
         }
         let last = earlier.pop().unwrap();
         let code = last.wait().unwrap();
