@@ -211,13 +211,14 @@ impl Destination {
                 | Self::Assembling(Assembling { former: Some(former), .. })
                 | Self::AwaitingGo(AwaitingGo { former: Some(former), .. }),
                 Message::Request { page },
-            ) if former.route.epoch == epoch => Ok((Next::Same, former.requested(from, *page, cx.policy)?)),
+            ) if former.route.epoch == epoch => Ok((Next::Same, former.requested(from, *page, cx)?)),
             (
                 Self::Receiving(Receiving { former, .. })
                 | Self::Assembling(Assembling { former, .. })
                 | Self::AwaitingGo(AwaitingGo { former, .. }),
                 Message::Exit,
             ) if former.as_ref().is_some_and(|former| former.route.epoch == epoch) => {
+                cx.check_chain(from, kind)?;
                 // Whatever was to bring it here was called off: the process has exited elsewhere.
                 *former = None;
                 let former = self.forget(cx)?;

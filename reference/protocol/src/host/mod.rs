@@ -76,7 +76,7 @@ pub use resident::{Location, PageRecord, Resident};
 pub use work::{Task, Work};
 pub use write_backs::{WriteBack, WriteBacks};
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use steplog::event::Event;
@@ -96,8 +96,8 @@ use context::{Arrival, Context, Handled, Stepped, View, misbehaved};
 use limits::Timer;
 use links::Links;
 
-/// A machine that can run the process.
-#[derive(Clone, Debug)]
+/// A machine that can run the process. Two are equal if they are in the same state and have the same still to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host<M> {
     id: HostId,
     policy: Policy,
@@ -107,7 +107,7 @@ pub struct Host<M> {
     /// The latest migration in which this host had a part.
     known: Epoch,
     /// The latest migration in which this host handed the process over.
-    committed: Option<Route>,
+    departure: Option<Departure>,
     /// Whom the host told that the process has exited.
     exit_told: Vec<FormerHost>,
     fate: Option<Fate>,
@@ -131,6 +131,21 @@ pub enum Role {
     Destination(Destination),
     /// The host cannot go on.
     Failed(LocalFault),
+}
+
+/// How the process left a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Departure {
+    /// Where it went.
+    pub route: Route,
+    /// The hosts that may have it since, as far as the operator has said.
+    pub heard: BTreeSet<HostId>,
+}
+
+impl Departure {
+    fn new(route: Route) -> Self {
+        Self { route, heard: BTreeSet::from([route.to]) }
+    }
 }
 
 /// What came of a message that was not wrong.
@@ -169,7 +184,7 @@ impl<M: Memory> Host<M> {
             memory,
             role: Role::Vacant,
             known: Epoch(0),
-            committed: None,
+            departure: None,
             exit_told: Vec::new(),
             fate: None,
             links: Links::default(),
@@ -241,6 +256,18 @@ impl<M: Memory> Host<M> {
         Ok(epoch)
     }
 
+    /// The operator tells every host that keeps pages of the process that it is on its way to another one. From then on
+    /// that one may ask for them as well. To be told before the migration starts; to all other hosts it means nothing.
+    ///
+    /// This is no step of the log: the start of the migration says the same.
+    pub fn process_moves_on(&mut self, to: HostId, epoch: Epoch) {
+        if self.policy.leaves_pages_behind()
+            && let Some(departure) = self.departure.as_mut().filter(|departure| departure.route.epoch < epoch)
+        {
+            departure.heard.insert(to);
+        }
+    }
+
     /// Handles a message. An error leaves the host as it was.
     pub fn handle_message(&mut self, from: Place, epoch: Epoch, message: &Message) -> Result<Outcome, Error> {
         self.check_failure()?;
@@ -255,8 +282,8 @@ impl<M: Memory> Host<M> {
                     happened.1,
                     Event::CancellationRepeated { .. } | Event::DestructionRepeated { .. }
                 );
-                if from != Place::FileServer {
-                    self.timer.heard();
+                if !answered {
+                    self.timer.heard(from);
                 }
                 self.conclude(happened);
                 Ok(if answered { Outcome::Answered } else { Outcome::Applied })
@@ -413,11 +440,7 @@ impl<M: Memory> Host<M> {
                 Role::Destination(destination) => destination.write_back_done(epoch, *page, *version),
                 Role::Vacant | Role::Failed(_) => Ok(None),
             },
-            (Message::Resync(resync), Place::Host(from)) => {
-                let committed = self.committed;
-                let (role, mut cx) = self.parts();
-                role.resynced(from, epoch, resync, committed, &mut cx)
-            }
+            (Message::Resync(resync), Place::Host(from)) => role.resynced(from, epoch, resync, &mut cx),
             (Message::Fetched { page, version, content }, _) => match role.running_mut() {
                 Some(resident) => resident.page_fetched(epoch, (*page, *version), content, &mut cx),
                 None => Ok(None),
@@ -433,9 +456,14 @@ impl<M: Memory> Host<M> {
 
     /// The role, and everything else that a step may touch.
     fn parts(&mut self) -> (&mut Role, Context<'_>) {
-        let Self { id, policy, image, memory, role, links, limits, outbox, exit_told, .. } = self;
+        let Self { id, policy, image, memory, role, departure, links, limits, outbox, exit_told, .. } = self;
         let outbox_messages_max = limits.outbox_messages_max;
-        (role, Context { me: *id, policy, image, memory, links, outbox, outbox_messages_max, exit_told })
+        let departure = departure.as_ref();
+        let me = *id;
+        (
+            role,
+            Context { me, policy, image, memory, departure, links, outbox, outbox_messages_max, exit_told },
+        )
     }
 
     fn view(&self) -> View<'_> {
@@ -475,7 +503,7 @@ impl<M: Memory> Host<M> {
     fn conclude(&mut self, (epoch, event): (Epoch, Event)) {
         match event {
             Event::MigrationExpected { .. } | Event::MigrationStarted { .. } => self.fate = None,
-            Event::ProcessHandedOver { to } => self.committed = Some(Route { to, epoch }),
+            Event::ProcessHandedOver { to } => self.departure = Some(Departure::new(Route { to, epoch })),
             Event::MigrationCancelled { .. } => self.fate = Some(Fate::CarriedOn(Cause::Cancelled)),
             Event::RefusalLearned { .. } => self.fate = Some(Fate::CarriedOn(Cause::Refused)),
             Event::CancellationLearned { .. } => self.fate = Some(Fate::Forgotten(Cause::Cancelled)),

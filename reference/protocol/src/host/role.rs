@@ -66,14 +66,14 @@ impl Role {
         cx: &mut Context<'_>,
     ) -> Handled {
         if *message == Message::Complete {
-            self.forget_if_complete(epoch, cx)?;
+            self.forget_if_complete(from, epoch, MessageKind::Complete, cx)?;
         }
         match self {
             Self::Source(source) if *message == Message::Refuse && source.may_be_refused(from, epoch) => {
                 self.carry_on(cx)?;
                 Ok(Some((epoch, Event::RefusalLearned { from })))
             }
-            Self::Source(source) => source.handle(from, epoch, message, cx.policy),
+            Self::Source(source) => source.handle(from, epoch, message, cx),
             Self::Destination(destination) => {
                 let (next, happened) = destination.handle(from, epoch, message, cx)?;
                 match next {

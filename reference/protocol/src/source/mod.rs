@@ -190,7 +190,7 @@ impl Source {
         from: HostId,
         epoch: Epoch,
         message: &Message,
-        policy: &Policy,
+        cx: &Context<'_>,
     ) -> Handled {
         let kind = message.kind();
         let unexpected = Err(misbehaved(from, Misbehaviour::Unexpected { kind }));
@@ -213,12 +213,12 @@ impl Source {
                 let first = !std::mem::replace(&mut offered.ready, true);
                 Ok(first.then_some((own, Event::ReadinessLearned { from })))
             }
-            (Self::Shadow(shadow), Message::Request { page }) => shadow.requested(from, *page, policy),
+            (Self::Shadow(shadow), Message::Request { page }) => shadow.requested(from, *page, cx),
             (source @ Self::Shadow(_), Message::Complete | Message::Exit) => {
                 let Self::Shadow(shadow) = &mut *source else { return unexpected };
                 let (draining, event) = match kind {
-                    MessageKind::Complete => shadow.completed(from, policy)?,
-                    _ => shadow.exited(from, policy)?,
+                    MessageKind::Complete => shadow.completed(from, kind, cx)?,
+                    _ => shadow.exited(from, cx)?,
                 };
                 *source = Self::Draining(draining);
                 Ok(Some((own, event)))

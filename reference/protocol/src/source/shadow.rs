@@ -8,7 +8,7 @@ use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Sequence};
 
 use super::{Offered, Route, Sent};
-use crate::error::{Misbehaviour, Refusal};
+use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::host::context::{Context, Handled, Stepped, misbehaved};
 use crate::host::{Work, WriteBacks};
 use crate::page_set::PageSet;
@@ -88,7 +88,7 @@ impl Shadow {
     /// number that it had; what it waits for is requested.
     pub(crate) fn resynced(&mut self, from: HostId, resync: &Resync, cx: &mut Context<'_>) -> Handled {
         let kind = MessageKind::Resync;
-        self.check_peer(from, kind, cx.policy)?;
+        cx.check_chain(from, kind)?;
         let Resync { progress, lacks, waits } = resync;
         let mut lacking = PageSet::empty(cx.image.page_count());
         for page in lacks.iter() {
@@ -130,24 +130,8 @@ impl Shadow {
         *sequence = sequence.saturating_sub(1);
     }
 
-    /// Whether messages about the pages kept here may come from this host. Only where pages are left behind along
-    /// a chain can the process be somewhere else than where it went from here.
-    fn check_peer(
-        &self,
-        from: HostId,
-        kind: MessageKind,
-        policy: &Policy,
-    ) -> Result<(), crate::error::Error> {
-        if from == self.route.to || policy.leaves_pages_behind() {
-            return Ok(());
-        }
-        Err(misbehaved(from, Misbehaviour::NotThePeer { kind }))
-    }
-
-    pub(crate) fn requested(&mut self, from: HostId, page: PageNumber, policy: &Policy) -> Handled {
-        self.check_peer(from, MessageKind::Request, policy)?;
-        // It would not ask if it had not said how far it is, or this is about to come.
-        self.awaits_resync &= from != self.route.to;
+    pub(crate) fn requested(&mut self, from: HostId, page: PageNumber, cx: &Context<'_>) -> Handled {
+        cx.check_chain(from, MessageKind::Request)?;
         let sent = self.served.contains(page) && !self.unconfirmed.contains(page);
         if sent || self.demands.iter().any(|(demanded, _)| *demanded == page) {
             return Ok(None);
@@ -155,6 +139,8 @@ impl Shadow {
         if !self.owed.contains(page) && !self.served.contains(page) {
             return Err(misbehaved(from, Misbehaviour::NotOwed { kind: MessageKind::Request, page }));
         }
+        // It would not ask if it had not said how far it is, or this is about to come.
+        self.awaits_resync &= from != self.route.to;
         // It was sent over a connection that is gone. Over the next one the request may come before the resync.
         if self.unconfirmed.contains(page) {
             self.owe_again(page);
@@ -167,21 +153,18 @@ impl Shadow {
     pub(crate) fn completed(
         &mut self,
         from: HostId,
-        policy: &Policy,
-    ) -> Result<(Draining, Event), crate::error::Error> {
-        self.check_peer(from, MessageKind::Complete, policy)?;
+        kind: MessageKind,
+        cx: &Context<'_>,
+    ) -> Result<(Draining, Event), Error> {
+        cx.check_chain(from, kind)?;
         if !self.owed.is_empty() {
             return Err(misbehaved(from, Misbehaviour::StillOwed { owed: self.owed.len() }));
         }
         Ok((self.drain(Some(from)), Event::CompletionLearned { from }))
     }
 
-    pub(super) fn exited(
-        &mut self,
-        from: HostId,
-        policy: &Policy,
-    ) -> Result<(Draining, Event), crate::error::Error> {
-        self.check_peer(from, MessageKind::Exit, policy)?;
+    pub(super) fn exited(&mut self, from: HostId, cx: &Context<'_>) -> Result<(Draining, Event), Error> {
+        cx.check_chain(from, MessageKind::Exit)?;
         Ok((self.drain(None), Event::ExitLearned { from }))
     }
 
@@ -229,12 +212,7 @@ impl Shadow {
         }
     }
 
-    fn send(
-        &mut self,
-        page: PageNumber,
-        to: HostId,
-        cx: &mut Context<'_>,
-    ) -> Result<steplog::place::Sequence, crate::error::LocalFault> {
+    fn send(&mut self, page: PageNumber, to: HostId, cx: &mut Context<'_>) -> Result<Sequence, LocalFault> {
         let sequence = self.sent.send(page, FormerHost { host: to, epoch: self.route.epoch }, cx)?;
         self.owed.remove(page);
         self.served.insert(page);

@@ -42,6 +42,7 @@ impl World {
         if let Some(destination) = self.hosts.get_mut(&to) {
             destination.expect_migration(at, epoch).map_err(fails)?;
         }
+        self.hosts.values_mut().for_each(|host| host.process_moves_on(to, epoch));
         // The log has the steps in the order in which they happen.
         self.collect()?;
         if let Some(source) = self.hosts.get_mut(&at) {
