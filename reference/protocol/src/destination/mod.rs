@@ -124,13 +124,17 @@ impl Destination {
 
     /// The process does not come: drops what has arrived of it. What is left is of an earlier migration, if anything.
     pub(crate) fn forget(&mut self, cx: &mut Context<'_>) -> Result<Option<Shadow>, Error> {
-        let former = self.former().cloned();
-        let keeps = |page| {
-            former.as_ref().is_some_and(|former| former.owed.contains(page) || former.served.contains(page))
+        let former = match self {
+            Self::Receiving(Receiving { former, .. })
+            | Self::Assembling(Assembling { former, .. })
+            | Self::AwaitingGo(AwaitingGo { former, .. }) => former.take(),
+            Self::Post(_) | Self::Completing(_) => None,
         };
-        for page in cx.image.page_numbers().filter(|&page| !keeps(page)) {
-            cx.memory.discard(page).map_err(LocalFault::from)?;
-        }
+        let discarded = match &former {
+            Some(former) => cx.memory.discard_all_but(&former.kept()),
+            None => cx.memory.discard_all(),
+        };
+        discarded.map_err(LocalFault::from)?;
         Ok(former)
     }
 
@@ -373,7 +377,7 @@ impl Destination {
 /// only after the process has come straight back to the host that it had left last.
 fn completion_due(resident: &Resident, policy: &Policy) -> bool {
     let may_end = !policy.leaves_pages_behind() || resident.returned;
-    may_end && !resident.exited && resident.owed == 0
+    may_end && !resident.exited && resident.owed.is_empty()
 }
 
 /// The process at rest: it has no former hosts.

@@ -268,10 +268,15 @@ impl<M: Memory> Host<M> {
         }
     }
 
-    /// Handles a message. An error leaves the host as it was.
+    /// Handles a message. An error leaves the host as it was. What is refused because the outbox is full may be handed in
+    /// again once messages have been taken from it.
     pub fn handle_message(&mut self, from: Place, epoch: Epoch, message: &Message) -> Result<Outcome, Error> {
         self.check_failure()?;
         self.check_message(from, epoch, message)?;
+        // The only message that is answered at once.
+        if matches!(message, Message::Resync(_)) && self.is_full() {
+            return Err(Refusal::OutboxFull.into());
+        }
         // What still comes from a place that counts as disconnected is of a connection that is gone.
         let reachable = self.links.are_up(from);
         let handled = if reachable { self.dispatch(from, epoch, message) } else { Ok(None) };
@@ -299,9 +304,11 @@ impl<M: Memory> Host<M> {
     pub fn tasks(&self) -> impl Iterator<Item = Task> + '_ {
         let view = self.view();
         let candidates: Box<dyn Iterator<Item = Work> + '_> = match &self.role {
+            Role::Vacant | Role::Failed(_) => Box::new(std::iter::empty()),
+            // Nothing else is due then, and there may be millions of candidates.
+            _ if self.is_full() => Box::new(std::iter::once(Work::BeginPass)),
             Role::Source(source) => source.candidates(view),
             Role::Destination(destination) => destination.candidates(view),
-            Role::Vacant | Role::Failed(_) => Box::new(std::iter::empty()),
         };
         candidates
             .filter(move |&work| self.is_due(work))
@@ -526,7 +533,10 @@ impl<M: Memory> Host<M> {
     /// Whether the work would say something that cannot be said now: to a place out of reach, or with no room for
     /// another message.
     fn is_held_back(&self, work: Work) -> bool {
-        let full = self.outbox.len() >= self.limits.outbox_messages_max;
-        (full && work != Work::BeginPass) || !self.role.reaches(work, &self.links)
+        (self.is_full() && work != Work::BeginPass) || !self.role.reaches(work, &self.links)
+    }
+
+    fn is_full(&self) -> bool {
+        self.outbox.len() >= self.limits.outbox_messages_max
     }
 }

@@ -20,6 +20,7 @@ use super::{Host, Location, Resident, Role, Work};
 use crate::destination::{AwaitingGo, Completing, Destination};
 use crate::error::{Error, Misbehaviour, Refusal};
 use crate::memory::Memory;
+use crate::page_set::PageSet;
 use crate::source::{Shadow, Source};
 use crate::wire::FormerHost;
 use crate::wire::{Message, PageRuns, Resync};
@@ -178,13 +179,8 @@ impl Role {
 }
 
 fn resync(resident: &Resident, former: FormerHost, progress: Progress) -> Resync {
-    let lacking = |location| matches!(location, Location::At(at, _) if at == former);
-    let pages = |waiting: bool| -> PageRuns {
-        let records = resident.numbered().filter(|(_, record)| lacking(record.location));
-        records
-            .filter(|(_, record)| !waiting || record.requested)
-            .map(|(page, _): (PageNumber, _)| page)
-            .collect()
-    };
-    Resync { progress, lacks: pages(false), waits: pages(true) }
+    let lacking =
+        |page: &PageNumber| matches!(resident.page(*page).location, Location::At(at, _) if at == former);
+    let of_former = |pages: &PageSet| pages.iter().filter(lacking).collect::<PageRuns>();
+    Resync { progress, lacks: of_former(&resident.owed), waits: of_former(&resident.waits) }
 }

@@ -26,8 +26,10 @@ pub struct Resident {
     pub epoch: Epoch,
     /// A record for every page.
     pub pages: Vec<PageRecord>,
-    /// Number of pages that only a former host has.
-    pub owed: usize,
+    /// The pages that only a former host has.
+    pub owed: PageSet,
+    /// The pages that the process waits for: those whose record says that they are requested.
+    pub waits: PageSet,
     /// The pages here whose record says that they are dirty, so that none has to look at all of them.
     pub unsaved: PageSet,
     /// The hosts that still keep something of the process.
@@ -90,8 +92,9 @@ impl Resident {
             let record = &pages[page.index()];
             record.dirty && record.location == Location::Here
         });
-        let owed = pages.iter().filter(|record| record.is_owed()).count();
-        Self { pages, owed, unsaved, ..Self::default() }
+        let owed = PageSet::filled(pages.len() as u64, |page| pages[page.index()].is_owed());
+        let waits = PageSet::empty(pages.len() as u64);
+        Self { pages, owed, waits, unsaved, ..Self::default() }
     }
 
     /// The record of a page; the caller has checked that it exists.
@@ -118,7 +121,7 @@ impl Resident {
     }
 
     pub(crate) fn outstanding_request(&self) -> Option<PageNumber> {
-        self.numbered().find(|(_, record)| record.requested).map(|(page, _)| page)
+        self.waits.first_from(PageNumber(0))
     }
 
     /// Number of pages that only this former host has and that are still needed: of a process that has exited, those
@@ -126,16 +129,15 @@ impl Resident {
     pub(crate) fn owed_by(&self, host: HostId, view: View<'_>) -> u64 {
         let needed =
             |page| !self.exited || view.policy.writes_back() && view.image.kind(page) == PageKind::FileMapped;
-        let owed = |(page, record): &(PageNumber, &PageRecord)| {
-            matches!(record.location, Location::At(former, _) if former.host == host) && needed(*page)
-        };
-        self.numbered().filter(owed).count() as u64
+        let of_host = |page| matches!(self.page(page).location, Location::At(at, _) if at.host == host);
+        self.owed.iter().filter(|&page| of_host(page) && needed(page)).count() as u64
     }
 
     /// The former host that owes an answer: for a page that was requested, or, where pages are pushed, for any.
     pub(crate) fn awaited_host(&self, pushed: bool) -> Option<HostId> {
-        self.pages.iter().find_map(|record| match record.location {
-            Location::At(former, _) if record.requested || pushed => Some(former.host),
+        let pages = if pushed { &self.owed } else { &self.waits };
+        pages.iter().find_map(|page| match self.page(page).location {
+            Location::At(former, _) => Some(former.host),
             _ => None,
         })
     }
@@ -151,11 +153,8 @@ impl Resident {
     /// What went to the file server and was not answered is to be said again.
     pub(crate) fn say_again(&mut self) {
         self.write_backs.say_again();
-        let fetched = |(_, record): &(PageNumber, &PageRecord)| {
-            record.requested && record.location == Location::FileServer
-        };
-        let again = self.numbered().filter(fetched).map(|(page, _)| page).collect();
-        self.fetches_again = again;
+        let fetched = |page: &PageNumber| self.page(*page).location == Location::FileServer;
+        self.fetches_again = self.waits.iter().filter(fetched).collect();
     }
 
     pub(crate) fn repeat_due(&self, page: PageNumber) -> bool {
@@ -198,6 +197,7 @@ impl Resident {
             }
         };
         self.page_mut(page).requested = true;
+        self.waits.insert(page);
         Ok((self.epoch, Event::PageFaulted { page, asked }))
     }
 
@@ -214,7 +214,8 @@ impl Resident {
         cx: &mut Context<'_>,
     ) -> Result<(), LocalFault> {
         cx.memory.install(page, content)?;
-        self.owed -= usize::from(self.page(page).is_owed());
+        self.owed.remove(page);
+        self.waits.remove(page);
         let record = self.page_mut(page);
         record.location = Location::Here;
         record.requested = false;
@@ -348,10 +349,10 @@ impl Resident {
         }
         // A shared page is left at a former host only while it is modified or its write-back is under way, and only
         // that host knows when this is over; the page follows then.
-        let owed = |page: PageNumber| self.page(page).is_owed();
+        let file_mapped = |page| view.image.kind(page) == PageKind::FileMapped;
         self.write_backs.is_empty()
             && view.write_backs(self).next().is_none()
-            && (self.owed == 0 || !view.image.file_mapped().iter().any(owed))
+            && !self.owed.iter().any(file_mapped)
     }
 
     /// Frees everything and tells the former hosts, and the destination of a migration that has begun.

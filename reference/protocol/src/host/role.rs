@@ -36,7 +36,7 @@ impl Role {
             Self::Destination(Destination::Receiving(receiving)) => receiving.former.as_ref()?,
             _ => return None,
         };
-        shadow.demands.iter().find(|(demanded, _)| *demanded == page).map(|(_, requester)| *requester)
+        shadow.demands.requester(page)
     }
 
     pub(super) fn page_arrived(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) -> Handled {

@@ -9,10 +9,12 @@
 //! Up to `Go` the process can only run here, and any phase can go back to where it began; from `Go` on, never again
 //! in this migration.
 
+mod demands;
 mod frozen;
 mod pre_migration;
 mod shadow;
 
+pub use demands::Demands;
 pub use frozen::{Frozen, Offered};
 pub use pre_migration::{Pass, PreMigration, Sent};
 pub use shadow::{Draining, Shadow};
