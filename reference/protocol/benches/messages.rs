@@ -168,7 +168,12 @@ fn cost(case: &Case, pages: u64) -> Duration {
 }
 
 fn ratios() {
-    println!("{:<28}{:>14}{}", "", "ns at 10 000", PAGES[1..].map(|pages| format!("{pages:>14}")).join(""));
+    println!(
+        "{:<28}{:>14}{}",
+        "",
+        "ns at 10 000",
+        PAGES[1..].iter().map(|pages| format!("{pages:>14}")).collect::<String>()
+    );
     for case in &CASES {
         let per = |pages: u64| if case.names_every_page { pages as f64 } else { 1.0 };
         let costs = PAGES.map(|pages| cost(case, pages).as_nanos() as f64 / per(pages));

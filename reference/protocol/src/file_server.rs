@@ -12,8 +12,8 @@ use steplog::place::{Epoch, HostId, Place, Version};
 
 use crate::error::{Error, Misbehaviour, Refusal};
 use crate::host::OUTBOX_MESSAGES_MAX_DEFAULT;
-use crate::host::context::misbehaved;
 use crate::page::{Image, PageBytes};
+use crate::running::context::misbehaved;
 use crate::wire::{Envelope, Message};
 
 /// The file server. Answers each message in the same step.

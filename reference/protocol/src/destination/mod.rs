@@ -18,12 +18,13 @@ use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Version};
 
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
-use crate::host::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
-use crate::host::{Resident, Work};
 use crate::policy::Policy;
+use crate::running::Resident;
+use crate::running::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
 use crate::source::Shadow;
 use crate::wire::FormerHost;
 use crate::wire::{FORMER_HOSTS_MAX, Message};
+use crate::work::Work;
 
 /// The phases of the host that takes the process.
 #[derive(Clone, Debug, PartialEq, Eq)]

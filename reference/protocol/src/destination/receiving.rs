@@ -10,9 +10,9 @@ use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Sequence};
 
 use crate::error::{Error, LocalFault, Misbehaviour};
-use crate::host::context::{Arrival, COUNTER_MAX, Context, Handled, misbehaved};
-use crate::host::{Location, PageRecord, Resident};
 use crate::page_set::PageSet;
+use crate::running::context::{Arrival, COUNTER_MAX, Context, Handled, misbehaved};
+use crate::running::{Location, PageRecord, Resident};
 use crate::source::Shadow;
 use crate::wire::FormerHost;
 use crate::wire::{PlanEntry, State, Whereabouts};

@@ -58,25 +58,19 @@
 //!        │    Page ──── owed and not there ──────▶│  once more
 //! ```
 
-pub(crate) mod context;
 mod disruption;
 mod limits;
-pub(crate) mod links;
 mod parting;
 mod process;
 mod recovery;
-mod resident;
 mod role;
-mod work;
-mod write_backs;
 
+pub use crate::running::{Location, PageRecord, Resident, Suspension, WriteBack, WriteBacks};
+pub use crate::work::{Task, Work};
 pub use limits::{Limits, OUTBOX_MESSAGES_MAX_DEFAULT, Timeouts};
-pub use process::{ProcessState, Suspension};
-pub use resident::{Location, PageRecord, Resident};
-pub use work::{Task, Work};
-pub use write_backs::{WriteBack, WriteBacks};
+pub use process::ProcessState;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use steplog::event::Event;
@@ -89,12 +83,13 @@ use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::memory::{Memory, PageStore};
 use crate::page::Image;
 use crate::policy::{Contradiction, Policy};
+use crate::running::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
+use crate::running::departure::Departure;
+use crate::running::links::Links;
 use crate::source::{Route, Source};
 use crate::wire::FormerHost;
 use crate::wire::{Envelope, Message};
-use context::{Arrival, Context, Handled, Stepped, View, misbehaved};
 use limits::Timer;
-use links::Links;
 
 /// A machine that can run the process. Two are equal if they are in the same state and have the same still to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,21 +126,6 @@ pub enum Role {
     Destination(Destination),
     /// The host cannot go on.
     Failed(LocalFault),
-}
-
-/// How the process left a host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Departure {
-    /// Where it went.
-    pub route: Route,
-    /// The hosts that may have it since, as far as the operator has said.
-    pub heard: BTreeSet<HostId>,
-}
-
-impl Departure {
-    fn new(route: Route) -> Self {
-        Self { route, heard: BTreeSet::from([route.to]) }
-    }
 }
 
 /// What came of a message that was not wrong.

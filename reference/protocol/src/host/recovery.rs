@@ -14,13 +14,13 @@ use steplog::message::{MessageKind, Progress};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
 
-use super::context::{Context, Handled, misbehaved};
-use super::links::Links;
 use super::{Host, Location, Resident, Role, Work};
 use crate::destination::{AwaitingGo, Completing, Destination};
 use crate::error::{Error, Misbehaviour, Refusal};
 use crate::memory::Memory;
 use crate::page_set::PageSet;
+use crate::running::context::{Context, Handled, misbehaved};
+use crate::running::links::Links;
 use crate::source::{Shadow, Source};
 use crate::wire::FormerHost;
 use crate::wire::{Message, PageRuns, Resync};

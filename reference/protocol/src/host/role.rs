@@ -5,10 +5,10 @@ use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId};
 
-use super::context::{Arrival, Context, Handled, misbehaved};
 use super::{Resident, Role};
 use crate::destination::{Destination, Next};
 use crate::error::Misbehaviour;
+use crate::running::context::{Arrival, Context, Handled, misbehaved};
 use crate::source::{Draining, Source};
 use crate::wire::Message;
 

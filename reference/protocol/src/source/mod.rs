@@ -14,31 +14,23 @@ mod frozen;
 mod pre_migration;
 mod shadow;
 
+pub use crate::running::departure::Route;
 pub use demands::Demands;
 pub use frozen::{Frozen, Offered};
 pub use pre_migration::{Pass, PreMigration, Sent};
 pub use shadow::{Draining, Shadow};
 
-use serde::{Deserialize, Serialize};
 use steplog::event::Event;
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Version};
 
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
-use crate::host::context::{Context, Handled, Stepped, View, misbehaved};
-use crate::host::{Resident, Suspension, Work};
 use crate::policy::Policy;
+use crate::running::context::{Context, Handled, Stepped, View, misbehaved};
+use crate::running::{Resident, Suspension};
 use crate::wire::Message;
-
-/// Where a process is going.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
-    /// The destination.
-    pub to: HostId,
-    /// The number of the migration.
-    pub epoch: Epoch,
-}
+use crate::work::Work;
 
 /// The phases of the host that gives the process away.
 #[derive(Clone, Debug, PartialEq, Eq)]

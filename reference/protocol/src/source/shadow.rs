@@ -9,12 +9,13 @@ use steplog::place::{Epoch, HostId, Sequence};
 
 use super::{Demands, Offered, Route, Sent};
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
-use crate::host::context::{Context, Handled, Stepped, misbehaved};
-use crate::host::{Work, WriteBacks};
 use crate::page_set::PageSet;
 use crate::policy::{Policy, Push};
+use crate::running::WriteBacks;
+use crate::running::context::{Context, Handled, Stepped, misbehaved};
 use crate::wire::FormerHost;
 use crate::wire::{Message, Resync};
+use crate::work::Work;
 
 /// What is left of a process that has moved on.
 #[derive(Clone, Debug, PartialEq, Eq)]

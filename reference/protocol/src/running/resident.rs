@@ -1,7 +1,6 @@
 //! The process on the host where it runs, or last ran: a record for each page.
 //!
-//! This is what all phases of [`Source`](crate::source::Source) and [`Destination`](crate::destination::Destination)
-//! that have the process share: page faults, pages that arrive, write-back, exit.
+//! This is what all phases that have the process share: page faults, pages that arrive, write-back, exit.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +9,14 @@ use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place, Sequence, Version};
 
+use super::WriteBacks;
 use super::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
-use super::{Work, WriteBacks};
 use crate::error::{LocalFault, Misbehaviour, Refusal};
 use crate::page::{PageBytes, PageKind};
 use crate::page_set::PageSet;
-use crate::source::Draining;
 use crate::wire::FormerHost;
 use crate::wire::Message;
+use crate::work::Work;
 
 /// Everything about the process but the content of its pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,12 +141,12 @@ impl Resident {
         })
     }
 
-    /// The process dies with this host, which had pages that nobody else has. What remains to be done, and the other
-    /// former hosts, which are to be told.
-    pub(crate) fn perish(&mut self, dead: HostId) -> (Draining, Vec<FormerHost>) {
-        let Self { epoch, former_hosts, write_backs, .. } = std::mem::take(self);
+    /// The process dies with this host, which had pages that nobody else has. What the file server has not acknowledged
+    /// of it, and the other former hosts, which are to be told.
+    pub(crate) fn perish(&mut self, dead: HostId) -> (WriteBacks, Vec<FormerHost>) {
+        let Self { former_hosts, write_backs, .. } = std::mem::take(self);
         let told = former_hosts.into_iter().filter(|former| former.host != dead).collect();
-        (Draining { epoch, tell: None, write_backs }, told)
+        (write_backs, told)
     }
 
     /// What went to the file server and was not answered is to be said again.

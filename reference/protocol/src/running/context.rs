@@ -8,14 +8,16 @@ use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
 
+use super::Resident;
+use super::departure::Departure;
 use super::links::Links;
-use super::{Departure, Resident, Work};
 use crate::error::{Error, LocalFault, Misbehaviour};
 use crate::memory::Memory;
 use crate::page::{Image, PageBytes, PageKind};
 use crate::policy::Policy;
 use crate::wire::FormerHost;
 use crate::wire::{Envelope, Message};
+use crate::work::Work;
 
 /// Highest sequence number and version that a peer may name: no real count gets there, and counting on from it
 /// cannot overflow.
