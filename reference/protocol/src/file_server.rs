@@ -17,7 +17,7 @@ use crate::running::context::misbehaved;
 use crate::wire::{Envelope, Message};
 
 /// The file server. Answers each message in the same step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileServer {
     pages: Vec<Stored>,
     outbox: VecDeque<Envelope>,

@@ -356,9 +356,9 @@ impl Destination {
         ((!vacant).then_some(self), stepped)
     }
 
-    /// The process, to start the next migration from here before this one is complete: only where pages are left
-    /// behind until they are touched.
-    pub(crate) fn move_on(&mut self, to: HostId, policy: &Policy) -> Result<Resident, Refusal> {
+    /// Whether the next migration may start from here before this one is complete: only where pages are left behind until
+    /// they are touched.
+    pub(crate) fn check_move_on(&self, to: HostId, policy: &Policy) -> Result<(), Refusal> {
         match self {
             Self::Post(Post { resident }) if policy.leaves_pages_behind() => {
                 // The state has to name them, and where it arrives this host joins them.
@@ -366,7 +366,7 @@ impl Destination {
                 if kept >= FORMER_HOSTS_MAX {
                     return Err(Refusal::TooManyFormerHosts);
                 }
-                Ok(std::mem::take(resident))
+                Ok(())
             }
             Self::Post(_) | Self::Completing(_) => Err(Refusal::NotAtRest),
             Self::Receiving(_) | Self::Assembling(_) | Self::AwaitingGo(_) => Err(Refusal::NotRunning),

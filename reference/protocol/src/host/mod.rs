@@ -78,7 +78,7 @@ use steplog::fate::{Cause, Fate};
 use steplog::message::MessageKind;
 use steplog::place::{Epoch, HostId, Place};
 
-use crate::destination::Destination;
+use crate::destination::{Destination, Post};
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::memory::{Memory, PageStore};
 use crate::page::Image;
@@ -215,20 +215,30 @@ impl<M: Memory> Host<M> {
         Ok(())
     }
 
+    /// Whether a migration to another host may be started now, and the number that it would have.
+    pub fn check_start(&self, to: HostId) -> Result<Epoch, Refusal> {
+        let epoch = self.known.next().filter(|_| to != self.id).ok_or(Refusal::NoSuchMigration)?;
+        if !self.links.are_up(to) {
+            return Err(Refusal::OutOfReach(to));
+        }
+        match &self.role {
+            Role::Source(Source::Resting(resident)) if resident.exited => Err(Refusal::Exited),
+            Role::Source(Source::Resting(_)) => Ok(epoch),
+            Role::Source(Source::PreMigration(_)) => Err(Refusal::NotAtRest),
+            Role::Destination(destination) => destination.check_move_on(to, &self.policy).map(|()| epoch),
+            Role::Vacant | Role::Source(_) | Role::Failed(_) => Err(Refusal::NotRunning),
+        }
+    }
+
     /// Starts to move the process to another host, which has been told to expect it. The process goes on running.
     /// Returns the number of the migration.
     pub fn start_migration(&mut self, to: HostId) -> Result<Epoch, Error> {
         self.check_failure()?;
-        let epoch = self.known.next().filter(|_| to != self.id).ok_or(Refusal::NoSuchMigration)?;
-        if !self.links.are_up(to) {
-            return Err(Refusal::OutOfReach(to).into());
-        }
+        let epoch = self.check_start(to)?;
         let resident = match &mut self.role {
-            Role::Source(Source::Resting(resident)) if resident.exited => return Err(Refusal::Exited.into()),
-            Role::Source(Source::Resting(resident)) => std::mem::take(resident),
-            Role::Source(Source::PreMigration(_)) => return Err(Refusal::NotAtRest.into()),
-            Role::Destination(destination) => destination.move_on(to, &self.policy)?,
-            Role::Vacant | Role::Source(_) | Role::Failed(_) => return Err(Refusal::NotRunning.into()),
+            Role::Source(Source::Resting(resident))
+            | Role::Destination(Destination::Post(Post { resident })) => std::mem::take(resident),
+            _ => return Err(Refusal::NotRunning.into()),
         };
         self.role = Role::Source(Source::start(resident, Route { to, epoch }, &self.policy));
         self.known = epoch;
