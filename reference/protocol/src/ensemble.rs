@@ -113,7 +113,8 @@ impl<M: Memory> Ensemble<M> {
         done.map(Some)
     }
 
-    fn tell(
+    /// As [`act`](Self::act), where a refusal is to name the place.
+    pub fn tell(
         &mut self,
         id: HostId,
         what: impl FnOnce(&mut Host<M>) -> Result<(), Error>,
