@@ -7,13 +7,6 @@ use super::*;
 use crate::page::{PAGE_COUNT_MAX, PageBytes};
 use crate::wire::FormerHost;
 
-fn page_bytes(g: &mut Gen) -> PageBytes {
-    let mut content = PageBytes::zeroed();
-    let some = Vec::<u8>::arbitrary(g);
-    content.as_mut_slice().iter_mut().zip(some).for_each(|(to, from)| *to = from);
-    content
-}
-
 fn plan_entry(g: &mut Gen) -> PlanEntry {
     let former = FormerHost { host: HostId(u16::arbitrary(g)), epoch: Epoch(u64::arbitrary(g)) };
     let whereabouts = match u8::arbitrary(g) % 4 {
@@ -36,7 +29,7 @@ impl Arbitrary for Frame {
         let (page, number) = (PageNumber(u64::arbitrary(g)), u64::arbitrary(g));
         let (sequence, version) = (Sequence(number), Version(number));
         let message = match u8::arbitrary(g) % 15 {
-            0 => Message::Page { page, sequence, content: page_bytes(g) },
+            0 => Message::Page { page, sequence, content: PageBytes::arbitrary(g) },
             1 => Message::State(State {
                 registers: Vec::arbitrary(g),
                 former_hosts: (0..u8::arbitrary(g) % 5)
@@ -50,7 +43,7 @@ impl Arbitrary for Frame {
             5 => Message::Complete,
             6 => Message::Destroyed,
             7 => Message::Exit,
-            8 => Message::WriteBack { page, version, content: page_bytes(g) },
+            8 => Message::WriteBack { page, version, content: PageBytes::arbitrary(g) },
             9 => Message::WriteBackDone { page, version },
             10 => Message::Fetch { page },
             11 => Message::Cancel,
@@ -61,7 +54,7 @@ impl Arbitrary for Frame {
                 lacks: page_runs(g),
                 waits: page_runs(g),
             }),
-            _ => Message::Fetched { page, version, content: page_bytes(g) },
+            _ => Message::Fetched { page, version, content: PageBytes::arbitrary(g) },
         };
         Self { epoch: Epoch(u64::arbitrary(g)), message }
     }

@@ -8,6 +8,8 @@ mod oracle;
 mod process;
 mod scenario;
 mod schedule;
+#[cfg(test)]
+mod seeded;
 mod statistics;
 
 pub use disruption::{Disrupted, Disruption, DisruptionKind, Injected, Moment, Scheduled};
