@@ -199,7 +199,7 @@ impl Look<'_, '_> {
     }
 
     fn is_asked(&self) -> bool {
-        self.owner().is_some_and(|owner| owner.demands.iter().any(|(page, _)| *page == self.page))
+        self.owner().is_some_and(|owner| owner.demands.contains(self.page))
     }
 
     /// The messages about the page that the model still counts.

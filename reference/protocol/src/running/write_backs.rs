@@ -7,11 +7,11 @@ use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, Place, Version};
 
-use super::Work;
 use crate::error::{Misbehaviour, Refusal};
-use crate::host::context::{Context, Handled, Stepped, misbehaved};
 use crate::page::PageBytes;
+use crate::running::context::{Context, Handled, Stepped, misbehaved};
 use crate::wire::Message;
+use crate::work::Work;
 
 /// Write-backs that the file server has not acknowledged: at most one a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

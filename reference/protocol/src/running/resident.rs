@@ -1,7 +1,6 @@
 //! The process on the host where it runs, or last ran: a record for each page.
 //!
-//! This is what all phases of [`Source`](crate::source::Source) and [`Destination`](crate::destination::Destination)
-//! that have the process share: page faults, pages that arrive, write-back, exit.
+//! This is what all phases that have the process share: page faults, pages that arrive, write-back, exit.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +9,14 @@ use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place, Sequence, Version};
 
+use super::WriteBacks;
 use super::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
-use super::{Work, WriteBacks};
 use crate::error::{LocalFault, Misbehaviour, Refusal};
 use crate::page::{PageBytes, PageKind};
 use crate::page_set::PageSet;
-use crate::source::Draining;
 use crate::wire::FormerHost;
 use crate::wire::Message;
+use crate::work::Work;
 
 /// Everything about the process but the content of its pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,8 +25,10 @@ pub struct Resident {
     pub epoch: Epoch,
     /// A record for every page.
     pub pages: Vec<PageRecord>,
-    /// Number of pages that only a former host has.
-    pub owed: usize,
+    /// The pages that only a former host has.
+    pub owed: PageSet,
+    /// The pages that the process waits for: those whose record says that they are requested.
+    pub waits: PageSet,
     /// The pages here whose record says that they are dirty, so that none has to look at all of them.
     pub unsaved: PageSet,
     /// The hosts that still keep something of the process.
@@ -90,8 +91,9 @@ impl Resident {
             let record = &pages[page.index()];
             record.dirty && record.location == Location::Here
         });
-        let owed = pages.iter().filter(|record| record.is_owed()).count();
-        Self { pages, owed, unsaved, ..Self::default() }
+        let owed = PageSet::filled(pages.len() as u64, |page| pages[page.index()].is_owed());
+        let waits = PageSet::empty(pages.len() as u64);
+        Self { pages, owed, waits, unsaved, ..Self::default() }
     }
 
     /// The record of a page; the caller has checked that it exists.
@@ -118,7 +120,7 @@ impl Resident {
     }
 
     pub(crate) fn outstanding_request(&self) -> Option<PageNumber> {
-        self.numbered().find(|(_, record)| record.requested).map(|(page, _)| page)
+        self.waits.first_from(PageNumber(0))
     }
 
     /// Number of pages that only this former host has and that are still needed: of a process that has exited, those
@@ -126,36 +128,32 @@ impl Resident {
     pub(crate) fn owed_by(&self, host: HostId, view: View<'_>) -> u64 {
         let needed =
             |page| !self.exited || view.policy.writes_back() && view.image.kind(page) == PageKind::FileMapped;
-        let owed = |(page, record): &(PageNumber, &PageRecord)| {
-            matches!(record.location, Location::At(former, _) if former.host == host) && needed(*page)
-        };
-        self.numbered().filter(owed).count() as u64
+        let of_host = |page| matches!(self.page(page).location, Location::At(at, _) if at.host == host);
+        self.owed.iter().filter(|&page| of_host(page) && needed(page)).count() as u64
     }
 
     /// The former host that owes an answer: for a page that was requested, or, where pages are pushed, for any.
     pub(crate) fn awaited_host(&self, pushed: bool) -> Option<HostId> {
-        self.pages.iter().find_map(|record| match record.location {
-            Location::At(former, _) if record.requested || pushed => Some(former.host),
+        let pages = if pushed { &self.owed } else { &self.waits };
+        pages.iter().find_map(|page| match self.page(page).location {
+            Location::At(former, _) => Some(former.host),
             _ => None,
         })
     }
 
-    /// The process dies with this host, which had pages that nobody else has. What remains to be done, and the other
-    /// former hosts, which are to be told.
-    pub(crate) fn perish(&mut self, dead: HostId) -> (Draining, Vec<FormerHost>) {
-        let Self { epoch, former_hosts, write_backs, .. } = std::mem::take(self);
+    /// The process dies with this host, which had pages that nobody else has. What the file server has not acknowledged
+    /// of it, and the other former hosts, which are to be told.
+    pub(crate) fn perish(&mut self, dead: HostId) -> (WriteBacks, Vec<FormerHost>) {
+        let Self { former_hosts, write_backs, .. } = std::mem::take(self);
         let told = former_hosts.into_iter().filter(|former| former.host != dead).collect();
-        (Draining { epoch, tell: None, write_backs }, told)
+        (write_backs, told)
     }
 
     /// What went to the file server and was not answered is to be said again.
     pub(crate) fn say_again(&mut self) {
         self.write_backs.say_again();
-        let fetched = |(_, record): &(PageNumber, &PageRecord)| {
-            record.requested && record.location == Location::FileServer
-        };
-        let again = self.numbered().filter(fetched).map(|(page, _)| page).collect();
-        self.fetches_again = again;
+        let fetched = |page: &PageNumber| self.page(*page).location == Location::FileServer;
+        self.fetches_again = self.waits.iter().filter(fetched).collect();
     }
 
     pub(crate) fn repeat_due(&self, page: PageNumber) -> bool {
@@ -198,6 +196,7 @@ impl Resident {
             }
         };
         self.page_mut(page).requested = true;
+        self.waits.insert(page);
         Ok((self.epoch, Event::PageFaulted { page, asked }))
     }
 
@@ -214,7 +213,8 @@ impl Resident {
         cx: &mut Context<'_>,
     ) -> Result<(), LocalFault> {
         cx.memory.install(page, content)?;
-        self.owed -= usize::from(self.page(page).is_owed());
+        self.owed.remove(page);
+        self.waits.remove(page);
         let record = self.page_mut(page);
         record.location = Location::Here;
         record.requested = false;
@@ -348,10 +348,10 @@ impl Resident {
         }
         // A shared page is left at a former host only while it is modified or its write-back is under way, and only
         // that host knows when this is over; the page follows then.
-        let owed = |page: PageNumber| self.page(page).is_owed();
+        let file_mapped = |page| view.image.kind(page) == PageKind::FileMapped;
         self.write_backs.is_empty()
             && view.write_backs(self).next().is_none()
-            && (self.owed == 0 || !view.image.file_mapped().iter().any(owed))
+            && !self.owed.iter().any(file_mapped)
     }
 
     /// Frees everything and tells the former hosts, and the destination of a migration that has begun.

@@ -8,14 +8,16 @@ use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
 
+use super::Resident;
+use super::departure::Departure;
 use super::links::Links;
-use super::{Resident, Work};
 use crate::error::{Error, LocalFault, Misbehaviour};
 use crate::memory::Memory;
 use crate::page::{Image, PageBytes, PageKind};
 use crate::policy::Policy;
 use crate::wire::FormerHost;
 use crate::wire::{Envelope, Message};
+use crate::work::Work;
 
 /// Highest sequence number and version that a peer may name: no real count gets there, and counting on from it
 /// cannot overflow.
@@ -65,6 +67,7 @@ pub(crate) struct Context<'a> {
     pub policy: &'a Policy,
     pub image: &'a Image,
     pub memory: &'a mut dyn Memory,
+    pub departure: Option<&'a Departure>,
     pub links: &'a Links,
     pub outbox: &'a mut VecDeque<Envelope>,
     pub outbox_messages_max: usize,
@@ -74,6 +77,14 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     pub(crate) fn view(&self) -> View<'_> {
         View { policy: self.policy, image: self.image, memory: self.memory }
+    }
+
+    /// Refuses to hear a host about what is kept here of a process that has left, unless the process may be there.
+    pub(crate) fn check_chain(&self, from: HostId, kind: MessageKind) -> Result<(), Error> {
+        match self.departure {
+            Some(departure) if departure.heard.contains(&from) => Ok(()),
+            _ => Err(misbehaved(from, Misbehaviour::NotThePeer { kind })),
+        }
     }
 
     /// Hands a message to the network. Cannot fail, so it comes after everything that can. To a place out of reach it
