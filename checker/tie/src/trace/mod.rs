@@ -30,32 +30,41 @@
 //! it is consumed to its last line, and rejected at the first line that leaves no state.
 
 mod disrupted;
+mod ending;
 mod follow;
-mod places;
+mod lines;
+mod messages;
+mod numbered;
+mod objection;
 mod population;
-mod repeats;
+mod roster;
+mod run;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, BufRead};
 
 use engine::views::transitions::Seen;
-use model::{ControlStep, Link, Move, PageStep, Strategy, algorithms};
+use model::system::System;
+use model::{Link, Move, Strategy, algorithms};
 use steplog::event::{Event, Step};
 use steplog::header::{Header, LinkOrder, VERSION};
+use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
 use super::explain::Explanation;
-use super::refine::name;
 use crate::uncounted::Uncounted;
-use follow::{STATES_MAX, follow};
-use population::Population;
+use disrupted::Trouble;
+use follow::{Follower, STATES_MAX, Stop};
+pub use ending::Wait;
+pub use objection::{MessageName, Objection};
+use population::{Population, Record};
 
 /// Most hosts of a trace in which things go wrong: two show all that can, and rules for more are not modelled.
 const HOSTS_MAX_DISRUPTED: usize = 2;
 
-/// Most pages of a trace: each line may look at all of them.
-pub const PAGES_MAX: u64 = 1 << 16;
+/// Most pages of a trace.
+pub const PAGES_MAX: u64 = 1 << 24;
 
 /// An accepted trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +75,6 @@ pub struct Accepted {
     pub header: Header,
     /// Steps of endpoints.
     pub steps: usize,
-    /// A run of the model that they stand for; the other steps change nothing that the model has.
-    pub run: Explanation,
     /// Migrations after which the process ran elsewhere.
     pub hops: usize,
 }
@@ -92,6 +99,9 @@ pub enum TraceError {
     /// The model does not have it.
     #[error("{0}")]
     Rejected(Box<Rejection>),
+    /// Its last line is not the end of anything.
+    #[error("{0}")]
+    Unfinished(Unfinished),
     /// The model could be in too many states to follow them all.
     #[error("line {line}: more than {STATES_MAX} states of the model are possible")]
     Ambiguous {
@@ -100,13 +110,13 @@ pub enum TraceError {
     },
 }
 
-/// What is wrong with a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Objection {
-    /// No step of the model explains it.
-    Unexplained,
-    /// It is not for this place to take, but for the one that is named, if any is.
-    Misplaced(Option<Place>),
+/// A log of which every line is right, but that stops in the middle of something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its last line, counted from 1.
+    pub line: usize,
+    /// Who waits, and for what.
+    pub waits: Vec<Wait>,
 }
 
 /// A line that the model does not have.
@@ -118,10 +128,6 @@ pub struct Rejection {
     pub step: Step,
     /// What is wrong with it.
     pub objection: Objection,
-    /// Some states that the model could be in before it, in words, with the steps possible in each.
-    pub possible: Vec<(String, Vec<String>)>,
-    /// How many more there are.
-    pub more: usize,
 }
 
 /// Validates a trace; `strategy` takes the place of the algorithm in its header.
@@ -143,15 +149,53 @@ pub fn conform(from: impl BufRead, strategy: Option<Strategy>) -> Result<Accepte
 /// # Errors
 /// A step does not go with the header, or the model does not have it.
 pub fn conform_steps(header: Header, strategy: Strategy, steps: &[Step]) -> Result<Accepted, TraceError> {
+    judge(header, strategy, steps, false).map(|(accepted, _)| accepted)
+}
+
+/// The same, with a run of the model that the steps stand for; the other steps change nothing that the model has.
+///
+/// # Errors
+/// As [`conform_steps`].
+pub fn explain_steps(
+    header: Header,
+    strategy: Strategy,
+    steps: &[Step],
+) -> Result<(Accepted, Explanation), TraceError> {
+    judge(header, strategy, steps, true)
+}
+
+fn judge(
+    header: Header,
+    strategy: Strategy,
+    steps: &[Step],
+    keeps_run: bool,
+) -> Result<(Accepted, Explanation), TraceError> {
     check(&header, steps)?;
     let algorithm = strategy.name.to_string();
     let model = match header.disrupted {
         true => Uncounted::disrupted(strategy, link(header.link)),
         false => Uncounted::undisrupted(strategy, link(header.link)),
     };
-    let run = follow(&model, &header, steps)?;
+    let mut follower = Follower::new(&model, &header, header.disrupted.then(|| Trouble::of(steps)));
+    if keeps_run {
+        follower = follower.keeping_paths();
+    }
+    for (index, step) in steps.iter().enumerate() {
+        let line = index + 2;
+        follower.take(index, step).map_err(|stop| match stop {
+            Stop::Ambiguous => TraceError::Ambiguous { line },
+            Stop::Objection(objection) => {
+                TraceError::Rejected(Box::new(Rejection { line, step: step.clone(), objection }))
+            }
+        })?;
+    }
+    let waits = follower.waits(steps.len());
+    if !waits.is_empty() {
+        return Err(TraceError::Unfinished(Unfinished { line: steps.len() + 1, waits }));
+    }
+    let run = follower.run();
     let hops = steps.iter().filter(|step| matches!(step.event, Event::ProcessResumed { .. })).count();
-    Ok(Accepted { algorithm, header, steps: steps.len(), run, hops })
+    Ok((Accepted { algorithm, header, steps: steps.len(), hops }, run))
 }
 
 fn header(text: &str) -> Result<Header, TraceError> {
@@ -162,9 +206,6 @@ fn header(text: &str) -> Result<Header, TraceError> {
     }
     if header.pages == 0 || header.pages > PAGES_MAX {
         return Err(fails(format!("{} pages; there must be 1 to {PAGES_MAX}", header.pages)));
-    }
-    if let Some(unseen) = header.unseen.first() {
-        return Err(fails(format!("{unseen:?} are unseen; such logs are not judged yet")));
     }
     match header.file_mapped.last() {
         Some(page) if *page >= header.pages => Err(fails(format!("no page {page} of {}", header.pages))),
@@ -197,21 +238,28 @@ fn parse(line: usize, text: &str) -> Result<Step, TraceError> {
 
 /// The transitions that the pages see in a run of the model, which is one that explains a trace with this header.
 pub fn seen(model: &Uncounted, header: &Header, run: &Explanation) -> Vec<Seen<Uncounted>> {
-    let mut state = Population::loaded(model, header);
+    let pages = usize::try_from(header.pages).unwrap_or(usize::MAX);
+    let mut control = model.initial_control();
+    let mut records: Vec<Record> =
+        (0..pages).map(|page| Population::loaded_record(model, header, page)).collect();
     let mut seen = Vec::new();
     for step in run {
-        let own = |page: &usize| match step {
-            Move::Control(_) => true,
-            Move::Page(_, other) => page == other,
-        };
-        let step_seen = match *step {
-            Move::Control(step) => Move::Control(step),
-            Move::Page(step, _) => Move::Page(step, 0),
-        };
-        let pages = (0..state.pages.len()).filter(own);
-        seen.extend(pages.map(|page| (state.control, state.pages[page], step_seen)));
-        let Some(next) = state.follow(model, &vec![*step]) else { break };
-        state = next;
+        match *step {
+            Move::Control(step) => {
+                let Some(taken) = model.control_move(step, &control) else { break };
+                for record in &mut records {
+                    seen.push((control, record.page, Move::Control(step)));
+                    *record = Record::carried(model, step, &control, record);
+                }
+                control = taken.control;
+            }
+            Move::Page(step, page) => {
+                let Some(record) = records.get_mut(page) else { break };
+                let Some((after, _, next)) = record.taken(model, step, &control) else { break };
+                seen.push((control, record.page, Move::Page(step, 0)));
+                (control, *record) = (after, next);
+            }
+        }
     }
     seen
 }
@@ -221,8 +269,8 @@ fn check(header: &Header, steps: &[Step]) -> Result<(), TraceError> {
     let mut hosts = BTreeSet::new();
     for (index, step) in steps.iter().enumerate() {
         let fails = |reason: String| Err(TraceError::Line { line: index + 2, reason });
-        if let Some(page) = page_of(&step.event).filter(|page| *page >= header.pages) {
-            return fails(format!("no page {page} of {}", header.pages));
+        if let Some(page) = page_of(&step.event).filter(|page| page.0 >= header.pages) {
+            return fails(format!("no page {} of {}", page.0, header.pages));
         }
         if !header.disrupted && is_disruption(&step.event) {
             return fails("something goes wrong, which the header does not announce".to_owned());
@@ -261,7 +309,7 @@ fn hosts_of(step: &Step) -> impl Iterator<Item = HostId> {
     [place, other].into_iter().flatten()
 }
 
-fn page_of(event: &Event) -> Option<u64> {
+fn page_of(event: &Event) -> Option<PageNumber> {
     match event {
         Event::PageRead { page, .. }
         | Event::PageWritten { page, .. }
@@ -281,31 +329,23 @@ fn page_of(event: &Event) -> Option<u64> {
         | Event::WriteBackSuperseded { page, .. }
         | Event::WriteBackRepeated { page, .. }
         | Event::FetchRepeated { page }
-        | Event::FetchServed { page, .. } => Some(page.0),
-        Event::MessageIgnored { page, .. } => page.map(|page| page.0),
+        | Event::FetchServed { page, .. } => Some(*page),
+        Event::MessageIgnored { page, .. } => *page,
         _ => None,
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rejection { line, step, objection, possible, more } = self;
+        let Rejection { line, step, objection } = self;
         let event = serde_json::to_string(step).unwrap_or_else(|_| format!("{step:?}"));
-        match objection {
-            Objection::Unexplained => write!(f, "line {line}: no step of the model explains {event}")?,
-            Objection::Misplaced(Some(place)) => {
-                write!(f, "line {line}: only {place} could have taken this step: {event}")?;
-            }
-            Objection::Misplaced(None) => write!(f, "line {line}: no step of such a place: {event}")?,
-        }
-        for (state, steps) in possible {
-            write!(f, "\nthe model could be in {state}\nand go on with {}", steps.join(", "))?;
-        }
-        if *more > 0 { write!(f, "\nor be in {more} other states") } else { Ok(()) }
+        write!(f, "line {line}: {event}\n{objection}")
     }
 }
 
-/// The names of steps.
-fn names(steps: impl Iterator<Item = Move<ControlStep, PageStep>>) -> Vec<String> {
-    steps.map(name).collect()
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it ends after line {}, in the middle of something", self.line)?;
+        self.waits.iter().try_for_each(|wait| write!(f, "\n{wait}"))
+    }
 }
