@@ -25,6 +25,8 @@ use crate::rig::{Happening, Mending};
 pub(super) struct Trouble {
     /// For each line, what may have happened unseen before it.
     unseen: Vec<Unseen>,
+    /// Connections leave no line at all, neither when they break nor when they come back.
+    connections_unseen: bool,
     /// The attempts that their source has called off.
     aborted: BTreeSet<Epoch>,
     /// The attempts that their destination has forgotten.
@@ -45,7 +47,7 @@ struct Unseen {
 }
 
 impl Trouble {
-    pub(super) fn of(steps: &[Step]) -> Self {
+    pub(super) fn of(steps: &[Step], connections_unseen: bool) -> Self {
         let mut later = Unseen::default();
         let unseen = steps.iter().rev().map(|step| {
             match step.event {
@@ -61,12 +63,15 @@ impl Trouble {
         });
         let mut unseen: Vec<_> = unseen.collect();
         unseen.reverse();
-        Self { unseen, ..Self::default() }
+        Self { unseen, connections_unseen, ..Self::default() }
     }
 
     /// What may have gone wrong since the last line without anybody having noticed.
     pub(super) fn unseen(&self, at: usize) -> Vec<Vec<ControlStep>> {
-        let Unseen { between_hosts, to_store } = self.unseen[at];
+        if self.connections_unseen {
+            return comings_and_goings();
+        }
+        let Unseen { between_hosts, to_store } = self.unseen.get(at).copied().unwrap_or_default();
         let mut unseen = vec![vec![]];
         for (possible, step) in [(between_hosts, ControlStep::Cut), (to_store, ControlStep::Outage)] {
             if possible {
@@ -265,6 +270,15 @@ impl Trouble {
             _ => {}
         }
     }
+}
+
+/// What connections can have done between two lines, as far as anything came of it.
+fn comings_and_goings() -> Vec<Vec<ControlStep>> {
+    use ControlStep::{Cut, Outage, Reconnect, StoreReturns};
+    let between_hosts: [&[ControlStep]; 4] = [&[], &[Cut], &[Reconnect], &[Cut, Reconnect]];
+    let to_store: [&[ControlStep]; 4] = [&[], &[Outage], &[StoreReturns], &[Outage, StoreReturns]];
+    let both = between_hosts.iter().flat_map(|hosts| to_store.map(|store| [*hosts, store].concat()));
+    both.collect()
 }
 
 fn moves(steps: &[ControlStep]) -> Explanation {

@@ -1,6 +1,7 @@
 //! The model runs along.
 
 use model::page::{Holding, Plan};
+use model::system::System;
 use model::{ControlStep, Move, Page, PageStep, Phase};
 use rustc_hash::FxHashSet;
 use steplog::event::{Event, Step};
@@ -10,6 +11,7 @@ use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::Place;
 
+use super::differ::Recent;
 use super::disrupted::Trouble;
 use super::lines::pages_named;
 use super::messages::{Handling, Ledger, Rules};
@@ -17,7 +19,7 @@ use super::objection::Objection;
 use super::population::{Effect, Passage, Population, Stutters};
 use super::roster::Roster;
 use super::run::{Paths, Trodden};
-use super::page_of;
+use super::{Rejection, TraceError, page_of};
 use crate::explain::{Explanation, explanations};
 use crate::rig::Happening;
 use crate::uncounted::Uncounted;
@@ -27,7 +29,7 @@ use crate::uncounted::Uncounted;
 pub(super) const STATES_MAX: usize = 4096;
 
 /// What a line that cannot be followed comes to.
-pub(super) enum Stop {
+enum Stop {
     Objection(Objection),
     Ambiguous,
 }
@@ -42,6 +44,7 @@ pub(super) struct Follower<'m> {
     pub ledger: Ledger,
     /// Where the model can be.
     pub reached: Vec<Reached>,
+    recent: Recent,
     /// How it got there, where that is asked for.
     paths: Option<Paths>,
 }
@@ -63,22 +66,15 @@ struct Successor {
 
 impl<'m> Follower<'m> {
     pub(super) fn new(model: &'m Uncounted, header: &'m Header, trouble: Option<Trouble>) -> Self {
-        let unseen = |what| header.unseen.contains(&what);
-        let readiness_unseen = unseen(Unseen::Readiness);
-        let state = Population::loaded(model, header, unseen(Unseen::Writes));
-        let rules = Rules {
-            link: header.link,
-            disrupted: header.disrupted,
-            readiness_unseen,
-            connections_unseen: unseen(Unseen::Connections),
-        };
+        let state = Population::loaded(model, header);
         Self {
             model,
             header,
             trouble,
-            roster: Roster { disrupted: header.disrupted, readiness_unseen, ..Roster::default() },
-            ledger: Ledger::new(rules),
+            roster: Roster::new(header),
+            ledger: Ledger::new(Rules::of(header)),
             reached: vec![Reached { state, by: None }],
+            recent: Recent::default(),
             paths: None,
         }
     }
@@ -88,8 +84,23 @@ impl<'m> Follower<'m> {
         Self { paths: Some(Paths::default()), ..self }
     }
 
-    /// Follows one line; `index` counts lines from 0. After an objection the states are those before the line.
-    pub(super) fn take(&mut self, index: usize, step: &Step) -> Result<(), Stop> {
+    /// Follows one line; `index` counts steps from 0.
+    pub(super) fn take(&mut self, index: usize, step: &Step) -> Result<(), TraceError> {
+        let line = index + 2;
+        self.take_step(index, step).map_err(|stop| match stop {
+            Stop::Ambiguous => TraceError::Ambiguous { line },
+            Stop::Objection(objection) => {
+                let (instead, history) = (self.instead(step), self.recent.before(step));
+                let step = step.clone();
+                TraceError::Rejected(Box::new(Rejection { line, step, objection, instead, history }))
+            }
+        })?;
+        self.recent.note(line, step);
+        Ok(())
+    }
+
+    /// After an objection the states are those before the line.
+    fn take_step(&mut self, index: usize, step: &Step) -> Result<(), Stop> {
         let named = pages_named(&step.event);
         if let Some(page) = named.iter().find(|page| page.0 >= self.header.pages) {
             return Err(Stop::Objection(Objection::NoSuchPage(*page)));
@@ -105,7 +116,7 @@ impl<'m> Follower<'m> {
         self.roster.take(step).map_err(Stop::Objection)?;
         handling.map_err(Stop::Objection)?;
         if successors.iter().all(Vec::is_empty) {
-            return Err(Stop::Objection(Objection::Unexplained));
+            return Err(Stop::Objection(Objection::Unexplained(self.difference(step))));
         }
         self.advance(step, successors);
         if self.reached.len() > STATES_MAX {
@@ -309,6 +320,9 @@ impl<'m> Follower<'m> {
                 _ => true,
             },
             Event::PageFetched { .. } => step.is_none() || from_store(),
+            Event::PageTransferred { page, .. } if *step == Some(PageStep::SendWorkingSet) => {
+                self.roster.process.pointed_at.contains(&Some(page))
+            }
             Event::RequestAccepted { .. } => over || step.is_none() || (after.asked && !before.asked),
             Event::MessageIgnored { kind: MessageKind::Page, .. } => match step {
                 Some(PageStep::DeliverPage) => false,
@@ -326,8 +340,8 @@ impl<'m> Follower<'m> {
     /// outdated.
     fn installs_older(&self, state: &Population, page: &Page) -> bool {
         let lacking = Page { destination: Holding::Absent, ..*page };
-        let taken = engine_page_move(self.model, &state.control, &lacking);
-        taken.is_some_and(|page| page.destination.is_held())
+        let taken = self.model.page_move(PageStep::DeliverOlder, &state.control, &lacking);
+        taken.is_some_and(|taken| taken.page.destination.is_held())
     }
 
     /// One of the runs that led to where the model is now, if an eye was kept on the way.
@@ -335,11 +349,6 @@ impl<'m> Follower<'m> {
         let by = self.reached.first().and_then(|reached| reached.by);
         self.paths.as_ref().map_or_else(Vec::new, |paths| paths.run(self.model, self.header, by))
     }
-}
-
-fn engine_page_move(model: &Uncounted, control: &model::Control, page: &Page) -> Option<Page> {
-    use model::system::System;
-    Some(model.page_move(PageStep::DeliverOlder, control, page)?.page)
 }
 
 /// Explanations that begin with the same control steps.

@@ -32,7 +32,9 @@ impl Roster {
         match *event {
             Event::MigrationExpected { from } => self.migration_expected(host, epoch, from),
             Event::MigrationStarted { to } => self.migration_started(host, epoch, to),
-            Event::ProcessSuspended { .. } => self.process_suspended(host, epoch),
+            Event::ProcessSuspended { code_page, stack_page, .. } => {
+                self.process_suspended(host, epoch, [code_page, stack_page])
+            }
             Event::MigrationCancelled { to } => self.migration_cancelled(host, epoch, to),
             Event::MigrationRefused { to } => self.migration_refused(host, epoch, to),
 
@@ -138,12 +140,17 @@ impl Roster {
         Ok(())
     }
 
-    fn process_suspended(&mut self, host: HostId, epoch: Epoch) -> Holds {
+    fn process_suspended(
+        &mut self,
+        host: HostId,
+        epoch: Epoch,
+        pointed_at: [Option<PageNumber>; 2],
+    ) -> Holds {
         self.leaving(host, epoch)?;
         if self.process.suspended || self.process.exited {
             return Err(Objection::Process("does not run"));
         }
-        self.process.suspended = true;
+        (self.process.suspended, self.process.pointed_at) = (true, pointed_at);
         Ok(())
     }
 
@@ -207,6 +214,10 @@ impl Roster {
     fn peer_fenced(&mut self, host: HostId, epoch: Epoch, peer: HostId, fate: Option<Fate>) -> Holds {
         is_other(host, peer.into())?;
         is_epoch(epoch, self.role_epoch(host))?;
+        let deaths = self.deaths.get(&peer).copied().unwrap_or_default();
+        if self.told.insert((host, peer), deaths).unwrap_or_default() == deaths {
+            return Err(Objection::Alive(peer));
+        }
         let member = self.member(host);
         member.down.remove(&peer.into());
         member.exit_told.retain(|(told, _)| *told != peer);
@@ -257,7 +268,9 @@ impl Roster {
     fn peer_connected(&mut self, host: HostId, epoch: Epoch, peer: Place, resync: Option<Progress>) -> Holds {
         is_other(host, peer)?;
         is_epoch(epoch, self.role_epoch(host))?;
-        self.member(host).down.remove(&peer);
+        if !self.member(host).down.remove(&peer) && !self.connections_unseen {
+            return Err(Objection::NoPart { host: host.into(), lacks: "it has that connection" });
+        }
         let (Some(progress), Place::Host(peer)) = (resync, peer) else { return Ok(()) };
         let in_doubt = self.member(host).coming.is_some_and(|coming| coming.ready && coming.from == peer);
         let here = self.process.at == Some(host) && self.former(peer).is_some();
@@ -273,6 +286,7 @@ impl Roster {
         is_epoch(epoch, self.member(host).known)?;
         let runs = self.member(host).left.is_none();
         *self.member(host) = Member::default();
+        *self.deaths.entry(host).or_default() += 1;
         if self.process.at == Some(host) && runs {
             self.process.gone = true;
         }

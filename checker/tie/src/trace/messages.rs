@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 use steplog::event::{Event, Step};
-use steplog::header::LinkOrder;
+use steplog::header::{Header, LinkOrder, Unseen};
 use steplog::message::{MessageKind, Progress};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
@@ -84,6 +84,17 @@ pub(super) struct Handling {
     pub newest: bool,
 }
 
+impl Rules {
+    pub(super) fn of(header: &Header) -> Self {
+        Rules {
+            link: header.link,
+            disrupted: header.disrupted,
+            readiness_unseen: header.unseen.contains(&Unseen::Readiness),
+            connections_unseen: header.unseen.contains(&Unseen::Connections),
+        }
+    }
+}
+
 impl Ledger {
     pub(super) fn new(rules: Rules) -> Self {
         Self {
@@ -132,7 +143,6 @@ impl Ledger {
         missing.map(|(name, _)| *name).min_by_key(|name| (name.epoch, name.page, name.number, name.to))
     }
 
-
     /// The message that a line handles. A *complete* that was lost is said again as a resync.
     fn handled(&self, step: &Step) -> Option<MessageName> {
         let name = handled(step)?;
@@ -143,9 +153,21 @@ impl Ledger {
         Some(if resynced { again } else { name })
     }
 
+    /// Does the line handle a message that has not been sent, or not often enough?
+    pub(super) fn is_missing(&self, step: &Step) -> Option<MessageName> {
+        let name = self.handled(step)?;
+        let doubles = self.rules.link == LinkOrder::Lossy;
+        let is_there = self.names.get(&name).is_some_and(|count| doubles || count.handled < count.sent);
+        (!is_there && self.is_judged(&name)).then_some(name)
+    }
+
+    fn is_judged(&self, name: &MessageName) -> bool {
+        !(self.rules.readiness_unseen && name.kind == MessageKind::Ready)
+            && !(self.rules.connections_unseen && name.kind == MessageKind::Resync)
+    }
+
     fn handle(&mut self, name: MessageName) -> Result<bool, Objection> {
-        let judged = !(self.rules.readiness_unseen && name.kind == MessageKind::Ready)
-            && !(self.rules.connections_unseen && name.kind == MessageKind::Resync);
+        let judged = self.is_judged(&name);
         let doubles = self.rules.link == LinkOrder::Lossy;
         let count = match self.names.get_mut(&name) {
             Some(count) => count,
@@ -378,7 +400,7 @@ pub(super) fn handled(step: &Step) -> Option<MessageName> {
 }
 
 /// The messages that a line sends.
-fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
+pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
     let Step { place: from, epoch, ref event, .. } = *step;
     let name = |to: Place, epoch, kind, page, number| {
         vec![MessageName { from, to, epoch, kind, page, number }]

@@ -29,10 +29,12 @@
 //! states that one of the steps it stands for leads to (see [`explain`](super::explain)). A trace is accepted when
 //! it is consumed to its last line, and rejected at the first line that leaves no state.
 
+mod differ;
 mod disrupted;
 mod ending;
 mod follow;
 mod lines;
+mod merge;
 mod messages;
 mod numbered;
 mod objection;
@@ -43,25 +45,30 @@ mod run;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, BufRead};
+use std::ops::ControlFlow;
 
 use engine::views::transitions::Seen;
 use model::system::System;
 use model::{Link, Move, Strategy, algorithms};
 use steplog::event::{Event, Step};
-use steplog::header::{Header, LinkOrder, VERSION};
+use steplog::header::{Header, LinkOrder, Unseen, VERSION};
 use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
 use super::explain::Explanation;
 use crate::uncounted::Uncounted;
 use disrupted::Trouble;
-use follow::{Follower, STATES_MAX, Stop};
+use follow::{Follower, STATES_MAX};
 pub use ending::Wait;
-pub use objection::{MessageName, Objection};
+pub use merge::{MergeError, Merged, Origin, merge};
+pub use objection::{Difference, MessageName, Objection};
 use population::{Population, Record};
 
 /// Most hosts of a trace in which things go wrong: two show all that can, and rules for more are not modelled.
 const HOSTS_MAX_DISRUPTED: usize = 2;
+
+/// Most lines of a trace in which things go wrong: they are kept in memory.
+pub const LINES_MAX_KEPT: usize = 1 << 24;
 
 /// Most pages of a trace.
 pub const PAGES_MAX: u64 = 1 << 24;
@@ -102,6 +109,12 @@ pub enum TraceError {
     /// Its last line is not the end of anything.
     #[error("{0}")]
     Unfinished(Unfinished),
+    /// Whoever watched has stopped it.
+    #[error("stopped after line {line}")]
+    Stopped {
+        /// The last line that was judged, counted from 1.
+        line: usize,
+    },
     /// The model could be in too many states to follow them all.
     #[error("line {line}: more than {STATES_MAX} states of the model are possible")]
     Ambiguous {
@@ -128,20 +141,60 @@ pub struct Rejection {
     pub step: Step,
     /// What is wrong with it.
     pub objection: Objection,
+    /// The events that the model has there, about the page of the line and about the migration.
+    pub instead: Vec<String>,
+    /// Earlier lines that show how it came to this: the last ones about the page, and of the migration.
+    pub history: Vec<usize>,
 }
 
 /// Validates a trace; `strategy` takes the place of the algorithm in its header.
 ///
+/// Lines are judged as they are read. Only where things go wrong are they kept: what leaves no line is told by later
+/// ones.
+///
 /// # Errors
 /// The trace is not well-formed, or the model does not have it.
 pub fn conform(from: impl BufRead, strategy: Option<Strategy>) -> Result<Accepted, TraceError> {
+    conform_watched(from, strategy, &mut |_| ControlFlow::Continue(()))
+}
+
+/// The same; after every line that is judged `watch` is told its number, and may stop.
+///
+/// # Errors
+/// As [`conform`], and [`TraceError::Stopped`].
+pub fn conform_watched(
+    from: impl BufRead,
+    strategy: Option<Strategy>,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Accepted, TraceError> {
     let mut lines = from.lines();
     let first = lines.next().ok_or_else(|| TraceError::Header("the trace is empty".to_owned()))??;
     let header = header(&first)?;
     let strategy = algorithm(&header, strategy)?;
     let steps = lines.enumerate().map(|(index, text)| parse(index + 2, &text?));
-    let steps = steps.collect::<Result<Vec<_>, _>>()?;
-    conform_steps(header, strategy, &steps)
+    if !header.disrupted {
+        return judge(header, strategy, None, steps, false, watch).map(|(accepted, _)| accepted);
+    }
+    let steps: Vec<_> = steps.take(LINES_MAX_KEPT + 1).collect::<Result<_, _>>()?;
+    if steps.len() > LINES_MAX_KEPT {
+        let reason = format!("more than {LINES_MAX_KEPT} lines in which things go wrong");
+        return Err(TraceError::Line { line: LINES_MAX_KEPT + 2, reason });
+    }
+    judge_kept(header, strategy, &steps, false, watch).map(|(accepted, _)| accepted)
+}
+
+/// The same for logs that were [merged](merge). Lines are those of the whole: line 2 is its first step.
+///
+/// # Errors
+/// As [`conform_watched`].
+pub fn conform_merged(
+    merged: &Merged,
+    strategy: Option<Strategy>,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Accepted, TraceError> {
+    let header = merged.header.clone();
+    let strategy = algorithm(&header, strategy)?;
+    judge_kept(header, strategy, &merged.steps, false, watch).map(|(accepted, _)| accepted)
 }
 
 /// Validates the steps of a trace. What its header says of the algorithm is not looked at.
@@ -149,7 +202,8 @@ pub fn conform(from: impl BufRead, strategy: Option<Strategy>) -> Result<Accepte
 /// # Errors
 /// A step does not go with the header, or the model does not have it.
 pub fn conform_steps(header: Header, strategy: Strategy, steps: &[Step]) -> Result<Accepted, TraceError> {
-    judge(header, strategy, steps, false).map(|(accepted, _)| accepted)
+    let watch = &mut |_| ControlFlow::Continue(());
+    judge_kept(header, strategy, steps, false, watch).map(|(accepted, _)| accepted)
 }
 
 /// The same, with a run of the model that the steps stand for; the other steps change nothing that the model has.
@@ -161,41 +215,56 @@ pub fn explain_steps(
     strategy: Strategy,
     steps: &[Step],
 ) -> Result<(Accepted, Explanation), TraceError> {
-    judge(header, strategy, steps, true)
+    judge_kept(header, strategy, steps, true, &mut |_| ControlFlow::Continue(()))
+}
+
+fn judge_kept(
+    header: Header,
+    strategy: Strategy,
+    steps: &[Step],
+    keeps_run: bool,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<(Accepted, Explanation), TraceError> {
+    let connections_unseen = header.unseen.contains(&Unseen::Connections);
+    let trouble = header.disrupted.then(|| Trouble::of(steps, connections_unseen));
+    let steps = steps.iter().map(|step| Ok(step.clone()));
+    judge(header, strategy, trouble, steps, keeps_run, watch)
 }
 
 fn judge(
     header: Header,
     strategy: Strategy,
-    steps: &[Step],
+    trouble: Option<Trouble>,
+    steps: impl Iterator<Item = Result<Step, TraceError>>,
     keeps_run: bool,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<(Accepted, Explanation), TraceError> {
-    check(&header, steps)?;
     let algorithm = strategy.name.to_string();
     let model = match header.disrupted {
         true => Uncounted::disrupted(strategy, link(header.link)),
         false => Uncounted::undisrupted(strategy, link(header.link)),
     };
-    let mut follower = Follower::new(&model, &header, header.disrupted.then(|| Trouble::of(steps)));
+    let mut follower = Follower::new(&model, &header, trouble);
     if keeps_run {
         follower = follower.keeping_paths();
     }
-    for (index, step) in steps.iter().enumerate() {
-        let line = index + 2;
-        follower.take(index, step).map_err(|stop| match stop {
-            Stop::Ambiguous => TraceError::Ambiguous { line },
-            Stop::Objection(objection) => {
-                TraceError::Rejected(Box::new(Rejection { line, step: step.clone(), objection }))
-            }
-        })?;
+    let (mut hosts, mut count, mut hops) = (BTreeSet::new(), 0, 0);
+    for (index, step) in steps.enumerate() {
+        let (step, line) = (step?, index + 2);
+        check(&header, &mut hosts, line, &step)?;
+        follower.take(index, &step)?;
+        hops += usize::from(matches!(step.event, Event::ProcessResumed { .. }));
+        count += 1;
+        if watch(line).is_break() {
+            return Err(TraceError::Stopped { line });
+        }
     }
-    let waits = follower.waits(steps.len());
+    let waits = follower.waits(count);
     if !waits.is_empty() {
-        return Err(TraceError::Unfinished(Unfinished { line: steps.len() + 1, waits }));
+        return Err(TraceError::Unfinished(Unfinished { line: count + 1, waits }));
     }
     let run = follower.run();
-    let hops = steps.iter().filter(|step| matches!(step.event, Event::ProcessResumed { .. })).count();
-    Ok((Accepted { algorithm, header, steps: steps.len(), hops }, run))
+    Ok((Accepted { algorithm, header, steps: count, hops }, run))
 }
 
 fn header(text: &str) -> Result<Header, TraceError> {
@@ -264,21 +333,23 @@ pub fn seen(model: &Uncounted, header: &Header, run: &Explanation) -> Vec<Seen<U
     seen
 }
 
-/// Do the steps go with the header?
-fn check(header: &Header, steps: &[Step]) -> Result<(), TraceError> {
-    let mut hosts = BTreeSet::new();
-    for (index, step) in steps.iter().enumerate() {
-        let fails = |reason: String| Err(TraceError::Line { line: index + 2, reason });
-        if let Some(page) = page_of(&step.event).filter(|page| page.0 >= header.pages) {
-            return fails(format!("no page {} of {}", page.0, header.pages));
-        }
-        if !header.disrupted && is_disruption(&step.event) {
-            return fails("something goes wrong, which the header does not announce".to_owned());
-        }
-        hosts.extend(hosts_of(step));
-        if header.disrupted && hosts.len() > HOSTS_MAX_DISRUPTED {
-            return fails("a third host; where things go wrong there can be two".to_owned());
-        }
+/// Does the step go with the header, and with the hosts that there have been?
+fn check(
+    header: &Header,
+    hosts: &mut BTreeSet<HostId>,
+    line: usize,
+    step: &Step,
+) -> Result<(), TraceError> {
+    let fails = |reason: String| Err(TraceError::Line { line, reason });
+    if let Some(page) = page_of(&step.event).filter(|page| page.0 >= header.pages) {
+        return fails(format!("no page {} of {}", page.0, header.pages));
+    }
+    if !header.disrupted && is_disruption(&step.event) {
+        return fails("something goes wrong, which the header does not announce".to_owned());
+    }
+    hosts.extend(hosts_of(step));
+    if header.disrupted && hosts.len() > HOSTS_MAX_DISRUPTED {
+        return fails("a third host; where things go wrong there can be two".to_owned());
     }
     Ok(())
 }
@@ -296,17 +367,21 @@ fn is_disruption(event: &Event) -> bool {
     )
 }
 
-/// The hosts that take the step or that it is about, as far as they can be new.
+/// The hosts that take the step or that it is about.
 fn hosts_of(step: &Step) -> impl Iterator<Item = HostId> {
-    let place = match step.place {
+    let host = |place: Place| match place {
         Place::Host(host) => Some(host),
         Place::FileServer => None,
     };
     let other = match step.event {
         Event::MigrationExpected { from: host } | Event::MigrationStarted { to: host } => Some(host),
+        Event::PeerFenced { peer, .. } => Some(peer),
+        Event::PeerDisconnected { peer, .. }
+        | Event::PeerTimedOut { peer, .. }
+        | Event::PeerConnected { peer, .. } => host(peer),
         _ => None,
     };
-    [place, other].into_iter().flatten()
+    [host(step.place), other].into_iter().flatten()
 }
 
 fn page_of(event: &Event) -> Option<PageNumber> {
@@ -337,9 +412,13 @@ fn page_of(event: &Event) -> Option<PageNumber> {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rejection { line, step, objection } = self;
+        let Rejection { line, step, objection, instead, .. } = self;
         let event = serde_json::to_string(step).unwrap_or_else(|_| format!("{step:?}"));
-        write!(f, "line {line}: {event}\n{objection}")
+        write!(f, "line {line}: {event}\n{objection}")?;
+        match &instead[..] {
+            [] => write!(f, "\nthe model has no step there"),
+            instead => write!(f, "\nthe model could go on with {}", instead.join(", ")),
+        }
     }
 }
 

@@ -42,13 +42,49 @@ impl fmt::Display for MessageName {
     }
 }
 
+/// In what a line that no step of the model explains differs from what could be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentences say what they are")]
+pub enum Difference {
+    #[error("the process does not run")]
+    NotRunning,
+    #[error("the page is not there: {0}")]
+    Absent(&'static str),
+    #[error("the page is there, and nothing has to be asked for")]
+    Present,
+    #[error("it has been sent, and nothing says that it has to go again")]
+    SentAlready,
+    #[error("it is not due now")]
+    NotDue,
+    #[error("nobody has asked for it")]
+    NotAsked,
+    #[error("another page has been asked for, and goes first")]
+    DemandFirst,
+    #[error("no content of it that counts is on its way")]
+    NothingToInstall,
+    #[error("it is on its way, and the host needs it")]
+    Needed,
+    #[error("the page is owed and has not been sent, so the request counts")]
+    Owed,
+    #[error("some page has not been sent, flushed or acknowledged")]
+    FreezeNotDone,
+    #[error("a page that was sent before has not arrived")]
+    NotArrived,
+    #[error("some page is still missing")]
+    StillOwed,
+    #[error("the pages that it gives up are not those that the state has declared outdated")]
+    OtherDiscards,
+    #[error("the model is in another phase: {0}")]
+    Phase(&'static str),
+}
+
 /// What is wrong with a line, whatever else is right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the sentences say what the fields are")]
 pub enum Objection {
     /// No step of the model explains it.
-    #[error("the model has no such step here")]
-    Unexplained,
+    #[error("{0}")]
+    Unexplained(Difference),
     /// It is not for this place to take, but for the one that is named, if any is.
     #[error("{}", misplaced(.0))]
     Misplaced(Option<Place>),
@@ -94,6 +130,9 @@ pub enum Objection {
     /// Write-backs that have not been acknowledged would be lost.
     #[error("the write-back of {0} has not been acknowledged")]
     Unacknowledged(PageNumber),
+    /// A host is told of a death that has not happened, or that it has been told of.
+    #[error("{0} has not died since it was last told so")]
+    Alive(HostId),
     /// What the line says has become of the migration cannot come of this.
     #[error("that cannot be what becomes of the migration by this")]
     Fate,

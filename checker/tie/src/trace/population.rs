@@ -17,7 +17,7 @@ use model::page::{Kind, Transit};
 use model::system::{Conditions, System};
 use model::{Control, ControlStep, Page, PageStep, Phase, Process};
 use steplog::event::{Event, Step};
-use steplog::header::Header;
+use steplog::header::{Header, Unseen};
 use steplog::place::{HostId, Place};
 
 use super::numbered::Numbered;
@@ -77,6 +77,8 @@ pub(super) struct Population {
     of_page: Numbered,
     /// The process may write at any time without anybody seeing it.
     writes_unseen: bool,
+    /// Nobody says that he has noticed the loss of a connection.
+    connections_unseen: bool,
     /// The hosts that know that the connection to the other one is gone, and of no new one.
     noticed: BTreeSet<HostId>,
     /// The hosts that have noticed the last outage, if there was one.
@@ -84,7 +86,7 @@ pub(super) struct Population {
 }
 
 impl Population {
-    pub(super) fn loaded(model: &Uncounted, header: &Header, writes_unseen: bool) -> Self {
+    pub(super) fn loaded(model: &Uncounted, header: &Header) -> Self {
         let strategy = &model.migration().strategy;
         let is_file_mapped =
             |page: usize| strategy.tells_kinds_apart() && header.file_mapped.contains(&(page as u64));
@@ -97,7 +99,17 @@ impl Population {
             classes[usize::from(class)].add(page);
         }
         let (noticed, noticed_outage) = (BTreeSet::new(), None);
-        let mut population = Self { control, classes, of_page, writes_unseen, noticed, noticed_outage };
+        let unseen = |what| header.unseen.contains(&what);
+        let (writes_unseen, connections_unseen) = (unseen(Unseen::Writes), unseen(Unseen::Connections));
+        let mut population = Self {
+            control,
+            classes,
+            of_page,
+            writes_unseen,
+            connections_unseen,
+            noticed,
+            noticed_outage,
+        };
         population.close(model);
         population
     }
@@ -107,10 +119,6 @@ impl Population {
         let told = model.migration().strategy.tells_kinds_apart();
         let is_file_mapped = told && header.file_mapped.contains(&(page as u64));
         Record::loaded(if is_file_mapped { Kind::FileMapped } else { Kind::Private })
-    }
-
-    pub(super) fn page_count(&self) -> usize {
-        self.of_page.len()
     }
 
     /// The records that the page can have.
@@ -286,14 +294,9 @@ impl Population {
         self.control.aftermath.store_down || unnoticed
     }
 
-    /// Both hosts have noticed that the connection is gone, if neither says what it notices.
-    pub(super) fn all_notice(&mut self, hosts: [HostId; 2]) {
-        self.noticed.extend(hosts);
-    }
-
     /// Whoever has not noticed that a connection is broken does so before there is a new one.
     fn may_reconnect(&self) -> bool {
-        self.noticed.len() > 1
+        self.connections_unseen || self.noticed.len() > 1
     }
 
     fn inhabited(&self) -> impl Iterator<Item = &Class> {

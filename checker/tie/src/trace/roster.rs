@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::Phase;
+use steplog::header::{Header, Unseen};
+use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
 
 use super::objection::Objection;
@@ -18,6 +20,11 @@ pub(super) struct Roster {
     /// Whether things go wrong, so that a host may know less than others have said.
     pub disrupted: bool,
     pub readiness_unseen: bool,
+    pub connections_unseen: bool,
+    /// How often each machine has died.
+    pub deaths: BTreeMap<HostId, u32>,
+    /// Of how many of these deaths a host has been told: whom, and of whose.
+    pub told: BTreeMap<(HostId, HostId), u32>,
     pub process: Process,
     pub members: BTreeMap<HostId, Member>,
 }
@@ -37,6 +44,8 @@ pub(super) struct Process {
     /// The former hosts that have been told that nothing is missing, and have not answered.
     pub awaited: Option<Vec<Former>>,
     pub suspended: bool,
+    /// The pages under the instruction and the stack pointer when it was suspended.
+    pub pointed_at: [Option<PageNumber>; 2],
     pub exited: bool,
 }
 
@@ -85,6 +94,16 @@ pub(super) struct Left {
 }
 
 impl Roster {
+    pub(super) fn new(header: &Header) -> Self {
+        let unseen = |what| header.unseen.contains(&what);
+        Roster {
+            disrupted: header.disrupted,
+            readiness_unseen: unseen(Unseen::Readiness),
+            connections_unseen: unseen(Unseen::Connections),
+            ..Roster::default()
+        }
+    }
+
     pub(super) fn member(&mut self, host: HostId) -> &mut Member {
         self.members.entry(host).or_default()
     }
