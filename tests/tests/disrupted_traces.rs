@@ -10,7 +10,7 @@ use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Place, Sequence};
 use tie::policy::strategy;
-use tie::trace::{TraceError, conform_steps};
+use tie::trace::{TraceError, conform_steps, explain_steps};
 use world::storm;
 use world::{Disrupted, World};
 
@@ -34,10 +34,11 @@ fn algorithm(run: &Disrupted) -> Strategy {
 fn real_runs_are_accepted() {
     let (mut lines, mut steps) = (0, BTreeSet::new());
     for (run, log) in runs() {
-        let accepted = conform_steps(run.scenario.header(true), algorithm(&run), &log);
-        let accepted = accepted.unwrap_or_else(|error| panic!("{}: {error}", run.scenario.policy.name));
+        let accepted = explain_steps(run.scenario.header(true), algorithm(&run), &log);
+        let (accepted, explained) =
+            accepted.unwrap_or_else(|error| panic!("{}: {error}", run.scenario.policy.name));
         lines += accepted.steps;
-        steps.extend(accepted.run.iter().filter_map(|step| match step {
+        steps.extend(explained.iter().filter_map(|step| match step {
             Move::Control(step) => Some(*step),
             Move::Page(..) => None,
         }));

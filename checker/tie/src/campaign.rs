@@ -16,7 +16,7 @@ use world::Disrupted;
 use world::storm::{self, StormError, Tally};
 
 use super::policy::strategy;
-use super::trace::{TraceError, conform_steps, link, seen};
+use super::trace::{TraceError, explain_steps, link, seen};
 use crate::uncounted::Uncounted;
 
 /// Why a run is not as it should be.
@@ -73,13 +73,13 @@ pub fn weather(run: &Disrupted, coverage: &mut Coverage) -> Result<Tally, Campai
 impl Coverage {
     fn follow(&mut self, run: &Disrupted, strategy: Strategy, log: &[Step]) -> Result<(), TraceError> {
         let header = run.scenario.header(true);
-        let accepted = conform_steps(header, strategy.clone(), log)?;
+        let (accepted, run) = explain_steps(header, strategy.clone(), log)?;
         self.runs += 1;
         if BUILT_IN.contains(&strategy) {
             let header = accepted.header;
             let model = Uncounted::disrupted(strategy, link(header.link));
             let taken = self.taken.entry((accepted.algorithm, link(header.link))).or_default();
-            taken.extend(seen(&model, &header, &accepted.run));
+            taken.extend(seen(&model, &header, &run));
         }
         Ok(())
     }

@@ -16,11 +16,12 @@ use super::rig::{Happening, Mending};
 /// A sequence of steps of the model; the empty one is a stutter.
 pub type Explanation = Vec<Step<Migration>>;
 
-/// What may explain something that happened in a state of the model, most likely first.
+/// What may explain something that happened in a state of the model, most likely first. Any of the `owed` pages may be
+/// the one that shows that the process is lost with a machine.
 pub fn explanations(
     migration: &Migration,
     control: &Control,
-    page_count: usize,
+    owed: &[usize],
     what: &Happening,
 ) -> Vec<Explanation> {
     let steps = match what {
@@ -28,7 +29,7 @@ pub fn explanations(
         Happening::Lost(kind, page) => of_link(*kind, *page, true),
         Happening::Resent(kind, page) => of_link(*kind, *page, false),
         Happening::Struck(disruption) => of_disruption(*disruption),
-        Happening::Mended(mending) => of_mending(*mending, page_count),
+        Happening::Mended(mending) => of_mending(*mending, owed),
     };
     // What hosts still do before they learn that the process has exited is of no consequence.
     // And a source whose attempt is forgotten goes on in vain.
@@ -157,12 +158,12 @@ fn of_disruption(disruption: Disruption) -> Vec<Explanation> {
 }
 
 /// Of all the pages that a dead machine owed, any one stands for the loss.
-fn of_mending(mending: Mending, page_count: usize) -> Vec<Explanation> {
+fn of_mending(mending: Mending, owed: &[usize]) -> Vec<Explanation> {
     match mending {
         Mending::Connection => with_stutter(control(ControlStep::Reconnect)),
         Mending::FileServer => control(ControlStep::StoreReturns),
         Mending::Machine => {
-            let lost = (0..page_count).map(|page| vec![Move::Page(PageStep::DeclareLost, page)]);
+            let lost = owed.iter().map(|page| vec![Move::Page(PageStep::DeclareLost, *page)]);
             control(ControlStep::Fence).into_iter().chain(lost).collect()
         }
     }

@@ -146,7 +146,8 @@ fn explain(
     let Some((first, rest)) = happenings.split_first() else {
         return (*before == remembering(after, before)).then(Vec::new);
     };
-    explanations(&model.system, &before.control, before.pages.len(), first).into_iter().find_map(|steps| {
+    let pages: Vec<_> = (0..before.pages.len()).collect();
+    explanations(&model.system, &before.control, &pages, first).into_iter().find_map(|steps| {
         let reached = steps.iter().try_fold(before.clone(), |state, step| model.apply(&state, *step))?;
         let then = explain(model, &canonical(reached), rest, after)?;
         Some(steps.into_iter().chain(then).collect())

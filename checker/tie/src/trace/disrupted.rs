@@ -4,19 +4,19 @@
 //! happened before any line, as long as a later line tells of it. What else goes wrong has a line of its own: a crash,
 //! a cancel, a refusal. A time-out is a connection that its host gives up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use model::disruption::{Connection, Disruption, Leftover};
-use model::{Control, ControlStep, Migration, Move, PageStep, Phase};
+use model::page::Plan;
+use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
 use steplog::event::{Event, Step};
 use steplog::fate::Fate;
 use steplog::message::MessageKind;
-use steplog::page::PageNumber;
-use steplog::place::{Epoch, HostId, Place, Sequence};
+use steplog::place::{Epoch, HostId, Place};
 
-use super::places::Places;
+use super::messages::Handling;
 use super::population::Population;
-use super::repeats::Repeated;
+use super::roster::Roster;
 use crate::explain::{Explanation, explanations};
 use crate::rig::{Happening, Mending};
 
@@ -25,12 +25,12 @@ use crate::rig::{Happening, Mending};
 pub(super) struct Trouble {
     /// For each line, what may have happened unseen before it.
     unseen: Vec<Unseen>,
+    /// Connections leave no line at all, neither when they break nor when they come back.
+    connections_unseen: bool,
     /// The attempts that their source has called off.
     aborted: BTreeSet<Epoch>,
     /// The attempts that their destination has forgotten.
     forgotten: BTreeSet<Epoch>,
-    /// The number of the last content of each page that was sent in an attempt.
-    sent: BTreeMap<(Epoch, PageNumber), Sequence>,
     /// The machines that have died.
     crashed: BTreeSet<HostId>,
     /// The one that is not back, as far as anybody has been told.
@@ -47,7 +47,7 @@ struct Unseen {
 }
 
 impl Trouble {
-    pub(super) fn of(steps: &[Step]) -> Self {
+    pub(super) fn of(steps: &[Step], connections_unseen: bool) -> Self {
         let mut later = Unseen::default();
         let unseen = steps.iter().rev().map(|step| {
             match step.event {
@@ -63,17 +63,19 @@ impl Trouble {
         });
         let mut unseen: Vec<_> = unseen.collect();
         unseen.reverse();
-        Self { unseen, ..Self::default() }
+        Self { unseen, connections_unseen, ..Self::default() }
     }
 
     /// What may have gone wrong since the last line without anybody having noticed.
-    pub(super) fn unseen(&self, at: usize) -> Vec<Explanation> {
-        let Unseen { between_hosts, to_store } = self.unseen[at];
+    pub(super) fn unseen(&self, at: usize) -> Vec<Vec<ControlStep>> {
+        if self.connections_unseen {
+            return comings_and_goings();
+        }
+        let Unseen { between_hosts, to_store } = self.unseen.get(at).copied().unwrap_or_default();
         let mut unseen = vec![vec![]];
         for (possible, step) in [(between_hosts, ControlStep::Cut), (to_store, ControlStep::Outage)] {
             if possible {
-                let struck: Vec<_> =
-                    unseen.iter().map(|steps| [&steps[..], &[Move::Control(step)]].concat()).collect();
+                let struck: Vec<_> = unseen.iter().map(|steps| [&steps[..], &[step]].concat()).collect();
                 unseen.extend(struck);
             }
         }
@@ -86,10 +88,10 @@ impl Trouble {
         &self,
         migration: &Migration,
         state: &Population,
-        places: &Places,
+        roster: &Roster,
         step: &Step,
     ) -> bool {
-        let of_process = || places.source(state.control.phase).is_some_and(|host| step.place == host.into());
+        let of_process = || roster.source(state.control.phase).is_some_and(|host| step.place == host.into());
         let at_rest = state.control.stage(&migration.strategy).is_none() && !state.control.phase.is_over();
         matches!(step.event, Event::HostCrashed) && at_rest && of_process()
     }
@@ -99,22 +101,24 @@ impl Trouble {
         &self,
         migration: &Migration,
         state: &Population,
-        places: &Places,
+        roster: &Roster,
         step: &Step,
     ) -> Vec<Explanation> {
         use ControlStep::{Commit, CrashDestination, DeliverCancel, DeliverResync, Destroy, Forget};
         let control = &state.control;
         let aborted = self.aborted.contains(&step.epoch);
         match step.event {
-            Event::HostCrashed => return self.of_crash(migration, control, places, step.place),
+            Event::HostCrashed => return self.of_crash(migration, control, roster, step.place),
             // To the model it has heard already that the attempt was called off.
             Event::MigrationRefused { .. } if aborted => {
                 return vec![moves(&[DeliverCancel]), moves(&[Forget])];
             }
             _ => {}
         }
+        let is_owed = |page: &Page| page.plan == Plan::FromSource;
+        let owed = if control.aftermath.source_down { state.representatives(is_owed) } else { vec![] };
         let found = happenings(control, step).iter().fold(vec![vec![]], |found: Vec<Explanation>, what| {
-            let then = explanations(migration, control, state.pages.len(), what);
+            let then = explanations(migration, control, &owed, what);
             found.iter().flat_map(|first| then.iter().map(|then| [&first[..], then].concat())).collect()
         });
         let found = found.into_iter().filter(|found| self.is_timely(migration, state, step, found));
@@ -159,10 +163,10 @@ impl Trouble {
         &self,
         migration: &Migration,
         control: &Control,
-        places: &Places,
+        roster: &Roster,
         place: Place,
     ) -> Vec<Explanation> {
-        let is_source = places.source(control.phase).is_some_and(|host| place == host.into());
+        let is_source = roster.source(control.phase).is_some_and(|host| place == host.into());
         let step = if is_source { ControlStep::CrashSource } else { ControlStep::CrashDestination };
         let is_modelled = control.stage(&migration.strategy).is_some();
         // Where an attempt has been announced that the model does not count as begun, the machine dies when it does.
@@ -223,18 +227,14 @@ impl Trouble {
 
     /// Is the content of a page that arrives an older one, or not? A number that is not the newest is. What is ignored
     /// and was not handled before is one, too.
-    pub(super) fn is_of_this_content(&self, step: &Step, repeated: Repeated, is_older: bool) -> bool {
-        let number = match step.event {
-            Event::PageInstalled { page, sequence, .. } => Some((page, sequence)),
-            Event::MessageIgnored { kind: MessageKind::Page, .. } if repeated.before => return !is_older,
-            _ => None,
-        };
-        let Some((page, sequence)) = number else { return true };
-        let newest = self.sent.get(&(step.epoch, page));
-        is_older
-            || self.aborted.contains(&step.epoch)
-            || repeated.before
-            || newest.is_none_or(|newest| sequence >= *newest)
+    pub(super) fn is_of_this_content(&self, step: &Step, handling: Handling, is_older: bool) -> bool {
+        match step.event {
+            Event::PageInstalled { .. } => {
+                is_older || handling.newest || self.aborted.contains(&step.epoch) || handling.again
+            }
+            Event::MessageIgnored { kind: MessageKind::Page, .. } => !handling.again || !is_older,
+            _ => true,
+        }
     }
 
     /// Can the host take the step at all? A dead one takes none, and who knows that a connection is gone says nothing.
@@ -253,12 +253,6 @@ impl Trouble {
             self.forgotten.insert(step.epoch);
         }
         match step.event {
-            Event::PageCopied { page, sequence, .. }
-            | Event::PageTransferred { page, sequence, .. }
-            | Event::PageServed { page, sequence, .. }
-            | Event::PagePushed { page, sequence, .. } => {
-                self.sent.insert((step.epoch, page), sequence);
-            }
             Event::MigrationStarted { .. } => self.announced = true,
             Event::ProcessSuspended { .. } | Event::ProcessExited => self.announced = false,
             ref event if calls_off(event) => self.announced = false,
@@ -276,6 +270,15 @@ impl Trouble {
             _ => {}
         }
     }
+}
+
+/// What connections can have done between two lines, as far as anything came of it.
+fn comings_and_goings() -> Vec<Vec<ControlStep>> {
+    use ControlStep::{Cut, Outage, Reconnect, StoreReturns};
+    let between_hosts: [&[ControlStep]; 4] = [&[], &[Cut], &[Reconnect], &[Cut, Reconnect]];
+    let to_store: [&[ControlStep]; 4] = [&[], &[Outage], &[StoreReturns], &[Outage, StoreReturns]];
+    let both = between_hosts.iter().flat_map(|hosts| to_store.map(|store| [*hosts, store].concat()));
+    both.collect()
 }
 
 fn moves(steps: &[ControlStep]) -> Explanation {

@@ -1,80 +1,126 @@
 //! The model runs along.
 
-use model::{Move, PageStep};
+use model::page::{Holding, Plan};
+use model::system::System;
+use model::{ControlStep, Move, Page, PageStep, Phase};
+use rustc_hash::FxHashSet;
 use steplog::event::{Event, Step};
 use steplog::fate::Fate;
-use steplog::header::Header;
+use steplog::header::{Header, Unseen};
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::Place;
 
+use super::differ::Recent;
 use super::disrupted::Trouble;
-use super::places::Places;
-use super::population::Population;
-use super::repeats::{Repeated, repeats};
-use super::{Objection, Rejection, TraceError};
+use super::lines::pages_named;
+use super::messages::{Handling, Ledger, Rules};
+use super::objection::Objection;
+use super::population::{Effect, Passage, Population, Stutters};
+use super::roster::Roster;
+use super::run::{Paths, Trodden};
+use super::{Rejection, TraceError, page_of};
 use crate::explain::{Explanation, explanations};
 use crate::rig::Happening;
 use crate::uncounted::Uncounted;
 
-/// Most states that the model may be in at once. What makes it more than one are duplicates, and what nobody sees
-/// when it goes wrong.
+/// Most states that the model may be in at once, all that is possible for single pages counting as one. What makes it
+/// more than one is what nobody sees when it goes wrong.
 pub(super) const STATES_MAX: usize = 4096;
 
-/// States that are listed where a trace is rejected.
-const LISTED_STATES_MAX: usize = 2;
-
-/// Runs the model along a trace to its end. Returns a run of the model that explains it.
-pub(super) fn follow(model: &Uncounted, header: &Header, steps: &[Step]) -> Result<Explanation, TraceError> {
-    let mut follower = Follower {
-        model,
-        trouble: header.disrupted.then(|| Trouble::of(steps)),
-        places: Places::default(),
-        reached: vec![Reached { state: Population::loaded(model, header), by: None }],
-        taken: Vec::new(),
-    };
-    for ((index, step), repeated) in steps.iter().enumerate().zip(repeats(steps)) {
-        follower.take(index, step, repeated)?;
-    }
-    Ok(follower.run())
+/// What a line that cannot be followed comes to.
+enum Stop {
+    Objection(Objection),
+    Ambiguous,
 }
 
-struct Follower<'m> {
-    model: &'m Uncounted,
+/// The model, along a log.
+pub(super) struct Follower<'m> {
+    pub model: &'m Uncounted,
+    header: &'m Header,
     /// What goes wrong, where anything does.
     trouble: Option<Trouble>,
-    places: Places,
+    pub roster: Roster,
+    pub ledger: Ledger,
     /// Where the model can be.
-    reached: Vec<Reached>,
-    /// How it got there: steps, and what came before them.
-    taken: Vec<(Explanation, Option<usize>)>,
+    pub reached: Vec<Reached>,
+    recent: Recent,
+    /// How it got there, where that is asked for.
+    paths: Option<Paths>,
 }
 
-/// A state, and the last of what was taken to get there, if anything was.
-struct Reached {
-    state: Population,
+/// Where the model can be, and the last of what was taken to get there, if anything was.
+pub(super) struct Reached {
+    pub state: Population,
     by: Option<usize>,
 }
 
-impl Follower<'_> {
-    fn take(&mut self, index: usize, step: &Step, repeated: Repeated) -> Result<(), TraceError> {
+/// What a line can lead to from a state.
+struct Successor {
+    trodden: Vec<Trodden>,
+    /// Where the control steps lead, if there are any.
+    state: Option<Population>,
+    /// What happens to the page of the line there.
+    effect: Option<Effect>,
+}
+
+impl<'m> Follower<'m> {
+    pub(super) fn new(model: &'m Uncounted, header: &'m Header, trouble: Option<Trouble>) -> Self {
+        let state = Population::loaded(model, header);
+        Self {
+            model,
+            header,
+            trouble,
+            roster: Roster::new(header),
+            ledger: Ledger::new(Rules::of(header)),
+            reached: vec![Reached { state, by: None }],
+            recent: Recent::default(),
+            paths: None,
+        }
+    }
+
+    /// The same, with an eye on the way.
+    pub(super) fn keeping_paths(self) -> Self {
+        Self { paths: Some(Paths::default()), ..self }
+    }
+
+    /// Follows one line; `index` counts steps from 0.
+    pub(super) fn take(&mut self, index: usize, step: &Step) -> Result<(), TraceError> {
         let line = index + 2;
-        let before = std::mem::take(&mut self.reached);
-        for Reached { state, by } in &before {
-            for (explanation, state) in self.successors(index, step, repeated, state) {
-                self.reach(state, explanation, *by);
+        self.take_step(index, step).map_err(|stop| match stop {
+            Stop::Ambiguous => TraceError::Ambiguous { line },
+            Stop::Objection(objection) => {
+                let (instead, history) = (self.instead(step), self.recent.before(step));
+                let step = step.clone();
+                TraceError::Rejected(Box::new(Rejection { line, step, objection, instead, history }))
             }
+        })?;
+        self.recent.note(line, step);
+        Ok(())
+    }
+
+    /// After an objection the states are those before the line.
+    fn take_step(&mut self, index: usize, step: &Step) -> Result<(), Stop> {
+        let named = pages_named(&step.event);
+        if let Some(page) = named.iter().find(|page| page.0 >= self.header.pages) {
+            return Err(Stop::Objection(Objection::NoSuchPage(*page)));
         }
-        let objection = match self.places.note(step) {
-            Err(instead) => Some(Objection::Misplaced(instead)),
-            Ok(()) => self.reached.is_empty().then_some(Objection::Unexplained),
+        let handling = self.ledger.take(step, &self.roster);
+        let successors: Vec<Vec<Successor>> = match &handling {
+            Ok(handling) => {
+                let of_state = |reached: &Reached| self.successors(index, step, *handling, &reached.state);
+                self.reached.iter().map(of_state).collect()
+            }
+            Err(_) => vec![],
         };
-        if let Some(objection) = objection {
-            let tell = |Reached { state, .. }: &Reached| (state.to_string(), state.enabled(self.model));
-            let possible = before.iter().take(LISTED_STATES_MAX).map(tell).collect();
-            let more = before.len().saturating_sub(LISTED_STATES_MAX);
-            let rejection = Rejection { line, step: step.clone(), objection, possible, more };
-            return Err(TraceError::Rejected(Box::new(rejection)));
+        self.roster.take(step).map_err(Stop::Objection)?;
+        handling.map_err(Stop::Objection)?;
+        if successors.iter().all(Vec::is_empty) {
+            return Err(Stop::Objection(Objection::Unexplained(self.difference(step))));
         }
+        self.advance(step, successors);
         if self.reached.len() > STATES_MAX {
-            return Err(TraceError::Ambiguous { line });
+            return Err(Stop::Ambiguous);
         }
         if let Some(trouble) = &mut self.trouble {
             trouble.note(step);
@@ -82,73 +128,303 @@ impl Follower<'_> {
         Ok(())
     }
 
-    fn reach(&mut self, state: Population, explanation: Explanation, by: Option<usize>) {
-        if self.reached.iter().any(|other| other.state == state) {
-            return;
-        }
-        let by = match explanation.is_empty() {
-            true => by,
-            false => {
-                self.taken.push((explanation, by));
-                Some(self.taken.len() - 1)
+    fn advance(&mut self, step: &Step, successors: Vec<Vec<Successor>>) {
+        let many = successors.iter().map(Vec::len).sum::<usize>() > 1;
+        let mut known = FxHashSet::default();
+        let before = std::mem::take(&mut self.reached);
+        for (Reached { state, by }, successors) in before.into_iter().zip(successors) {
+            let (mut own, count) = (Some(state), successors.len());
+            for (at, Successor { mut trodden, state, effect }) in successors.into_iter().enumerate() {
+                let is_last = at + 1 == count;
+                let from = state.or_else(|| if is_last { own.take() } else { own.clone() });
+                let Some(mut state) = from else { continue };
+                if let Some(effect) = effect {
+                    state = state.after(self.model, &effect);
+                    trodden.push(Trodden::Page(effect));
+                }
+                if self.trouble.is_some() {
+                    state.note_connection(step);
+                }
+                if many && !known.insert(state.fingerprint()) {
+                    continue;
+                }
+                let by = self.paths.as_mut().map_or(by, |paths| paths.add(trodden, by));
+                self.reached.push(Reached { state, by });
             }
-        };
-        self.reached.push(Reached { state, by });
+        }
     }
 
-    /// The states that the step can have led to from this one.
+    /// What the step can have led to from this state.
     fn successors(
         &self,
         index: usize,
         step: &Step,
-        repeated: Repeated,
+        handling: Handling,
         state: &Population,
-    ) -> Vec<(Explanation, Population)> {
+    ) -> Vec<Successor> {
         if state.control.phase.is_over() && is_of_process(&step.event) {
             return vec![];
         }
-        let migration = self.model.migration();
-        let Some(trouble) = &self.trouble else {
-            let Step { place, epoch, ref event, .. } = *step;
-            let what = Happening::Step { place, epoch, event: event.clone() };
-            let found = explanations(migration, &state.control, state.pages.len(), &what);
-            return plausible(&step.event, repeated, self.possible(state, found));
+        let unseen = match &self.trouble {
+            Some(trouble) => trouble.unseen(index),
+            None => vec![vec![]],
         };
-        if trouble.ends_at_rest(migration, state, &self.places, step) {
-            return vec![(vec![], state.lost())];
+        let mut all = Vec::new();
+        for unseen in unseen {
+            let Some(struck) = self.led(state, &unseen, step) else { continue };
+            let state = struck.as_ref().unwrap_or(state);
+            if self.trouble.as_ref().is_some_and(|trouble| !trouble.can_take(state, step)) {
+                continue;
+            }
+            for mut next in self.of_line(step, handling, state) {
+                next.trodden.splice(..0, unseen.iter().map(|step| Trodden::Control(*step)));
+                next.state = next.state.or_else(|| struck.clone());
+                all.push(next);
+            }
         }
-        let unseen = trouble.unseen(index).into_iter().filter_map(|unseen| {
-            let state = state.follow(self.model, &unseen).filter(|state| trouble.can_take(state, step))?;
-            let found = trouble.explanations(migration, &state, &self.places, step);
-            let possible = self.possible(&state, found);
-            let told = possible.into_iter().filter(|(found, reached)| {
-                is_told(&step.event, reached) && trouble.is_of_this_content(step, repeated, is_older(found))
-            });
-            let told = told.map(|(found, mut reached)| {
-                reached.note_connection(step);
-                (found, reached)
-            });
-            let told = plausible_in_trouble(plausible_duplicates(repeated, told.collect()));
-            Some(told.into_iter().map(move |(then, reached)| ([&unseen[..], &then].concat(), reached)))
+        all
+    }
+
+    /// The same, when nothing goes wrong unseen.
+    fn of_line(&self, step: &Step, handling: Handling, state: &Population) -> Vec<Successor> {
+        if let Some(trouble) = &self.trouble
+            && trouble.ends_at_rest(self.model.migration(), state, &self.roster, step)
+        {
+            return vec![Successor { trodden: vec![], state: Some(state.lost()), effect: None }];
+        }
+        let mut all = Vec::new();
+        for Group { lead, steps, stays } in grouped(self.found(step, handling, state)) {
+            let Some(led) = self.led(state, &lead, step) else { continue };
+            let at = led.as_ref().unwrap_or(state);
+            let effects = match page_of(&step.event) {
+                Some(page) => {
+                    let steps: Vec<_> = steps.iter().map(|(_, step)| *step).collect();
+                    self.of_page(step, handling, at, page, (steps, stays))
+                }
+                None => {
+                    let of_one = |(page, step): &(usize, PageStep)| {
+                        at.effects(self.model, *page, (&[*step], Stutters::Never), |_| true)
+                    };
+                    let plain = (stays && is_such_control(&step.event, &lead, at)).then_some(None);
+                    plain.into_iter().chain(steps.iter().flat_map(of_one).map(Some)).collect()
+                }
+            };
+            for effect in effects {
+                let control = effect.as_ref().map_or(at.control, |effect| effect.control);
+                if is_told(&step.event, control.phase) {
+                    let trodden = lead.iter().map(|step| Trodden::Control(*step)).collect();
+                    all.push(Successor { trodden, state: led.clone(), effect });
+                }
+            }
+        }
+        all
+    }
+
+    /// What may explain the line.
+    fn found(&self, step: &Step, handling: Handling, state: &Population) -> Vec<Explanation> {
+        let migration = self.model.migration();
+        let mut found = match &self.trouble {
+            Some(trouble) => {
+                let found = trouble.explanations(migration, state, &self.roster, step);
+                let is_told = |found: &Explanation| {
+                    trouble.is_of_this_content(step, handling, is_older(found))
+                };
+                found.into_iter().filter(is_told).collect()
+            }
+            None => {
+                let Step { place, epoch, ref event, .. } = *step;
+                let what = Happening::Step { place, epoch, event: event.clone() };
+                explanations(migration, &state.control, &[], &what)
+            }
+        };
+        let unseen = |what| self.header.unseen.contains(&what);
+        if unseen(Unseen::Readiness) && matches!(step.event, Event::ProcessHandedOver { .. }) {
+            use ControlStep::{Commit, SendReady};
+            found.push(vec![Move::Control(SendReady), Move::Control(Commit)]);
+        }
+        found
+    }
+
+    /// Where control steps lead: nowhere, or to the state itself where there are none.
+    #[expect(clippy::option_option, reason = "the state itself is not copied")]
+    fn led(&self, state: &Population, steps: &[ControlStep], line: &Step) -> Option<Option<Population>> {
+        let mut led: Option<Population> = None;
+        for step in steps {
+            let from = led.as_ref().unwrap_or(state);
+            let told = match (step, &line.event) {
+                (ControlStep::DeliverState, Event::StateAccepted { discarded, .. }) => {
+                    let Place::Host(host) = line.place else { return None };
+                    let member = self.roster.members.get(&host);
+                    let was_here = member.is_some_and(|member| member.left.is_some());
+                    Some(discards(from.clone(), discarded, was_here)?)
+                }
+                (ControlStep::DeliverResync, Event::ResyncAccepted { owed_again, requested, .. }) => {
+                    Some(resyncs(from.clone(), owed_again, requested)?)
+                }
+                _ => None,
+            };
+            led = Some(told.as_ref().unwrap_or(from).after_control(self.model, *step)?);
+        }
+        Some(led)
+    }
+
+    /// What the line can do to its page.
+    fn of_page(
+        &self,
+        line: &Step,
+        handling: Handling,
+        state: &Population,
+        page: PageNumber,
+        (mut steps, stays): (Vec<PageStep>, bool),
+    ) -> Vec<Option<Effect>> {
+        let waited_for = matches!(line.event, Event::PageFaulted { .. });
+        let stutters = match &line.event {
+            Event::MessageIgnored { .. } if handling.again && stays => Stutters::Always,
+            _ if stays || waited_for => Stutters::IfStuck,
+            _ => Stutters::Never,
+        };
+        // What is not to be ignored keeps the line from being one that changes nothing.
+        if let Event::MessageIgnored { kind: MessageKind::Page | MessageKind::Fetched, .. } = line.event
+            && !handling.again
+            && self.trouble.is_none()
+        {
+            let kind_is_page = matches!(line.event, Event::MessageIgnored { kind: MessageKind::Page, .. });
+            if !kind_is_page || handling.newest {
+                steps.push(PageStep::DeliverPage);
+            }
+        }
+        let is_such = |passage: &Passage| self.is_such(line, state, passage);
+        let effects = state.effects(self.model, page.index(), (&steps, stutters), is_such);
+        effects.into_iter().map(Some).collect()
+    }
+
+    /// Is it this that the line says of its page?
+    fn is_such(&self, line: &Step, state: &Population, (before, step, after): &Passage) -> bool {
+        let (control, migration) = (&state.control, self.model.migration());
+        let (before, after) = (&before.page, &after.page);
+        let over = control.phase.is_over();
+        let from_store = || migration.comes_from_store(control, before);
+        match line.event {
+            Event::PageRead { .. } => control.runs() && is_held_at_process(control.phase, before),
+            Event::PageFaulted { asked, .. } => match (step, asked) {
+                (None, _) => before.waiting && control.runs(),
+                (Some(_), Place::FileServer) => from_store(),
+                (Some(_), Place::Host(asked)) => {
+                    let last = self.roster.process.formers.last().is_some_and(|(host, _)| *host == asked);
+                    !from_store() && last == (before.plan == Plan::FromSource)
+                }
+            },
+            Event::PageInstalled { .. } => match step {
+                Some(PageStep::DeliverOlder) => self.installs_older(state, before),
+                Some(PageStep::DeliverPage | PageStep::DuplicatePage) => !from_store(),
+                _ => true,
+            },
+            Event::PageFetched { .. } => step.is_none() || from_store(),
+            Event::PageTransferred { page, .. } if *step == Some(PageStep::SendWorkingSet) => {
+                self.roster.process.pointed_at.contains(&Some(page))
+            }
+            Event::RequestAccepted { .. } => over || step.is_none() || (after.asked && !before.asked),
+            Event::MessageIgnored { kind: MessageKind::Page, .. } => match step {
+                Some(PageStep::DeliverPage) => false,
+                _ => over || before.destination == after.destination,
+            },
+            Event::MessageIgnored { kind: MessageKind::Fetched, .. } => {
+                *step != Some(PageStep::DeliverPage)
+            }
+            Event::MessageIgnored { kind: MessageKind::Request, .. } => before.asked == after.asked,
+            _ => true,
+        }
+    }
+
+    /// Does an older content that arrives count? It does until a newer one is there, or the state has said that it is
+    /// outdated.
+    fn installs_older(&self, state: &Population, page: &Page) -> bool {
+        let lacking = Page { destination: Holding::Absent, ..*page };
+        let taken = self.model.page_move(PageStep::DeliverOlder, &state.control, &lacking);
+        taken.is_some_and(|taken| taken.page.destination.is_held())
+    }
+
+    /// One of the runs that led to where the model is now, if an eye was kept on the way.
+    pub(super) fn run(&self) -> Explanation {
+        let by = self.reached.first().and_then(|reached| reached.by);
+        self.paths.as_ref().map_or_else(Vec::new, |paths| paths.run(self.model, self.header, by))
+    }
+}
+
+/// Explanations that begin with the same control steps.
+struct Group {
+    lead: Vec<ControlStep>,
+    steps: Vec<(usize, PageStep)>,
+    /// Can that be all?
+    stays: bool,
+}
+
+fn grouped(found: Vec<Explanation>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for explanation in found {
+        let control = |step: &Move<ControlStep, PageStep>| match step {
+            Move::Control(step) => Some(*step),
+            Move::Page(..) => None,
+        };
+        let lead: Vec<_> = explanation.iter().map_while(control).collect();
+        let at = groups.iter().position(|group| group.lead == lead);
+        let at = at.unwrap_or_else(|| {
+            groups.push(Group { lead, steps: vec![], stays: false });
+            groups.len() - 1
         });
-        unseen.flatten().collect()
-    }
-
-    fn possible(&self, state: &Population, found: Vec<Explanation>) -> Vec<(Explanation, Population)> {
-        let reached = found.into_iter().map(|steps| (state.follow(self.model, &steps), steps));
-        reached.filter_map(|(state, steps)| Some((steps, state?))).collect()
-    }
-
-    /// One of the runs that led to where the model is now.
-    fn run(&self) -> Explanation {
-        let mut by = self.reached.first().and_then(|reached| reached.by);
-        let mut parts = Vec::new();
-        while let Some((steps, before)) = by.and_then(|by| self.taken.get(by)) {
-            parts.push(steps);
-            by = *before;
+        match explanation.last() {
+            Some(Move::Page(step, page)) => groups[at].steps.push((*page, *step)),
+            _ => groups[at].stays = true,
         }
-        parts.into_iter().rev().flatten().copied().collect()
     }
+    groups
+}
+
+/// What the state says of pages that are there: those that are outdated are given up, and none that count. A host that
+/// the process was on before may still have what it has served.
+fn discards(mut state: Population, discarded: &[PageNumber], was_here: bool) -> Option<Population> {
+    let is_outdated = |page: &Page| {
+        matches!(page.plan, Plan::FromSource | Plan::FromStore) && page.destination.is_held()
+    };
+    let given_up = |page: &Page| {
+        // An older content of a page that travels may be kept until the newest arrives.
+        let on_its_way = page.plan == Plan::Travelled && !page.content.is_idle();
+        let may_go = match page.destination.is_held() {
+            true => is_outdated(page) || on_its_way,
+            false => was_here,
+        };
+        may_go.then_some(Page { destination: Holding::Absent, ..*page })
+    };
+    for page in discarded {
+        state = state.changed(page.index(), given_up)?;
+    }
+    state.all_only(|page| !is_outdated(page))
+}
+
+/// What the resync says of pages: those that are owed again were sent and are not there, those that are requested are
+/// waited for.
+fn resyncs(mut state: Population, owed_again: &[PageNumber], requested: &[PageNumber]) -> Option<Population> {
+    let is_owed = |page: &Page| page.plan == Plan::FromSource;
+    for page in owed_again {
+        state = state.changed(page.index(), |page| (is_owed(page) && page.sent).then_some(*page))?;
+    }
+    for page in requested {
+        state = state.changed(page.index(), |page| (is_owed(page) && page.waiting).then_some(*page))?;
+    }
+    Some(state)
+}
+
+/// Is it this that the line says, when it is about no page?
+fn is_such_control(event: &Event, lead: &[ControlStep], state: &Population) -> bool {
+    match event {
+        // A pass that the model has begins where it begins one.
+        Event::PassBegun { .. } => !lead.is_empty() || !matches!(state.control.phase, Phase::PreCopy { .. }),
+        _ => true,
+    }
+}
+
+fn is_held_at_process(phase: Phase, page: &Page) -> bool {
+    if phase.at_source() { page.source.is_held() } else { page.destination.is_held() }
 }
 
 /// Is it a step of a process that is there, or of a host that has it?
@@ -165,51 +441,9 @@ fn is_of_process(event: &Event) -> bool {
 }
 
 /// A host that gives the process up for lost is right.
-fn is_told(event: &Event, reached: &Population) -> bool {
+fn is_told(event: &Event, phase: Phase) -> bool {
     let given_up = matches!(event, Event::PeerFenced { fate: Some(Fate::Lost(_)), .. });
-    !given_up || reached.control.phase.is_over()
-}
-
-/// Leaves out explanations that can be spared without losing a run: what is ignored is the duplicate that the model
-/// waits for, if it does. Which content of a page an ignored message carried stays open.
-fn plausible(
-    event: &Event,
-    repeated: Repeated,
-    possible: Vec<(Explanation, Population)>,
-) -> Vec<(Explanation, Population)> {
-    let (older, mut rest): (Vec<_>, Vec<_>) =
-        plausible_duplicates(repeated, possible).into_iter().partition(|(found, _)| is_older(found));
-    if matches!(event, Event::MessageIgnored { .. }) {
-        rest.truncate(1);
-    }
-    older.into_iter().chain(rest).collect()
-}
-
-/// What a link keeps is kept if, and only if, the same message is handled once more later.
-fn plausible_duplicates(
-    repeated: Repeated,
-    possible: Vec<(Explanation, Population)>,
-) -> Vec<(Explanation, Population)> {
-    use PageStep::{DuplicatePage, DuplicateRequest, DuplicateStore};
-    let is_kept = |found: &Explanation| {
-        matches!(found[..], [Move::Page(DuplicatePage | DuplicateRequest | DuplicateStore, _)])
-    };
-    let mut possible = possible;
-    possible.retain(|(found, _)| repeated.later || !is_kept(found));
-    if possible.iter().any(|(found, _)| is_kept(found)) {
-        possible.retain(|(found, _)| is_kept(found) || is_older(found));
-    }
-    possible
-}
-
-/// What a step of a page explains is that step.
-fn plausible_in_trouble(mut possible: Vec<(Explanation, Population)>) -> Vec<(Explanation, Population)> {
-    let is_of_page =
-        |found: &Explanation| !found.is_empty() && found.iter().all(|step| matches!(step, Move::Page(..)));
-    if possible.iter().any(|(found, _)| is_of_page(found)) {
-        possible.retain(|(found, _)| !found.is_empty());
-    }
-    possible
+    !given_up || phase.is_over()
 }
 
 fn is_older(found: &Explanation) -> bool {

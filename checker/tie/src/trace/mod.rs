@@ -29,33 +29,49 @@
 //! states that one of the steps it stands for leads to (see [`explain`](super::explain)). A trace is accepted when
 //! it is consumed to its last line, and rejected at the first line that leaves no state.
 
+mod differ;
 mod disrupted;
+mod ending;
 mod follow;
-mod places;
+mod lines;
+mod merge;
+mod messages;
+mod numbered;
+mod objection;
 mod population;
-mod repeats;
+mod roster;
+mod run;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, BufRead};
+use std::ops::ControlFlow;
 
 use engine::views::transitions::Seen;
-use model::{ControlStep, Link, Move, PageStep, Strategy, algorithms};
+use model::system::System;
+use model::{Link, Move, Strategy, algorithms};
 use steplog::event::{Event, Step};
-use steplog::header::{Header, LinkOrder, VERSION};
+use steplog::header::{Header, LinkOrder, Unseen, VERSION};
+use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
 use super::explain::Explanation;
-use super::refine::name;
 use crate::uncounted::Uncounted;
-use follow::{STATES_MAX, follow};
-use population::Population;
+use disrupted::Trouble;
+use follow::{Follower, STATES_MAX};
+pub use ending::Wait;
+pub use merge::{MergeError, Merged, Origin, merge};
+pub use objection::{Difference, MessageName, Objection};
+use population::{Population, Record};
 
 /// Most hosts of a trace in which things go wrong: two show all that can, and rules for more are not modelled.
 const HOSTS_MAX_DISRUPTED: usize = 2;
 
-/// Most pages of a trace: each line may look at all of them.
-pub const PAGES_MAX: u64 = 1 << 16;
+/// Most lines of a trace in which things go wrong: they are kept in memory.
+pub const LINES_MAX_KEPT: usize = 1 << 24;
+
+/// Most pages of a trace.
+pub const PAGES_MAX: u64 = 1 << 24;
 
 /// An accepted trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +82,6 @@ pub struct Accepted {
     pub header: Header,
     /// Steps of endpoints.
     pub steps: usize,
-    /// A run of the model that they stand for; the other steps change nothing that the model has.
-    pub run: Explanation,
     /// Migrations after which the process ran elsewhere.
     pub hops: usize,
 }
@@ -92,6 +106,15 @@ pub enum TraceError {
     /// The model does not have it.
     #[error("{0}")]
     Rejected(Box<Rejection>),
+    /// Its last line is not the end of anything.
+    #[error("{0}")]
+    Unfinished(Unfinished),
+    /// Whoever watched has stopped it.
+    #[error("stopped after line {line}")]
+    Stopped {
+        /// The last line that was judged, counted from 1.
+        line: usize,
+    },
     /// The model could be in too many states to follow them all.
     #[error("line {line}: more than {STATES_MAX} states of the model are possible")]
     Ambiguous {
@@ -100,13 +123,13 @@ pub enum TraceError {
     },
 }
 
-/// What is wrong with a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Objection {
-    /// No step of the model explains it.
-    Unexplained,
-    /// It is not for this place to take, but for the one that is named, if any is.
-    Misplaced(Option<Place>),
+/// A log of which every line is right, but that stops in the middle of something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its last line, counted from 1.
+    pub line: usize,
+    /// Who waits, and for what.
+    pub waits: Vec<Wait>,
 }
 
 /// A line that the model does not have.
@@ -118,24 +141,60 @@ pub struct Rejection {
     pub step: Step,
     /// What is wrong with it.
     pub objection: Objection,
-    /// Some states that the model could be in before it, in words, with the steps possible in each.
-    pub possible: Vec<(String, Vec<String>)>,
-    /// How many more there are.
-    pub more: usize,
+    /// The events that the model has there, about the page of the line and about the migration.
+    pub instead: Vec<String>,
+    /// Earlier lines that show how it came to this: the last ones about the page, and of the migration.
+    pub history: Vec<usize>,
 }
 
 /// Validates a trace; `strategy` takes the place of the algorithm in its header.
 ///
+/// Lines are judged as they are read. Only where things go wrong are they kept: what leaves no line is told by later
+/// ones.
+///
 /// # Errors
 /// The trace is not well-formed, or the model does not have it.
 pub fn conform(from: impl BufRead, strategy: Option<Strategy>) -> Result<Accepted, TraceError> {
+    conform_watched(from, strategy, &mut |_| ControlFlow::Continue(()))
+}
+
+/// The same; after every line that is judged `watch` is told its number, and may stop.
+///
+/// # Errors
+/// As [`conform`], and [`TraceError::Stopped`].
+pub fn conform_watched(
+    from: impl BufRead,
+    strategy: Option<Strategy>,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Accepted, TraceError> {
     let mut lines = from.lines();
     let first = lines.next().ok_or_else(|| TraceError::Header("the trace is empty".to_owned()))??;
     let header = header(&first)?;
     let strategy = algorithm(&header, strategy)?;
     let steps = lines.enumerate().map(|(index, text)| parse(index + 2, &text?));
-    let steps = steps.collect::<Result<Vec<_>, _>>()?;
-    conform_steps(header, strategy, &steps)
+    if !header.disrupted {
+        return judge(header, strategy, None, steps, false, watch).map(|(accepted, _)| accepted);
+    }
+    let steps: Vec<_> = steps.take(LINES_MAX_KEPT + 1).collect::<Result<_, _>>()?;
+    if steps.len() > LINES_MAX_KEPT {
+        let reason = format!("more than {LINES_MAX_KEPT} lines in which things go wrong");
+        return Err(TraceError::Line { line: LINES_MAX_KEPT + 2, reason });
+    }
+    judge_kept(header, strategy, &steps, false, watch).map(|(accepted, _)| accepted)
+}
+
+/// The same for logs that were [merged](merge). Lines are those of the whole: line 2 is its first step.
+///
+/// # Errors
+/// As [`conform_watched`].
+pub fn conform_merged(
+    merged: &Merged,
+    strategy: Option<Strategy>,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Accepted, TraceError> {
+    let header = merged.header.clone();
+    let strategy = algorithm(&header, strategy)?;
+    judge_kept(header, strategy, &merged.steps, false, watch).map(|(accepted, _)| accepted)
 }
 
 /// Validates the steps of a trace. What its header says of the algorithm is not looked at.
@@ -143,15 +202,69 @@ pub fn conform(from: impl BufRead, strategy: Option<Strategy>) -> Result<Accepte
 /// # Errors
 /// A step does not go with the header, or the model does not have it.
 pub fn conform_steps(header: Header, strategy: Strategy, steps: &[Step]) -> Result<Accepted, TraceError> {
-    check(&header, steps)?;
+    let watch = &mut |_| ControlFlow::Continue(());
+    judge_kept(header, strategy, steps, false, watch).map(|(accepted, _)| accepted)
+}
+
+/// The same, with a run of the model that the steps stand for; the other steps change nothing that the model has.
+///
+/// # Errors
+/// As [`conform_steps`].
+pub fn explain_steps(
+    header: Header,
+    strategy: Strategy,
+    steps: &[Step],
+) -> Result<(Accepted, Explanation), TraceError> {
+    judge_kept(header, strategy, steps, true, &mut |_| ControlFlow::Continue(()))
+}
+
+fn judge_kept(
+    header: Header,
+    strategy: Strategy,
+    steps: &[Step],
+    keeps_run: bool,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<(Accepted, Explanation), TraceError> {
+    let connections_unseen = header.unseen.contains(&Unseen::Connections);
+    let trouble = header.disrupted.then(|| Trouble::of(steps, connections_unseen));
+    let steps = steps.iter().map(|step| Ok(step.clone()));
+    judge(header, strategy, trouble, steps, keeps_run, watch)
+}
+
+fn judge(
+    header: Header,
+    strategy: Strategy,
+    trouble: Option<Trouble>,
+    steps: impl Iterator<Item = Result<Step, TraceError>>,
+    keeps_run: bool,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<(Accepted, Explanation), TraceError> {
     let algorithm = strategy.name.to_string();
     let model = match header.disrupted {
         true => Uncounted::disrupted(strategy, link(header.link)),
         false => Uncounted::undisrupted(strategy, link(header.link)),
     };
-    let run = follow(&model, &header, steps)?;
-    let hops = steps.iter().filter(|step| matches!(step.event, Event::ProcessResumed { .. })).count();
-    Ok(Accepted { algorithm, header, steps: steps.len(), run, hops })
+    let mut follower = Follower::new(&model, &header, trouble);
+    if keeps_run {
+        follower = follower.keeping_paths();
+    }
+    let (mut hosts, mut count, mut hops) = (BTreeSet::new(), 0, 0);
+    for (index, step) in steps.enumerate() {
+        let (step, line) = (step?, index + 2);
+        check(&header, &mut hosts, line, &step)?;
+        follower.take(index, &step)?;
+        hops += usize::from(matches!(step.event, Event::ProcessResumed { .. }));
+        count += 1;
+        if watch(line).is_break() {
+            return Err(TraceError::Stopped { line });
+        }
+    }
+    let waits = follower.waits(count);
+    if !waits.is_empty() {
+        return Err(TraceError::Unfinished(Unfinished { line: count + 1, waits }));
+    }
+    let run = follower.run();
+    Ok((Accepted { algorithm, header, steps: count, hops }, run))
 }
 
 fn header(text: &str) -> Result<Header, TraceError> {
@@ -162,9 +275,6 @@ fn header(text: &str) -> Result<Header, TraceError> {
     }
     if header.pages == 0 || header.pages > PAGES_MAX {
         return Err(fails(format!("{} pages; there must be 1 to {PAGES_MAX}", header.pages)));
-    }
-    if let Some(unseen) = header.unseen.first() {
-        return Err(fails(format!("{unseen:?} are unseen; such logs are not judged yet")));
     }
     match header.file_mapped.last() {
         Some(page) if *page >= header.pages => Err(fails(format!("no page {page} of {}", header.pages))),
@@ -197,40 +307,49 @@ fn parse(line: usize, text: &str) -> Result<Step, TraceError> {
 
 /// The transitions that the pages see in a run of the model, which is one that explains a trace with this header.
 pub fn seen(model: &Uncounted, header: &Header, run: &Explanation) -> Vec<Seen<Uncounted>> {
-    let mut state = Population::loaded(model, header);
+    let pages = usize::try_from(header.pages).unwrap_or(usize::MAX);
+    let mut control = model.initial_control();
+    let mut records: Vec<Record> =
+        (0..pages).map(|page| Population::loaded_record(model, header, page)).collect();
     let mut seen = Vec::new();
     for step in run {
-        let own = |page: &usize| match step {
-            Move::Control(_) => true,
-            Move::Page(_, other) => page == other,
-        };
-        let step_seen = match *step {
-            Move::Control(step) => Move::Control(step),
-            Move::Page(step, _) => Move::Page(step, 0),
-        };
-        let pages = (0..state.pages.len()).filter(own);
-        seen.extend(pages.map(|page| (state.control, state.pages[page], step_seen)));
-        let Some(next) = state.follow(model, &vec![*step]) else { break };
-        state = next;
+        match *step {
+            Move::Control(step) => {
+                let Some(taken) = model.control_move(step, &control) else { break };
+                for record in &mut records {
+                    seen.push((control, record.page, Move::Control(step)));
+                    *record = Record::carried(model, step, &control, record);
+                }
+                control = taken.control;
+            }
+            Move::Page(step, page) => {
+                let Some(record) = records.get_mut(page) else { break };
+                let Some((after, _, next)) = record.taken(model, step, &control) else { break };
+                seen.push((control, record.page, Move::Page(step, 0)));
+                (control, *record) = (after, next);
+            }
+        }
     }
     seen
 }
 
-/// Do the steps go with the header?
-fn check(header: &Header, steps: &[Step]) -> Result<(), TraceError> {
-    let mut hosts = BTreeSet::new();
-    for (index, step) in steps.iter().enumerate() {
-        let fails = |reason: String| Err(TraceError::Line { line: index + 2, reason });
-        if let Some(page) = page_of(&step.event).filter(|page| *page >= header.pages) {
-            return fails(format!("no page {page} of {}", header.pages));
-        }
-        if !header.disrupted && is_disruption(&step.event) {
-            return fails("something goes wrong, which the header does not announce".to_owned());
-        }
-        hosts.extend(hosts_of(step));
-        if header.disrupted && hosts.len() > HOSTS_MAX_DISRUPTED {
-            return fails("a third host; where things go wrong there can be two".to_owned());
-        }
+/// Does the step go with the header, and with the hosts that there have been?
+fn check(
+    header: &Header,
+    hosts: &mut BTreeSet<HostId>,
+    line: usize,
+    step: &Step,
+) -> Result<(), TraceError> {
+    let fails = |reason: String| Err(TraceError::Line { line, reason });
+    if let Some(page) = page_of(&step.event).filter(|page| page.0 >= header.pages) {
+        return fails(format!("no page {} of {}", page.0, header.pages));
+    }
+    if !header.disrupted && is_disruption(&step.event) {
+        return fails("something goes wrong, which the header does not announce".to_owned());
+    }
+    hosts.extend(hosts_of(step));
+    if header.disrupted && hosts.len() > HOSTS_MAX_DISRUPTED {
+        return fails("a third host; where things go wrong there can be two".to_owned());
     }
     Ok(())
 }
@@ -248,20 +367,24 @@ fn is_disruption(event: &Event) -> bool {
     )
 }
 
-/// The hosts that take the step or that it is about, as far as they can be new.
+/// The hosts that take the step or that it is about.
 fn hosts_of(step: &Step) -> impl Iterator<Item = HostId> {
-    let place = match step.place {
+    let host = |place: Place| match place {
         Place::Host(host) => Some(host),
         Place::FileServer => None,
     };
     let other = match step.event {
         Event::MigrationExpected { from: host } | Event::MigrationStarted { to: host } => Some(host),
+        Event::PeerFenced { peer, .. } => Some(peer),
+        Event::PeerDisconnected { peer, .. }
+        | Event::PeerTimedOut { peer, .. }
+        | Event::PeerConnected { peer, .. } => host(peer),
         _ => None,
     };
-    [place, other].into_iter().flatten()
+    [host(step.place), other].into_iter().flatten()
 }
 
-fn page_of(event: &Event) -> Option<u64> {
+fn page_of(event: &Event) -> Option<PageNumber> {
     match event {
         Event::PageRead { page, .. }
         | Event::PageWritten { page, .. }
@@ -281,31 +404,27 @@ fn page_of(event: &Event) -> Option<u64> {
         | Event::WriteBackSuperseded { page, .. }
         | Event::WriteBackRepeated { page, .. }
         | Event::FetchRepeated { page }
-        | Event::FetchServed { page, .. } => Some(page.0),
-        Event::MessageIgnored { page, .. } => page.map(|page| page.0),
+        | Event::FetchServed { page, .. } => Some(*page),
+        Event::MessageIgnored { page, .. } => *page,
         _ => None,
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rejection { line, step, objection, possible, more } = self;
+        let Rejection { line, step, objection, instead, .. } = self;
         let event = serde_json::to_string(step).unwrap_or_else(|_| format!("{step:?}"));
-        match objection {
-            Objection::Unexplained => write!(f, "line {line}: no step of the model explains {event}")?,
-            Objection::Misplaced(Some(place)) => {
-                write!(f, "line {line}: only {place} could have taken this step: {event}")?;
-            }
-            Objection::Misplaced(None) => write!(f, "line {line}: no step of such a place: {event}")?,
+        write!(f, "line {line}: {event}\n{objection}")?;
+        match &instead[..] {
+            [] => write!(f, "\nthe model has no step there"),
+            instead => write!(f, "\nthe model could go on with {}", instead.join(", ")),
         }
-        for (state, steps) in possible {
-            write!(f, "\nthe model could be in {state}\nand go on with {}", steps.join(", "))?;
-        }
-        if *more > 0 { write!(f, "\nor be in {more} other states") } else { Ok(()) }
     }
 }
 
-/// The names of steps.
-fn names(steps: impl Iterator<Item = Move<ControlStep, PageStep>>) -> Vec<String> {
-    steps.map(name).collect()
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it ends after line {}, in the middle of something", self.line)?;
+        self.waits.iter().try_for_each(|wait| write!(f, "\n{wait}"))
+    }
 }

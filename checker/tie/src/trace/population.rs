@@ -1,34 +1,84 @@
-//! A state of the model with any number of pages.
+//! Where the model can be, with any number of pages.
+//!
+//! A line that does not say all there is to know of a page leaves several records possible for it: a write that nobody
+//! saw, a duplicate that the link may have kept. What is possible for one page does not depend on what is possible for
+//! another: a step asks nothing of the other pages but conditions on all of them, which each page meets on its own. So
+//! a [`Population`] is one control record and, for each page, a *set* of records; every combination of them is a state
+//! that the model can be in. Pages with the same set form a class. A control step looks at classes, and a page step at
+//! the page's own set and at classes, so both cost the same for any number of pages.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
-use model::concrete::Step;
 use model::disruption::Connection;
 use model::page::{Kind, Transit};
 use model::system::{Conditions, System};
-use model::{Control, ControlStep, Move, Page, PageStep, Phase, Process};
-use steplog::event::{Event, Step as TraceStep};
-use steplog::header::Header;
+use model::{Control, ControlStep, Page, PageStep, Phase, Process};
+use steplog::event::{Event, Step};
+use steplog::header::{Header, Unseen};
 use steplog::place::{HostId, Place};
 
-use super::names;
-use crate::explain::Explanation;
+use super::numbered::Numbered;
 use crate::uncounted::Uncounted;
 
-/// Steps that are listed where a trace is rejected.
-const LISTED_STEPS_MAX: usize = 40;
-/// Pages that are listed there.
-const LISTED_PAGES_MAX: usize = 8;
+/// Most sets of records that are told apart before those without pages are cleared away.
+const CLASSES_MAX: usize = 1 << 10;
 
-/// One control record and a record for each page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Population {
-    pub control: Control,
-    pub pages: Vec<Page>,
+/// A page's record, and what the model's link has no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Record {
+    pub page: Page,
     /// Where passes are unbounded, the model's link takes two contents of a page at a time. Real links take more:
     /// how many more are on their way.
-    surplus: Vec<u32>,
+    surplus: u32,
+}
+
+/// The records that a page can have: sorted, none twice, at least one.
+type Records = Arc<[Record]>;
+
+/// Pages with the same possible records.
+#[derive(Clone, Debug)]
+struct Class {
+    records: Records,
+    hash: u128,
+    pages: usize,
+    /// The sum of the pages' [signatures](signature).
+    signatures: u128,
+}
+
+/// How a page gets from one record to another: by a step, or by none.
+pub(super) type Passage = (Record, Option<PageStep>, Record);
+
+/// Can a line change nothing of its page?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stutters {
+    Never,
+    /// Only where none of the steps is possible.
+    IfStuck,
+    Always,
+}
+
+/// A page step that is possible, in all its ways.
+#[derive(Clone, Debug)]
+pub(super) struct Effect {
+    pub control: Control,
+    pub page: usize,
+    pub requires: Conditions,
+    pub passages: Vec<Passage>,
+}
+
+/// A control record, and for each page the records that it can have.
+#[derive(Clone, Debug)]
+pub(super) struct Population {
+    pub control: Control,
+    classes: Vec<Class>,
+    of_page: Numbered,
+    /// The process may write at any time without anybody seeing it.
+    writes_unseen: bool,
+    /// Nobody says that he has noticed the loss of a connection.
+    connections_unseen: bool,
     /// The hosts that know that the connection to the other one is gone, and of no new one.
     noticed: BTreeSet<HostId>,
     /// The hosts that have noticed the last outage, if there was one.
@@ -37,29 +87,168 @@ pub(super) struct Population {
 
 impl Population {
     pub(super) fn loaded(model: &Uncounted, header: &Header) -> Self {
-        let kind = |page| match header.file_mapped.contains(&page)
-            && model.migration().strategy.tells_kinds_apart()
-        {
-            true => Kind::FileMapped,
-            false => Kind::Private,
-        };
-        let pages: Vec<_> = (0..header.pages).map(|page| Page::loaded(kind(page))).collect();
-        Population {
-            control: model.initial_control(),
-            surplus: vec![0; pages.len()],
-            pages,
-            noticed: BTreeSet::new(),
-            noticed_outage: None,
+        let strategy = &model.migration().strategy;
+        let is_file_mapped =
+            |page: usize| strategy.tells_kinds_apart() && header.file_mapped.contains(&(page as u64));
+        let pages = usize::try_from(header.pages).unwrap_or(usize::MAX);
+        let of_page = Numbered::from_fn(pages, |page| u16::from(is_file_mapped(page)));
+        let control = model.initial_control();
+        let class = |kind| Class::of(vec![Record::loaded(kind)]);
+        let mut classes = vec![class(Kind::Private), class(Kind::FileMapped)];
+        for (page, class) in of_page.iter().enumerate() {
+            classes[usize::from(class)].add(page);
         }
+        let (noticed, noticed_outage) = (BTreeSet::new(), None);
+        let unseen = |what| header.unseen.contains(&what);
+        let (writes_unseen, connections_unseen) = (unseen(Unseen::Writes), unseen(Unseen::Connections));
+        let mut population = Self {
+            control,
+            classes,
+            of_page,
+            writes_unseen,
+            connections_unseen,
+            noticed,
+            noticed_outage,
+        };
+        population.close(model);
+        population
     }
 
-    /// The state after these steps, if all are possible.
-    pub(super) fn follow(&self, model: &Uncounted, steps: &Explanation) -> Option<Self> {
-        let mut state = self.clone();
-        for step in steps {
-            state.take(model, *step)?;
+    /// The record that the page starts with.
+    pub(super) fn loaded_record(model: &Uncounted, header: &Header, page: usize) -> Record {
+        let told = model.migration().strategy.tells_kinds_apart();
+        let is_file_mapped = told && header.file_mapped.contains(&(page as u64));
+        Record::loaded(if is_file_mapped { Kind::FileMapped } else { Kind::Private })
+    }
+
+    /// The records that the page can have.
+    pub(super) fn records(&self, page: usize) -> &[Record] {
+        let class = self.of_page.get(page).and_then(|class| self.classes.get(usize::from(class)));
+        class.map_or(&[], |class| &class.records)
+    }
+
+    /// Can every page have a record of this sort?
+    pub(super) fn can_all(&self, is_such: impl Fn(&Page) -> bool) -> bool {
+        self.inhabited().all(|class| class.records.iter().any(|record| is_such(&record.page)))
+    }
+
+    /// A page of each class in which a record of this sort is possible. Looks at all pages.
+    pub(super) fn representatives(&self, is_such: impl Fn(&Page) -> bool) -> Vec<usize> {
+        let mut wanted: Vec<bool> = self
+            .classes
+            .iter()
+            .map(|class| class.records.iter().any(|record| is_such(&record.page)))
+            .collect();
+        let first = |class: u16| wanted.get_mut(usize::from(class)).is_some_and(std::mem::take);
+        let mut first = first;
+        self.of_page.iter().enumerate().filter(|(_, class)| first(*class)).map(|(page, _)| page).collect()
+    }
+
+    /// What tells the population from others, but for coincidences of one in 2¹²⁸ that could only lose a state.
+    pub(super) fn fingerprint(&self) -> (Control, u128, Vec<HostId>, Option<Vec<HostId>>) {
+        let pages = self.inhabited().map(|class| class.hash.wrapping_mul(class.signatures));
+        let digest = pages.fold(0, u128::wrapping_add);
+        let noticed = self.noticed.iter().copied().collect();
+        let outage = self.noticed_outage.as_ref().map(|hosts| hosts.iter().copied().collect());
+        (self.control, digest, noticed, outage)
+    }
+
+    /// The population after a control step, if it is possible.
+    pub(super) fn after_control(&self, model: &Uncounted, step: ControlStep) -> Option<Self> {
+        if step == ControlStep::Reconnect && !self.may_reconnect() {
+            return None;
         }
-        Some(state)
+        let taken = model.control_move(step, &self.control)?;
+        let mut next = self.clone();
+        next.require(model, taken.requires)?;
+        for class in next.inhabited_mut() {
+            let carried = |record: &Record| Record::carried(model, step, &self.control, record);
+            class.replace(class.records.iter().map(carried).collect());
+        }
+        match step {
+            ControlStep::Reconnect => next.noticed.clear(),
+            ControlStep::Outage => next.noticed_outage = Some(BTreeSet::new()),
+            _ => {}
+        }
+        next.control = taken.control;
+        next.close(model);
+        Some(next)
+    }
+
+    /// What comes of one of these steps of a page, or of none. A passage counts if `is_such`.
+    pub(super) fn effects(
+        &self,
+        model: &Uncounted,
+        page: usize,
+        (steps, stutters): (&[PageStep], Stutters),
+        is_such: impl Fn(&Passage) -> bool,
+    ) -> Vec<Effect> {
+        let mut effects: Vec<Effect> = Vec::new();
+        for record in self.records(page) {
+            let taken = |step: &PageStep| {
+                let (control, requires, next) = record.taken(model, *step, &self.control)?;
+                Some((control, requires, (*record, Some(*step), next)))
+            };
+            let mut ways: Vec<_> = steps.iter().filter_map(taken).collect();
+            let stutters = match stutters {
+                Stutters::Never => false,
+                Stutters::IfStuck => ways.is_empty(),
+                Stutters::Always => true,
+            };
+            let stays = (self.control, Conditions::empty(), (*record, None, *record));
+            ways.extend(stutters.then_some(stays));
+            for (control, requires, passage) in ways.into_iter().filter(|(_, _, passage)| is_such(passage)) {
+                let same = |effect: &&mut Effect| (effect.control, effect.requires) == (control, requires);
+                match effects.iter_mut().find(same) {
+                    Some(effect) => effect.passages.push(passage),
+                    None => effects.push(Effect { control, page, requires, passages: vec![passage] }),
+                }
+            }
+        }
+        effects.retain(|effect| self.others_can(model, page, effect.requires));
+        effects
+    }
+
+    /// The population after a page step that [is possible](Self::effects) in it.
+    pub(super) fn after(mut self, model: &Uncounted, effect: &Effect) -> Self {
+        let left = self.leave(effect.page);
+        if !effect.requires.is_empty() {
+            // That the others can meet it was asked before.
+            _ = self.require(model, effect.requires);
+        }
+        if left.is_some() {
+            let mut records: Vec<_> = effect.passages.iter().map(|(_, _, next)| *next).collect();
+            let is_new = self.control != effect.control;
+            self.control = effect.control;
+            if self.writes_unseen && !is_new {
+                close_records(model, &self.control, &mut records);
+            }
+            self.enter(effect.page, records);
+            if is_new {
+                self.close(model);
+            }
+        }
+        self
+    }
+
+    /// What remains possible when the page's record is one that can be changed so, and is.
+    pub(super) fn changed(mut self, page: usize, change: impl Fn(&Page) -> Option<Page>) -> Option<Self> {
+        let changed = |record: &Record| Some(Record { page: change(&record.page)?, ..*record });
+        let records: Vec<_> = self.records(page).iter().filter_map(changed).collect();
+        if records.is_empty() {
+            return None;
+        }
+        self.leave(page);
+        self.enter(page, records);
+        Some(self)
+    }
+
+    /// What remains possible when the records of all pages are of this sort.
+    pub(super) fn all_only(mut self, is_such: impl Fn(&Page) -> bool) -> Option<Self> {
+        for class in self.inhabited_mut() {
+            class.keep(|record| is_such(&record.page)).then_some(())?;
+        }
+        Some(self)
     }
 
     /// The state when the process has died with its host.
@@ -70,7 +259,7 @@ impl Population {
 
     /// What the step says of its host's connection to the other one. Where the model has one that is broken, a new one
     /// is there when both say so.
-    pub(super) fn note_connection(&mut self, step: &TraceStep) {
+    pub(super) fn note_connection(&mut self, step: &Step) {
         let Place::Host(host) = step.place else { return };
         match step.event {
             Event::PeerDisconnected { peer: Place::Host(_), .. } | Event::PeerTimedOut { .. } => {
@@ -107,93 +296,189 @@ impl Population {
 
     /// Whoever has not noticed that a connection is broken does so before there is a new one.
     fn may_reconnect(&self) -> bool {
-        self.noticed.len() > 1
+        self.connections_unseen || self.noticed.len() > 1
     }
 
-    /// The names of the steps that are possible.
-    pub(super) fn enabled(&self, model: &Uncounted) -> Vec<String> {
-        let control = model.control_steps().iter().map(|step| Move::Control(*step));
-        let pages = (0..self.pages.len())
-            .flat_map(|index| model.page_steps().iter().map(move |step| Move::Page(*step, index)));
-        let possible = |step: &Step<Uncounted>| self.clone().take(model, *step).is_some();
-        names(control.chain(pages).filter(possible).take(LISTED_STEPS_MAX))
+    fn inhabited(&self) -> impl Iterator<Item = &Class> {
+        self.classes.iter().filter(|class| class.pages > 0)
     }
 
-    fn take(&mut self, model: &Uncounted, step: Step<Uncounted>) -> Option<()> {
-        match step {
-            Move::Control(step) => self.take_control(model, step),
-            Move::Page(PageStep::Copy, index) if self.is_link_full(model, index) => {
-                self.pages[index].older -= 1;
-                self.take_page(model, PageStep::Copy, index)?;
-                self.surplus[index] += 1;
-                Some(())
-            }
-            Move::Page(PageStep::DeliverOlder, index)
-                if self.surplus.get(index).is_some_and(|more| *more > 0) =>
-            {
-                self.take_page(model, PageStep::DeliverOlder, index)?;
-                self.pages[index].older += 1;
-                self.surplus[index] -= 1;
-                Some(())
-            }
-            Move::Page(step, index) => self.take_page(model, step, index),
+    fn inhabited_mut(&mut self) -> impl Iterator<Item = &mut Class> {
+        self.classes.iter_mut().filter(|class| class.pages > 0)
+    }
+
+    /// Leaves the records that meet the conditions, if every page has one.
+    fn require(&mut self, model: &Uncounted, required: Conditions) -> Option<()> {
+        if required.is_empty() {
+            return Some(());
+        }
+        let meets = |record: &Record| model.conditions(&record.page).is_superset(required);
+        self.inhabited_mut().all(|class| class.keep(meets)).then_some(())
+    }
+
+    fn others_can(&self, model: &Uncounted, page: usize, required: Conditions) -> bool {
+        let own = self.of_page.get(page).map(usize::from);
+        let meets = |record: &Record| model.conditions(&record.page).is_superset(required);
+        let others = self.classes.iter().enumerate().filter(|(class, Class { pages, .. })| {
+            *pages > usize::from(Some(*class) == own)
+        });
+        required.is_empty() || others.into_iter().all(|(_, class)| class.records.iter().any(meets))
+    }
+
+    /// The process may have written before the next line.
+    fn close(&mut self, model: &Uncounted) {
+        if !self.writes_unseen {
+            return;
+        }
+        let control = self.control;
+        for class in self.inhabited_mut() {
+            let mut records = class.records.to_vec();
+            close_records(model, &control, &mut records);
+            class.replace(records);
         }
     }
 
-    fn is_link_full(&self, model: &Uncounted, index: usize) -> bool {
-        let unbounded = model.migration().strategy.crossings_max().is_none();
-        let full = |page: &Page| matches!(page.content, Transit::Flying(_)) && page.older > 0;
-        unbounded && self.pages.get(index).is_some_and(full)
-    }
-
-    fn take_control(&mut self, model: &Uncounted, step: ControlStep) -> Option<()> {
-        if step == ControlStep::Reconnect && !self.may_reconnect() {
-            return None;
-        }
-        let taken = model.control_move(step, &self.control)?;
-        let all = self.meet(model, taken.requires, None);
-        if !all {
-            return None;
-        }
-        for (page, surplus) in self.pages.iter_mut().zip(&mut self.surplus) {
-            *page = model.carry(step, &self.control, page);
-            *surplus = if page.older == 0 { 0 } else { *surplus };
-        }
-        match step {
-            ControlStep::Reconnect => self.noticed.clear(),
-            ControlStep::Outage => self.noticed_outage = Some(BTreeSet::new()),
-            _ => {}
-        }
-        self.control = taken.control;
+    fn leave(&mut self, page: usize) -> Option<()> {
+        let class = self.classes.get_mut(usize::from(self.of_page.get(page)?))?;
+        class.pages -= 1;
+        class.signatures = class.signatures.wrapping_sub(signature(page));
         Some(())
     }
 
-    fn take_page(&mut self, model: &Uncounted, step: PageStep, index: usize) -> Option<()> {
-        let taken = model.page_move(step, &self.control, self.pages.get(index)?)?;
-        if !self.meet(model, taken.requires, Some(index)) {
-            return None;
+    fn enter(&mut self, page: usize, records: Vec<Record>) {
+        let entered = Class::of(records);
+        let alike = |class: &Class| class.hash == entered.hash && class.records == entered.records;
+        let at = self.classes.iter().position(alike).or_else(|| {
+            let free = self.classes.iter().position(|class| class.pages == 0)?;
+            self.classes[free] = entered.clone();
+            Some(free)
+        });
+        let at = at.unwrap_or_else(|| {
+            self.classes.push(entered);
+            self.classes.len() - 1
+        });
+        self.classes[at].add(page);
+        self.of_page.set(page, at as u16);
+        if self.classes.len() > CLASSES_MAX {
+            self.merge_classes();
         }
-        self.control = taken.control;
-        self.pages[index] = taken.page;
-        Some(())
     }
 
-    /// Do all pages, but one, meet the conditions?
-    fn meet(&self, model: &Uncounted, required: Conditions, but: Option<usize>) -> bool {
-        let mut others = self.pages.iter().enumerate().filter(|(index, _)| Some(*index) != but);
-        required.is_empty() || others.all(|(_, page)| model.conditions(page).is_superset(required))
+    /// Classes that have become alike are made one.
+    fn merge_classes(&mut self) {
+        let mut merged: Vec<Class> = Vec::new();
+        let place = |class: &Class, merged: &mut Vec<Class>| {
+            let alike = |other: &Class| other.hash == class.hash && other.records == class.records;
+            let at = merged.iter().position(alike).unwrap_or_else(|| {
+                merged.push(Class { pages: 0, signatures: 0, ..class.clone() });
+                merged.len() - 1
+            });
+            merged[at].pages += class.pages;
+            merged[at].signatures = merged[at].signatures.wrapping_add(class.signatures);
+            at as u16
+        };
+        let moved: Vec<u16> = self.classes.iter().map(|class| place(class, &mut merged)).collect();
+        let of_page = &self.of_page;
+        let at = |page| of_page.get(page).and_then(|class| moved.get(usize::from(class))).copied();
+        self.of_page = Numbered::from_fn(of_page.len(), |page| at(page).unwrap_or_default());
+        self.classes = merged;
     }
 }
 
-impl fmt::Display for Population {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.control)?;
-        for (index, page) in self.pages.iter().enumerate().take(LISTED_PAGES_MAX) {
-            write!(f, "\n  page {index}: {page:?}")?;
-        }
-        match self.pages.len().checked_sub(LISTED_PAGES_MAX) {
-            Some(more) if more > 0 => write!(f, "\n  and {more} more pages"),
-            _ => Ok(()),
-        }
+impl Record {
+    pub(super) fn loaded(kind: Kind) -> Self {
+        Record { page: Page::loaded(kind), surplus: 0 }
     }
+
+    /// What a control step makes of the record.
+    pub(super) fn carried(model: &Uncounted, step: ControlStep, control: &Control, record: &Record) -> Self {
+        let page = model.carry(step, control, &record.page);
+        Record { page, surplus: if page.older == 0 { 0 } else { record.surplus } }
+    }
+
+    /// What a step makes of the record, with the control record after it and what it asks of the other pages.
+    pub(super) fn taken(
+        &self,
+        model: &Uncounted,
+        step: PageStep,
+        control: &Control,
+    ) -> Option<(Control, Conditions, Self)> {
+        let (mut from, mut surplus) = (self.page, self.surplus);
+        let overflows = step == PageStep::Copy && self.is_link_full(model);
+        let refills = step == PageStep::DeliverOlder && surplus > 0;
+        if overflows {
+            from.older -= 1;
+            surplus += 1;
+        }
+        let taken = model.page_move(step, control, &from)?;
+        let mut page = taken.page;
+        if refills {
+            page.older += 1;
+            surplus -= 1;
+        }
+        Some((taken.control, taken.requires, Record { page, surplus }))
+    }
+
+    fn is_link_full(&self, model: &Uncounted) -> bool {
+        let unbounded = model.migration().strategy.crossings_max().is_none();
+        unbounded && matches!(self.page.content, Transit::Flying(_)) && self.page.older > 0
+    }
+}
+
+impl Class {
+    fn of(records: Vec<Record>) -> Self {
+        let mut class = Class { records: Arc::from([]), hash: 0, pages: 0, signatures: 0 };
+        class.replace(records);
+        class
+    }
+
+    fn add(&mut self, page: usize) {
+        self.pages += 1;
+        self.signatures = self.signatures.wrapping_add(signature(page));
+    }
+
+    fn replace(&mut self, mut records: Vec<Record>) {
+        records.sort_unstable();
+        records.dedup();
+        if *records == *self.records {
+            return;
+        }
+        self.records = records.into();
+        let half = |salt: u8| {
+            let mut hasher = DefaultHasher::new();
+            (salt, &self.records).hash(&mut hasher);
+            u128::from(hasher.finish())
+        };
+        self.hash = (half(0) << 64) | half(1);
+    }
+
+    /// Leaves the records that are of this sort. Are there any?
+    fn keep(&mut self, is_such: impl Fn(&Record) -> bool) -> bool {
+        if !self.records.iter().all(&is_such) {
+            let kept = self.records.iter().filter(|record| is_such(record)).copied().collect();
+            self.replace(kept);
+        }
+        !self.records.is_empty()
+    }
+}
+
+/// The records with those that writes lead to from them.
+fn close_records(model: &Uncounted, control: &Control, records: &mut Vec<Record>) {
+    let mut next = 0;
+    while let Some(record) = records.get(next).copied() {
+        let written = record.taken(model, PageStep::Write, control).map(|(_, _, written)| written);
+        records.extend(written.filter(|written| !records.contains(written)));
+        next += 1;
+    }
+}
+
+/// A number for each page; sums of them tell sets of pages apart.
+fn signature(page: usize) -> u128 {
+    let half = |salt: u64| {
+        let mut x = (page as u64).wrapping_add(salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u128::from(x ^ (x >> 31))
+    };
+    (half(1) << 64) | half(1 << 40)
 }
