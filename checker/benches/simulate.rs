@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use checker::simulate::{Setup, Workload, run};
 use criterion::{Criterion, Throughput};
-use reference::policy::Policy;
+use protocol::policy::Policy;
 
 const MEMORY_BYTES: u64 = 4 << 30;
 

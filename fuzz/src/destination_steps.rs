@@ -1,6 +1,6 @@
 //! The host that takes the process, under [`siege`](crate::siege) by where it comes from.
 
-use reference::place::HostId;
+use steplog::place::HostId;
 
 use crate::Finding;
 use crate::siege::besiege;

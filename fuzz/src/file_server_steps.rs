@@ -2,12 +2,12 @@
 //! each request once, and never acknowledges what is newer than what it holds.
 
 use arbitrary::{Arbitrary, Unstructured};
-use reference::error::Error;
-use reference::event::Event;
-use reference::file_server::{FileServer, Stored};
-use reference::page::PageNumber;
-use reference::place::{Epoch, Place};
-use reference::wire::{Envelope, Message};
+use protocol::error::Error;
+use protocol::file_server::{FileServer, Stored};
+use protocol::wire::{Envelope, Message};
+use steplog::event::Event;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, Place};
 
 use crate::Finding;
 use crate::bench::Setup;

@@ -1,9 +1,12 @@
 //! Messages that somebody makes up: legal ones at the wrong time, and illegal ones of every kind.
 
 use arbitrary::Arbitrary;
-use reference::page::{PAGE_SIZE, PageBytes, PageNumber};
-use reference::place::{Epoch, FormerHost, HostId, Place, Sequence, Version};
-use reference::wire::{FORMER_HOSTS_MAX, Message, Plan, PlanEntry, Progress, Resync, State, Whereabouts};
+use protocol::page::{PAGE_SIZE, PageBytes};
+use protocol::wire::FormerHost;
+use protocol::wire::{FORMER_HOSTS_MAX, Message, Plan, PlanEntry, Resync, State, Whereabouts};
+use steplog::message::Progress;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId, Place, Sequence, Version};
 
 /// A made-up message.
 #[derive(Arbitrary, Clone, Debug)]

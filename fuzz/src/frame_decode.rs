@@ -3,7 +3,7 @@
 //! Hardly any bytes have a right checksum, so each input is tried twice: as it is, and with a right header but for kind
 //! and epoch, as by a peer that knows the format and means harm.
 
-use reference::wire::{HEADER_LEN, Message, decode, encode};
+use protocol::wire::{HEADER_LEN, Message, decode, encode};
 
 use crate::Finding;
 

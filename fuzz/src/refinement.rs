@@ -11,7 +11,7 @@ use checker::conform::schedule;
 use enumset::EnumSet;
 use model::disruption::Disruptions;
 use model::{Hosts, Migration, algorithms};
-use reference::page::PageKind;
+use protocol::page::PageKind;
 
 use crate::Finding;
 

@@ -13,14 +13,15 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use checker::conform::flaws::{Flaw, FlawedMemory};
-use reference::destination::{Assembling, AwaitingGo, Destination, Receiving};
-use reference::error::Error;
-use reference::host::{Host, Location, Outcome, Resident, Role};
-use reference::memory::{Fault, Memory};
-use reference::page::PageNumber;
-use reference::place::{HostId, Place};
-use reference::source::{Shadow, Source};
-use reference::wire::{Envelope, Message, Progress, Resync};
+use protocol::destination::{Assembling, AwaitingGo, Destination, Receiving};
+use protocol::error::Error;
+use protocol::host::{Host, Location, Outcome, Resident, Role};
+use protocol::memory::{Fault, Memory};
+use protocol::source::{Shadow, Source};
+use protocol::wire::{Envelope, Message, Resync};
+use steplog::message::Progress;
+use steplog::page::PageNumber;
+use steplog::place::{HostId, Place};
 
 use crate::Finding;
 use crate::bench::{Bench, Setup, Step};
@@ -211,7 +212,7 @@ fn check_pages(
 fn check_records(host: &Host<FlawedMemory>, page_count: u64) -> Result<(), String> {
     let present = |page| host.memory().is_present(page);
     let resident_agrees = |resident: &Resident| {
-        let agrees = |(page, record): (PageNumber, &reference::host::PageRecord)| {
+        let agrees = |(page, record): (PageNumber, &protocol::host::PageRecord)| {
             let here = record.location == Location::Here;
             here == present(page) && !(here && record.requested)
         };

@@ -1,6 +1,6 @@
 //! The host that gives the process away, under [`siege`](crate::siege) by where the process goes.
 
-use reference::place::HostId;
+use steplog::place::HostId;
 
 use crate::Finding;
 use crate::siege::besiege;

@@ -8,8 +8,8 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use checker::conform::flaws::Flaw;
-use reference::host::Work;
-use reference::wire::{Envelope, decode, encode};
+use protocol::host::Work;
+use protocol::wire::{Envelope, decode, encode};
 
 use crate::Finding;
 use crate::bench::{Bench, Setup, Step, Trouble};

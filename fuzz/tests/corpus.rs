@@ -6,7 +6,7 @@ use std::path::Path;
 
 use checker::conform::flaws::Flaw;
 use fuzz::{Finding, TARGETS, refinement, siege, two_endpoints};
-use reference::place::HostId;
+use steplog::place::HostId;
 
 /// The inputs of a target, by name.
 fn corpus(target: &str) -> BTreeMap<String, Vec<u8>> {

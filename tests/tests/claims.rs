@@ -7,7 +7,7 @@ use std::path::Path;
 use checker::claims::{self, Answer, Claim, Lab};
 use checker::simulate::Setup;
 use model::Defect;
-use reference::policy::{Missing, Policy, Push};
+use protocol::policy::{Missing, Policy, Push};
 
 /// For each claim that a defect of the model can make false, such a defect.
 const DEFECTS: [(&str, Defect); 26] = [

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use checker::conform::policy::strategy;
 use checker::conform::trace::{Header, TraceError, conform_steps};
 use model::{ControlStep, Move, Strategy};
-use reference::event::{Bytes, Event, Step};
-use reference::fate::{Fate, Loss};
-use reference::page::PageNumber;
-use reference::place::{Place, Sequence};
-use reference::storm;
-use reference::wire::MessageKind;
-use reference::world::{Disrupted, World};
+use steplog::event::{Bytes, Event, Step};
+use steplog::fate::{Fate, Loss};
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::{Place, Sequence};
+use world::storm;
+use world::{Disrupted, World};
 
 /// Random runs between two hosts, with their logs.
 fn runs() -> impl Iterator<Item = (Disrupted, Vec<Step>)> {

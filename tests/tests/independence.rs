@@ -20,19 +20,33 @@ fn dependencies(of: &str) -> BTreeSet<String> {
     seen
 }
 
+/// The packages of `reference/`.
+const REFERENCE: [&str; 3] = ["steplog", "protocol", "world"];
+
 #[test]
 fn model_and_reference_do_not_know_each_other() {
-    assert!(!dependencies("model").contains("reference"));
-    assert!(!dependencies("reference").contains("model"));
+    for package in REFERENCE {
+        assert!(!dependencies("model").contains(package), "model knows {package}");
+        assert!(!dependencies(package).contains("model"), "{package} knows model");
+    }
+}
+
+#[test]
+fn the_log_of_steps_stands_alone_and_the_protocol_knows_no_world() {
+    for package in ["protocol", "world"] {
+        assert!(!dependencies("steplog").contains(package), "steplog knows {package}");
+    }
+    assert!(dependencies("protocol").contains("steplog"));
+    assert!(!dependencies("protocol").contains("world"));
 }
 
 #[test]
 fn dependencies_point_one_way() {
-    for package in ["model", "reference"] {
-        assert!(!dependencies(package).contains("checker"));
+    for package in ["model"].iter().chain(&REFERENCE) {
+        assert!(!dependencies(package).contains("checker"), "{package} knows checker");
     }
     assert!(dependencies("checker").contains("model"));
-    for package in ["model", "reference", "checker"] {
-        assert!(!dependencies(package).contains("conformance"));
+    for package in ["model", "checker"].iter().chain(&REFERENCE) {
+        assert!(!dependencies(package).contains("conformance"), "{package} knows its tests");
     }
 }

@@ -16,7 +16,7 @@ use model::{Hosts, Migration, Strategy, algorithms};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 use proptest::test_runner::TestRunner;
-use reference::page::PageKind;
+use protocol::page::PageKind;
 
 /// Where, by which algorithm, and the choices made on the way.
 #[derive(Clone, Debug)]

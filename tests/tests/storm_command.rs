@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use reference::storm;
+use world::storm;
 
 fn checker(arguments: &[&str]) -> Output {
     let build = escargot::CargoBuild::new().package("checker").bin("checker");

@@ -5,8 +5,9 @@
 //! the model; it must stay between the two.
 
 const MODEL: &str = include_str!("snapshots/survival__one_disruption.snap");
-const ENDPOINTS: &str =
-    include_str!("../../reference/tests/disruptions/snapshots/disruptions__table__what_survives_what.snap");
+const ENDPOINTS: &str = include_str!(
+    "../../reference/world/tests/disruptions/snapshots/disruptions__table__what_survives_what.snap"
+);
 
 /// Outcomes, the best first.
 const OUTCOMES: [&str; 4] = ["unaffected", "carries on", "recovers", "lost"];

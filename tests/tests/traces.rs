@@ -5,12 +5,12 @@ use std::io::Write;
 
 use checker::conform::trace::{Accepted, Header, TraceError, conform};
 use model::algorithms;
-use reference::event::{Event, Step, write_log};
-use reference::net::{LinkConfig, Order};
-use reference::place::HostId;
-use reference::policy::Policy;
-use reference::workload::{Layout, Pattern, Workload};
-use reference::world::{Ending, Scenario, World};
+use protocol::policy::Policy;
+use steplog::event::{Event, Step, write_log};
+use steplog::place::HostId;
+use world::net::{LinkConfig, Order};
+use world::workload::{Layout, Pattern, Workload};
+use world::{Ending, Scenario, World};
 
 const A: HostId = HostId(0);
 const B: HostId = HostId(1);

@@ -3,7 +3,7 @@
 use model::concrete::{Move, State, Step};
 use model::page::Plan;
 use model::{PageStep, Property};
-use reference::policy::{Policy, Push};
+use protocol::policy::{Policy, Push};
 
 use super::lab::{listed, names, range};
 use super::{Finding, Lab, LabError};

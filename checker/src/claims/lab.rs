@@ -10,8 +10,7 @@ use model::system::Properties;
 use model::{
     Defect, Disruption, Disruptions, Hosts, Link, Migration, Process, Property, Strategy, algorithms,
 };
-
-use reference::policy::Policy;
+use protocol::policy::Policy;
 
 use super::Finding;
 use crate::bounds::{self, Bounds, Cost, Migrations, Way};

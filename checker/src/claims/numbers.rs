@@ -3,10 +3,11 @@
 //! Each cell is simulated in the published setting, with one set of constants for all cells, and must be the
 //! published one within two per cent.
 
+use protocol::policy::Policy;
+
 use super::{Answer, Claim, Finding, Lab, LabError};
 use crate::simulate::paper::{self, State, Time};
 use crate::simulate::{Setup, Workload, run};
-use reference::policy::Policy;
 
 #[rustfmt::skip]
 pub(super) const NUMBERS: [Claim; 9] = {

@@ -18,10 +18,10 @@ use checker::report::Conclusion;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use model::Link;
-use reference::event::{Step, write_log};
-use reference::storm::{self, End as RunEnd, Tally};
-use reference::transcript::transcript;
-use reference::world::{Disrupted, DisruptionKind, World};
+use protocol::transcript::transcript;
+use steplog::event::{Step, write_log};
+use world::storm::{self, End as RunEnd, Tally};
+use world::{Disrupted, DisruptionKind, World};
 
 use super::End;
 use super::args::Storm;

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use model::algorithms::BUILT_IN;
 use model::{Link, Strategy};
-use reference::event::Step;
-use reference::storm::{self, StormError, Tally};
-use reference::world::Disrupted;
 use rustc_hash::FxHashSet;
+use steplog::event::Step;
+use world::Disrupted;
+use world::storm::{self, StormError, Tally};
 
 use super::policy::strategy;
 use super::trace::{Header, TraceError, conform_steps, seen};

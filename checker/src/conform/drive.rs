@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use model::concrete::{Concrete, State, Step};
 use model::{Migration, Move, Phase};
-use reference::host::Role;
-use reference::page::PageKind;
-use reference::place::Place;
-use reference::source::Source;
+use protocol::host::Role;
+use protocol::page::PageKind;
+use protocol::source::Source;
 use rustc_hash::FxHasher;
+use steplog::place::Place;
 
 use super::abstraction::canonical;
 use super::excuse::{Excuse, excuse};

@@ -7,9 +7,9 @@ use model::concrete::Step;
 use model::disruption::Disruption;
 use model::strategy::Pre;
 use model::{Control, ControlStep, Migration, Move, PageStep, Phase};
-use reference::event::Event;
-use reference::page::PageNumber;
-use reference::wire::MessageKind;
+use steplog::event::Event;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
 
 use super::rig::{Happening, Mending};
 

@@ -4,9 +4,10 @@
 //! themselves stay free of test code.
 
 use model::Defect;
-use reference::memory::{Fault, Memory, MemoryError, PageStore};
-use reference::page::{PageBytes, PageNumber};
-use reference::wire::{Envelope, Message, PageRuns, Plan, PlanEntry, Resync, State, Whereabouts};
+use protocol::memory::{Fault, Memory, MemoryError, PageStore};
+use protocol::page::PageBytes;
+use protocol::wire::{Envelope, Message, PageRuns, Plan, PlanEntry, Resync, State, Whereabouts};
+use steplog::page::PageNumber;
 
 /// A deliberate error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +120,7 @@ impl FlawedMemory {
     }
 
     /// Every page of the image.
-    pub fn loaded(image: &reference::page::Image, flaw: Option<Flaw>) -> Self {
+    pub fn loaded(image: &protocol::page::Image, flaw: Option<Flaw>) -> Self {
         FlawedMemory { store: PageStore::loaded(image), flaw }
     }
 

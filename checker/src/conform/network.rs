@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use model::Link;
-use reference::page::PageNumber;
-use reference::place::{Epoch, Place, Sequence};
-use reference::wire::{Envelope, Message, PlanEntry, Whereabouts};
+use protocol::wire::{Envelope, Message, PlanEntry, Whereabouts};
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, Place, Sequence};
 
 /// What the links keep of the order of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use model::strategy::{Clean, Freeze, Missing, Passes, Pre, Push, Rest};
 use model::{Contradiction, Strategy};
-use reference::policy::{self as real, Policy};
+use protocol::policy::{self as real, Policy};
 
 /// Why the reference has no policy for a strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::fmt;
 use model::concrete::{Concrete, State, Step};
 use model::disruption::Aftermath;
 use model::{ControlStep, Migration, Move};
-use reference::place::HostId;
+use steplog::place::HostId;
 
 use super::abstraction::{Unmapped, abstraction, canonical, source};
 use super::explain::{Explanation, explanations};

@@ -3,7 +3,7 @@
 //! Random tests and fuzzing share this; a failing run is shortened by leaving numbers out.
 
 use model::{ControlStep, Move};
-use reference::host::Work;
+use protocol::host::Work;
 
 use super::abstraction::Unmapped;
 use super::refine::{Violation, possible, refine};

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 
 use model::strategy::{Passes, Pre};
 use model::{Hosts, Link, Migration, Strategy};
-use reference::policy as real;
+use protocol::policy as real;
 use serde::Serialize;
 
 use super::{Outcome, Setup};

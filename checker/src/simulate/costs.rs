@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use reference::event::Event;
-use reference::place::{Place, Sequence};
+use steplog::event::Event;
+use steplog::place::{Place, Sequence};
 
 use super::{Faults, Pages, Sent};
 

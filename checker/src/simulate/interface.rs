@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use reference::wire::{Envelope, HEADER_LEN, MessageKind};
+use protocol::wire::{Envelope, HEADER_LEN};
+use steplog::message::MessageKind;
 
 use super::Setup;
 

@@ -41,12 +41,12 @@ pub use setup::{Setup, SetupError, Share, ShareError, Workload};
 
 use std::sync::Arc;
 
-use reference::error::Error;
-use reference::host::Host;
-use reference::memory::{Elided, Fault, Memory, PageStore};
-use reference::page::{Image, PAGE_SIZE};
-use reference::place::{HostId, Place};
-use reference::policy::Contradiction;
+use protocol::error::Error;
+use protocol::host::Host;
+use protocol::memory::{Elided, Fault, Memory, PageStore};
+use protocol::page::{Image, PAGE_SIZE};
+use protocol::policy::Contradiction;
+use steplog::place::{HostId, Place};
 
 use world::World;
 

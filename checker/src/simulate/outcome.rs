@@ -1,8 +1,7 @@
 //! What a migration cost.
 
 use serde::{Serialize, Serializer};
-
-use reference::place::Place;
+use steplog::place::Place;
 
 /// What one migration cost. Times count from its start.
 #[derive(Clone, Debug, PartialEq, Serialize)]

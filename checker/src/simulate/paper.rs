@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use reference::policy::{Passes, Policy, Pre};
+use protocol::policy::{Passes, Policy, Pre};
 use serde::Serialize;
 
 use super::{Outcome, Setup, SimulationError, Span, Workload, run};

@@ -1,9 +1,9 @@
 //! The process that is moved: what it touches next, and how long it has waited.
 
-use reference::page::PageNumber;
-use reference::place::HostId;
-use reference::random::Random;
-use reference::workload::{self, Accesses};
+use steplog::page::PageNumber;
+use steplog::place::HostId;
+use world::random::Random;
+use world::workload::{self, Accesses};
 
 use super::{SOURCE, Setup, Share, Workload};
 

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use reference::page::{Image, PAGE_COUNT_MAX};
-use reference::policy::Policy;
-use reference::random::Random;
-use reference::workload::Pattern;
+use protocol::page::{Image, PAGE_COUNT_MAX};
+use protocol::policy::Policy;
 use serde::{Serialize, Serializer};
+use world::random::Random;
+use world::workload::Pattern;
 
 /// A migration to be simulated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

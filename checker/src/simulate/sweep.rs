@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use reference::policy::{Passes, Pre};
+use protocol::policy::{Passes, Pre};
 use serde::{Serialize, Serializer};
 
 use super::{Outcome, Setup, Share, SimulationError, run};
@@ -194,7 +194,7 @@ impl Serialize for Parameter {
 
 #[cfg(test)]
 mod tests {
-    use reference::policy::Policy;
+    use protocol::policy::Policy;
 
     use super::*;
 

@@ -4,15 +4,17 @@ mod operator;
 
 use std::sync::Arc;
 
-use reference::error::Error;
-use reference::event::Event;
-use reference::file_server::FileServer;
-use reference::host::{Host, Work};
-use reference::memory::{Fault, Memory};
-use reference::page::{Image, PageKind, PageNumber};
-use reference::place::{Epoch, Place};
-use reference::random::Random;
-use reference::wire::{Envelope, MessageKind};
+use protocol::error::Error;
+use protocol::file_server::FileServer;
+use protocol::host::{Host, Work};
+use protocol::memory::{Fault, Memory};
+use protocol::page::{Image, PageKind};
+use protocol::wire::Envelope;
+use steplog::event::Event;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, Place};
+use world::random::Random;
 
 use super::costs::Costs;
 use super::interface::{Interface, message_bytes};

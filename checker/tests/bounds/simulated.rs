@@ -6,7 +6,7 @@ use checker::bounds::{Cost, Migrations, STATES_MAX, Way, observed};
 use checker::observed::Population;
 use checker::simulate::{Outcome, Setup, Share, Workload, run};
 use model::{Hosts, Link, Migration, algorithms};
-use reference::policy::Policy;
+use protocol::policy::Policy;
 
 /// The counterpart of a cost in what was simulated, which ends when the process is back at rest.
 fn figure(outcome: &Outcome, cost: Cost) -> Option<u64> {

@@ -1,8 +1,8 @@
 //! Where a formula says what a migration costs, the simulation agrees: to the page, and to the microsecond.
 
 use checker::simulate::{Faults, Outcome, Pages, Setup, Share, Span, Workload, message_bytes, run};
-use reference::policy::Policy;
-use reference::wire::MessageKind;
+use protocol::policy::Policy;
+use steplog::message::MessageKind;
 
 use crate::{pre_copy_once, setup};
 

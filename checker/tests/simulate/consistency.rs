@@ -4,11 +4,12 @@ use checker::bounds::Cost;
 use checker::simulate::bounds::bounded;
 use checker::simulate::{Outcome, Setup, Share, Span, Workload, message_bytes, run, run_with_contents};
 use model::algorithms::built_in;
-use reference::page::{PAGE_SIZE, PageBytes, PageNumber};
-use reference::place::{Epoch, Place, Sequence, Version};
-use reference::policy::{Passes, Policy, Pre};
-use reference::random::Random;
-use reference::wire::{Message, encode};
+use protocol::page::{PAGE_SIZE, PageBytes};
+use protocol::policy::{Passes, Policy, Pre};
+use protocol::wire::{Message, encode};
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, Place, Sequence, Version};
+use world::random::Random;
 
 use crate::setup;
 

@@ -4,7 +4,7 @@ mod closed_forms;
 mod consistency;
 
 use checker::simulate::{Setup, Workload};
-use reference::policy::{Passes, Policy, Pre};
+use protocol::policy::{Passes, Policy, Pre};
 
 /// The published setting with other accesses.
 fn setup(policy: Policy, workload: Workload) -> Setup {

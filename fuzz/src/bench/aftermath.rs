@@ -1,8 +1,8 @@
 //! What an event means for the process: where it is, whether it may be lost, and who has to be told.
 
-use reference::event::Event;
-use reference::fate::{Fate, Loss};
-use reference::place::{Epoch, HostId, Place};
+use steplog::event::Event;
+use steplog::fate::{Fate, Loss};
+use steplog::place::{Epoch, HostId, Place};
 
 use super::Bench;
 use super::trouble::Troubles;

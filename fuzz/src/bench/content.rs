@@ -1,12 +1,13 @@
 //! What holds among honest hosts: one process, which sees what it would have seen without moving.
 
 use checker::conform::flaws::FlawedMemory;
-use reference::destination::Destination;
-use reference::host::{Host, Location, Resident, Role};
-use reference::memory::{Fault, Memory};
-use reference::page::{PAGE_SIZE, PageBytes, PageKind, PageNumber};
-use reference::place::{Epoch, HostId};
-use reference::source::Source;
+use protocol::destination::Destination;
+use protocol::host::{Host, Location, Resident, Role};
+use protocol::memory::{Fault, Memory};
+use protocol::page::{PAGE_SIZE, PageBytes, PageKind};
+use protocol::source::Source;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId};
 
 use super::Bench;
 use crate::Finding;

@@ -15,16 +15,17 @@ use std::sync::Arc;
 
 use arbitrary::Arbitrary;
 use checker::conform::flaws::{Flaw, FlawedMemory};
-use reference::destination::Destination;
-use reference::error::{Error, Refusal};
-use reference::file_server::FileServer;
-use reference::host::{Host, Limits, Outcome, Role, Suspension, Work};
-use reference::memory::Fault;
-use reference::page::{Image, PageBytes, PageNumber};
-use reference::place::{Epoch, HostId, Place};
-use reference::policy::{Contradiction, Policy};
-use reference::source::Source;
-use reference::wire::{Envelope, Message};
+use protocol::destination::Destination;
+use protocol::error::{Error, Refusal};
+use protocol::file_server::FileServer;
+use protocol::host::{Host, Limits, Outcome, Role, Suspension, Work};
+use protocol::memory::Fault;
+use protocol::page::{Image, PageBytes};
+use protocol::policy::{Contradiction, Policy};
+use protocol::source::Source;
+use protocol::wire::{Envelope, Message};
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId, Place};
 
 use crate::Finding;
 use trouble::Troubles;
@@ -262,7 +263,7 @@ impl Bench {
             }
             Ok(()) => Ok(()),
             Err(Fault::Missing(_)) => {
-                let waits = |resident: &reference::host::Resident| resident.pages[page.index()].requested;
+                let waits = |resident: &protocol::host::Resident| resident.pages[page.index()].requested;
                 match host.role().resident().is_some_and(waits) {
                     true => Ok(()),
                     false => host.fault(page).map_err(|error| finding(&format!("fault on {page}"), &error)),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arbitrary::Arbitrary;
-use reference::page::{Image, PAGE_SIZE, PageBytes, PageKind};
-use reference::policy::{Clean, Freeze, Missing, Passes, Policy, Pre, Push, Rest};
+use protocol::page::{Image, PAGE_SIZE, PageBytes, PageKind};
+use protocol::policy::{Clean, Freeze, Missing, Passes, Policy, Pre, Push, Rest};
 
 /// Most pages of a process: enough for every relation between two pages and a third.
 const PAGES_MAX: u8 = 4;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use arbitrary::Arbitrary;
 use checker::conform::flaws::{Flaw, FlawedMemory};
-use reference::error::Error;
-use reference::file_server::FileServer;
-use reference::host::{Host, Location, Resident, Role, Timeouts};
-use reference::place::{Epoch, HostId, Place};
-use reference::source::Source;
+use protocol::error::Error;
+use protocol::file_server::FileServer;
+use protocol::host::{Host, Location, Resident, Role, Timeouts};
+use protocol::source::Source;
+use steplog::place::{Epoch, HostId, Place};
 
 use super::{Bench, HOSTS, finding};
 use crate::Finding;

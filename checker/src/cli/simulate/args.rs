@@ -7,7 +7,7 @@ use checker::simulate::sweep::{Parameter, Sweep};
 use checker::simulate::units::{bits_per_second, bytes, nanoseconds};
 use checker::simulate::{Setup, Share, Workload};
 use clap::{Args, ValueEnum};
-use reference::policy::{Passes, Policy};
+use protocol::policy::{Passes, Policy};
 
 /// Values of a swept parameter.
 const POINTS: usize = 9;

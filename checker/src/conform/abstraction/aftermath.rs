@@ -2,10 +2,11 @@
 
 use model::disruption::{Aftermath, Connection, Leftover};
 use model::{Control, Phase, Process};
-use reference::destination::Destination;
-use reference::host::{Host, Role};
-use reference::place::Epoch;
-use reference::wire::{Message, MessageKind, Progress};
+use protocol::destination::Destination;
+use protocol::host::{Host, Role};
+use protocol::wire::Message;
+use steplog::message::{MessageKind, Progress};
+use steplog::place::Epoch;
 
 use super::scene::{Scene, shadow};
 use crate::conform::network::{Fate, Flight};

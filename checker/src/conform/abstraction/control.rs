@@ -1,12 +1,13 @@
 //! The control record.
 
 use model::{Control, Phase, Process};
-use reference::destination::Destination;
-use reference::host::{Host, ProcessState, Role};
-use reference::memory::{Fault, Memory};
-use reference::page::{PageKind, PageNumber};
-use reference::place::HostId;
-use reference::wire::MessageKind;
+use protocol::destination::Destination;
+use protocol::host::{Host, ProcessState, Role};
+use protocol::memory::{Fault, Memory};
+use protocol::page::PageKind;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::HostId;
 
 use super::scene::{Scene, keeps_something};
 use super::{Unmapped, aftermath};

@@ -16,8 +16,7 @@ use model::concrete::State;
 use model::disruption::Aftermath;
 use model::page::{Holding, Plan, Transit};
 use model::{Configuration, Control, Migration, Page, Phase};
-
-use reference::place::HostId;
+use steplog::place::HostId;
 
 use super::rig::Rig;
 use scene::Scene;

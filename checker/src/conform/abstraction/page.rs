@@ -3,12 +3,13 @@
 use model::page::{Currency, DirtyLog, Holding, Kind, Plan, Transit, WriteBack};
 use model::strategy::{Freeze, Pre};
 use model::{Page, Phase};
-use reference::host::{Host, Location, PageRecord};
-use reference::memory::Memory;
-use reference::page::{PageBytes, PageKind, PageNumber};
-use reference::place::{HostId, Place};
-use reference::source::{Pass, Shadow};
-use reference::wire::{Message, Whereabouts};
+use protocol::host::{Host, Location, PageRecord};
+use protocol::memory::Memory;
+use protocol::page::{PageBytes, PageKind};
+use protocol::source::{Pass, Shadow};
+use protocol::wire::{Message, Whereabouts};
+use steplog::page::PageNumber;
+use steplog::place::{HostId, Place};
 
 use super::Unmapped;
 use super::scene::{Scene, shadow};

@@ -2,12 +2,13 @@
 
 use model::Phase;
 use model::strategy::{Passes, Pre};
-use reference::destination::{Assembling, AwaitingGo, Completing, Destination, Post, Receiving};
-use reference::host::{Host, Resident, Role};
-use reference::page_set::PageSet;
-use reference::place::{FormerHost, HostId, Sequence};
-use reference::source::{Draining, Frozen, Offered, Pass, PreMigration, Route, Sent, Shadow, Source};
-use reference::wire::{Message, State};
+use protocol::destination::{Assembling, AwaitingGo, Completing, Destination, Post, Receiving};
+use protocol::host::{Host, Resident, Role};
+use protocol::page_set::PageSet;
+use protocol::source::{Draining, Frozen, Offered, Pass, PreMigration, Route, Sent, Shadow, Source};
+use protocol::wire::FormerHost;
+use protocol::wire::{Message, State};
+use steplog::place::{HostId, Sequence};
 
 use super::Unmapped;
 use crate::conform::flaws::FlawedMemory;

@@ -1,11 +1,12 @@
 //! What can happen next.
 
-use reference::destination::Destination;
-use reference::host::{Host, Location, Role, Work};
-use reference::page::{PageKind, PageNumber};
-use reference::place::{HostId, Place};
-use reference::source::Source;
-use reference::wire::{Envelope, Message};
+use protocol::destination::Destination;
+use protocol::host::{Host, Location, Role, Work};
+use protocol::page::PageKind;
+use protocol::source::Source;
+use protocol::wire::{Envelope, Message};
+use steplog::page::PageNumber;
+use steplog::place::{HostId, Place};
 
 use super::Rig;
 use crate::conform::flaws::FlawedMemory;

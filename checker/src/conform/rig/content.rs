@@ -1,8 +1,9 @@
 //! Independent of the model: the process sees what a process that never moved would see.
 
-use reference::host::{Host, Location, Resident, Role};
-use reference::memory::{Fault, Memory};
-use reference::page::{PAGE_SIZE, PageBytes, PageKind, PageNumber};
+use protocol::host::{Host, Location, Resident, Role};
+use protocol::memory::{Fault, Memory};
+use protocol::page::{PAGE_SIZE, PageBytes, PageKind};
+use steplog::page::PageNumber;
 
 use super::{Rig, RigError};
 use crate::conform::flaws::FlawedMemory;

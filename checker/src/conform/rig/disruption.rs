@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use model::Link;
 use model::disruption::Disruption;
-use reference::destination::Destination;
-use reference::error::{Error, Refusal};
-use reference::event::Event;
-use reference::fate;
-use reference::file_server::FileServer;
-use reference::host::{Host, Location, Role};
-use reference::page::PageNumber;
-use reference::place::{Epoch, HostId, Place};
-use reference::source::{Draining, Offered, PreMigration, Source};
-use reference::wire::{Envelope, Message, MessageKind};
+use protocol::destination::Destination;
+use protocol::error::{Error, Refusal};
+use protocol::file_server::FileServer;
+use protocol::host::{Host, Location, Role};
+use protocol::source::{Draining, Offered, PreMigration, Source};
+use protocol::wire::{Envelope, Message};
+use steplog::event::Event;
+use steplog::fate;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId, Place};
 
 use super::{Action, Happening, Rig, RigError};
 use crate::conform::flaws::{Flaw, FlawedMemory};
@@ -153,7 +154,7 @@ impl Rig {
             if !self.is_answered() {
                 actions.extend([Action::Crash(id), Action::Suspect(id)]);
             }
-            if host.is_due(reference::host::Work::DeclareReady) {
+            if host.is_due(protocol::host::Work::DeclareReady) {
                 actions.push(Action::Refuse(id));
             }
             let cut_off = self.is_parted() && peers(host).is_some_and(|peer| host.is_connected(peer));

@@ -22,14 +22,16 @@ use std::sync::Arc;
 
 use model::disruption::Disruption;
 use model::{Hosts, Migration};
-use reference::error::Error;
-use reference::event::Event;
-use reference::file_server::FileServer;
-use reference::host::{Host, Suspension, Work};
-use reference::memory::Fault;
-use reference::page::{Image, PAGE_SIZE, PageBytes, PageKind, PageNumber};
-use reference::place::{Epoch, HostId, Place};
-use reference::wire::{Envelope, MessageKind};
+use protocol::error::Error;
+use protocol::file_server::FileServer;
+use protocol::host::{Host, Suspension, Work};
+use protocol::memory::Fault;
+use protocol::page::{Image, PAGE_SIZE, PageBytes, PageKind};
+use protocol::wire::Envelope;
+use steplog::event::Event;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId, Place};
 
 use super::flaws::{Flaw, FlawedMemory};
 use super::network::{Network, Order};

@@ -1,11 +1,11 @@
 //! What follows from a step at once: messages are sent, pages counted, and the network forgets.
 
-use reference::event::Event;
-use reference::host::{Host, Role, WriteBack};
-use reference::page::PageNumber;
-use reference::place::{Place, Version};
-use reference::source::{Draining, Shadow, Source};
-use reference::wire::Message;
+use protocol::host::{Host, Role, WriteBack};
+use protocol::source::{Draining, Shadow, Source};
+use protocol::wire::Message;
+use steplog::event::Event;
+use steplog::page::PageNumber;
+use steplog::place::{Place, Version};
 
 use super::{Happening, Rig};
 use crate::conform::flaws::{Flaw, FlawedMemory};

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::disruption::{Connection, Disruption, Leftover};
 use model::{Control, ControlStep, Migration, Move, PageStep, Phase};
-use reference::event::{Event, Step};
-use reference::fate::Fate;
-use reference::page::PageNumber;
-use reference::place::{Epoch, HostId, Place, Sequence};
-use reference::wire::MessageKind;
+use steplog::event::{Event, Step};
+use steplog::fate::Fate;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId, Place, Sequence};
 
 use super::places::Places;
 use super::population::Population;

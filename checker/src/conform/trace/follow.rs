@@ -1,8 +1,8 @@
 //! The model runs along.
 
 use model::{Move, PageStep};
-use reference::event::{Event, Step};
-use reference::fate::Fate;
+use steplog::event::{Event, Step};
+use steplog::fate::Fate;
 
 use super::disrupted::Trouble;
 use super::places::Places;

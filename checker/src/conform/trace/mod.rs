@@ -16,7 +16,7 @@
 //! | `disrupted` | whether things go wrong; without it nothing does. Then there are two hosts |
 //!
 //! Every other line is a step of one endpoint, in an order in which causes come before effects:
-//! [`reference::event::Step`] has the fields, [`reference::event::Event`] the events and theirs. The validator
+//! [`steplog::event::Step`] has the fields, [`steplog::event::Event`] the events and theirs. The validator
 //! reads `place`, `event`, the number of the page and which message was handled; `at_ns` is not looked at. Losses
 //! and retransmissions leave no line: to the receiver they are a delay.
 //!
@@ -40,12 +40,12 @@ use std::fmt;
 use std::io::{self, BufRead};
 
 use model::{ControlStep, Link, Move, PageStep, Strategy, algorithms};
-use reference::event::{Event, Step};
-use reference::net::Order;
-use reference::page::PageKind;
-use reference::place::{HostId, Place};
-use reference::world::Scenario;
+use protocol::page::PageKind;
 use serde::{Deserialize, Serialize};
+use steplog::event::{Event, Step};
+use steplog::place::{HostId, Place};
+use world::Scenario;
+use world::net::Order;
 
 use super::explain::Explanation;
 use super::refine::name;

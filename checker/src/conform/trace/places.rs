@@ -1,8 +1,8 @@
 //! Whose steps they are: the model has roles and no hosts, so that is followed here.
 
 use model::Phase;
-use reference::event::{Event, Step};
-use reference::place::{HostId, Place};
+use steplog::event::{Event, Step};
+use steplog::place::{HostId, Place};
 
 use super::disrupted::calls_off;
 

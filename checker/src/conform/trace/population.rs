@@ -8,8 +8,8 @@ use model::disruption::Connection;
 use model::page::{Kind, Transit};
 use model::system::{Conditions, System};
 use model::{Control, ControlStep, Move, Page, PageStep, Phase, Process};
-use reference::event::{Event, Step as TraceStep};
-use reference::place::{HostId, Place};
+use steplog::event::{Event, Step as TraceStep};
+use steplog::place::{HostId, Place};
 
 use super::{Header, names};
 use crate::conform::explain::Explanation;

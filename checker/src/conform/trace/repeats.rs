@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use reference::event::{Event, Step};
-use reference::page::PageNumber;
-use reference::place::{Epoch, Place};
-use reference::wire::MessageKind;
+use steplog::event::{Event, Step};
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, Place};
 
 /// What tells a message from all others: receiver, sender, migration, kind, page, number.
 type Name = (Place, Place, Epoch, MessageKind, Option<PageNumber>, Option<u64>);

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use reference::policy::Policy;
+use protocol::policy::Policy;
 
 use super::{Canvas, FigureError, drawing, drawn, font};
 use crate::simulate::paper::Case;

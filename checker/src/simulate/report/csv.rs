@@ -1,7 +1,7 @@
 //! Outcomes for spreadsheets: a header, then a line for each migration or cell.
 
 use csv::Writer;
-use reference::place::Place;
+use steplog::place::Place;
 
 use super::{Run, Swept};
 use crate::bounds::Cost;

@@ -8,8 +8,8 @@ pub use paper::paper_table;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table, TableComponent};
-use reference::place::Place;
 use serde::Serialize;
+use steplog::place::Place;
 
 use super::bounds::{Bounded, PAGES};
 use super::sweep::{Point, Sweep, Unit};

@@ -1,6 +1,6 @@
 //! The published tables and their counterparts for people.
 
-use reference::wire::MessageKind;
+use steplog::message::MessageKind;
 
 use super::{add, ms, plain};
 use crate::simulate::paper::{Case, Paper, State, TOLERANCE_PERCENT, Time};

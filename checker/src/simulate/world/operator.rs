@@ -1,9 +1,9 @@
 //! The operator: suspends the process as soon as that makes sense, and gives up copying that never ends.
 
-use reference::host::{Role, Suspension, Work};
-use reference::memory::Memory;
-use reference::policy::{Passes, Pre};
-use reference::source::{PreMigration, Source};
+use protocol::host::{Role, Suspension, Work};
+use protocol::memory::Memory;
+use protocol::policy::{Passes, Pre};
+use protocol::source::{PreMigration, Source};
 
 use super::{World, at};
 use crate::simulate::{Divergence, SimulationError};

@@ -1,0 +1,497 @@
+//! A host: memory, and the part that it currently has in the migration of the process.
+//!
+//! One engine serves all algorithms; the [`Policy`] decides which pages take which way. A migration from A to B
+//! with everything that can happen in it (no algorithm has all of it):
+//!
+//! ```text
+//!        A: Source                                B: Destination                 file server
+//!        Resting                                  (vacant)                            │
+//!  start ├─▶ PreMigration                  expect ├─▶ Receiving                       │
+//!        │    Page ─────── pre-copy passes ──────▶│    install                        │
+//!        │    WriteBack ──────── generic ────────────────────────────────────────────▶│ store if newer
+//!        │◀────────────────────────────────────────────────────────── WriteBackDone ──│
+//! suspend├─▶ Frozen                               │                                   │
+//!        │    Page ─────── freeze transfer ──────▶│    install                        │
+//!        │    WriteBack ──────── flushing ───────────────────────────────────────────▶│
+//!        │    State ─ registers, dirty map, plan ▶├─▶ Assembling: discard stale pages │
+//!        ├─▶ Offered                              │    all that travels is here       │
+//!        │◀───────────────────────────── Ready ───├─▶ AwaitingGo                      │
+//!        │    Go ────────────────────────────────▶├─▶ Post: the process runs          │
+//!        ├─▶ Shadow                               │    fault on page 7                │
+//!        │◀───────────────────────── Request 7 ───│                                   │
+//!        │    Page 7 ──────── demand first ──────▶│    install                        │
+//!        │    Page 8 ──────── push ──────────────▶│    install                        │
+//!        │                                        │    Fetch 3 ──────────────────────▶│
+//!        │                                        │◀────────────────────── Fetched 3 ─│
+//!        │                                        │    nothing is owed                │
+//!        │◀────────────────────────── Complete ───├─▶ Completing                      │
+//!        ├─▶ Draining: write-backs acknowledged   │                                   │
+//!        │    Destroyed ─────────────────────────▶├─▶ Source::Resting                 │
+//!        (vacant)                                                                     │
+//! ```
+//!
+//! # Driving a host
+//!
+//! A [`Host`] does no I/O and knows no time. Input: [`handle_message`](Host::handle_message), the commands
+//! [`expect_migration`](Host::expect_migration), [`start_migration`](Host::start_migration),
+//! [`suspend`](Host::suspend), the process's [`read`](Host::read), [`write`](Host::write), [`fault`](Host::fault),
+//! [`exit`](Host::exit). What the host does of its own accord is one [`Work`] at a time, when the driver says so:
+//! [`tasks`](Host::tasks) lists what is due, most urgent first, [`perform`](Host::perform) does one. Output:
+//! [`poll_message`](Host::poll_message) and [`poll_event`](Host::poll_event).
+//!
+//! When something goes wrong the driver says so: [`disconnected`](Host::disconnected), [`connected`](Host::connected),
+//! [`fenced`](Host::fenced), [`tick`](Host::tick) for time-outs; the operator may [`cancel`](Host::cancel), a
+//! destination [`refuse`](Host::refuse). [`fate`](Host::fate) tells what has become of the migration:
+//!
+//! ```text
+//!        A: Source                                B: Destination
+//!        PreMigration, Frozen, Offered            Receiving, Assembling
+//!  cancel├─ Cancel ──────────────────────────────▶│ forgets: (vacant)
+//!        │◀────────────────────────────── Refuse ─┤refuse: forgets
+//!        ├─▶ Resting: the process runs on         │
+//!        ┊                                        ┊
+//!        Shadow                          ╳        AwaitingGo, Post, Completing
+//!        │  keeps what it owes           ╳        │  Post runs with what is here
+//!        │          a new connection              │
+//!        │◀────────── Resync: how far, what lacks─┤
+//!        │    Go, or Cancel, or Destroyed ───────▶│  what was never heard
+//!        │    Page ──── owed and not there ──────▶│  once more
+//! ```
+
+pub(crate) mod context;
+mod disruption;
+mod limits;
+pub(crate) mod links;
+mod parting;
+mod process;
+mod recovery;
+mod resident;
+mod role;
+mod work;
+mod write_backs;
+
+pub use limits::{Limits, OUTBOX_MESSAGES_MAX_DEFAULT, Timeouts};
+pub use process::{ProcessState, Suspension};
+pub use resident::{Location, PageRecord, Resident};
+pub use work::{Task, Work};
+pub use write_backs::{WriteBack, WriteBacks};
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use steplog::event::Event;
+use steplog::fate::{Cause, Fate};
+use steplog::message::MessageKind;
+use steplog::place::{Epoch, HostId, Place};
+
+use crate::destination::Destination;
+use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
+use crate::memory::{Memory, PageStore};
+use crate::page::Image;
+use crate::policy::{Contradiction, Policy};
+use crate::source::{Route, Source};
+use crate::wire::FormerHost;
+use crate::wire::{Envelope, Message};
+use context::{Arrival, Context, Handled, Stepped, View, misbehaved};
+use limits::Timer;
+use links::Links;
+
+/// A machine that can run the process.
+#[derive(Clone, Debug)]
+pub struct Host<M> {
+    id: HostId,
+    policy: Policy,
+    image: Arc<Image>,
+    memory: M,
+    role: Role,
+    /// The latest migration in which this host had a part.
+    known: Epoch,
+    /// The latest migration in which this host handed the process over.
+    committed: Option<Route>,
+    /// Whom the host told that the process has exited.
+    exit_told: Vec<FormerHost>,
+    fate: Option<Fate>,
+    links: Links,
+    limits: Limits,
+    timeouts: Timeouts,
+    timer: Timer,
+    outbox: VecDeque<Envelope>,
+    events: VecDeque<(Epoch, Event)>,
+}
+
+/// The part that a host has in the migration of the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// None: no page of the process is here.
+    #[default]
+    Vacant,
+    /// The process runs here and may leave, or it has left.
+    Source(Source),
+    /// The process is coming, or has come and is not at rest yet.
+    Destination(Destination),
+    /// The host cannot go on.
+    Failed(LocalFault),
+}
+
+/// What came of a message that was not wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It changed something.
+    Applied,
+    /// It came too late to matter: a duplicate, or one overtaken by events.
+    Ignored,
+    /// It is about a migration that is over for this host, and the peer was told so; nothing else changed.
+    Answered,
+}
+
+impl Host<PageStore> {
+    /// A host on which the process has just been started, with memory in this process.
+    pub fn with_process(id: HostId, policy: Policy, image: Arc<Image>) -> Result<Self, Contradiction> {
+        let memory = PageStore::loaded(&image);
+        Self::occupied(id, policy, image, memory)
+    }
+
+    /// A host without a process, with memory in this process.
+    pub fn without_process(id: HostId, policy: Policy, image: Arc<Image>) -> Result<Self, Contradiction> {
+        let memory = PageStore::vacant(image.page_count());
+        Self::vacant(id, policy, image, memory)
+    }
+}
+
+impl<M: Memory> Host<M> {
+    /// A host without a process. `memory` has room for the pages of the image; none is present, all are frozen.
+    pub fn vacant(id: HostId, policy: Policy, image: Arc<Image>, memory: M) -> Result<Self, Contradiction> {
+        policy.check()?;
+        Ok(Self {
+            id,
+            policy,
+            image,
+            memory,
+            role: Role::Vacant,
+            known: Epoch(0),
+            committed: None,
+            exit_told: Vec::new(),
+            fate: None,
+            links: Links::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            timer: Timer::default(),
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+        })
+    }
+
+    /// A host on which the process has just been started: every page of the image is present in `memory` and
+    /// accessible.
+    pub fn occupied(id: HostId, policy: Policy, image: Arc<Image>, memory: M) -> Result<Self, Contradiction> {
+        let pages = image.page_numbers().map(|_| PageRecord::loaded()).collect();
+        let role = Role::Source(Source::Resting(Resident::with_pages(pages)));
+        Ok(Self { role, ..Self::vacant(id, policy, image, memory)? })
+    }
+
+    /// Sets how much the host takes on and how long it waits. Without this there are the default limits and no
+    /// time-outs.
+    pub fn configure(&mut self, limits: Limits, timeouts: Timeouts) {
+        (self.limits, self.timeouts) = (limits, timeouts);
+    }
+
+    /// Tells the host to take the process from another one. The operator does this before it starts the migration
+    /// there; `epoch` is the number that the migration will have.
+    pub fn expect_migration(&mut self, from: HostId, epoch: Epoch) -> Result<(), Error> {
+        self.check_failure()?;
+        if from == self.id || epoch <= self.known {
+            return Err(Refusal::NoSuchMigration.into());
+        }
+        if !self.links.are_up(from) {
+            return Err(Refusal::OutOfReach(from).into());
+        }
+        self.forget_undecided(from)?;
+        let former = match std::mem::take(&mut self.role) {
+            Role::Vacant => None,
+            Role::Source(Source::Shadow(shadow)) if self.policy.leaves_pages_behind() => Some(shadow),
+            other => {
+                self.role = other;
+                return Err(Refusal::Occupied.into());
+            }
+        };
+        self.role = Role::Destination(Destination::expect(from, epoch, self.image.page_count(), former));
+        self.known = epoch;
+        self.conclude((epoch, Event::MigrationExpected { from }));
+        Ok(())
+    }
+
+    /// Starts to move the process to another host, which has been told to expect it. The process goes on running.
+    /// Returns the number of the migration.
+    pub fn start_migration(&mut self, to: HostId) -> Result<Epoch, Error> {
+        self.check_failure()?;
+        let epoch = self.known.next().filter(|_| to != self.id).ok_or(Refusal::NoSuchMigration)?;
+        if !self.links.are_up(to) {
+            return Err(Refusal::OutOfReach(to).into());
+        }
+        let resident = match &mut self.role {
+            Role::Source(Source::Resting(resident)) if resident.exited => return Err(Refusal::Exited.into()),
+            Role::Source(Source::Resting(resident)) => std::mem::take(resident),
+            Role::Source(Source::PreMigration(_)) => return Err(Refusal::NotAtRest.into()),
+            Role::Destination(destination) => destination.move_on(to, &self.policy)?,
+            Role::Vacant | Role::Source(_) | Role::Failed(_) => return Err(Refusal::NotRunning.into()),
+        };
+        self.role = Role::Source(Source::start(resident, Route { to, epoch }, &self.policy));
+        self.known = epoch;
+        self.conclude((epoch, Event::MigrationStarted { to }));
+        Ok(epoch)
+    }
+
+    /// Handles a message. An error leaves the host as it was.
+    pub fn handle_message(&mut self, from: Place, epoch: Epoch, message: &Message) -> Result<Outcome, Error> {
+        self.check_failure()?;
+        self.check_message(from, epoch, message)?;
+        // What still comes from a place that counts as disconnected is of a connection that is gone.
+        let reachable = self.links.are_up(from);
+        let handled = if reachable { self.dispatch(from, epoch, message) } else { Ok(None) };
+        let (kind, page, number) = (message.kind(), message.page(), message.number());
+        match self.settle(handled)? {
+            Some(happened) => {
+                let answered = matches!(
+                    happened.1,
+                    Event::CancellationRepeated { .. } | Event::DestructionRepeated { .. }
+                );
+                if from != Place::FileServer {
+                    self.timer.heard();
+                }
+                self.conclude(happened);
+                Ok(if answered { Outcome::Answered } else { Outcome::Applied })
+            }
+            None => {
+                self.events.push_back((epoch, Event::MessageIgnored { kind, page, number, from }));
+                Ok(Outcome::Ignored)
+            }
+        }
+    }
+
+    /// The work that is due, most urgent first. What is requested comes before what is not.
+    pub fn tasks(&self) -> impl Iterator<Item = Task> + '_ {
+        let view = self.view();
+        let candidates: Box<dyn Iterator<Item = Work> + '_> = match &self.role {
+            Role::Source(source) => source.candidates(view),
+            Role::Destination(destination) => destination.candidates(view),
+            Role::Vacant | Role::Failed(_) => Box::new(std::iter::empty()),
+        };
+        candidates
+            .filter(move |&work| self.is_due(work))
+            .map(move |work| Task { work, page_to: self.page_to(work) })
+    }
+
+    /// Whether this work is due.
+    pub fn is_due(&self, work: Work) -> bool {
+        if work.page().is_some_and(|page| !self.image.contains(page)) || self.is_held_back(work) {
+            return false;
+        }
+        match (&self.role, work) {
+            (Role::Source(source), _) => source.is_due(work, self.view()),
+            // Instead of saying *ready* the host refuses what it has no room for.
+            (Role::Destination(destination), Work::DeclareReady | Work::Refuse) => {
+                destination.is_due(Work::DeclareReady, self.view())
+                    && (work == Work::Refuse) == self.lacks_room_for(destination)
+            }
+            (Role::Destination(destination), _) => destination.is_due(work, self.view()),
+            (Role::Vacant | Role::Failed(_), _) => false,
+        }
+    }
+
+    /// Does work that is due. An error leaves the host as it was.
+    pub fn perform(&mut self, work: Work) -> Result<(), Error> {
+        self.check_failure()?;
+        if !self.is_due(work) {
+            return Err(Refusal::NotDue(work).into());
+        }
+        if work == Work::Refuse {
+            return self.refuse();
+        }
+        let (role, mut cx) = self.parts();
+        let stepped = match std::mem::take(role) {
+            Role::Source(source) => {
+                let (source, stepped) = source.perform(work, &mut cx);
+                *role = source.map_or(Role::Vacant, Role::Source);
+                stepped
+            }
+            Role::Destination(destination) => {
+                let (destination, stepped) = destination.perform(work, &mut cx);
+                *role = destination.map_or(Role::Vacant, Role::Destination);
+                stepped
+            }
+            other => {
+                *role = other;
+                Err(Refusal::NotDue(work).into())
+            }
+        };
+        self.record(stepped)
+    }
+
+    /// Does the most urgent work that is due, if any, and says what it was.
+    pub fn perform_next(&mut self) -> Result<Option<Work>, Error> {
+        let next = self.tasks().next();
+        next.map(|task| self.perform(task.work).map(|()| task.work)).transpose()
+    }
+
+    /// The next message to be sent, in the order in which they were decided upon.
+    pub fn poll_message(&mut self) -> Option<Envelope> {
+        self.outbox.pop_front()
+    }
+
+    /// The next event, with the migration it belongs to: one for each step.
+    pub fn poll_event(&mut self) -> Option<(Epoch, Event)> {
+        self.events.pop_front()
+    }
+
+    /// Which host this is.
+    pub fn id(&self) -> HostId {
+        self.id
+    }
+
+    /// The algorithm.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The part that the host has in the migration.
+    pub fn role(&self) -> &Role {
+        &self.role
+    }
+
+    /// The memory of the process on this host.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// The latest migration in which this host had a part.
+    pub fn epoch(&self) -> Epoch {
+        self.known
+    }
+
+    fn check_failure(&self) -> Result<(), Error> {
+        if matches!(self.role, Role::Failed(_)) { Err(LocalFault::Failed.into()) } else { Ok(()) }
+    }
+
+    /// What can be said about a message before looking at the phase.
+    fn check_message(&self, from: Place, epoch: Epoch, message: &Message) -> Result<(), Error> {
+        let kind = message.kind();
+        let what = match (from, kind) {
+            (_, MessageKind::WriteBack | MessageKind::Fetch) => Misbehaviour::Unexpected { kind },
+            (Place::Host(_), MessageKind::WriteBackDone | MessageKind::Fetched) => {
+                Misbehaviour::NotThePeer { kind }
+            }
+            (Place::Host(host), _) if host == self.id => Misbehaviour::NotThePeer { kind },
+            (Place::FileServer, kind)
+                if !matches!(kind, MessageKind::WriteBackDone | MessageKind::Fetched) =>
+            {
+                Misbehaviour::NotThePeer { kind }
+            }
+            _ if self.is_ahead(epoch, message) => {
+                Misbehaviour::UnknownEpoch { kind, epoch, known: self.known }
+            }
+            _ => match message.page() {
+                Some(page) if !self.image.contains(page) => {
+                    Misbehaviour::PageOutOfRange { page, page_count: self.image.page_count() }
+                }
+                _ => return Ok(()),
+            },
+        };
+        Err(misbehaved(from, what))
+    }
+
+    fn dispatch(&mut self, from: Place, epoch: Epoch, message: &Message) -> Handled {
+        let (role, mut cx) = self.parts();
+        match (message, from) {
+            (Message::WriteBackDone { page, version }, _) => match role {
+                Role::Source(source) => source.write_back_done(epoch, *page, *version),
+                Role::Destination(destination) => destination.write_back_done(epoch, *page, *version),
+                Role::Vacant | Role::Failed(_) => Ok(None),
+            },
+            (Message::Resync(resync), Place::Host(from)) => {
+                let committed = self.committed;
+                let (role, mut cx) = self.parts();
+                role.resynced(from, epoch, resync, committed, &mut cx)
+            }
+            (Message::Fetched { page, version, content }, _) => match role.running_mut() {
+                Some(resident) => resident.page_fetched(epoch, (*page, *version), content, &mut cx),
+                None => Ok(None),
+            },
+            (Message::Page { page, sequence, content }, Place::Host(from)) => {
+                let arrival = Arrival { from, epoch, page: *page, number: sequence.0, content };
+                role.page_arrived(&arrival, &mut cx)
+            }
+            (_, Place::Host(from)) => role.handle(from, epoch, message, &mut cx),
+            (_, Place::FileServer) => Ok(None),
+        }
+    }
+
+    /// The role, and everything else that a step may touch.
+    fn parts(&mut self) -> (&mut Role, Context<'_>) {
+        let Self { id, policy, image, memory, role, links, limits, outbox, exit_told, .. } = self;
+        let outbox_messages_max = limits.outbox_messages_max;
+        (role, Context { me: *id, policy, image, memory, links, outbox, outbox_messages_max, exit_told })
+    }
+
+    fn view(&self) -> View<'_> {
+        View { policy: &self.policy, image: &self.image, memory: &self.memory }
+    }
+
+    fn page_to(&self, work: Work) -> Option<Place> {
+        let to = match work {
+            Work::WriteBack(_) | Work::Flush(_) | Work::Repeat(_) => return Some(Place::FileServer),
+            Work::Copy(_) | Work::Transfer(_) | Work::Push(_) => match &self.role {
+                Role::Source(source) => source.route()?.to,
+                _ => return None,
+            },
+            Work::Serve(page) => self.role.requester(page)?,
+            _ => return None,
+        };
+        Some(to.into())
+    }
+
+    /// A fault of this host ends its part, and the process goes no further; any other error has changed nothing.
+    fn settle<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::LocalFault(fault)) = &result {
+            self.memory.freeze();
+            self.role = Role::Failed(*fault);
+        }
+        result
+    }
+
+    fn record(&mut self, stepped: Stepped) -> Result<(), Error> {
+        let happened = self.settle(stepped)?;
+        self.conclude(happened);
+        Ok(())
+    }
+
+    /// Notes what happened, and what it means for the migration.
+    fn conclude(&mut self, (epoch, event): (Epoch, Event)) {
+        match event {
+            Event::MigrationExpected { .. } | Event::MigrationStarted { .. } => self.fate = None,
+            Event::ProcessHandedOver { to } => self.committed = Some(Route { to, epoch }),
+            Event::MigrationCancelled { .. } => self.fate = Some(Fate::CarriedOn(Cause::Cancelled)),
+            Event::RefusalLearned { .. } => self.fate = Some(Fate::CarriedOn(Cause::Refused)),
+            Event::CancellationLearned { .. } => self.fate = Some(Fate::Forgotten(Cause::Cancelled)),
+            Event::MigrationRefused { .. } => self.fate = Some(Fate::Forgotten(Cause::Refused)),
+            Event::PeerDisconnected { fate, .. }
+            | Event::PeerTimedOut { fate, .. }
+            | Event::PeerFenced { fate, .. } => match fate {
+                None | Some(Fate::Paused(_)) => {}
+                Some(fate) => self.fate = Some(fate),
+            },
+            Event::DestructionLearned { at_rest: true, .. } => self.fate = Some(Fate::Migrated),
+            Event::ImageDestroyed { .. } if !matches!(self.fate, Some(Fate::Lost(_))) => {
+                self.fate = Some(Fate::Migrated);
+            }
+            _ => {}
+        }
+        self.events.push_back((epoch, event));
+    }
+
+    /// Whether the work would say something that cannot be said now: to a place out of reach, or with no room for
+    /// another message.
+    fn is_held_back(&self, work: Work) -> bool {
+        let full = self.outbox.len() >= self.limits.outbox_messages_max;
+        (full && work != Work::BeginPass) || !self.role.reaches(work, &self.links)
+    }
+}

@@ -1,0 +1,140 @@
+//! The process on a host: it reads, writes, faults, is suspended, exits.
+
+use serde::{Deserialize, Serialize};
+use steplog::event::{Bytes, Event};
+use steplog::page::PageNumber;
+use steplog::place::Epoch;
+
+use super::{Host, Role};
+use crate::destination::Destination;
+use crate::error::{Error, Refusal};
+use crate::memory::{Fault, Memory};
+use crate::policy::{Policy, Pre, Rest};
+use crate::source::Source;
+
+/// What the process is in the middle of when it is suspended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suspension {
+    /// Registers and whatever else the process is made of; opaque.
+    pub registers: Vec<u8>,
+    /// The page under the instruction pointer. Part of the working set if it is file-mapped.
+    pub code_page: Option<PageNumber>,
+    /// The page under the stack pointer. Part of the working set if it is private.
+    pub stack_page: Option<PageNumber>,
+}
+
+/// The state of the process in the terms of the taxonomy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessState {
+    /// It runs; no transfer goes on.
+    Normal,
+    /// It runs; pages are transferred ahead of a migration.
+    PreMigration,
+    /// It is suspended.
+    Migration,
+    /// It runs at the destination; pages or former hosts are still needed.
+    PostMigration,
+}
+
+impl<M: Memory> Host<M> {
+    /// The process reads from a page.
+    pub fn read(&mut self, page: PageNumber, offset: u16, into: &mut [u8]) -> Result<(), Fault> {
+        let length = u16::try_from(into.len()).map_err(|_| Fault::OutOfRange(page))?;
+        self.memory.read(page, offset.into(), into)?;
+        self.events.push_back((self.resident_epoch(), Event::PageRead { page, offset, length }));
+        Ok(())
+    }
+
+    /// The process writes to a page.
+    pub fn write(&mut self, page: PageNumber, offset: u16, bytes: &[u8]) -> Result<(), Fault> {
+        self.memory.write(page, offset.into(), bytes)?;
+        let bytes = Bytes(bytes.to_vec());
+        self.events.push_back((self.resident_epoch(), Event::PageWritten { page, offset, bytes }));
+        Ok(())
+    }
+
+    /// The process cannot go on without this page: load it, or ask for it.
+    pub fn fault(&mut self, page: PageNumber) -> Result<(), Error> {
+        self.check_failure()?;
+        let (role, mut cx) = self.parts();
+        let resident = role.running_mut().ok_or(Refusal::NotRunning)?;
+        let stepped = resident.fault(page, &mut cx);
+        self.record(stepped)
+    }
+
+    /// The process ends. What it leaves behind is freed by [`Work::Release`](super::Work::Release).
+    pub fn exit(&mut self) -> Result<(), Error> {
+        self.check_failure()?;
+        let (role, mut cx) = self.parts();
+        let resident = role.running_mut().ok_or(Refusal::NotRunning)?;
+        let stepped = resident.exit(&mut cx);
+        self.record(stepped)
+    }
+
+    /// Suspends the process, which is then on its way.
+    pub fn suspend(&mut self, suspension: Suspension) -> Result<(), Error> {
+        self.check_failure()?;
+        let (role, mut cx) = self.parts();
+        let Role::Source(source) = role else { return Err(Refusal::NotRunning.into()) };
+        let stepped = source.suspend(suspension, &mut cx);
+        self.record(stepped)
+    }
+
+    /// Whether the process may be suspended now, and if not, why not.
+    pub fn check_suspension(&self) -> Result<(), Refusal> {
+        match &self.role {
+            Role::Source(source) => source.check_suspension(self.view()),
+            _ => Err(Refusal::NotRunning),
+        }
+    }
+
+    /// Whether the process runs here.
+    pub fn is_running(&self) -> bool {
+        let here = match &self.role {
+            Role::Source(source) => matches!(source, Source::Resting(_) | Source::PreMigration(_)),
+            Role::Destination(destination) => {
+                matches!(destination, Destination::Post(_) | Destination::Completing(_))
+            }
+            Role::Vacant | Role::Failed(_) => false,
+        };
+        here && self.role.resident().is_some_and(|resident| !resident.exited)
+    }
+
+    /// The state of the process, as far as this host is the one to say: where it runs or is suspended.
+    pub fn process_state(&self) -> Option<ProcessState> {
+        let policy = &self.policy;
+        match &self.role {
+            Role::Source(Source::Resting(_)) => Some(resting(policy)),
+            Role::Source(Source::PreMigration(_)) if matches!(policy.pre, Pre::Copy(_)) => {
+                Some(ProcessState::PreMigration)
+            }
+            Role::Source(Source::PreMigration(pre)) if !pre.resident.former_hosts.is_empty() => {
+                Some(ProcessState::PostMigration)
+            }
+            Role::Source(Source::PreMigration(_)) => Some(resting(policy)),
+            Role::Source(Source::Frozen(_) | Source::Offered(_)) => Some(ProcessState::Migration),
+            Role::Destination(Destination::Post(_) | Destination::Completing(_))
+                if policy.has_post_migration() =>
+            {
+                Some(ProcessState::PostMigration)
+            }
+            Role::Destination(Destination::Post(_) | Destination::Completing(_)) => Some(resting(policy)),
+            Role::Source(Source::Shadow(_) | Source::Draining(_))
+            | Role::Destination(_)
+            | Role::Vacant
+            | Role::Failed(_) => None,
+        }
+    }
+
+    fn resident_epoch(&self) -> Epoch {
+        self.role.resident().map_or(self.known, |resident| resident.epoch)
+    }
+}
+
+fn resting(policy: &Policy) -> ProcessState {
+    match policy.rest {
+        Rest::Normal => ProcessState::Normal,
+        Rest::PreMigration => ProcessState::PreMigration,
+    }
+}

@@ -1,0 +1,90 @@
+//! What a message means depends on the part that the host has.
+
+use steplog::event::Event;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId};
+
+use super::context::{Arrival, Context, Handled, misbehaved};
+use super::{Resident, Role};
+use crate::destination::{Destination, Next};
+use crate::error::Misbehaviour;
+use crate::source::{Draining, Source};
+use crate::wire::Message;
+
+impl Role {
+    pub(super) fn running_mut(&mut self) -> Option<&mut Resident> {
+        match self {
+            Self::Source(source) => source.running_mut(),
+            Self::Destination(destination) => destination.running_mut(),
+            Self::Vacant | Self::Failed(_) => None,
+        }
+    }
+
+    /// The process, where its state is here.
+    pub fn resident(&self) -> Option<&Resident> {
+        match self {
+            Self::Source(source) => source.resident(),
+            Self::Destination(destination) => destination.resident(),
+            Self::Vacant | Self::Failed(_) => None,
+        }
+    }
+
+    pub(super) fn requester(&self, page: PageNumber) -> Option<HostId> {
+        let shadow = match self {
+            Self::Source(Source::Shadow(shadow)) => shadow,
+            Self::Destination(Destination::Receiving(receiving)) => receiving.former.as_ref()?,
+            _ => return None,
+        };
+        shadow.demands.iter().find(|(demanded, _)| *demanded == page).map(|(_, requester)| *requester)
+    }
+
+    pub(super) fn page_arrived(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) -> Handled {
+        if let Self::Destination(destination) = self {
+            return destination.page_arrived(arrival, cx);
+        }
+        match self.running_mut() {
+            Some(resident) if arrival.epoch <= resident.epoch => resident.page_arrived(arrival, cx),
+            // Of the migration away from here: the source is not sent pages.
+            Some(_) => Err(misbehaved(arrival.from, Misbehaviour::Unexpected { kind: MessageKind::Page })),
+            None => match self {
+                // What was sent to it before it was lost here.
+                Self::Source(Source::Draining(Draining { tell: None, .. })) => Ok(None),
+                Self::Source(source) if arrival.epoch == source.epoch() => {
+                    Err(misbehaved(arrival.from, Misbehaviour::Unexpected { kind: MessageKind::Page }))
+                }
+                _ => Ok(None),
+            },
+        }
+    }
+
+    pub(super) fn handle(
+        &mut self,
+        from: HostId,
+        epoch: Epoch,
+        message: &Message,
+        cx: &mut Context<'_>,
+    ) -> Handled {
+        if *message == Message::Complete {
+            self.forget_if_complete(epoch, cx)?;
+        }
+        match self {
+            Self::Source(source) if *message == Message::Refuse && source.may_be_refused(from, epoch) => {
+                self.carry_on(cx);
+                Ok(Some((epoch, Event::RefusalLearned { from })))
+            }
+            Self::Source(source) => source.handle(from, epoch, message, cx.policy),
+            Self::Destination(destination) => {
+                let (next, happened) = destination.handle(from, epoch, message, cx)?;
+                match next {
+                    Next::Same => {}
+                    Next::Resting(resident) => *self = Self::Source(Source::Resting(resident)),
+                    Next::Dismissed(None) => *self = Self::Vacant,
+                    Next::Dismissed(Some(former)) => *self = Self::Source(Source::Shadow(former)),
+                }
+                Ok(happened)
+            }
+            Self::Vacant | Self::Failed(_) => Ok(None),
+        }
+    }
+}

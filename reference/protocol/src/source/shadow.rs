@@ -1,0 +1,274 @@
+//! The process runs elsewhere; this host keeps the pages that it owes, and serves and pushes them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use steplog::event::Event;
+use steplog::message::{MessageKind, Progress};
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId, Sequence};
+
+use super::{Offered, Route, Sent};
+use crate::error::{Misbehaviour, Refusal};
+use crate::host::context::{Context, Handled, Stepped, misbehaved};
+use crate::host::{Work, WriteBacks};
+use crate::page_set::PageSet;
+use crate::policy::{Policy, Push};
+use crate::wire::FormerHost;
+use crate::wire::{Message, Resync};
+
+/// What is left of a process that has moved on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shadow {
+    /// Where the process went.
+    pub route: Route,
+    /// The pages that nobody else has.
+    pub owed: PageSet,
+    /// The pages that were owed and have been sent.
+    pub served: PageSet,
+    /// Those among them that were sent to another host than the process went to from here.
+    pub served_elsewhere: BTreeMap<PageNumber, HostId>,
+    /// The pages that were requested and not sent yet, and by whom, in order of arrival.
+    pub demands: VecDeque<(PageNumber, HostId)>,
+    /// The page last requested.
+    pub pivot: Option<PageNumber>,
+    /// What was sent in the migration.
+    pub sent: Sent,
+    /// Write-backs that the file server has not acknowledged.
+    pub write_backs: WriteBacks,
+    /// The pages that were sent over connections that are gone. They may not have arrived.
+    pub unconfirmed: PageSet,
+    /// Whether there is a new connection to the destination, over which it has not said how far it is.
+    pub awaits_resync: bool,
+}
+
+/// Everything has moved on, or the process has exited; what is left waits for the file server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draining {
+    /// The migration by which the process left.
+    pub epoch: Epoch,
+    /// Whom to tell that nothing is left; nobody when the process has exited.
+    pub tell: Option<HostId>,
+    /// Write-backs that the file server has not acknowledged.
+    pub write_backs: WriteBacks,
+}
+
+impl Shadow {
+    pub(super) fn of(offered: &mut Offered) -> Self {
+        let nothing = PageSet::empty(offered.resident.pages.len() as u64);
+        Self {
+            route: offered.route,
+            owed: std::mem::take(&mut offered.owed),
+            served: nothing.clone(),
+            served_elsewhere: BTreeMap::new(),
+            demands: VecDeque::new(),
+            pivot: None,
+            sent: std::mem::take(&mut offered.sent),
+            write_backs: std::mem::take(&mut offered.resident.write_backs),
+            unconfirmed: nothing,
+            awaits_resync: false,
+        }
+    }
+
+    /// How others name what is kept here.
+    pub(crate) fn as_former(&self, me: HostId) -> FormerHost {
+        FormerHost { host: me, epoch: self.route.epoch }
+    }
+
+    /// There is a new connection to this host. What was sent over the old one may not have arrived.
+    pub(crate) fn reconnected(&mut self, peer: HostId) {
+        let Self { route, served, served_elsewhere, unconfirmed, .. } = self;
+        self.awaits_resync |= peer == route.to;
+        let served_to = |page| served_elsewhere.get(&page).copied().unwrap_or(route.to);
+        served.iter().filter(|&page| served_to(page) == peer).for_each(|page| {
+            unconfirmed.insert(page);
+        });
+    }
+
+    /// The destination says how far it is. What it lacks and was sent over an old connection is owed again, with the
+    /// number that it had; what it waits for is requested.
+    pub(crate) fn resynced(&mut self, from: HostId, resync: &Resync, cx: &mut Context<'_>) -> Handled {
+        let kind = MessageKind::Resync;
+        self.check_peer(from, kind, cx.policy)?;
+        let Resync { progress, lacks, waits } = resync;
+        let mut lacking = PageSet::empty(cx.image.page_count());
+        for page in lacks.iter() {
+            if !self.owed.contains(page) && !self.served.contains(page) {
+                return Err(misbehaved(from, Misbehaviour::NotOwed { kind, page }));
+            }
+            lacking.insert(page);
+        }
+        if let Some(page) = waits.iter().find(|&page| !lacking.contains(page)) {
+            return Err(misbehaved(from, Misbehaviour::NotOwed { kind, page }));
+        }
+        let owed_again: Vec<_> = self.unconfirmed.iter().filter(|&page| lacking.contains(page)).collect();
+        let demanded = |page| self.demands.iter().any(|(demanded, _)| *demanded == page);
+        let still_owed = |page| self.owed.contains(page) || owed_again.contains(&page);
+        let requested: Vec<_> = waits.iter().filter(|&page| still_owed(page) && !demanded(page)).collect();
+        let first = from != self.route.to || std::mem::take(&mut self.awaits_resync);
+        if !first && owed_again.is_empty() && requested.is_empty() {
+            return Ok(None);
+        }
+        owed_again.iter().for_each(|&page| self.owe_again(page));
+        self.unconfirmed = PageSet::empty(cx.image.page_count());
+        self.demands.retain(|(page, requester)| *requester != from || lacking.contains(*page));
+        self.demands.extend(requested.iter().map(|&page| (page, from)));
+        self.pivot = requested.last().copied().or(self.pivot);
+        if *progress == Progress::AwaitingGo {
+            cx.send(from, self.route.epoch, Message::Go);
+        }
+        let progress = *progress;
+        Ok(Some((self.route.epoch, Event::ResyncAccepted { from, progress, owed_again, requested })))
+    }
+
+    /// A page that was sent has not arrived. It keeps its number.
+    fn owe_again(&mut self, page: PageNumber) {
+        self.unconfirmed.remove(page);
+        self.served.remove(page);
+        self.served_elsewhere.remove(&page);
+        self.owed.insert(page);
+        let Sequence(sequence) = &mut self.sent.sequences[page.index()];
+        *sequence = sequence.saturating_sub(1);
+    }
+
+    /// Whether messages about the pages kept here may come from this host. Only where pages are left behind along
+    /// a chain can the process be somewhere else than where it went from here.
+    fn check_peer(
+        &self,
+        from: HostId,
+        kind: MessageKind,
+        policy: &Policy,
+    ) -> Result<(), crate::error::Error> {
+        if from == self.route.to || policy.leaves_pages_behind() {
+            return Ok(());
+        }
+        Err(misbehaved(from, Misbehaviour::NotThePeer { kind }))
+    }
+
+    pub(crate) fn requested(&mut self, from: HostId, page: PageNumber, policy: &Policy) -> Handled {
+        self.check_peer(from, MessageKind::Request, policy)?;
+        // It would not ask if it had not said how far it is, or this is about to come.
+        self.awaits_resync &= from != self.route.to;
+        let sent = self.served.contains(page) && !self.unconfirmed.contains(page);
+        if sent || self.demands.iter().any(|(demanded, _)| *demanded == page) {
+            return Ok(None);
+        }
+        if !self.owed.contains(page) && !self.served.contains(page) {
+            return Err(misbehaved(from, Misbehaviour::NotOwed { kind: MessageKind::Request, page }));
+        }
+        // It was sent over a connection that is gone. Over the next one the request may come before the resync.
+        if self.unconfirmed.contains(page) {
+            self.owe_again(page);
+        }
+        self.demands.push_back((page, from));
+        self.pivot = Some(page);
+        Ok(Some((self.route.epoch, Event::RequestAccepted { page, from })))
+    }
+
+    pub(crate) fn completed(
+        &mut self,
+        from: HostId,
+        policy: &Policy,
+    ) -> Result<(Draining, Event), crate::error::Error> {
+        self.check_peer(from, MessageKind::Complete, policy)?;
+        if !self.owed.is_empty() {
+            return Err(misbehaved(from, Misbehaviour::StillOwed { owed: self.owed.len() }));
+        }
+        Ok((self.drain(Some(from)), Event::CompletionLearned { from }))
+    }
+
+    pub(super) fn exited(
+        &mut self,
+        from: HostId,
+        policy: &Policy,
+    ) -> Result<(Draining, Event), crate::error::Error> {
+        self.check_peer(from, MessageKind::Exit, policy)?;
+        Ok((self.drain(None), Event::ExitLearned { from }))
+    }
+
+    pub(crate) fn drain(&mut self, tell: Option<HostId>) -> Draining {
+        Draining { epoch: self.route.epoch, tell, write_backs: std::mem::take(&mut self.write_backs) }
+    }
+
+    fn can_send(&self, page: PageNumber, to: HostId) -> bool {
+        // Not before it is known what has arrived there.
+        let unclear = self.awaits_resync && to == self.route.to;
+        // Not while its write-back is on its way: the destination may write it back as well, and no two hosts
+        // may do so at once.
+        !unclear && self.owed.contains(page) && !self.write_backs.contains(page)
+    }
+
+    pub(crate) fn is_due(&self, work: Work, policy: &Policy) -> bool {
+        let mut demands = self.demands.iter().filter(|(page, to)| self.can_send(*page, *to));
+        match work {
+            Work::Serve(page) => demands.any(|(demanded, _)| *demanded == page),
+            // Demand first, but a demand that waits for the file server does not hold up other pages.
+            Work::Push(page) => {
+                policy.push != Push::None && demands.next().is_none() && self.can_send(page, self.route.to)
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn perform(&mut self, work: Work, cx: &mut Context<'_>) -> Stepped {
+        let epoch = self.route.epoch;
+        match work {
+            Work::Serve(page) => {
+                let at = self.demands.iter().position(|(demanded, _)| *demanded == page);
+                let at = at.ok_or(Refusal::NotDue(work))?;
+                let to = self.demands[at].1;
+                let sequence = self.send(page, to, cx)?;
+                self.demands.remove(at);
+                Ok((epoch, Event::PageServed { page, sequence, to }))
+            }
+            Work::Push(page) => {
+                let to = self.route.to;
+                let sequence = self.send(page, to, cx)?;
+                Ok((epoch, Event::PagePushed { page, sequence, to }))
+            }
+            _ => Err(Refusal::NotDue(work).into()),
+        }
+    }
+
+    fn send(
+        &mut self,
+        page: PageNumber,
+        to: HostId,
+        cx: &mut Context<'_>,
+    ) -> Result<steplog::place::Sequence, crate::error::LocalFault> {
+        let sequence = self.sent.send(page, FormerHost { host: to, epoch: self.route.epoch }, cx)?;
+        self.owed.remove(page);
+        self.served.insert(page);
+        if to != self.route.to {
+            self.served_elsewhere.insert(page, to);
+        }
+        Ok(sequence)
+    }
+
+    /// What could be due, most urgent first: what is requested, then what comes next.
+    pub(crate) fn candidates<'a>(&'a self, policy: &Policy) -> Box<dyn Iterator<Item = Work> + 'a> {
+        let demanded = self.demands.iter().map(|(page, _)| Work::Serve(*page));
+        match (policy.push, self.pivot) {
+            (Push::None, _) => Box::new(demanded),
+            (Push::Pivot, Some(pivot)) => {
+                Box::new(demanded.chain(self.owed.iter_from(pivot).map(Work::Push)))
+            }
+            (Push::Pivot | Push::NextMissing, _) => {
+                Box::new(demanded.chain(self.owed.iter().map(Work::Push)))
+            }
+        }
+    }
+}
+
+impl Draining {
+    pub(super) fn is_due(&self, work: Work) -> bool {
+        work == Work::Destroy && self.write_backs.is_empty()
+    }
+
+    pub(super) fn destroy(&self, cx: &mut Context<'_>) -> Stepped {
+        cx.discard_all()?;
+        if let Some(to) = self.tell {
+            cx.send(to, self.epoch, Message::Destroyed);
+        }
+        Ok((self.epoch, Event::ImageDestroyed { told: self.tell }))
+    }
+}

@@ -1,0 +1,280 @@
+//! The wire format, version 2: frames of bytes to typed messages and back, once, at the edge.
+//!
+//! # Frame
+//!
+//! All numbers are little-endian. A stream is frames one after the other; a datagram is one frame.
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | magic, `SJRN` |
+//! | 4 | 1 | version, 2 |
+//! | 5 | 1 | kind of the message, see below |
+//! | 6 | 2 | reserved, 0 |
+//! | 8 | 8 | epoch: number of the migration |
+//! | 16 | 4 | length of the payload, at most what its kind allows |
+//! | 20 | 4 | CRC-32 (IEEE) of bytes 0 to 19 and of the payload |
+//! | 24 | … | payload |
+//!
+//! # Payloads
+//!
+//! | kind | message | payload |
+//! |---|---|---|
+//! | 1 | Page | page `u64`, sequence number `u64`, content |
+//! | 2 | State | length of the registers `u32` (at most 65 536), the registers, number of former hosts `u8` (at most 64), each host `u16` and epoch `u64`, number of runs of the plan `u32`, the runs |
+//! | 3 | Ready | – |
+//! | 4 | Go | – |
+//! | 5 | Request | page `u64` |
+//! | 6 | Complete | – |
+//! | 7 | Destroyed | – |
+//! | 8 | Exit | – |
+//! | 9 | WriteBack | page `u64`, version `u64`, content |
+//! | 10 | WriteBackDone | page `u64`, version `u64` |
+//! | 11 | Fetch | page `u64` |
+//! | 12 | Fetched | page `u64`, version `u64`, content |
+//! | 13 | Cancel | – |
+//! | 14 | Refuse | – |
+//! | 15 | Resync | progress `u8` (0 awaiting *go*, 1 running, 2 complete), the pages that are lacking, those of them that are waited for |
+//!
+//! *Content* is one byte of encoding, then: 0, nothing (all bytes are zero); 1, the 4096 bytes; 2, runs of length
+//! `u16` and byte `u8` that together make 4096 bytes. The encoder takes the shortest.
+//!
+//! *A run of the plan* covers one or more pages in page order with equal entries: number of pages `u32`; `u8`
+//! whereabouts (0 travelled, 1 at a host, 2 file server, 3 local backing store), plus 128 if the page is dirty;
+//! version last written back `u64`; then for 0 the sequence number `u64` that must have arrived, for 1 the
+//! host `u16`, the epoch `u64` to ask with and the last outdated sequence number `u64`. A plan covers at most
+//! 2²⁴ pages and the memory that it takes once decoded is proportional to its length on the wire.
+//!
+//! *Pages* are a number of runs `u32`, then the runs in page order: pages left out since the last run `u32` (at least
+//! one, but for the first run), pages that are in `u32` (at least one).
+//!
+//! Version 2 added the kinds 13 to 15, with which peers part or find together again; 1 had none of them and no other
+//! difference.
+//!
+//! # Errors
+//!
+//! [`decode`] takes whatever bytes there are. It never panics; it checks every length against its cap before it
+//! makes room; it reports a hopeless frame as soon as the header shows it, before the payload has arrived.
+
+mod bytes;
+mod content;
+mod message;
+mod payload;
+mod plan;
+mod resync;
+#[cfg(test)]
+mod tests;
+
+pub use message::{Envelope, FormerHost, Message, State};
+pub use plan::{Plan, PlanEntry, Whereabouts};
+pub use resync::{PageRuns, Resync};
+
+use steplog::message::MessageKind;
+use steplog::place::Epoch;
+
+use crate::page::{PAGE_COUNT_MAX, PAGE_SIZE};
+use bytes::Reader;
+
+/// Version of the format that this crate writes and reads.
+pub const WIRE_VERSION: u8 = 2;
+
+/// Bytes before the payload.
+pub const HEADER_LEN: usize = 24;
+
+/// Most bytes of registers: generous for any architecture's register file with vector state.
+pub const REGISTERS_LEN_MAX: usize = 64 * 1024;
+
+/// Most former hosts along which pages may be left behind.
+pub const FORMER_HOSTS_MAX: usize = 64;
+
+const MAGIC: [u8; 4] = *b"SJRN";
+const CHECKSUM_AT: usize = 20;
+
+/// Page, number, encoding, content.
+const CONTENT_PAYLOAD_LEN_MAX: usize = 8 + 8 + 1 + PAGE_SIZE;
+
+/// Registers and former hosts at their largest, and a plan of half a million runs.
+const STATE_PAYLOAD_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// Two sets of pages, every other page a run of its own.
+const RESYNC_PAYLOAD_LEN_MAX: usize = 1 + 2 * (4 + (PAGE_COUNT_MAX as usize).div_ceil(2) * 8);
+
+/// What a frame says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The migration it belongs to.
+    pub epoch: Epoch,
+    /// The message.
+    pub message: Message,
+}
+
+/// Why bytes are not a frame. After any of these but [`Incomplete`](Self::Incomplete) the stream is out of step
+/// and of no further use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The frame goes on: at least so many bytes are needed from its start.
+    #[error("the frame has at least {needed} bytes")]
+    Incomplete {
+        /// Bytes from the start of the frame.
+        needed: usize,
+    },
+    /// It does not begin like a frame.
+    #[error("not a frame")]
+    Magic,
+    /// It is of another version of the format.
+    #[error("wire version {0}")]
+    Version(u8),
+    /// There is no such kind of message.
+    #[error("message kind {0}")]
+    Kind(u8),
+    /// The payload is longer than any of its kind.
+    #[error("payload of {len} bytes, at most {max} are allowed")]
+    Oversized {
+        /// Bytes announced.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// The bytes were changed on the way.
+    #[error("checksum {computed:08x}, the frame says {announced:08x}")]
+    Checksum {
+        /// Of the bytes that arrived.
+        computed: u32,
+        /// By the frame.
+        announced: u32,
+    },
+    /// The payload ends within a field.
+    #[error("the payload ends within a field")]
+    PayloadTruncated,
+    /// A field has a value that it cannot have.
+    #[error("malformed: {0}")]
+    Malformed(&'static str),
+}
+
+/// Why a message has no frame: some part of it is larger than the format allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a {kind:?} message with {what} of {len}, at most {max} are allowed")]
+pub struct EncodeError {
+    kind: MessageKind,
+    what: &'static str,
+    len: usize,
+    max: usize,
+}
+
+/// The bytes of a message.
+pub fn encode(epoch: Epoch, message: &Message) -> Result<Vec<u8>, EncodeError> {
+    let kind = message.kind();
+    let within = |what, len, max| if len <= max { Ok(()) } else { Err(EncodeError { kind, what, len, max }) };
+    if let Message::State(state) = message {
+        within("registers", state.registers.len(), REGISTERS_LEN_MAX)?;
+        within("former hosts", state.former_hosts.len(), FORMER_HOSTS_MAX)?;
+    }
+    let mut frame = Vec::with_capacity(HEADER_LEN + CONTENT_PAYLOAD_LEN_MAX);
+    frame.extend_from_slice(&MAGIC);
+    frame.extend_from_slice(&[WIRE_VERSION, kind_to_byte(kind), 0, 0]);
+    frame.extend_from_slice(&epoch.0.to_le_bytes());
+    frame.extend_from_slice(&[0; HEADER_LEN - 16]);
+    payload::encode(message, &mut frame);
+    let len = frame.len() - HEADER_LEN;
+    within("payload", len, payload_len_max(kind))?;
+    frame[16..CHECKSUM_AT].copy_from_slice(&(len as u32).to_le_bytes());
+    let checksum = checksum(&frame[..CHECKSUM_AT], &frame[HEADER_LEN..]);
+    frame[CHECKSUM_AT..HEADER_LEN].copy_from_slice(&checksum.to_le_bytes());
+    Ok(frame)
+}
+
+/// The frame at the beginning of `bytes`, and how many bytes it takes.
+pub fn decode(bytes: &[u8]) -> Result<(Frame, usize), DecodeError> {
+    let header = bytes.get(..HEADER_LEN).ok_or(DecodeError::Incomplete { needed: HEADER_LEN })?;
+    let mut reader = Reader::new(header);
+    if reader.take(MAGIC.len())? != MAGIC {
+        return Err(DecodeError::Magic);
+    }
+    match reader.u8()? {
+        WIRE_VERSION => {}
+        other => return Err(DecodeError::Version(other)),
+    }
+    let kind = reader.u8().and_then(|byte| kind_from_byte(byte).ok_or(DecodeError::Kind(byte)))?;
+    if reader.u16()? != 0 {
+        return Err(DecodeError::Malformed("reserved bytes"));
+    }
+    let epoch = Epoch(reader.u64()?);
+    let (len, max) = (reader.u32()? as usize, payload_len_max(kind));
+    if len > max {
+        return Err(DecodeError::Oversized { len, max });
+    }
+    let announced = reader.u32()?;
+    let needed = HEADER_LEN + len;
+    let payload = bytes.get(HEADER_LEN..needed).ok_or(DecodeError::Incomplete { needed })?;
+    let computed = checksum(&header[..CHECKSUM_AT], payload);
+    if computed != announced {
+        return Err(DecodeError::Checksum { computed, announced });
+    }
+    Ok((Frame { epoch, message: payload::decode(kind, payload)? }, needed))
+}
+
+fn checksum(header: &[u8], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+fn payload_len_max(kind: MessageKind) -> usize {
+    match kind {
+        MessageKind::Page | MessageKind::WriteBack | MessageKind::Fetched => CONTENT_PAYLOAD_LEN_MAX,
+        MessageKind::State => STATE_PAYLOAD_LEN_MAX,
+        MessageKind::Request | MessageKind::Fetch => 8,
+        MessageKind::WriteBackDone => 16,
+        MessageKind::Resync => RESYNC_PAYLOAD_LEN_MAX,
+        MessageKind::Ready
+        | MessageKind::Go
+        | MessageKind::Complete
+        | MessageKind::Destroyed
+        | MessageKind::Exit
+        | MessageKind::Cancel
+        | MessageKind::Refuse => 0,
+    }
+}
+
+/// Every kind of message; its byte on the wire is its place here, counted from 1.
+const KINDS: [MessageKind; 15] = [
+    MessageKind::Page,
+    MessageKind::State,
+    MessageKind::Ready,
+    MessageKind::Go,
+    MessageKind::Request,
+    MessageKind::Complete,
+    MessageKind::Destroyed,
+    MessageKind::Exit,
+    MessageKind::WriteBack,
+    MessageKind::WriteBackDone,
+    MessageKind::Fetch,
+    MessageKind::Fetched,
+    MessageKind::Cancel,
+    MessageKind::Refuse,
+    MessageKind::Resync,
+];
+
+fn kind_from_byte(byte: u8) -> Option<MessageKind> {
+    KINDS.get(usize::from(byte.checked_sub(1)?)).copied()
+}
+
+fn kind_to_byte(kind: MessageKind) -> u8 {
+    match kind {
+        MessageKind::Page => 1,
+        MessageKind::State => 2,
+        MessageKind::Ready => 3,
+        MessageKind::Go => 4,
+        MessageKind::Request => 5,
+        MessageKind::Complete => 6,
+        MessageKind::Destroyed => 7,
+        MessageKind::Exit => 8,
+        MessageKind::WriteBack => 9,
+        MessageKind::WriteBackDone => 10,
+        MessageKind::Fetch => 11,
+        MessageKind::Fetched => 12,
+        MessageKind::Cancel => 13,
+        MessageKind::Refuse => 14,
+        MessageKind::Resync => 15,
+    }
+}

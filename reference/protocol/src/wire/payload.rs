@@ -1,0 +1,199 @@
+//! The payload of each kind of message: its fields, one after the other, little-endian.
+
+use steplog::message::{MessageKind, Progress};
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId, Sequence, Version};
+
+use super::bytes::Reader;
+use super::{DecodeError, Message, PageRuns, Plan, PlanEntry, Resync, State};
+use super::{FORMER_HOSTS_MAX, REGISTERS_LEN_MAX, Whereabouts, content};
+use crate::wire::FormerHost;
+
+const TRAVELLED: u8 = 0;
+const AT_HOST: u8 = 1;
+const FILE_SERVER: u8 = 2;
+const LOCAL_STORE: u8 = 3;
+const WHEREABOUTS_MASK: u8 = 0x7f;
+const DIRTY_BIT: u8 = 0x80;
+
+/// Bytes of the shortest run of plan entries: length, flags, version.
+const PLAN_RUN_LEN_MIN: usize = 4 + 1 + 8;
+
+/// Bytes of a run of pages: pages left out, pages in.
+const PAGE_RUN_LEN: usize = 4 + 4;
+
+/// Bytes of a former host: host, epoch.
+const FORMER_HOST_LEN: usize = 2 + 8;
+
+pub(super) fn encode(message: &Message, out: &mut Vec<u8>) {
+    match message {
+        Message::Page { page, sequence, content } => {
+            put_numbers(out, page, sequence.0);
+            content::encode(content, out);
+        }
+        Message::State(state) => encode_state(state, out),
+        Message::Request { page } | Message::Fetch { page } => out.extend_from_slice(&page.0.to_le_bytes()),
+        Message::WriteBack { page, version, content } | Message::Fetched { page, version, content } => {
+            put_numbers(out, page, version.0);
+            content::encode(content, out);
+        }
+        Message::WriteBackDone { page, version } => put_numbers(out, page, version.0),
+        Message::Resync(resync) => encode_resync(resync, out),
+        Message::Ready
+        | Message::Go
+        | Message::Complete
+        | Message::Destroyed
+        | Message::Exit
+        | Message::Cancel
+        | Message::Refuse => {}
+    }
+}
+
+pub(super) fn decode(kind: MessageKind, payload: &[u8]) -> Result<Message, DecodeError> {
+    let mut reader = Reader::new(payload);
+    let r = &mut reader;
+    let message = match kind {
+        MessageKind::Page => {
+            Message::Page { page: page(r)?, sequence: Sequence(r.u64()?), content: content::decode(r)? }
+        }
+        MessageKind::State => Message::State(decode_state(r)?),
+        MessageKind::Ready => Message::Ready,
+        MessageKind::Go => Message::Go,
+        MessageKind::Request => Message::Request { page: page(r)? },
+        MessageKind::Complete => Message::Complete,
+        MessageKind::Destroyed => Message::Destroyed,
+        MessageKind::Exit => Message::Exit,
+        MessageKind::WriteBack => {
+            Message::WriteBack { page: page(r)?, version: Version(r.u64()?), content: content::decode(r)? }
+        }
+        MessageKind::Cancel => Message::Cancel,
+        MessageKind::Refuse => Message::Refuse,
+        MessageKind::Resync => Message::Resync(decode_resync(r)?),
+        MessageKind::WriteBackDone => Message::WriteBackDone { page: page(r)?, version: Version(r.u64()?) },
+        MessageKind::Fetch => Message::Fetch { page: page(r)? },
+        MessageKind::Fetched => {
+            Message::Fetched { page: page(r)?, version: Version(r.u64()?), content: content::decode(r)? }
+        }
+    };
+    reader.finish()?;
+    Ok(message)
+}
+
+fn page(reader: &mut Reader<'_>) -> Result<PageNumber, DecodeError> {
+    reader.u64().map(PageNumber)
+}
+
+fn put_numbers(out: &mut Vec<u8>, page: &PageNumber, number: u64) {
+    out.extend_from_slice(&page.0.to_le_bytes());
+    out.extend_from_slice(&number.to_le_bytes());
+}
+
+fn encode_state(state: &State, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(state.registers.len() as u32).to_le_bytes());
+    out.extend_from_slice(&state.registers);
+    out.push(state.former_hosts.len() as u8);
+    state.former_hosts.iter().for_each(|former| put_former_host(out, former));
+    out.extend_from_slice(&(state.plan.runs().len() as u32).to_le_bytes());
+    for (length, entry) in state.plan.runs() {
+        out.extend_from_slice(&length.to_le_bytes());
+        encode_entry(entry, out);
+    }
+}
+
+fn decode_state(reader: &mut Reader<'_>) -> Result<State, DecodeError> {
+    let registers_len = reader.u32()? as usize;
+    if registers_len > REGISTERS_LEN_MAX {
+        return Err(DecodeError::Malformed("length of the registers"));
+    }
+    let registers = reader.take(registers_len)?.to_vec();
+    let former_hosts_len = usize::from(reader.u8()?);
+    if former_hosts_len > FORMER_HOSTS_MAX || former_hosts_len * FORMER_HOST_LEN > reader.remaining() {
+        return Err(DecodeError::Malformed("number of former hosts"));
+    }
+    let former_hosts = (0..former_hosts_len).map(|_| former_host(reader)).collect::<Result<_, _>>()?;
+    let runs_len = reader.u32()? as usize;
+    // What is announced must fit in what is there, before room is made for it.
+    if runs_len > reader.remaining() / PLAN_RUN_LEN_MIN {
+        return Err(DecodeError::Malformed("length of the plan"));
+    }
+    let runs = (0..runs_len).map(|_| Ok((reader.u32()?, decode_entry(reader)?))).collect::<Result<_, _>>()?;
+    let plan = Plan::from_runs(runs).ok_or(DecodeError::Malformed("number of pages in the plan"))?;
+    Ok(State { registers, former_hosts, plan })
+}
+
+fn encode_resync(resync: &Resync, out: &mut Vec<u8>) {
+    out.push(match resync.progress {
+        Progress::AwaitingGo => 0,
+        Progress::Running => 1,
+        Progress::Complete => 2,
+    });
+    for pages in [&resync.lacks, &resync.waits] {
+        out.extend_from_slice(&(pages.runs().len() as u32).to_le_bytes());
+        for (gap, length) in pages.runs() {
+            out.extend_from_slice(&gap.to_le_bytes());
+            out.extend_from_slice(&length.to_le_bytes());
+        }
+    }
+}
+
+fn decode_resync(reader: &mut Reader<'_>) -> Result<Resync, DecodeError> {
+    let progress = match reader.u8()? {
+        0 => Progress::AwaitingGo,
+        1 => Progress::Running,
+        2 => Progress::Complete,
+        _ => return Err(DecodeError::Malformed("progress")),
+    };
+    Ok(Resync { progress, lacks: decode_pages(reader)?, waits: decode_pages(reader)? })
+}
+
+fn decode_pages(reader: &mut Reader<'_>) -> Result<PageRuns, DecodeError> {
+    let runs_len = reader.u32()? as usize;
+    // What is announced must fit in what is there, before room is made for it.
+    if runs_len > reader.remaining() / PAGE_RUN_LEN {
+        return Err(DecodeError::Malformed("number of runs of pages"));
+    }
+    let runs = (0..runs_len).map(|_| Ok((reader.u32()?, reader.u32()?))).collect::<Result<_, _>>()?;
+    PageRuns::from_runs(runs).ok_or(DecodeError::Malformed("runs of pages"))
+}
+
+fn encode_entry(entry: &PlanEntry, out: &mut Vec<u8>) {
+    let flags = if entry.dirty { DIRTY_BIT } else { 0 };
+    let tag = match entry.whereabouts {
+        Whereabouts::Travelled(_) => TRAVELLED,
+        Whereabouts::At(..) => AT_HOST,
+        Whereabouts::FileServer => FILE_SERVER,
+        Whereabouts::LocalStore => LOCAL_STORE,
+    };
+    out.push(flags | tag);
+    out.extend_from_slice(&entry.version.0.to_le_bytes());
+    match entry.whereabouts {
+        Whereabouts::Travelled(sequence) => out.extend_from_slice(&sequence.0.to_le_bytes()),
+        Whereabouts::At(former, outdated) => {
+            put_former_host(out, &former);
+            out.extend_from_slice(&outdated.0.to_le_bytes());
+        }
+        Whereabouts::FileServer | Whereabouts::LocalStore => {}
+    }
+}
+
+fn decode_entry(reader: &mut Reader<'_>) -> Result<PlanEntry, DecodeError> {
+    let flags = reader.u8()?;
+    let version = Version(reader.u64()?);
+    let whereabouts = match flags & WHEREABOUTS_MASK {
+        TRAVELLED => Whereabouts::Travelled(Sequence(reader.u64()?)),
+        AT_HOST => Whereabouts::At(former_host(reader)?, Sequence(reader.u64()?)),
+        FILE_SERVER => Whereabouts::FileServer,
+        LOCAL_STORE => Whereabouts::LocalStore,
+        _ => return Err(DecodeError::Malformed("whereabouts of a page")),
+    };
+    Ok(PlanEntry { whereabouts, dirty: flags & DIRTY_BIT != 0, version })
+}
+
+fn put_former_host(out: &mut Vec<u8>, former: &FormerHost) {
+    out.extend_from_slice(&former.host.0.to_le_bytes());
+    out.extend_from_slice(&former.epoch.0.to_le_bytes());
+}
+
+fn former_host(reader: &mut Reader<'_>) -> Result<FormerHost, DecodeError> {
+    Ok(FormerHost { host: HostId(reader.u16()?), epoch: Epoch(reader.u64()?) })
+}

@@ -1,0 +1,296 @@
+use quickcheck::{Arbitrary, Gen, quickcheck};
+use steplog::message::{MessageKind, Progress};
+use steplog::page::PageNumber;
+use steplog::place::{HostId, Sequence, Version};
+
+use super::*;
+use crate::page::{PAGE_COUNT_MAX, PageBytes};
+use crate::wire::FormerHost;
+
+fn page_bytes(g: &mut Gen) -> PageBytes {
+    let mut content = PageBytes::zeroed();
+    let some = Vec::<u8>::arbitrary(g);
+    content.as_mut_slice().iter_mut().zip(some).for_each(|(to, from)| *to = from);
+    content
+}
+
+fn plan_entry(g: &mut Gen) -> PlanEntry {
+    let former = FormerHost { host: HostId(u16::arbitrary(g)), epoch: Epoch(u64::arbitrary(g)) };
+    let whereabouts = match u8::arbitrary(g) % 4 {
+        0 => Whereabouts::Travelled(Sequence(u64::arbitrary(g))),
+        1 => Whereabouts::At(former, Sequence(u64::arbitrary(g))),
+        2 => Whereabouts::FileServer,
+        _ => Whereabouts::LocalStore,
+    };
+    PlanEntry { whereabouts, dirty: bool::arbitrary(g), version: Version(u64::arbitrary(g)) }
+}
+
+fn page_runs(g: &mut Gen) -> PageRuns {
+    let mut pages: Vec<_> = Vec::<u8>::arbitrary(g).into_iter().map(|page| PageNumber(page.into())).collect();
+    pages.sort();
+    pages.into_iter().collect()
+}
+
+impl Arbitrary for Frame {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let (page, number) = (PageNumber(u64::arbitrary(g)), u64::arbitrary(g));
+        let (sequence, version) = (Sequence(number), Version(number));
+        let message = match u8::arbitrary(g) % 15 {
+            0 => Message::Page { page, sequence, content: page_bytes(g) },
+            1 => Message::State(State {
+                registers: Vec::arbitrary(g),
+                former_hosts: (0..u8::arbitrary(g) % 5)
+                    .map(|host| FormerHost { host: HostId(host.into()), epoch: Epoch(u64::arbitrary(g)) })
+                    .collect(),
+                plan: (0..u8::arbitrary(g)).map(|_| plan_entry(g)).collect(),
+            }),
+            2 => Message::Ready,
+            3 => Message::Go,
+            4 => Message::Request { page },
+            5 => Message::Complete,
+            6 => Message::Destroyed,
+            7 => Message::Exit,
+            8 => Message::WriteBack { page, version, content: page_bytes(g) },
+            9 => Message::WriteBackDone { page, version },
+            10 => Message::Fetch { page },
+            11 => Message::Cancel,
+            12 => Message::Refuse,
+            13 => Message::Resync(Resync {
+                progress: [Progress::AwaitingGo, Progress::Running, Progress::Complete]
+                    [usize::arbitrary(g) % 3],
+                lacks: page_runs(g),
+                waits: page_runs(g),
+            }),
+            _ => Message::Fetched { page, version, content: page_bytes(g) },
+        };
+        Self { epoch: Epoch(u64::arbitrary(g)), message }
+    }
+}
+
+fn bytes_of(frame: &Frame) -> Vec<u8> {
+    encode(frame.epoch, &frame.message).unwrap()
+}
+
+/// Gives a changed frame a checksum that fits again.
+fn reseal(mut bytes: Vec<u8>) -> Vec<u8> {
+    let sum = checksum(&bytes[..CHECKSUM_AT], &bytes[HEADER_LEN..]);
+    bytes[CHECKSUM_AT..HEADER_LEN].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+quickcheck! {
+    fn a_frame_survives_and_ends_where_it_says(frame: Frame, after: Vec<u8>) -> bool {
+        let mut bytes = bytes_of(&frame);
+        let len = bytes.len();
+        bytes.extend(after);
+        decode(&bytes) == Ok((frame, len))
+    }
+
+    fn encoding_is_canonical(frame: Frame) -> bool {
+        let bytes = bytes_of(&frame);
+        decode(&bytes).map(|(decoded, _)| bytes_of(&decoded)) == Ok(bytes)
+    }
+
+    fn a_truncated_frame_is_incomplete(frame: Frame, cut: usize) -> bool {
+        let bytes = bytes_of(&frame);
+        let cut = cut % bytes.len();
+        matches!(decode(&bytes[..cut]), Err(DecodeError::Incomplete { needed }) if needed > cut && needed <= bytes.len())
+    }
+
+    fn a_flipped_bit_is_noticed(frame: Frame, bit: usize) -> bool {
+        let mut bytes = bytes_of(&frame);
+        let bit = bit % (bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        decode(&bytes).is_err()
+    }
+
+    fn noise_under_a_valid_checksum_never_panics(frame: Frame, noise: Vec<(usize, u8)>) -> bool {
+        let mut bytes = bytes_of(&frame);
+        for (at, byte) in noise {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        match decode(&reseal(bytes)) {
+            Ok((decoded, _)) => decode(&bytes_of(&decoded)).map(|(again, _)| again) == Ok(decoded),
+            Err(_) => true,
+        }
+    }
+
+    fn noise_never_panics(bytes: Vec<u8>) -> bool {
+        decode(&bytes).is_err()
+    }
+}
+
+fn frame(message: Message) -> Vec<u8> {
+    encode(Epoch(1), &message).unwrap()
+}
+
+#[test]
+fn the_header_is_as_specified() {
+    let bytes = encode(Epoch(0x0102), &Message::Request { page: PageNumber(5) }).unwrap();
+    assert_eq!(bytes[..20], *b"SJRN\x02\x05\0\0\x02\x01\0\0\0\0\0\0\x08\0\0\0");
+    assert_eq!(bytes[24..], 5u64.to_le_bytes());
+}
+
+#[test]
+fn every_kind_has_its_own_byte() {
+    for kind in KINDS {
+        assert_eq!(kind_from_byte(kind_to_byte(kind)), Some(kind));
+    }
+    assert_eq!((kind_from_byte(0), kind_from_byte(16)), (None, None));
+}
+
+#[test]
+fn a_foreign_header_is_refused() {
+    let mut bytes = frame(Message::Ready);
+    bytes[0] = b'X';
+    assert_eq!(decode(&bytes), Err(DecodeError::Magic));
+    let mut bytes = frame(Message::Ready);
+    bytes[4] = 1;
+    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Version(1)));
+    let mut bytes = frame(Message::Ready);
+    bytes[5] = 99;
+    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Kind(99)));
+    let mut bytes = frame(Message::Ready);
+    bytes[6] = 1;
+    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Malformed("reserved bytes")));
+}
+
+/// They are part of the format: a peer may send as much.
+#[test]
+fn the_largest_payloads_are_as_specified() {
+    assert_eq!(REGISTERS_LEN_MAX, 65_536);
+    assert_eq!(payload_len_max(MessageKind::Page), 4_113);
+    assert_eq!(payload_len_max(MessageKind::State), 16_777_216);
+    assert_eq!(payload_len_max(MessageKind::Resync) as u64, 9 + 8 * PAGE_COUNT_MAX);
+}
+
+/// What is as large as it may be survives.
+#[test]
+fn the_largest_registers_chain_and_page_number_survive() {
+    let former_hosts =
+        (0..FORMER_HOSTS_MAX as u16).map(|host| FormerHost { host: HostId(host), epoch: Epoch(1) });
+    let state = State {
+        registers: vec![7; REGISTERS_LEN_MAX],
+        former_hosts: former_hosts.collect(),
+        plan: Plan::default(),
+    };
+    let last = PageNumber(PAGE_COUNT_MAX - 1);
+    let resync = Resync {
+        progress: Progress::Running,
+        lacks: [PageNumber(0), last].into_iter().collect(),
+        waits: [last].into_iter().collect(),
+    };
+    for message in [Message::State(state), Message::Resync(resync)] {
+        let decoded = decode(&frame(message.clone())).map(|(frame, _)| frame.message);
+        assert_eq!(decoded, Ok(message));
+    }
+}
+
+/// What is alike is said once: pages of one byte, plans of one entry.
+#[test]
+fn what_repeats_is_short() {
+    let entry = PlanEntry { whereabouts: Whereabouts::LocalStore, dirty: false, version: Version(0) };
+    let plan = (0..1000).map(|_| entry).collect();
+    let state = frame(Message::State(State { registers: vec![], former_hosts: vec![], plan }));
+    assert!(state.len() < 100, "{} bytes", state.len());
+    for period in [PAGE_SIZE, PAGE_SIZE / 2, PAGE_SIZE / 8] {
+        let content: [u8; PAGE_SIZE] = std::array::from_fn(|at| 1 + (at / period) as u8);
+        let content = content.into();
+        let page = frame(Message::Page { page: PageNumber(0), sequence: Sequence(1), content });
+        assert!(page.len() < 100, "{} bytes", page.len());
+    }
+}
+
+#[test]
+fn what_follows_the_last_field_is_refused() {
+    for message in [
+        Message::State(State { registers: vec![], former_hosts: vec![], plan: Plan::default() }),
+        Message::Page { page: PageNumber(0), sequence: Sequence(1), content: PageBytes::zeroed() },
+    ] {
+        let mut bytes = frame(message);
+        bytes.push(0);
+        let len = (bytes.len() - HEADER_LEN) as u32;
+        bytes[16..20].copy_from_slice(&len.to_le_bytes());
+        assert!(matches!(decode(&reseal(bytes)), Err(DecodeError::Malformed(_))));
+    }
+}
+
+#[test]
+fn an_oversized_payload_is_refused_before_it_arrives() {
+    let mut header = frame(Message::Ready);
+    header[16..20].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(decode(&header), Err(DecodeError::Oversized { len: u32::MAX as usize, max: 0 }));
+}
+
+#[test]
+fn a_wrong_checksum_is_reported_with_both_values() {
+    let mut bytes = frame(Message::Request { page: PageNumber(1) });
+    bytes[HEADER_LEN] ^= 1;
+    assert!(
+        matches!(decode(&bytes), Err(DecodeError::Checksum { computed, announced }) if computed != announced)
+    );
+}
+
+#[test]
+fn counts_that_the_payload_cannot_hold_are_refused_before_allocating() {
+    let state = State { registers: vec![], former_hosts: vec![], plan: Plan::default() };
+    let bytes = frame(Message::State(state));
+    let runs_at = bytes.len() - 4;
+    let with = |at: usize, value: &[u8]| {
+        let mut bytes = bytes.clone();
+        bytes[at..at + value.len()].copy_from_slice(value);
+        decode(&reseal(bytes)).unwrap_err()
+    };
+    assert_eq!(with(runs_at, &u32::MAX.to_le_bytes()), DecodeError::Malformed("length of the plan"));
+    assert_eq!(with(runs_at - 1, &[64]), DecodeError::Malformed("number of former hosts"));
+    assert_eq!(with(runs_at - 1, &[65]), DecodeError::Malformed("number of former hosts"));
+    assert_eq!(with(HEADER_LEN, &u32::MAX.to_le_bytes()), DecodeError::Malformed("length of the registers"));
+}
+
+#[test]
+fn a_plan_of_too_many_pages_is_refused() {
+    let entry = PlanEntry { whereabouts: Whereabouts::LocalStore, dirty: false, version: Version(0) };
+    let pages = u32::try_from(PAGE_COUNT_MAX).unwrap();
+    assert!(Plan::from_runs(vec![(pages, entry)]).is_some());
+    assert!(Plan::from_runs(vec![(pages, entry), (1, entry)]).is_none());
+    assert!(Plan::from_runs(vec![(u32::MAX, entry), (u32::MAX, entry)]).is_none());
+    assert!(Plan::from_runs(vec![(0, entry)]).is_none());
+}
+
+/// A resynchronisation with these runs of pages that are lacking.
+fn lacking(runs: &[(u32, u32)]) -> Result<Frame, DecodeError> {
+    let nothing = PageRuns::default();
+    let resync = Resync { progress: Progress::Running, lacks: nothing.clone(), waits: nothing };
+    let mut bytes = frame(Message::Resync(resync));
+    let lacks_at = HEADER_LEN + 1;
+    bytes[lacks_at..lacks_at + 4].copy_from_slice(&(runs.len() as u32).to_le_bytes());
+    let runs = runs.iter().flat_map(|(gap, length)| [gap.to_le_bytes(), length.to_le_bytes()].concat());
+    bytes.splice(lacks_at + 4..lacks_at + 4, runs);
+    let len = (bytes.len() - HEADER_LEN) as u32;
+    bytes[16..20].copy_from_slice(&len.to_le_bytes());
+    decode(&reseal(bytes)).map(|(frame, _)| frame)
+}
+
+#[test]
+fn runs_of_pages_that_cannot_be_are_refused() {
+    let malformed = Err(DecodeError::Malformed("runs of pages"));
+    let Ok(Frame { message: Message::Resync(resync), .. }) = lacking(&[(1, 2), (3, 1)]) else { panic!() };
+    assert_eq!(resync.lacks.iter().map(|page| page.0).collect::<Vec<_>>(), [1, 2, 6]);
+    assert_eq!(lacking(&[(1, 0)]), malformed, "an empty run");
+    assert_eq!(lacking(&[(1, 2), (0, 1)]), malformed, "two runs that are one");
+    assert_eq!(lacking(&[(PAGE_COUNT_MAX as u32, 1)]), malformed, "a page beyond any address space");
+    assert_eq!(lacking(&[(u32::MAX, u32::MAX), (u32::MAX, u32::MAX)]), malformed);
+    let mut bytes = frame(Message::Resync(resync));
+    bytes[HEADER_LEN + 1..HEADER_LEN + 5].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(decode(&reseal(bytes.clone())), Err(DecodeError::Malformed("number of runs of pages")));
+    bytes[HEADER_LEN] = 3;
+    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Malformed("progress")));
+}
+
+#[test]
+fn a_state_that_is_too_large_has_no_frame() {
+    let state =
+        State { registers: vec![0; REGISTERS_LEN_MAX + 1], former_hosts: vec![], plan: Plan::default() };
+    assert!(encode(Epoch(1), &Message::State(state)).is_err());
+}
