@@ -12,5 +12,8 @@
 //! Parsers hold no more than has arrived, check caps before they take memory, never panic, and end with a typed error
 //! that says where and which number they do not know.
 
+pub mod fact;
 pub mod input;
+pub mod layout;
+pub mod merge;
 pub mod qemu;

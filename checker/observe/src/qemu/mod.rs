@@ -5,6 +5,7 @@ pub mod elide;
 pub mod encode;
 pub mod qmp;
 pub mod return_path;
+pub mod run;
 pub mod stream;
 pub mod trace;
 

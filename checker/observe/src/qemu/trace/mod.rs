@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_known_event_with_strange_arguments_is_an_error() {
-        let error = read("1@2.3:ram_save_page pc.ram: offset: 6000\n").unwrap_err();
+        let error = read("1@2.3:ram_save_page pc.ram: offset 0x6000\n").unwrap_err();
         assert!(matches!(error, TraceError::Malformed { line: 1, .. }), "{error}");
         let error = read(&format!("ram_save_page {}", "a".repeat(100_000))).unwrap_err();
         assert!(matches!(error, TraceError::TooLong { line: 1, .. }), "{error}");
