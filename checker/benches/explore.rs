@@ -11,12 +11,12 @@ use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use checker::explore::{Exploration, Options, Outcome, explore};
-use checker::liveness::{Assumptions, Space, judge};
 use criterion::Criterion;
+use engine::explore::{Exploration, Options, Outcome, explore};
+use engine::liveness::{Assumptions, Space, judge};
 use model::concrete::{State, Step};
 use model::system::{Judged, Properties};
-use model::{Concrete, Hosts, Link, Migration, algorithms};
+use model::{Concrete, Hosts, Link, Migration, Stateright, algorithms};
 use stateright::{Checker, Model, Property};
 
 /// From 2 to 12 million states.
@@ -44,9 +44,9 @@ fn judged(concrete: &Concrete<Migration>) -> usize {
 }
 
 /// The model without its properties.
-struct Unjudged<S>(Concrete<S>);
+struct Unjudged<S>(Stateright<S>);
 
-impl<S: Judged> Model for Unjudged<S> {
+impl<S: Judged<Property = model::Property>> Model for Unjudged<S> {
     type State = State<S>;
     type Action = Step<S>;
 
@@ -78,7 +78,7 @@ fn ratios() {
         let [(one, one_cpu, one_wall), (two, _, two_wall)] =
             best([1, 2], |threads| explored(&concrete, threads, false));
         let (baseline, baseline_cpu, _) =
-            measured(|| Unjudged(concrete.clone()).checker().spawn_bfs().join());
+            measured(|| Unjudged(Stateright(concrete.clone())).checker().spawn_bfs().join());
         let (live, live_cpu, _) = measured(|| judged(&concrete));
         assert_eq!(live, 7, "liveness properties");
         assert_eq!(baseline.unique_state_count() as u64, one.states);

@@ -5,13 +5,13 @@
 //! first by history variables beside the model's records, which no guard reads, so they change nothing; and
 //! the second by the records that pages start with and by barring writes.
 
+use engine::explore::Trace;
 use enumset::{EnumSet, EnumSetType};
 use model::concrete::{Concrete, Configuration, State, Step};
 use model::page::{Kind, Page};
 use model::system::{ControlMove, Judged, PageMove, Properties, System, Verdict};
-use model::{Control, ControlStep, Migration, PageStep, Process};
+use model::{Condition, Control, ControlStep, Migration, PageStep, Process, Property};
 
-use crate::explore::Trace;
 use crate::narrative::Story;
 
 /// Which pages the process has, and what it does to them.
@@ -159,6 +159,7 @@ impl System for Observed {
     type Page = ObservedPage;
     type ControlStep = ControlStep;
     type PageStep = PageStep;
+    type Condition = Condition;
 
     fn initial_control(&self) -> ObservedControl {
         ObservedControl { control: self.migration.initial_control(), stage: None }
@@ -238,6 +239,8 @@ impl System for Observed {
 }
 
 impl Judged for Observed {
+    type Property = Property;
+
     fn judge_control(&self, control: &ObservedControl) -> Properties {
         self.migration.judge_control(&control.control)
     }

@@ -2,12 +2,12 @@
 //!
 //! A property that holds only because nothing ever happens would have no witness.
 
+use engine::explore::{Found, find};
 use model::concrete::{Concrete, State, Step};
 use model::page::Plan;
 use model::strategy::Pre;
 use model::{ControlStep, Hosts, Migration, Move, PageStep, Phase, Process, Property, Strategy};
 
-use crate::explore::{Found, find};
 use crate::narrative::Story;
 
 /// The most states visited on the way to one goal.

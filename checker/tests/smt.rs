@@ -5,15 +5,11 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use checker::smt::{Answer, VerificationCondition, emit};
-use checker::testing::{RandomSystem, Shape};
-use checker::views::{Bounds, prove};
+use engine::testing::toy::Toy;
+use engine::testing::{RandomSystem, Shape};
+use engine::views::{Bounds, prove};
 use model::system::Judged;
 use model::{Hosts, Link, Migration, algorithms};
-
-#[path = "views/toy.rs"]
-mod toy;
-
-use toy::Toy;
 
 fn conditions<S: Judged + Clone>(system: &S) -> Vec<VerificationCondition> {
     emit(system, &prove(system, Bounds::default()).invariant)

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use arbitrary::{Arbitrary, Unstructured};
-use checker::conform::flaws::Flaw;
-use checker::conform::network::Order;
-use checker::conform::rig::Rig;
-use checker::conform::schedule;
 use enumset::EnumSet;
 use model::disruption::Disruptions;
 use model::{Hosts, Migration, algorithms};
 use protocol::page::PageKind;
+use tie::flaws::Flaw;
+use tie::network::Order;
+use tie::rig::Rig;
+use tie::schedule;
 
 use crate::Finding;
 

@@ -12,7 +12,6 @@
 //! What forged messages do to the content that the process sees is not judged: a source can send what it likes.
 
 use arbitrary::{Arbitrary, Unstructured};
-use checker::conform::flaws::{Flaw, FlawedMemory};
 use protocol::destination::{Assembling, AwaitingGo, Destination, Receiving};
 use protocol::error::Error;
 use protocol::host::{Host, Location, Outcome, Resident, Role};
@@ -22,6 +21,7 @@ use protocol::wire::{Envelope, Message, Resync};
 use steplog::message::Progress;
 use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
+use tie::flaws::{Flaw, FlawedMemory};
 
 use crate::Finding;
 use crate::bench::{Bench, Setup, Step};

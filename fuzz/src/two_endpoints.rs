@@ -7,9 +7,9 @@
 //! of a process that has exited or is lost. Every message goes over the wire as bytes.
 
 use arbitrary::{Arbitrary, Unstructured};
-use checker::conform::flaws::Flaw;
 use protocol::host::Work;
 use protocol::wire::{Envelope, decode, encode};
+use tie::flaws::Flaw;
 
 use crate::Finding;
 use crate::bench::{Bench, Setup, Step, Trouble};

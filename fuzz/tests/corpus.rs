@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use checker::conform::flaws::Flaw;
 use fuzz::{Finding, TARGETS, refinement, siege, two_endpoints};
 use steplog::place::HostId;
+use tie::flaws::Flaw;
 
 /// The inputs of a target, by name.
 fn corpus(target: &str) -> BTreeMap<String, Vec<u8>> {

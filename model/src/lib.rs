@@ -26,7 +26,6 @@
 //! ```
 
 pub mod algorithms;
-pub mod concrete;
 pub mod condition;
 pub mod control;
 pub mod defects;
@@ -42,15 +41,17 @@ pub mod strategy;
 mod strategy_file;
 pub mod system;
 
-pub use concrete::{Concrete, Configuration, Move};
 pub use condition::Condition;
 pub use control::{Control, Phase, Process};
 pub use defects::Defect;
 pub use disruption::{Disruption, Disruptions, Stage};
 pub use migration::{Hosts, Link, Migration};
 pub use page::Page;
+pub use population::concrete;
+pub use population::concrete::{Concrete, Configuration, Move};
 pub use properties::Expectation;
 pub use property::Property;
+pub use stateright::Stateright;
 pub use step::{ControlStep, PageStep};
 pub use strategy::{Contradiction, Strategy};
 pub use strategy_file::StrategyFileError;

@@ -233,6 +233,7 @@ impl System for Migration {
     type Page = Page;
     type ControlStep = ControlStep;
     type PageStep = PageStep;
+    type Condition = Condition;
 
     fn initial_control(&self) -> Control {
         Control::at_rest(self.strategy.resting())
@@ -272,6 +273,8 @@ impl System for Migration {
 }
 
 impl Judged for Migration {
+    type Property = Property;
+
     fn judge_control(&self, control: &Control) -> Properties {
         self.violated_by_control(control)
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use enumset::EnumSetType;
+use population::system::PropertyName;
 use serde::{Deserialize, Serialize};
 
 /// A property that a migration algorithm should have: `S` for safety, `L` for liveness.
@@ -31,6 +32,14 @@ pub enum Property {
     L6,
     L7,
     L8,
+}
+
+impl PropertyName for Property {
+    const NO_DEADLOCK: Self = Property::S10;
+
+    fn is_safety(self) -> bool {
+        Property::is_safety(self)
+    }
 }
 
 impl Property {

@@ -1,25 +1,29 @@
 //! The model as a [`stateright::Model`], so that everything in that ecosystem works on it.
 
+use population::concrete::{Concrete, State, Step};
 use stateright::{Model, Property as Named};
 
-use crate::concrete::{Concrete, State, Step};
 use crate::property::Property;
 use crate::system::Judged;
 
-impl<S: Judged> Model for Concrete<S> {
+/// A system with a number of pages, for stateright.
+#[derive(Clone, Debug)]
+pub struct Stateright<S>(pub Concrete<S>);
+
+impl<S: Judged<Property = Property>> Model for Stateright<S> {
     type State = State<S>;
     type Action = Step<S>;
 
     fn init_states(&self) -> Vec<Self::State> {
-        self.initial()
+        self.0.initial()
     }
 
     fn actions(&self, state: &Self::State, actions: &mut Vec<Self::Action>) {
-        actions.extend(self.steps().filter(|step| self.apply(state, *step).is_some()));
+        actions.extend(self.0.steps().filter(|step| self.0.apply(state, *step).is_some()));
     }
 
     fn next_state(&self, state: &Self::State, step: Self::Action) -> Option<Self::State> {
-        self.apply(state, step)
+        self.0.apply(state, step)
     }
 
     /// The safety properties. One about steps is charged to the state from which the step is taken.
@@ -38,14 +42,18 @@ impl<S: Judged> Model for Concrete<S> {
             Named::always("S11", |model, state| holds(model, state, Property::S11)),
             Named::always("S12", |model, state| holds(model, state, Property::S12)),
         ];
-        let said = self.system.safety();
+        let said = self.0.system.safety();
         all.into_iter()
             .filter(|named| said.iter().any(|property| property.to_string() == named.name))
             .collect()
     }
 }
 
-fn holds<S: Judged>(model: &Concrete<S>, state: &State<S>, property: Property) -> bool {
+fn holds<S: Judged<Property = Property>>(
+    Stateright(model): &Stateright<S>,
+    state: &State<S>,
+    property: Property,
+) -> bool {
     match property {
         Property::S1 | Property::S2 | Property::S3 | Property::S5 | Property::S10 => {
             !model.judge(state).contains(property)

@@ -9,7 +9,7 @@ use model::concrete::{State, Step};
 use model::system::Properties;
 use model::{
     Concrete, Defect, Disruption, Disruptions, Hosts, Link, Migration, Move, PageStep, Phase, Process,
-    algorithms, defects,
+    Stateright, algorithms, defects,
 };
 use stateright::{Checker, Model};
 
@@ -158,7 +158,7 @@ fn stateright_agrees() {
     for strategy in algorithms::BUILT_IN {
         let system = Migration::new(strategy, Hosts::Two, Link::Fifo);
         let states = explore(system.clone()).states;
-        let checker = Concrete { system, pages: 2 }.checker().spawn_bfs().join();
+        let checker = Stateright(Concrete { system, pages: 2 }).checker().spawn_bfs().join();
         assert_eq!(checker.unique_state_count(), states);
         assert!(checker.discoveries().is_empty());
     }
@@ -166,8 +166,10 @@ fn stateright_agrees() {
         let strategy = algorithms::built_in(entry.algorithm).expect("a built-in algorithm");
         let system = Migration::new(strategy, entry.hosts, entry.link).with_disruptions(entry.disruptions());
         let pages = if entry.link == Link::Lossy || entry.disruption.is_some() { 1 } else { 2 };
-        let checker =
-            Concrete { system: system.with_defect(entry.defect), pages }.checker().spawn_bfs().join();
+        let checker = Stateright(Concrete { system: system.with_defect(entry.defect), pages })
+            .checker()
+            .spawn_bfs()
+            .join();
         let name = entry.caught_by.to_string();
         assert!(checker.discoveries().contains_key(&*name), "{name} does not catch {}", entry.defect);
     }

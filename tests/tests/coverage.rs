@@ -6,11 +6,11 @@
 //! cargo test -p conformance --test coverage -- --nocapture
 //! ```
 
-use checker::conform::drive::{Coverage, drive};
-use checker::conform::network::Order;
 use enumset::EnumSet;
 use model::disruption::Disruptions;
 use model::{Hosts, Migration, Strategy, algorithms};
+use tie::drive::{Coverage, drive};
+use tie::network::Order;
 
 /// The model's FIFO keeps the order of one page's messages; any order of different pages is driven as well.
 const RELIABLE: [Order; 2] = [Order::FifoByPage, Order::Unordered];

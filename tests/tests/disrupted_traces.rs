@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use checker::conform::policy::strategy;
-use checker::conform::trace::{Header, TraceError, conform_steps};
 use model::{ControlStep, Move, Strategy};
 use steplog::event::{Bytes, Event, Step};
 use steplog::fate::{Fate, Loss};
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Place, Sequence};
+use tie::policy::strategy;
+use tie::trace::{TraceError, conform_steps};
 use world::storm;
 use world::{Disrupted, World};
 
@@ -34,7 +34,7 @@ fn algorithm(run: &Disrupted) -> Strategy {
 fn real_runs_are_accepted() {
     let (mut lines, mut steps) = (0, BTreeSet::new());
     for (run, log) in runs() {
-        let accepted = conform_steps(Header::of(&run.scenario, true), algorithm(&run), &log);
+        let accepted = conform_steps(run.scenario.header(true), algorithm(&run), &log);
         let accepted = accepted.unwrap_or_else(|error| panic!("{}: {error}", run.scenario.policy.name));
         lines += accepted.steps;
         steps.extend(accepted.run.iter().filter_map(|step| match step {
@@ -59,7 +59,7 @@ fn all_rejected(change: impl Fn(&Disrupted, &mut Vec<Step>) -> Option<usize>) {
         let Some(wrong) = change(&run, &mut log) else { continue };
         changed += 1;
         let (name, line) = (&run.scenario.policy.name, wrong + 2);
-        match conform_steps(Header::of(&run.scenario, true), algorithm(&run), &log) {
+        match conform_steps(run.scenario.header(true), algorithm(&run), &log) {
             Err(TraceError::Rejected(rejection)) => assert_eq!(rejection.line, line, "{name}: {rejection}"),
             Err(error) => panic!("{name}: {error}"),
             Ok(_) => panic!("{name}: line {line} is not rejected"),
@@ -261,7 +261,7 @@ fn a_log_in_disorder_is_accepted_or_rejected() {
                 _ => changed.extend(other.get(pick(2 * round, other.len())).cloned()),
             }
         }
-        match conform_steps(Header::of(&run.scenario, true), algorithm(&run), &changed) {
+        match conform_steps(run.scenario.header(true), algorithm(&run), &changed) {
             Ok(_) => accepted += 1,
             Err(_) => rejected += 1,
         }

@@ -41,12 +41,22 @@ fn the_log_of_steps_stands_alone_and_the_protocol_knows_no_world() {
 }
 
 #[test]
+fn the_engine_knows_no_migration() {
+    for package in ["model", "tie"].iter().chain(&REFERENCE) {
+        assert!(!dependencies("engine").contains(*package), "engine knows {package}");
+    }
+    // What model and engine share is the shape of a system, and nothing else.
+    let shared = dependencies("population");
+    assert!(!shared.contains("model") && !shared.contains("engine"), "the shape knows who uses it");
+}
+
+#[test]
 fn dependencies_point_one_way() {
-    for package in ["model"].iter().chain(&REFERENCE) {
+    for package in ["model", "engine"].iter().chain(&REFERENCE) {
         assert!(!dependencies(package).contains("checker"), "{package} knows checker");
     }
     assert!(dependencies("checker").contains("model"));
-    for package in ["model", "checker"].iter().chain(&REFERENCE) {
+    for package in ["model", "engine", "tie", "checker"].iter().chain(&REFERENCE) {
         assert!(!dependencies(package).contains("conformance"), "{package} knows its tests");
     }
 }

@@ -10,7 +10,6 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 
-use checker::conform::flaws::Flaw;
 use checker::judge::Engine;
 use checker::report::Conclusion;
 use checker::setting::Setting;
@@ -18,6 +17,7 @@ use common::{exactly, run};
 use enumset::EnumSet;
 use model::defects::{DEFECTS, Entry};
 use model::{Link, algorithms};
+use tie::flaws::Flaw;
 
 const NOTE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../proofs-notes/kill-matrix.md");
 

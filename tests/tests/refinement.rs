@@ -7,9 +7,6 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use checker::conform::network::Order;
-use checker::conform::rig::Rig;
-use checker::conform::schedule::{self, ScheduleError, Tally};
 use enumset::EnumSet;
 use model::disruption::Disruptions;
 use model::{Hosts, Migration, Strategy, algorithms};
@@ -17,6 +14,9 @@ use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 use proptest::test_runner::TestRunner;
 use protocol::page::PageKind;
+use tie::network::Order;
+use tie::rig::Rig;
+use tie::schedule::{self, ScheduleError, Tally};
 
 /// Where, by which algorithm, and the choices made on the way.
 #[derive(Clone, Debug)]

@@ -1,12 +1,12 @@
 //! Errors seeded into real endpoints: the tie notices each of them.
 
-use checker::conform::drive::{DriveError, drive};
-use checker::conform::flaws::Flaw;
-use checker::conform::network::Order;
-use checker::conform::refine::Reason;
-use checker::conform::rig::RigError;
 use model::disruption::{Disruption, Disruptions};
 use model::{Hosts, Migration, algorithms};
+use tie::drive::{DriveError, drive};
+use tie::flaws::Flaw;
+use tie::network::Order;
+use tie::refine::Reason;
+use tie::rig::RigError;
 
 /// What noticed an error first.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 
 use std::io::Write;
 
-use checker::conform::trace::{Accepted, Header, TraceError, conform};
 use model::algorithms;
 use protocol::policy::Policy;
 use steplog::event::{Event, Step, write_log};
+use steplog::header::Header;
 use steplog::place::HostId;
+use tie::trace::{Accepted, TraceError, conform};
 use world::net::{LinkConfig, Order};
 use world::workload::{Layout, Pattern, Workload};
 use world::{Ending, Scenario, World};
@@ -56,7 +57,7 @@ fn real_runs_are_accepted() {
                 for (ending, seed) in [(Ending::Idle, 1), (Ending::Exit, 2)] {
                     let scenario = scenario(&policy, order, route, ending, seed);
                     let steps = log(&scenario);
-                    let accepted = conform(&trace(&Header::of(&scenario, false), &steps)[..], None)
+                    let accepted = conform(&trace(&scenario.header(false), &steps)[..], None)
                         .unwrap_or_else(|error| panic!("{}, {order:?}, {route:?}: {error}", policy.name));
                     assert_eq!((accepted.steps, accepted.hops), (steps.len(), route.len() - 1));
                     lines += accepted.steps;
@@ -72,7 +73,7 @@ fn rejected(change: impl Fn(&mut Vec<Step>) -> usize) -> (usize, usize) {
     let scenario = scenario(&Policy::POST_COPY, Order::Fifo, &[A, B], Ending::Idle, 1);
     let mut steps = log(&scenario);
     let expected = change(&mut steps) + 2;
-    match conform(&trace(&Header::of(&scenario, false), &steps)[..], None) {
+    match conform(&trace(&scenario.header(false), &steps)[..], None) {
         Err(TraceError::Rejected(rejection)) => {
             assert!(!rejection.possible.is_empty() && rejection.to_string().contains("go on with"));
             (rejection.line, expected)
@@ -134,7 +135,7 @@ fn a_former_host_that_runs_on_is_rejected() {
 #[test]
 fn another_algorithm_is_rejected() {
     let scenario = scenario(&Policy::POST_COPY, Order::Fifo, &[A, B], Ending::Idle, 1);
-    let trace = trace(&Header::of(&scenario, false), &log(&scenario));
+    let trace = trace(&scenario.header(false), &log(&scenario));
     assert!(matches!(conform(&trace[..], Some(algorithms::TOTAL_COPY)), Err(TraceError::Rejected(_))));
     let accepted = conform(&trace[..], Some(algorithms::POST_COPY));
     assert!(matches!(accepted, Ok(Accepted { hops: 1, .. })), "{accepted:?}");
@@ -182,7 +183,7 @@ fn checker_conform(text: &[u8]) -> (Option<i32>, String) {
 #[test]
 fn the_command_accepts_rejects_and_refuses() {
     let scenario = scenario(&Policy::GENERIC, Order::Fifo, &[A, B], Ending::Idle, 1);
-    let (header, mut steps) = (Header::of(&scenario, false), log(&scenario));
+    let (header, mut steps) = (scenario.header(false), log(&scenario));
     let (code, said) = checker_conform(&trace(&header, &steps));
     assert!(code == Some(0) && said.contains("accepted: generic, 16 pages"), "{code:?}: {said}");
     let handed_over = find(&steps, |event| matches!(event, Event::ProcessHandedOver { .. }));

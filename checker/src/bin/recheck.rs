@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use checker::setting::Setting;
-use checker::views::{InvariantOf, recheck};
 use clap::Parser;
+use engine::views::{InvariantOf, recheck};
 use model::Migration;
 
 /// Judges an inductive invariant, as `checker invariant` prints it

@@ -30,9 +30,10 @@ use serde::Serialize;
 pub use cost::{Cost, PAGE_BYTES, UnknownCost};
 pub use walks::{Edge, Heaviest, Network, Node, Walk};
 
+use engine::state_graph::{Pages, StateGraph, TooLarge};
+
 use crate::narrative::Story;
 use crate::observed::{Observed, Past, Population, story};
-use crate::state_graph::{Pages, StateGraph, TooLarge};
 
 /// The most states of a graph that is searched, unless another limit is given.
 pub const STATES_MAX: usize = 4_000_000;

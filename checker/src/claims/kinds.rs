@@ -4,6 +4,8 @@
 //! that changes something, each with its page. Nothing is hidden, so what is found alike here is alike step by
 //! step. What the observer does not see is what the states of the process are called.
 
+use engine::bisimulation::{Comparison, Labelled, Side, compare};
+use engine::state_graph::{Pages, StateGraph};
 use enumset::EnumSet;
 use model::Strategy;
 use model::concrete::{Move, Step};
@@ -11,11 +13,9 @@ use model::page::{Kind, WriteBack};
 
 use super::lab::{built_in, range};
 use super::{Finding, Lab, LabError};
-use crate::bisimulation::{Comparison, Labelled, Side, compare};
 use crate::bounds::{self, Bounds, Cost};
 use crate::narrative::Story;
 use crate::observed::{Observed, Population, Writes, story};
-use crate::state_graph::{Pages, StateGraph};
 
 const PRIVATE_DIRTY: Population = Population { kind: Some(Kind::Private), writes: Writes::AllAtFirst };
 const PRIVATE_CLEAN: Population = Population { kind: Some(Kind::Private), writes: Writes::None };

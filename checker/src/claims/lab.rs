@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
+use engine::explore::Trace;
+use engine::liveness::{self, Assumptions, Space};
+use engine::state_graph::{self, StateGraph, TooLarge};
 use enumset::EnumSet;
 use model::concrete::{Concrete, Move, State, Step};
 use model::system::Properties;
@@ -14,14 +17,11 @@ use protocol::policy::Policy;
 
 use super::Finding;
 use crate::bounds::{self, Bounds, Cost, Migrations, Way};
-use crate::explore::Trace;
 use crate::judge::{self, Engine, Options, judge};
-use crate::liveness::{self, Assumptions, Space};
 use crate::observed::{Observed, Past, Population};
 use crate::report::Actual;
 use crate::setting::{Pages, Setting};
 use crate::simulate::{Outcome, Setup, SimulationError, run};
-use crate::state_graph::{self, StateGraph, TooLarge};
 
 /// The world in which claims are checked: three hosts, FIFO links, no defect unless one is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ pub enum LabError {
     Judge(#[from] judge::Error),
     /// A counterexample does not replay: an error in this program.
     #[error("internal error: {0}")]
-    Liveness(#[from] liveness::ReplayError),
+    Liveness(#[from] liveness::ReplayError<Property>),
     /// A simulation failed.
     #[error(transparent)]
     Simulation(#[from] SimulationError),

@@ -1,5 +1,6 @@
 //! Lazy copy, flushing and post-copy, and what they leave behind: C9 to C15.
 
+use engine::liveness::Assumptions;
 use model::concrete::{Move, State, Step};
 use model::page::Plan;
 use model::system::{Fairness, Properties};
@@ -8,7 +9,6 @@ use model::{ControlStep, Disruption, Migration, PageStep, Phase, Process, Proper
 use super::lab::range;
 use super::{Finding, Lab, LabError};
 use crate::bounds::{Bounds, Cost};
-use crate::liveness::Assumptions;
 use crate::observed::{Observed, Past};
 use crate::setting::Pages;
 

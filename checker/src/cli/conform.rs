@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::BufReader;
 
 use anyhow::{Context, Result};
-use checker::conform::trace::{Accepted, TraceError, conform};
 use checker::report::Conclusion;
+use tie::trace::{Accepted, TraceError, conform};
 
 use super::args::Conform;
 use super::{End, strategy_file};

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use anyhow::{Context, Result, bail};
 use checker::report::{Conclusion, counted};
+use model::Stateright;
 use stateright::Model;
 
 use super::args::Explore;
@@ -20,6 +21,6 @@ pub(super) fn run(args: &Explore) -> Result<End> {
     drop(TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?);
     let pages = counted(args.pages.get(), "page");
     remark(format_args!("{name} with {pages}: http://{address}/ (Ctrl-C ends it)"));
-    setting.concrete(args.pages).checker().serve(args.address);
+    Stateright(setting.concrete(args.pages)).checker().serve(args.address);
     Ok(End::Concluded(Conclusion::AsExpected))
 }

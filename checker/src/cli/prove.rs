@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use checker::report::{Conclusion, counted};
 use checker::smt::emit;
-use checker::views::{Bounds, prove};
+use engine::views::{Bounds, prove};
 
 use super::args::{Invariant, Smt};
 use super::output::say;

@@ -12,14 +12,13 @@ use std::thread::{available_parallelism, scope};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use checker::conform::campaign::{self, CampaignError, Coverage, Share};
-use checker::conform::trace::Header;
 use checker::report::Conclusion;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use model::Link;
 use protocol::transcript::transcript;
 use steplog::event::{Step, write_log};
+use tie::campaign::{self, CampaignError, Coverage, Share};
 use world::storm::{self, End as RunEnd, Tally};
 use world::{Disrupted, DisruptionKind, World};
 
@@ -205,7 +204,7 @@ fn replay(json: &str, trace: Option<&Path>) -> Result<End> {
 /// Writes what `checker conform` reads.
 fn write_trace(run: &Disrupted, path: &Path) -> Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
-    serde_json::to_writer(&mut file, &Header::of(&run.scenario, true))?;
+    serde_json::to_writer(&mut file, &run.scenario.header(true))?;
     file.write_all(b"\n")?;
     write_log(&weather(run).0, &mut file)?;
     Ok(file.flush()?)

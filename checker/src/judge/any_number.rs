@@ -6,16 +6,16 @@
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
+use engine::explore;
+use engine::liveness::{self, Assumptions};
+use engine::views::{AnyNumber, Bounds, Outcome, prove, ranking};
 use enumset::EnumSet;
 use model::{Migration, Property};
 
 use super::concrete::{empty, space, verdict};
 use super::{Error, Options, applicable, violation};
-use crate::explore;
-use crate::liveness::{self, Assumptions};
 use crate::report::{Actual, Run, Verdict};
 use crate::setting::{Pages, Setting};
-use crate::views::{AnyNumber, Bounds, Outcome, prove, ranking};
 
 /// The response properties that a ranking of page records can show.
 const RANKED: [Property; 7] =

@@ -6,13 +6,13 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use engine::explore::{self, Exploration, Outcome, Reason, explore};
+use engine::liveness::{self, Assumptions, Space};
 use model::concrete::Concrete;
 use model::system::{Fairness, Properties};
 use model::{Migration, Property};
 
 use super::{Checkpoint, Engine, Error, Options, Progress, applicable, lasso, oracle, violation};
-use crate::explore::{self, Exploration, Outcome, Reason, explore};
-use crate::liveness::{self, Assumptions, Space};
 use crate::report::{Actual, Run, Verdict};
 use crate::setting::{Pages, Setting};
 

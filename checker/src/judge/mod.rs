@@ -8,11 +8,11 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use engine::explore;
+use engine::liveness;
 use model::system::Properties;
 use model::{Migration, Property};
 
-use crate::explore;
-use crate::liveness;
 use crate::narrative::Story;
 use crate::report::Run;
 use crate::setting::{Pages, Setting};
@@ -90,7 +90,7 @@ pub enum Error {
     Explore(#[from] explore::Error),
     /// A counterexample to a liveness property does not replay: an error in this program.
     #[error("internal error: {0}")]
-    Liveness(#[from] liveness::ReplayError),
+    Liveness(#[from] liveness::ReplayError<Property>),
     /// The engines disagree: an error in this program, or in stateright.
     #[error("the engines disagree about the {what}: native {native}, stateright {stateright}")]
     Disagreement {

@@ -4,14 +4,14 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use model::Migration;
+use engine::explore;
 use model::concrete::Step;
 use model::system::Properties;
+use model::{Migration, Stateright};
 use stateright::{Checker, Model};
 
 use super::concrete::empty;
 use super::{Error, Options, violation};
-use crate::explore;
 use crate::report::{Actual, Run, Verdict};
 use crate::setting::{Pages, Setting};
 
@@ -24,7 +24,7 @@ pub(super) fn judge(
     options: &Options<'_>,
 ) -> Run {
     let started = Instant::now();
-    let builder = setting.concrete(pages).checker().threads(1);
+    let builder = Stateright(setting.concrete(pages)).checker().threads(1);
     let transitions_max = options.states_max.and_then(|max| NonZeroUsize::new(usize::try_from(max).ok()?));
     let builder = match transitions_max {
         Some(max) => builder.target_state_count(max.get()),

@@ -7,6 +7,7 @@
 
 use std::num::NonZeroUsize;
 
+use engine::state_graph::TooLarge;
 use model::strategy::{Passes, Pre};
 use model::{Hosts, Link, Migration, Strategy};
 use protocol::policy as real;
@@ -15,7 +16,6 @@ use serde::Serialize;
 use super::{Outcome, Setup};
 use crate::bounds::{Bounds, Cost, Migrations, STATES_MAX, Way, observed};
 use crate::observed::Population;
-use crate::state_graph::TooLarge;
 
 /// How many pages the populations have from which bounds are continued, in order.
 pub const PAGES: [NonZeroUsize; 2] = {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::concrete::{Move, Step};
-use model::system::{Conditions, Judged};
+use enumset::{EnumSet, EnumSetType};
+use population::concrete::{Move, Step};
+use population::system::{ConditionName, Judged};
 
 use super::script::{Script, and, or, symbol};
 use super::vocabulary::{ControlRow, Vocabulary, meets_all};
@@ -25,8 +26,8 @@ impl Variant {
     pub const PROOF: Variant =
         Variant { prefix: "", guarded: true, concluded: false, expected: Answer::Unsat };
 
-    pub fn requires(&self, required: Conditions) -> Conditions {
-        if self.guarded { required } else { Conditions::empty() }
+    pub fn requires<K: EnumSetType>(&self, required: EnumSet<K>) -> EnumSet<K> {
+        if self.guarded { required } else { EnumSet::empty() }
     }
 }
 
@@ -90,7 +91,7 @@ fn of_control_step<S: Judged>(
     script.line(format_args!("(define-fun carried ((c Control) (r Record)) Record\n  {})", carried(rows)));
     script.line("(define-fun record-after ((p Page)) Record (carried control (record p)))");
     let guards = declare_guards(&mut script, rows.iter().map(|row| variant.requires(row.requires)), None);
-    let row = |row: &ControlRow| {
+    let row = |row: &ControlRow<_>| {
         let from = format!("(= control c{})", row.control);
         let to = format!("(= {CONTROL_AFTER} c{})", row.control_after);
         and([from, to, guards[&variant.requires(row.requires)].clone()])
@@ -140,11 +141,11 @@ pub(super) fn before<S: Judged>(vocabulary: &Vocabulary<'_, S>) -> Script {
 
 /// For each set of conditions a constant that implies that all pages, or all but one, meet them. A constant
 /// keeps the quantifier at the top of an assertion.
-pub(super) fn declare_guards(
+pub(super) fn declare_guards<K: ConditionName>(
     script: &mut Script,
-    required: impl Iterator<Item = Conditions>,
+    required: impl Iterator<Item = EnumSet<K>>,
     except: Option<&str>,
-) -> BTreeMap<Conditions, String> {
+) -> BTreeMap<EnumSet<K>, String> {
     let required: BTreeSet<_> = required.collect();
     let mut proxies = BTreeMap::new();
     for (index, required) in required.into_iter().enumerate() {
@@ -180,7 +181,7 @@ fn conclude<S: Judged>(
 }
 
 /// What a control step makes of a page record, as nested choices; what it leaves alone comes last.
-fn carried(rows: &[ControlRow]) -> String {
+fn carried<K: EnumSetType>(rows: &[ControlRow<K>]) -> String {
     let mut changes = Vec::new();
     for row in rows {
         let mut by_target = BTreeMap::<_, Vec<_>>::new();

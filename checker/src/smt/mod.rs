@@ -1,6 +1,6 @@
 //! A second opinion on the proof for any number of pages: verification conditions in SMT-LIB 2.
 //!
-//! An [`Invariant`](crate::views::Invariant) says which views occur; a state of more pages than a view has
+//! An [`Invariant`](engine::views::Invariant) says which views occur; a state of more pages than a view has
 //! satisfies it when all its views do. Here a state is a control record and a function from an
 //! uninterpreted sort of pages, of which nothing is known but that it has more elements than a view, to
 //! page records:
@@ -22,9 +22,8 @@
 
 use std::fmt;
 
-use model::system::Judged;
-
-use crate::views::InvariantOf;
+use engine::views::InvariantOf;
+use population::system::Judged;
 
 mod consecution;
 mod mutants;
@@ -74,7 +73,7 @@ impl fmt::Display for Answer {
 /// The verification conditions of an invariant: every condition, then every mutant.
 ///
 /// They are about populations larger than a view; the smaller ones are finitely many states, which
-/// [`recheck`](crate::views::recheck()) goes through.
+/// [`recheck`](engine::views::recheck()) goes through.
 pub fn emit<S: Judged + Clone>(system: &S, invariant: &InvariantOf<S>) -> Vec<VerificationCondition> {
     let vocabulary = Vocabulary::new(system, invariant);
     let mut conditions = vec![consecution::initiation(&vocabulary, Variant::PROOF)];

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::concrete::{Concrete, Move, State, Step};
-use model::property::Property;
-use model::system::{Judged, Properties};
+use engine::views::InvariantOf;
+use engine::views::recheck::{parts, permitted};
+use enumset::{EnumSet, EnumSetType};
+use population::concrete::{Concrete, Move, State, Step};
+use population::system::{Judged, Properties, PropertyName};
 
 use super::consecution::{self, Variant};
 use super::safety;
 use super::vocabulary::{View, Vocabulary};
 use super::{Answer, VerificationCondition};
-use crate::views::InvariantOf;
-use crate::views::recheck::{parts, permitted};
 
 /// The hypotheses and the conclusion together, so the hypotheses are not contradictory.
 const POSSIBLE: Variant =
@@ -29,7 +29,7 @@ pub(super) fn all<S: Judged + Clone>(
     let mut mutants = vec![consecution::initiation(vocabulary, POSSIBLE)];
     let states = permitted(vocabulary.system, invariant);
     let goes_on = states.iter().any(|state| !vocabulary.system.may_end(&state.control));
-    let claims = vocabulary.claims.iter().filter(|property| *property != Property::S10 || goes_on);
+    let claims = vocabulary.claims.iter().filter(|property| *property != S::Property::NO_DEADLOCK || goes_on);
     mutants.extend(claims.map(|property| safety::of_states(vocabulary, property, POSSIBLE)));
     let mut smaller = vocabulary.clone();
     for (step, seen) in witnesses(vocabulary, &states) {
@@ -55,8 +55,8 @@ pub(super) fn all<S: Judged + Clone>(
 }
 
 /// What permitted configurations show about a step.
-#[derive(Clone, Debug, Default)]
-struct Witness {
+#[derive(Clone, Debug)]
+struct Witness<R: EnumSetType> {
     /// It is enabled in one.
     enabled: bool,
     /// It leads to this view from where the view does not occur.
@@ -64,17 +64,22 @@ struct Witness {
     /// It leads out of the invariant where its guard forbids it.
     leaves: bool,
     /// It violates these properties where its guard forbids it.
-    violates: Properties,
+    violates: EnumSet<R>,
+}
+
+impl<R: EnumSetType> Witness<R> {
+    /// Nothing shown yet.
+    const NONE: Self = Witness { enabled: false, leads_to: None, leaves: false, violates: EnumSet::empty() };
 }
 
 /// A witness for each step; the steps of a page stand under index 0.
 fn witnesses<S: Judged + Clone>(
     vocabulary: &Vocabulary<'_, S>,
     states: &[State<S>],
-) -> BTreeMap<Step<S>, Witness> {
+) -> BTreeMap<Step<S>, Witness<S::Property>> {
     let concrete = Concrete { system: vocabulary.system.clone(), pages: vocabulary.view_pages + 1 };
     let views = Views::new(vocabulary);
-    let mut witnesses = BTreeMap::<_, Witness>::new();
+    let mut witnesses = BTreeMap::<_, Witness<_>>::new();
     for state in states {
         let before = views.of(state);
         for step in concrete.steps() {
@@ -83,7 +88,7 @@ fn witnesses<S: Judged + Clone>(
                 Move::Control(_) => step,
                 Move::Page(step, _) => Move::Page(step, 0),
             };
-            let witness = witnesses.entry(name).or_default();
+            let witness = witnesses.entry(name).or_insert(Witness::NONE);
             let after = views.of(&after);
             if concrete.apply(state, step).is_some() {
                 witness.enabled = true;
@@ -105,7 +110,7 @@ fn unguarded<S: Judged>(
     concrete: &Concrete<S>,
     state: &State<S>,
     step: Step<S>,
-) -> Option<(State<S>, Properties)> {
+) -> Option<(State<S>, Properties<S>)> {
     let system = &concrete.system;
     let mut after = state.clone();
     match step {

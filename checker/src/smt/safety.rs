@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use model::concrete::{Move, Step};
-use model::property::Property;
-use model::system::{Conditions, Judged};
+use enumset::{EnumSet, EnumSetType};
+use population::concrete::{Move, Step};
+use population::system::{Conditions, Judged, PropertyName};
 
 use super::VerificationCondition;
 use super::consecution::{Variant, before, declare_guards};
@@ -25,11 +25,11 @@ pub(super) fn all<S: Judged>(vocabulary: &Vocabulary<'_, S>) -> Vec<Verification
 
 pub(super) fn of_states<S: Judged>(
     vocabulary: &Vocabulary<'_, S>,
-    property: Property,
+    property: S::Property,
     variant: Variant,
 ) -> VerificationCondition {
     match property {
-        Property::S10 => progress(vocabulary, variant),
+        property if property == S::Property::NO_DEADLOCK => progress(vocabulary, variant),
         _ => of_records(vocabulary, property, variant),
     }
 }
@@ -37,7 +37,7 @@ pub(super) fn of_states<S: Judged>(
 /// `None` if the step violates the property under no records.
 pub(super) fn of_step<S: Judged>(
     vocabulary: &Vocabulary<'_, S>,
-    property: Property,
+    property: S::Property,
     step: Step<S>,
     variant: Variant,
 ) -> Option<VerificationCondition> {
@@ -56,7 +56,7 @@ fn combinations<S: Judged>(vocabulary: &Vocabulary<'_, S>) -> impl Iterator<Item
 
 fn of_records<S: Judged>(
     vocabulary: &Vocabulary<'_, S>,
-    property: Property,
+    property: S::Property,
     variant: Variant,
 ) -> VerificationCondition {
     let Vocabulary { system, controls, records, .. } = vocabulary;
@@ -87,7 +87,7 @@ fn of_records<S: Judged>(
 
 fn of_control_step<S: Judged>(
     vocabulary: &Vocabulary<'_, S>,
-    property: Property,
+    property: S::Property,
     step: S::ControlStep,
     variant: Variant,
 ) -> Option<VerificationCondition> {
@@ -113,15 +113,15 @@ fn of_control_step<S: Judged>(
 }
 
 /// A page step under a pair of records violates a property, unless the others meet the conditions.
-struct Violating {
+struct Violating<K: EnumSetType> {
     pair: (usize, usize),
-    requires: Conditions,
-    unless: Option<Conditions>,
+    requires: EnumSet<K>,
+    unless: Option<EnumSet<K>>,
 }
 
 fn of_page_step<S: Judged>(
     vocabulary: &Vocabulary<'_, S>,
-    property: Property,
+    property: S::Property,
     step: S::PageStep,
     variant: Variant,
 ) -> Option<VerificationCondition> {
@@ -142,7 +142,7 @@ fn of_page_step<S: Judged>(
     script.comment(format_args!("a page, the stepper, takes step {} and violates {property}", symbol(&step)));
     script.line("(declare-const stepper Page)");
     let guards = declare_guards(&mut script, rows.iter().map(|row| row.requires), Some("stepper"));
-    let unexcused = |unless: Conditions| {
+    let unexcused = |unless: Conditions<S>| {
         format!("(exists ((q Page)) (and (distinct q stepper) (not {})))", meets_all(unless, "(record q)"))
     };
     let rows = rows.iter().map(|row| {
@@ -203,10 +203,10 @@ fn no_page_step<S: Judged>(vocabulary: &Vocabulary<'_, S>, script: &mut Script) 
 }
 
 /// For each requirement of page steps: the records under which a page has such a step.
-fn takers<S: Judged>(vocabulary: &Vocabulary<'_, S>) -> Vec<(Conditions, BTreeSet<(usize, usize)>)> {
+fn takers<S: Judged>(vocabulary: &Vocabulary<'_, S>) -> Vec<(Conditions<S>, BTreeSet<(usize, usize)>)> {
     let rows = || vocabulary.system.page_steps().iter().flat_map(|step| vocabulary.page_rows(*step));
     let required: BTreeSet<_> = rows().map(|row| row.requires).collect();
-    let takers = |requires: Conditions| {
+    let takers = |requires: Conditions<S>| {
         rows().filter(|row| row.requires == requires).map(|row| (row.control, row.record)).collect()
     };
     required.into_iter().map(|requires| (requires, takers(requires))).collect()

@@ -3,31 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use model::concrete::{Move, Step};
-use model::condition::Condition;
-use model::system::{Conditions, Judged, Properties};
+use engine::views::InvariantOf;
+use enumset::{EnumSet, EnumSetType};
+use population::concrete::{Move, Step};
+use population::system::{ConditionName, Conditions, Judged, Properties};
 
 use super::script::{Script, and, or, symbol};
-use crate::views::InvariantOf;
 
 /// A view: the index of its control record, and those of its page records.
 pub(super) type View = (usize, Vec<usize>);
 
 /// A page step under one pair of records.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PageRow {
+pub(super) struct PageRow<K: EnumSetType> {
     pub control: usize,
     pub record: usize,
-    pub requires: Conditions,
+    pub requires: EnumSet<K>,
     pub control_after: usize,
     pub record_after: usize,
 }
 
 /// A control step under one control record.
 #[derive(Clone, Debug)]
-pub(super) struct ControlRow {
+pub(super) struct ControlRow<K: EnumSetType> {
     pub control: usize,
-    pub requires: Conditions,
+    pub requires: EnumSet<K>,
     pub control_after: usize,
     /// What becomes of each page record that occurs with the control record.
     pub carried: Vec<(usize, usize)>,
@@ -38,13 +38,13 @@ pub(super) struct ControlRow {
 pub(super) struct Vocabulary<'s, S: Judged> {
     pub system: &'s S,
     pub subject: String,
-    pub claims: Properties,
+    pub claims: Properties<S>,
     pub view_pages: usize,
     pub controls: Vec<S::Control>,
     pub records: Vec<S::Page>,
     pub views: BTreeSet<View>,
-    page_rows: BTreeMap<S::PageStep, Vec<PageRow>>,
-    control_rows: BTreeMap<S::ControlStep, Vec<ControlRow>>,
+    page_rows: BTreeMap<S::PageStep, Vec<PageRow<S::Condition>>>,
+    control_rows: BTreeMap<S::ControlStep, Vec<ControlRow<S::Condition>>>,
 }
 
 impl<'s, S: Judged> Vocabulary<'s, S> {
@@ -81,12 +81,12 @@ impl<'s, S: Judged> Vocabulary<'s, S> {
     }
 
     /// What a page step does under the records of permitted views.
-    pub fn page_rows(&self, step: S::PageStep) -> &[PageRow] {
+    pub fn page_rows(&self, step: S::PageStep) -> &[PageRow<S::Condition>] {
         self.page_rows.get(&step).map_or(&[], Vec::as_slice)
     }
 
     /// What a control step does under the records of permitted views.
-    pub fn control_rows(&self, step: S::ControlStep) -> &[ControlRow] {
+    pub fn control_rows(&self, step: S::ControlStep) -> &[ControlRow<S::Condition>] {
         self.control_rows.get(&step).map_or(&[], Vec::as_slice)
     }
 
@@ -99,7 +99,7 @@ impl<'s, S: Judged> Vocabulary<'s, S> {
         &mut self,
         step: S::PageStep,
         (control, record): (usize, usize),
-    ) -> Option<PageRow> {
+    ) -> Option<PageRow<S::Condition>> {
         let taken = self.system.page_move(step, &self.controls[control], &self.records[record])?;
         Some(PageRow {
             control,
@@ -114,7 +114,7 @@ impl<'s, S: Judged> Vocabulary<'s, S> {
         &mut self,
         step: S::ControlStep,
         pairs: &BTreeSet<(usize, usize)>,
-    ) -> Vec<ControlRow> {
+    ) -> Vec<ControlRow<S::Condition>> {
         let controls: BTreeSet<_> = pairs.iter().map(|(control, _)| *control).collect();
         let mut rows = Vec::new();
         for control in controls {
@@ -138,7 +138,7 @@ impl<'s, S: Judged> Vocabulary<'s, S> {
         enumeration(&mut script, "Control", "c", &self.controls);
         enumeration(&mut script, "Record", "r", &self.records);
         script.line(self.permitted());
-        for condition in Conditions::all() {
+        for condition in Conditions::<S>::all() {
             script.line(self.meets(condition));
         }
         script.line("(declare-const control Control)");
@@ -166,7 +166,7 @@ impl<'s, S: Judged> Vocabulary<'s, S> {
         format!("(define-fun permitted ((c Control) {}) Bool {})", parameters.join(" "), or(under))
     }
 
-    fn meets(&self, condition: Condition) -> String {
+    fn meets(&self, condition: S::Condition) -> String {
         let records = self.records.iter().enumerate();
         let meeting = records.filter(|(_, record)| self.system.conditions(record).contains(condition));
         let meeting = or(meeting.map(|(record, _)| format!("(= r r{record})")));
@@ -188,7 +188,7 @@ impl<'s, S: Judged> Vocabulary<'s, S> {
 }
 
 /// "The record meets these conditions."
-pub(super) fn meets_all(required: Conditions, record: &str) -> String {
+pub(super) fn meets_all<K: ConditionName>(required: EnumSet<K>, record: &str) -> String {
     and(required.iter().map(|condition| format!("(meets-{} {record})", symbol(&condition))))
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use engine::explore::Trace;
 use model::concrete::{Concrete, State, Step};
 use model::page::{Transit, WriteBack};
 use model::{ControlStep, Migration, Move, Page, PageStep, Phase};
 use rustc_hash::FxHashSet;
 
 use super::Outcome;
-use crate::explore::Trace;
 
 /// A state, how many disruptions there have been, and the worst that has come of them.
 type Node = (State<Migration>, u8, Outcome);

@@ -1,6 +1,5 @@
 //! What holds among honest hosts: one process, which sees what it would have seen without moving.
 
-use checker::conform::flaws::FlawedMemory;
 use protocol::destination::Destination;
 use protocol::host::{Host, Location, Resident, Role};
 use protocol::memory::{Fault, Memory};
@@ -8,6 +7,7 @@ use protocol::page::{PAGE_SIZE, PageBytes, PageKind};
 use protocol::source::Source;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId};
+use tie::flaws::FlawedMemory;
 
 use super::Bench;
 use crate::Finding;

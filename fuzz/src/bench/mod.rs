@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arbitrary::Arbitrary;
-use checker::conform::flaws::{Flaw, FlawedMemory};
 use protocol::destination::Destination;
 use protocol::error::{Error, Refusal};
 use protocol::file_server::FileServer;
@@ -26,6 +25,7 @@ use protocol::source::Source;
 use protocol::wire::{Envelope, Message};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
+use tie::flaws::{Flaw, FlawedMemory};
 
 use crate::Finding;
 use trouble::Troubles;

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arbitrary::Arbitrary;
-use checker::conform::flaws::{Flaw, FlawedMemory};
 use protocol::error::Error;
 use protocol::file_server::FileServer;
 use protocol::host::{Host, Location, Resident, Role, Timeouts};
 use protocol::source::Source;
 use steplog::place::{Epoch, HostId, Place};
+use tie::flaws::{Flaw, FlawedMemory};
 
 use super::{Bench, HOSTS, finding};
 use crate::Finding;

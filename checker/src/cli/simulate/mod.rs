@@ -5,7 +5,6 @@ pub mod args;
 use std::fs;
 
 use anyhow::{Context, Result};
-use checker::conform::policy::policy;
 use checker::report::Conclusion;
 use checker::simulate::bounds::{Bounded, bounded};
 use checker::simulate::figure;
@@ -15,6 +14,7 @@ use checker::simulate::sweep::Sweep;
 use checker::simulate::{Setup, run as simulate};
 use model::{Strategy, algorithms};
 use serde::Serialize;
+use tie::policy::policy;
 
 use super::output::{remark, say};
 use super::{End, algorithm};

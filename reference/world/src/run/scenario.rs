@@ -1,10 +1,12 @@
 //! What is to be run.
 
+use protocol::page::PageKind;
 use protocol::policy::Policy;
 use serde::{Deserialize, Serialize};
+use steplog::header::{Header, LinkOrder};
 use steplog::place::HostId;
 
-use crate::net::LinkConfig;
+use crate::net::{LinkConfig, Order};
 use crate::workload::{Layout, Workload};
 
 /// A run: who moves where, how, while doing what.
@@ -29,6 +31,21 @@ pub struct Scenario {
     pub ending: Ending,
     /// Seed of everything that is left to chance.
     pub seed: u64,
+}
+
+impl Scenario {
+    /// The header of the log of such a run; `disrupted` where something goes wrong in it.
+    pub fn header(&self, disrupted: bool) -> Header {
+        let image = self.layout.image(self.seed);
+        let mapped = image.page_numbers().filter(|page| image.kind(*page) == PageKind::FileMapped);
+        let link = match self.link.order {
+            Order::Fifo => LinkOrder::Fifo,
+            Order::Unordered { .. } => LinkOrder::Unordered,
+            Order::Lossy { .. } => LinkOrder::Lossy,
+        };
+        let header = Header::new(&self.policy.name, link, image.page_count());
+        Header { file_mapped: mapped.map(|page| page.0).collect(), disrupted, ..header }
+    }
 }
 
 /// How a run ends.

@@ -1,0 +1,7 @@
+//! Systems for tests of engines: random ones, one in miniature, and the naive way to explore them.
+
+pub mod naive;
+mod random;
+pub mod toy;
+
+pub use random::{CONDITIONS, RandomCondition, RandomProperty, RandomSystem, Shape};

@@ -1,0 +1,338 @@
+//! The proof for any number of pages, held to concrete populations.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use engine::liveness;
+use engine::testing::toy::{Page, Phase, Toy, ToyProperty};
+use engine::testing::{RandomProperty, RandomSystem, Shape};
+use engine::views::ranking::{self, Level, RankingError, RankingOf, Unranked};
+use engine::views::recheck::Objection;
+use engine::views::{Bounds, Invariant, InvariantError, InvariantOf, Outcome, prove, recheck};
+use enumset::EnumSet;
+use population::concrete::{Concrete, State};
+use population::system::{Judged, Properties, PropertyName};
+use proptest::prelude::*;
+
+/// The largest population that verdicts are compared with.
+const PAGES_MAX: usize = 4;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn what_holds_for_any_number_holds_for_small_ones(system in random_systems()) {
+        let proof = prove(&system, Bounds::default());
+        for pages in 1..=PAGES_MAX {
+            let (states, violated) = explore(&system, pages);
+            for (property, outcome) in &proof.verdicts {
+                match outcome {
+                    Outcome::HoldsForAny { .. } => prop_assert!(!violated.contains(*property)),
+                    Outcome::Fails { pages: first, .. } if *first == pages => {
+                        prop_assert!(violated.contains(*property));
+                    }
+                    Outcome::Fails { pages: first, .. } if *first > pages => {
+                        prop_assert!(!violated.contains(*property));
+                    }
+                    _ => {}
+                }
+            }
+            for state in &states {
+                prop_assert!(covered(&proof.invariant, state), "{state:?} is not covered");
+            }
+        }
+    }
+
+    #[test]
+    fn every_violating_run_is_a_run_and_violates(system in random_systems()) {
+        for (property, outcome) in prove(&system, Bounds::default()).verdicts {
+            let Outcome::Fails { pages, trace } = outcome else { continue };
+            let concrete = Concrete { system: system.clone(), pages };
+            prop_assert!(concrete.initial().contains(&trace.initial));
+            let mut now = trace.initial;
+            let mut violated = concrete.judge(&now);
+            for (step, next) in trace.steps {
+                prop_assert!(!violated.contains(property), "the run violates {property} before it ends");
+                violated = concrete.judge_step(&now, step);
+                prop_assert_eq!(concrete.apply(&now, step), Some(next.clone()));
+                violated |= concrete.judge(&next);
+                now = next;
+            }
+            prop_assert!(violated.contains(property), "the run does not violate {property}");
+        }
+    }
+
+    #[test]
+    fn the_rechecker_accepts_the_set_and_needs_all_of_it(system in random_systems()) {
+        let invariant = prove(&system, Bounds::default()).invariant;
+        prop_assert!(recheck(&system, &invariant).is_ok(), "{:?}", recheck(&system, &invariant));
+        for mutated in without_one(&invariant) {
+            prop_assert!(recheck(&system, &mutated).is_err(), "accepted {mutated:?}");
+        }
+        let mut bold = invariant;
+        bold.claims = EnumSet::<RandomProperty>::all().iter().filter(|property| property.is_safety()).collect();
+        let proof = prove(&system, Bounds::default());
+        let fails = proof.verdicts.values().any(|outcome| matches!(outcome, Outcome::Fails { .. }));
+        prop_assert!(!fails || recheck(&system, &bold).is_err());
+    }
+
+    #[test]
+    fn a_ranking_passes_the_check_and_no_small_population_refutes_it(system in random_systems()) {
+        let pairs = prove(&system, Bounds::default()).invariant.pairs();
+        let mut ranked = EnumSet::empty();
+        for property in EnumSet::all() {
+            if let Ok(found) = ranking::find(&system, property, &pairs) {
+                prop_assert_eq!(ranking::check(&system, &pairs, &found), Ok(()));
+                ranked |= property;
+            }
+        }
+        for pages in 1..=3 {
+            let concrete = Concrete { system: system.clone(), pages };
+            for judged in liveness::check(&concrete, ranked).unwrap() {
+                prop_assert!(judged.outcome.holds(), "{} with {pages} pages: {:?}", judged.property, judged.outcome);
+            }
+        }
+    }
+
+    #[test]
+    fn a_ranking_changed_at_random_proves_nothing_false(
+        system in random_systems(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), 0usize..4), 1..4),
+    ) {
+        let pairs = prove(&system, Bounds::default()).invariant.pairs();
+        for property in EnumSet::all() {
+            let mut changed = match ranking::find(&system, property, &pairs) {
+                Ok(found) => found,
+                Err(_) => continue,
+            };
+            for (index, rank) in &changes {
+                change(&mut changed, index, *rank);
+            }
+            // Whether or not another property would need it, what passes the check must be true.
+            for claimed in EnumSet::all() {
+                changed.property = claimed;
+                if ranking::check(&system, &pairs, &changed).is_ok() {
+                    let concrete = Concrete { system: system.clone(), pages: 2 };
+                    for judged in liveness::check(&concrete, claimed.into()).unwrap() {
+                        prop_assert!(judged.outcome.holds(), "{claimed}: {:?}", judged.outcome);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn random_systems() -> impl Strategy<Value = RandomSystem> {
+    let shape = (1u8..5, 1u8..6, 1u8..4, 0u8..4, 1u8..5, 10u8..70, 0u8..60, 0u8..10).prop_map(
+        |(controls, pages, initial_pages, control_steps, page_steps, moves, guarded, violating)| Shape {
+            controls,
+            pages,
+            initial_pages,
+            control_steps,
+            page_steps,
+            moves,
+            guarded,
+            violating,
+        },
+    );
+    (any::<u64>(), shape).prop_map(|(seed, shape)| RandomSystem::new(seed, shape))
+}
+
+/// All reachable states, up to the order of pages, and what they and their steps violate.
+fn explore<S: Judged + Clone>(system: &S, pages: usize) -> (BTreeSet<State<S>>, Properties<S>) {
+    let concrete = Concrete { system: system.clone(), pages };
+    let mut queue: VecDeque<_> = concrete.initial().into();
+    let mut states: BTreeSet<_> = queue.iter().map(State::<S>::sorted).collect();
+    let mut violated = EnumSet::empty();
+    while let Some(state) = queue.pop_front() {
+        violated |= concrete.judge(&state);
+        for (step, next) in concrete.successors(&state) {
+            violated |= concrete.judge_step(&state, step);
+            if states.insert(next.sorted()) {
+                queue.push_back(next.sorted());
+            }
+        }
+    }
+    (states, violated)
+}
+
+/// Gives something in a ranking another rank.
+fn change(ranking: &mut RankingOf<RandomSystem>, index: &prop::sample::Index, rank: usize) {
+    if ranking.levels.is_empty() {
+        return;
+    }
+    let level = index.index(ranking.levels.len());
+    let ranks: Vec<_> = match &mut ranking.levels[level] {
+        Level::Control(ranks) => ranks.ranks.values_mut().collect(),
+        Level::EveryPage(ranks) | Level::WaitingPage(ranks) => ranks.ranks.values_mut().collect(),
+    };
+    let at = index.index(ranks.len().max(1));
+    ranks.into_iter().skip(at).take(1).for_each(|of| *of = rank);
+}
+
+/// Are all views of the state in the invariant?
+fn covered(invariant: &InvariantOf<RandomSystem>, state: &State<RandomSystem>) -> bool {
+    let pages = state.pages.as_slice();
+    let size = invariant.view_pages.min(pages.len());
+    let listed = if size == pages.len() { &invariant.small } else { &invariant.views };
+    let listed: BTreeSet<_> = listed
+        .iter()
+        .flat_map(|of| of.pages.iter().map(|pages| (invariant.controls[of.control], pages)))
+        .map(|(control, pages)| {
+            (control, pages.iter().map(|page| invariant.records[*page]).collect::<Vec<_>>())
+        })
+        .collect();
+    (0..1u32 << pages.len()).filter(|chosen| chosen.count_ones() as usize == size).all(|chosen| {
+        let view =
+            (0..pages.len()).filter(|index| chosen >> index & 1 == 1).map(|index| pages[index]).collect();
+        listed.contains(&(state.control, view))
+    })
+}
+
+/// The invariant without one of its configurations or views, for each.
+fn without_one<C: Clone, P: Clone, R: PropertyName>(
+    invariant: &Invariant<C, P, R>,
+) -> Vec<Invariant<C, P, R>> {
+    let mut mutated = Vec::new();
+    for (of, configurations) in invariant.small.iter().enumerate() {
+        for index in 0..configurations.pages.len() {
+            let mut without = invariant.clone();
+            without.small[of].pages.remove(index);
+            mutated.push(without);
+        }
+    }
+    for (of, configurations) in invariant.views.iter().enumerate() {
+        for index in 0..configurations.pages.len() {
+            let mut without = invariant.clone();
+            without.views[of].pages.remove(index);
+            mutated.push(without);
+        }
+    }
+    mutated
+}
+
+#[test]
+fn a_correct_protocol_holds_for_any_number_of_pages() {
+    let proof = prove(&Toy::default(), Bounds::default());
+    for (property, outcome) in &proof.verdicts {
+        assert_eq!(*outcome, Outcome::HoldsForAny { view_pages: 1 }, "{property}");
+    }
+    assert_eq!((proof.views, proof.controls, proof.records), (5, 2, 4));
+}
+
+#[test]
+fn a_violation_comes_with_the_smallest_population_and_a_shortest_run() {
+    let hasty = prove(&Toy { hasty: true, ..Toy::default() }, Bounds::default());
+    let Outcome::Fails { pages: 1, trace } = &hasty.verdicts[&ToyProperty::S5] else {
+        panic!("{:?}", hasty.verdicts);
+    };
+    assert_eq!(trace.steps.len(), 2);
+
+    let rude = prove(&Toy { rude: true, ..Toy::default() }, Bounds::default());
+    let Outcome::Fails { pages: 2, trace } = &rude.verdicts[&ToyProperty::S7] else {
+        panic!("{:?}", rude.verdicts);
+    };
+    assert_eq!(trace.steps.len(), 3);
+}
+
+#[test]
+fn a_deadlock_is_found() {
+    let stalled = prove(&Toy { stalled: true, ..Toy::default() }, Bounds::default());
+    let Outcome::Fails { pages: 1, trace } = &stalled.verdicts[&ToyProperty::S10] else {
+        panic!("{:?}", stalled.verdicts);
+    };
+    assert_eq!(trace.steps.len(), 2);
+}
+
+#[test]
+fn bounds_that_are_too_tight_are_inconclusive() {
+    let bounds = Bounds { states_max: 1, ..Bounds::default() };
+    for outcome in prove(&Toy::default(), bounds).verdicts.values() {
+        assert!(matches!(outcome, Outcome::Inconclusive(_)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn an_invariant_survives_its_document() {
+    let toy = Toy::default();
+    let mut invariant = prove(&toy, Bounds::default()).invariant;
+    invariant.subject = "toy".to_owned();
+    let json = invariant.to_json().unwrap();
+    let read = InvariantOf::<Toy>::from_json(&json).unwrap();
+    assert_eq!(read, invariant);
+    assert!(recheck(&toy, &read).is_ok());
+
+    let newer = json.replace("\"version\": 1", "\"version\": 2");
+    assert!(matches!(InvariantOf::<Toy>::from_json(&newer), Err(InvariantError::Version { version: 2, .. })));
+    let dangling = json.replacen("\"control\":0", "\"control\":9", 1);
+    assert!(matches!(InvariantOf::<Toy>::from_json(&dangling), Err(InvariantError::Malformed(_))));
+    assert!(matches!(InvariantOf::<Toy>::from_json("{}"), Err(InvariantError::Json(_))));
+}
+
+#[test]
+fn the_rechecker_names_what_is_wrong() {
+    let toy = Toy::default();
+    let invariant = prove(&toy, Bounds::default()).invariant;
+    let hasty = Toy { hasty: true, ..toy };
+    assert!(matches!(*recheck(&hasty, &invariant).unwrap_err(), Objection::NotInductive { .. }));
+    let rude = Toy { rude: true, ..toy };
+    let objection = *recheck(&rude, &invariant).unwrap_err();
+    assert!(matches!(objection, Objection::Violated { property: ToyProperty::S7, .. }), "{objection}");
+    let stalled = Toy { stalled: true, ..toy };
+    let objection = *recheck(&stalled, &invariant).unwrap_err();
+    assert!(matches!(objection, Objection::Violated { property: ToyProperty::S10, .. }), "{objection}");
+}
+
+#[test]
+fn pushing_empties_the_source_for_any_number_of_pages() {
+    let toy = Toy::default();
+    let pairs = prove(&toy, Bounds::default()).invariant.pairs();
+    for property in [ToyProperty::L1, ToyProperty::L3] {
+        let found = ranking::find(&toy, property, &pairs).unwrap();
+        assert_eq!(ranking::check(&toy, &pairs, &found), Ok(()));
+    }
+}
+
+#[test]
+fn without_pushing_only_requested_pages_arrive() {
+    let lazy = Toy { lazy: true, ..Toy::default() };
+    let pairs = prove(&lazy, Bounds::default()).invariant.pairs();
+    let Err(Unranked::Left(left)) = ranking::find(&lazy, ToyProperty::L1, &pairs) else {
+        panic!("a page that is never touched keeps the source needed");
+    };
+    assert!(left.contains(&(Phase::Post, Page::Missing)));
+    assert!(ranking::find(&lazy, ToyProperty::L3, &pairs).is_ok());
+}
+
+#[test]
+fn wrong_rankings_are_rejected() {
+    let toy = Toy::default();
+    let pairs = prove(&toy, Bounds::default()).invariant.pairs();
+    let right = ranking::find(&toy, ToyProperty::L1, &pairs).unwrap();
+
+    let mut short = right.clone();
+    short.levels.pop();
+    assert!(matches!(ranking::check(&toy, &pairs, &short), Err(RankingError::Left(_))));
+
+    // The steps that a lazy copy does not have, or that nobody is obliged to take, do not help.
+    let lazy = Toy { lazy: true, ..toy };
+    assert!(matches!(ranking::check(&lazy, &pairs, &right), Err(RankingError::NotHelpful { .. })));
+
+    let every_page = right.levels.iter().position(|level| matches!(level, Level::EveryPage(_))).unwrap();
+    let mut flat = right.clone();
+    let Level::EveryPage(ranks) = &mut flat.levels[every_page] else { unreachable!() };
+    let settled = ranks.ranks[&(Phase::Post, Page::Present)];
+    ranks.ranks.values_mut().for_each(|rank| *rank = settled);
+    assert!(ranking::check(&toy, &pairs, &flat).is_err());
+
+    let mut upside_down = right.clone();
+    let Level::EveryPage(ranks) = &mut upside_down.levels[every_page] else { unreachable!() };
+    ranks.ranks.values_mut().for_each(|rank| *rank = 100 - *rank);
+    ranks.helpful =
+        std::mem::take(&mut ranks.helpful).into_iter().map(|(rank, step)| (100 - rank, step)).collect();
+    assert!(matches!(ranking::check(&toy, &pairs, &upside_down), Err(RankingError::Rises { .. })));
+
+    let mut unranked = right;
+    let Level::EveryPage(ranks) = &mut unranked.levels[every_page] else { unreachable!() };
+    ranks.ranks = BTreeMap::new();
+    assert!(matches!(ranking::check(&toy, &pairs, &unranked), Err(RankingError::NoRank { .. })));
+}

@@ -1,9 +1,0 @@
-//! The liveness checker against brute force, and against what other tools got wrong.
-
-mod algorithms;
-mod brute_force;
-mod graphs;
-mod replayed;
-mod small_graph;
-mod systems;
-mod traps;

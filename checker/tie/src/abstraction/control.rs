@@ -1,0 +1,112 @@
+//! The control record.
+
+use model::{Control, Phase, Process};
+use protocol::destination::Destination;
+use protocol::host::{Host, ProcessState, Role};
+use protocol::memory::{Fault, Memory};
+use protocol::page::PageKind;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::HostId;
+
+use super::scene::{Scene, keeps_something};
+use super::{Unmapped, aftermath};
+use crate::network::{Fate, Flight};
+use crate::rig::Rig;
+
+pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
+    let &Scene { rig, phase, source, destination, .. } = scene;
+    let at_source = phase.at_source();
+    let lost = match phase {
+        _ if rig.is_disrupted() => aftermath::message_lost(scene),
+        Phase::Offered => is_lost(rig, MessageKind::State),
+        Phase::Accepted => is_lost(rig, MessageKind::Ready),
+        Phase::Committed => is_lost(rig, MessageKind::Go),
+        Phase::Completing => is_lost(rig, MessageKind::Complete),
+        Phase::Departing => is_lost(rig, MessageKind::Destroyed),
+        _ => false,
+    };
+    let working_set = rig.migration.strategy.working_set
+        && !matches!(phase, Phase::Rest | Phase::Running | Phase::Forgotten);
+    Ok(Control {
+        phase,
+        process: process(scene)?,
+        source_runs: runs(rig, source),
+        destination_runs: runs(rig, destination) && phase != Phase::Rest,
+        message_lost: lost,
+        code_page_sent: working_set && at_source && sent_in_freeze(scene, PageKind::FileMapped),
+        stack_page_sent: working_set && at_source && sent_in_freeze(scene, PageKind::Private),
+        returning: returning(scene),
+        aftermath: aftermath::aftermath(scene),
+    })
+}
+
+/// The process has exited: is the word of it still on its way to a host that needs it?
+pub(super) fn gone(rig: &Rig) -> Control {
+    if rig.is_disrupted() {
+        return aftermath::gone(rig);
+    }
+    let copies = matches!(rig.migration.strategy.pre, model::strategy::Pre::Copy(_));
+    let unaware = |host: &Host<_>| match host.role() {
+        // To the model a host has no part in a migration that has not begun.
+        Role::Destination(Destination::Receiving(receiving)) => copies || receiving.former.is_some(),
+        _ => keeps_something(host),
+    };
+    let to_former = |flight: &Flight| {
+        flight.envelope.message.kind() == MessageKind::Exit
+            && matches!(flight.fate, Fate::Flying | Fate::Lost)
+            && (copies || flight.envelope.epoch <= rig.trouble.begun)
+    };
+    let notices: Vec<_> = rig.network.flights().iter().filter(|flight| to_former(flight)).collect();
+    let message_lost = notices.iter().any(|notice| notice.fate == Fate::Lost);
+    match rig.hosts.iter().any(unaware) || !notices.is_empty() {
+        true => Control { phase: Phase::Exiting, message_lost, ..Control::GONE },
+        false => Control::GONE,
+    }
+}
+
+/// The state of the process, from the host that has a say in it. Nobody has while it changes hands.
+fn process(scene: &Scene<'_>) -> Result<Process, Unmapped> {
+    let states = scene.rig.hosts.iter().filter_map(Host::process_state);
+    let states: Vec<ProcessState> = states.collect();
+    match states[..] {
+        [] => Ok(Process::Migration),
+        [ProcessState::Normal] => Ok(Process::Normal),
+        [ProcessState::PreMigration] => Ok(Process::PreMigration),
+        [ProcessState::Migration] => Ok(Process::Migration),
+        [ProcessState::PostMigration] => Ok(Process::PostMigration),
+        _ => Err(Unmapped(format!("hosts disagree about the process: {states:?}"))),
+    }
+}
+
+/// Does the host's processor execute the process? Its memory says so. A process that has called `exit` and waits
+/// for its last write-back counts as running: to the model it has not exited yet.
+fn runs(rig: &Rig, host: HostId) -> bool {
+    let Some(host) = rig.host(host) else { return false };
+    let frozen = host.memory().read(PageNumber(0), 0, &mut []) == Err(Fault::Frozen);
+    let exiting = host.role().resident().is_some_and(|resident| resident.exited);
+    !frozen || exiting
+}
+
+fn is_lost(rig: &Rig, kind: MessageKind) -> bool {
+    let mut flights = rig.network.flights().iter();
+    flights.any(|flight| flight.fate == Fate::Lost && flight.envelope.message.kind() == kind)
+}
+
+/// Has a page of this kind been sent between suspension and hand-over?
+fn sent_in_freeze(scene: &Scene<'_>, kind: PageKind) -> bool {
+    let pages = scene.rig.image.page_numbers().filter(|&page| scene.rig.image.kind(page) == kind);
+    let sent_later = |page| scene.shadow.is_some_and(|shadow| shadow.served.contains(page));
+    pages.into_iter().any(|page| scene.sequence(page.index()) > 0 && !sent_later(page))
+}
+
+/// Does the process go, or has it come, straight back to the host that it came from?
+fn returning(scene: &Scene<'_>) -> bool {
+    match scene.phase {
+        Phase::Rest | Phase::PreCopy { .. } => false,
+        Phase::Freeze | Phase::Offered | Phase::Forgotten => {
+            scene.resident.came_from() == Some(scene.destination)
+        }
+        _ => scene.resident.returned,
+    }
+}

@@ -1,0 +1,121 @@
+//! Storms of the reference, held to the model.
+//!
+//! A [storm] checks what a process and a user can see. Where it is between two hosts, the model is
+//! run along its log as well ([`trace`](super::trace)), and the transitions that it takes are counted against all that
+//! views of one page permit, however much goes wrong ([`transitions`]). What a lossy link loses leaves no line, so those
+//! of its transitions that are losses or come after one are never seen.
+
+use std::collections::BTreeMap;
+
+use engine::views::transitions::{Seen, transitions};
+use model::algorithms::BUILT_IN;
+use model::{Link, Strategy};
+use rustc_hash::FxHashSet;
+use steplog::event::Step;
+use world::Disrupted;
+use world::storm::{self, StormError, Tally};
+
+use super::policy::strategy;
+use super::trace::{TraceError, conform_steps, link, seen};
+use crate::uncounted::Uncounted;
+
+/// Why a run is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum CampaignError {
+    /// The process, or a user, sees something wrong.
+    #[error(transparent)]
+    Storm(#[from] StormError),
+    /// The model does not have it.
+    #[error("the model does not have this run, whose header is line 1: {0}")]
+    Trace(#[from] TraceError),
+}
+
+/// Which transitions of the model real runs have taken.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    /// Runs that the model was run along.
+    pub runs: u64,
+    /// For the built-in algorithms.
+    taken: BTreeMap<(String, Link), FxHashSet<Seen<Uncounted>>>,
+}
+
+/// How many of the transitions of an algorithm over a link were taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Name of the algorithm.
+    pub algorithm: String,
+    /// What the links do.
+    pub link: Link,
+    /// Transitions that were taken.
+    pub taken: usize,
+    /// Transitions that there are.
+    pub possible: usize,
+    /// Of the kinds of transitions, which are a step in a phase: how many were taken.
+    pub kinds_taken: usize,
+    /// Kinds that there are.
+    pub kinds_possible: usize,
+}
+
+/// Runs it to its end, checks it on the way, and has the model follow it if it has two hosts.
+///
+/// # Errors
+/// Something is not as it should be.
+pub fn weather(run: &Disrupted, coverage: &mut Coverage) -> Result<Tally, CampaignError> {
+    let (tally, log) = storm::record(run)?;
+    if run.scenario.route.iter().all(|host| host.0 < 2)
+        && let Some(strategy) = strategy(&run.scenario.policy)
+    {
+        coverage.follow(run, strategy, &log)?;
+    }
+    Ok(tally)
+}
+
+impl Coverage {
+    fn follow(&mut self, run: &Disrupted, strategy: Strategy, log: &[Step]) -> Result<(), TraceError> {
+        let header = run.scenario.header(true);
+        let accepted = conform_steps(header, strategy.clone(), log)?;
+        self.runs += 1;
+        if BUILT_IN.contains(&strategy) {
+            let header = accepted.header;
+            let model = Uncounted::disrupted(strategy, link(header.link));
+            let taken = self.taken.entry((accepted.algorithm, link(header.link))).or_default();
+            taken.extend(seen(&model, &header, &accepted.run));
+        }
+        Ok(())
+    }
+
+    /// Counts what others have followed as well.
+    pub fn add(&mut self, other: Self) {
+        self.runs += other.runs;
+        for (of, taken) in other.taken {
+            self.taken.entry(of).or_default().extend(taken);
+        }
+    }
+
+    /// The share of each algorithm over each link.
+    pub fn shares(&self) -> Vec<Share> {
+        let settings =
+            BUILT_IN.into_iter().flat_map(|strategy| Link::ALL.map(|link| (strategy.clone(), link)));
+        let share = |(strategy, link): (Strategy, Link)| {
+            let algorithm = strategy.name.to_string();
+            let possible = transitions(&Uncounted::disrupted(strategy, link));
+            let of = (algorithm, link);
+            let taken = self.taken.get(&of).into_iter().flatten();
+            let taken: Vec<_> = taken.filter(|seen| possible.contains(*seen)).collect();
+            Share {
+                algorithm: of.0,
+                link,
+                taken: taken.len(),
+                possible: possible.len(),
+                kinds_taken: kinds(taken),
+                kinds_possible: kinds(&possible),
+            }
+        };
+        settings.map(share).collect()
+    }
+}
+
+fn kinds<'a>(seen: impl IntoIterator<Item = &'a Seen<Uncounted>>) -> usize {
+    let kinds = seen.into_iter().map(|(control, _, step)| (control.phase, *step));
+    kinds.collect::<FxHashSet<_>>().len()
+}

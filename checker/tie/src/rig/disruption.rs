@@ -1,0 +1,441 @@
+//! What goes wrong between and under the hosts, and what the driver tells them about it.
+//!
+//! Nobody is told of a cut, a crash or an outage: a host notices when the driver says so. Who speaks meanwhile speaks
+//! in vain. Only a fence, the word that a machine is dead, is certain; with it the machine is back, and vacant.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use model::Link;
+use model::disruption::Disruption;
+use protocol::destination::Destination;
+use protocol::error::{Error, Refusal};
+use protocol::file_server::FileServer;
+use protocol::host::{Host, Location, Role};
+use protocol::source::{Draining, Offered, PreMigration, Source};
+use protocol::wire::{Envelope, Message};
+use steplog::event::Event;
+use steplog::fate;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId, Place};
+
+use super::{Action, Happening, Rig, RigError};
+use crate::flaws::{Flaw, FlawedMemory};
+use crate::network::{Fate, Flight};
+
+/// What is in order again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mending {
+    /// The hosts have a new connection, and know of it.
+    Connection,
+    /// A dead machine is back, with nothing on it, and the others have been told that it was dead.
+    Machine,
+    /// The file server is in reach again, and the hosts know of it.
+    FileServer,
+}
+
+/// What is known to the driver alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Trouble {
+    /// The connection between the hosts is gone.
+    pub cut: bool,
+    /// The machines that are dead without anybody having been told.
+    pub dead: BTreeSet<HostId>,
+    /// The file server is out of reach.
+    pub outage: bool,
+    /// The process died with a machine.
+    pub doomed: bool,
+    /// The process is lost, and whoever survived it knows.
+    pub lost: bool,
+    /// The latest migration that the model counts as begun.
+    pub begun: Epoch,
+    /// The attempts that their source has called off.
+    pub aborted: BTreeSet<Epoch>,
+    /// The aborted attempt whose state was ignored by a destination that knew better.
+    pub ignored_state: Option<Epoch>,
+    /// The process has exited, and another host needs to hear of it.
+    pub exit_untold: bool,
+    /// What happened so far, as far as the model counts it. No endpoint does.
+    pub history: History,
+}
+
+/// What the model remembers of a run, and no endpoint. It follows the model's steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct History {
+    /// Disruptions so far.
+    pub struck: u8,
+    /// Recoveries since the attempt began.
+    pub recoveries: u8,
+    /// Whether the attempt began in a Post-migration that had carried pages back.
+    pub began_returned: bool,
+}
+
+impl Rig {
+    /// Can things go wrong?
+    pub(crate) fn is_disrupted(&self) -> bool {
+        !self.migration.disruptions.is_none()
+    }
+
+    /// Does nothing get from one host to the other?
+    pub(crate) fn is_parted(&self) -> bool {
+        self.trouble.cut || !self.trouble.dead.is_empty()
+    }
+
+    /// The attempt under way that can still be called off, and the host that it goes to. To the model it begins with
+    /// the suspension where nothing is copied ahead.
+    pub(crate) fn attempt(&self) -> Option<(&Host<FlawedMemory>, HostId, Epoch)> {
+        self.hosts.iter().find_map(|host| match host.role() {
+            Role::Source(Source::PreMigration(_) | Source::Frozen(_) | Source::Offered(_)) => {
+                let Role::Source(source) = host.role() else { return None };
+                let route = source.route().filter(|route| route.epoch == self.trouble.begun)?;
+                Some((host, route.to, route.epoch))
+            }
+            _ => None,
+        })
+    }
+
+    /// Has the destination forgotten an attempt of which its source thinks that it goes on?
+    pub(crate) fn is_forgotten(&self, to: HostId, epoch: Epoch) -> bool {
+        let takes = |host: &Host<_>| matches!(host.role(), Role::Destination(destination) if destination.epoch() == epoch);
+        self.is_disrupted() && !self.host(to).is_some_and(takes)
+    }
+
+    /// Is it a page message of an attempt that was called off or forgotten?
+    pub(crate) fn is_stray(&self, flight: &Flight) -> bool {
+        let Message::Page { .. } = flight.envelope.message else { return false };
+        let epoch = flight.envelope.epoch;
+        let forgotten = self.forgotten().is_some_and(|(_, forgotten)| forgotten == epoch);
+        let left = forgotten || flight.fate == Fate::Outlived || self.trouble.aborted.contains(&epoch);
+        self.is_disrupted() && !flight.is_forgotten() && left
+    }
+
+    /// The attempt that its destination has forgotten and its source has not, and that source.
+    fn forgotten(&self) -> Option<(HostId, Epoch)> {
+        let (source, to, epoch) = self.attempt()?;
+        self.is_forgotten(to, epoch).then_some((source.id(), epoch))
+    }
+
+    /// Does it belong to an attempt that was called off or forgotten? What a lossy link does to such a message is to
+    /// delay it: the model has neither its loss nor its duplicates.
+    pub(super) fn is_of_aborted(&self, flight: &Flight) -> bool {
+        let Envelope { from, to, epoch, .. } = flight.envelope;
+        let between_hosts = from != Place::FileServer && to != Place::FileServer;
+        let forgotten =
+            || self.forgotten().is_some_and(|(source, own)| (from, epoch) == (source.into(), own));
+        between_hosts && (self.trouble.aborted.contains(&epoch) || forgotten())
+    }
+
+    /// Is something of an attempt that was called off on its way, but for the word of that? Where links keep order, a
+    /// destination takes up the next attempt when all of it has arrived.
+    pub(super) fn is_behind_aborted(&self) -> bool {
+        let of_it = |flight: &Flight| {
+            let envelope = &flight.envelope;
+            let state = matches!(envelope.message, Message::State(_));
+            self.is_stray(flight) || (state && self.trouble.aborted.contains(&envelope.epoch))
+        };
+        self.migration.link == Link::Fifo && self.network.flights().iter().any(of_it)
+    }
+
+    /// What can go wrong, and what can be mended or noticed. The model says when a disruption may strike.
+    pub(super) fn add_disruptions(&self, actions: &mut Vec<Action>) {
+        // Also when the process is lost: what it has written back may still have to be stored.
+        actions.extend(self.trouble.outage.then_some(Action::StoreReturns));
+        if !self.is_disrupted() || self.trouble.lost {
+            return;
+        }
+        let alive = || self.hosts.iter().filter(|host| !self.trouble.dead.contains(&host.id()));
+        let peers = |host: &Host<_>| self.hosts.iter().map(Host::id).find(|id| *id != host.id());
+        actions.extend(
+            [Action::Cut, Action::Outage, Action::Cancel].into_iter().filter(|_| !self.is_answered()),
+        );
+        for host in alive() {
+            let id = host.id();
+            if !self.is_answered() {
+                actions.extend([Action::Crash(id), Action::Suspect(id)]);
+            }
+            if host.is_due(protocol::host::Work::DeclareReady) {
+                actions.push(Action::Refuse(id));
+            }
+            let cut_off = self.is_parted() && peers(host).is_some_and(|peer| host.is_connected(peer));
+            if cut_off {
+                actions.push(Action::Notice(id));
+            }
+            if self.trouble.outage && host.is_connected(Place::FileServer) {
+                actions.push(Action::NoticeOutage(id));
+            }
+        }
+        actions
+            .extend(self.trouble.cut.then_some(Action::Reconnect).filter(|_| self.trouble.dead.is_empty()));
+        actions.extend((!self.trouble.dead.is_empty() && !self.is_released_soon()).then_some(Action::Fence));
+    }
+
+    /// Has the process exited, and needs nothing of a dead machine any more? To the model it exits when it is released;
+    /// until then it would need all its pages.
+    fn is_released_soon(&self) -> bool {
+        let exited =
+            self.hosts.iter().filter_map(|host| host.role().resident()).find(|resident| resident.exited);
+        let Some(resident) = exited else { return false };
+        let needed = |page: PageNumber| {
+            let owed = resident.pages.get(page.index()).map(|record| record.location);
+            self.is_written_back(page) && matches!(owed, Some(Location::At(..)))
+        };
+        !self.image.page_numbers().into_iter().any(needed)
+    }
+
+    /// Has a host heard *ready* or *complete*, and not said what it says to that at once? The model has one step for
+    /// both, so nothing strikes in between.
+    fn is_answered(&self) -> bool {
+        self.hosts.iter().any(|host| match host.role() {
+            Role::Source(Source::Offered(Offered { ready, .. })) => *ready,
+            Role::Source(Source::Draining(Draining { tell, .. })) => tell.is_some(),
+            _ => false,
+        })
+    }
+
+    /// What the driver does for such an action; false if it is another one.
+    pub(super) fn disrupt(
+        &mut self,
+        action: Action,
+        happenings: &mut Vec<Happening>,
+    ) -> Result<bool, RigError> {
+        let disruption = match action {
+            Action::Cut => {
+                self.part();
+                Disruption::Cut
+            }
+            Action::Crash(id) => {
+                self.crash(id)?;
+                Disruption::CrashSource
+            }
+            Action::Outage => {
+                self.trouble.outage = true;
+                if self.flaw == Some(Flaw::StoredVolatile) {
+                    self.file_server = FileServer::new(&self.image);
+                }
+                self.network.remove(|flight| {
+                    let envelope = &flight.envelope;
+                    envelope.from == Place::FileServer || envelope.to == Place::FileServer
+                });
+                Disruption::Outage
+            }
+            Action::Cancel => {
+                self.cancel()?;
+                Disruption::Cancel
+            }
+            Action::Refuse(id) => {
+                self.host_mut(id)?.refuse()?;
+                Disruption::Refuse
+            }
+            Action::Suspect(id) => {
+                self.suspect(id)?;
+                Disruption::Suspect
+            }
+            Action::Notice(id) => {
+                self.take_back(Flaw::ResumesOnSilence);
+                let peer = self.peer(id)?;
+                self.host_mut(id)?.disconnected(peer)?;
+                return Ok(true);
+            }
+            Action::NoticeOutage(id) => {
+                self.host_mut(id)?.disconnected(Place::FileServer)?;
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
+        happenings.push(Happening::Struck(disruption));
+        Ok(true)
+    }
+
+    /// What the driver mends; `None` if the action is another one.
+    pub(super) fn mend(&mut self, action: Action) -> Result<Option<Mending>, RigError> {
+        let ids: Vec<HostId> = self.hosts.iter().map(Host::id).collect();
+        match action {
+            Action::Reconnect => {
+                self.trouble.cut = false;
+                for id in ids {
+                    let peer = self.peer(id)?;
+                    self.host_mut(id)?.connected(peer)?;
+                }
+                Ok(Some(Mending::Connection))
+            }
+            Action::Fence => {
+                let dead = std::mem::take(&mut self.trouble.dead);
+                self.network.remove_lost(|_| true);
+                self.trouble.cut = false;
+                self.trouble.exit_untold = false;
+                self.trouble.lost = std::mem::take(&mut self.trouble.doomed);
+                for id in ids.into_iter().filter(|id| !dead.contains(id)) {
+                    for dead in &dead {
+                        self.host_mut(id)?.fenced(*dead)?;
+                    }
+                }
+                Ok(Some(Mending::Machine))
+            }
+            Action::StoreReturns => {
+                self.trouble.outage = false;
+                for id in ids {
+                    self.host_mut(id)?.connected(Place::FileServer)?;
+                }
+                Ok(Some(Mending::FileServer))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What disruptions mean for what comes later.
+    pub(super) fn note(&mut self, happenings: &[Happening]) {
+        for happening in happenings {
+            let Happening::Step { epoch, event, .. } = happening else { continue };
+            match event {
+                Event::MigrationStarted { .. } if self.copies() => self.trouble.begun = *epoch,
+                Event::ProcessSuspended { .. } => self.trouble.begun = *epoch,
+                Event::MigrationCancelled { .. }
+                | Event::RefusalLearned { .. }
+                | Event::PeerDisconnected { fate: Some(fate::Fate::CarriedOn(_)), .. }
+                | Event::PeerTimedOut { fate: Some(fate::Fate::CarriedOn(_)), .. }
+                | Event::PeerFenced { fate: Some(fate::Fate::CarriedOn(_)), .. } => self.forsake(*epoch),
+                Event::PeerFenced { fate: Some(fate::Fate::Lost(_)), .. } => self.trouble.lost = true,
+                Event::ResyncAccepted { .. } => {
+                    self.network.remove_lost(|envelope| matches!(envelope.message, Message::Page { .. }));
+                }
+                Event::MessageIgnored { kind: MessageKind::State, .. } => {
+                    self.trouble.ignored_state = Some(*epoch);
+                }
+                Event::ExitLearned { .. } | Event::MessageIgnored { kind: MessageKind::Exit, .. } => {
+                    self.trouble.exit_untold = false;
+                }
+                _ => {}
+            }
+        }
+        if let Some((source, epoch)) = self.forgotten() {
+            self.network.remove_lost(|envelope| (envelope.from, envelope.epoch) == (source.into(), epoch));
+            self.network.outlive();
+        }
+    }
+
+    /// The process is about to be released: does the model count on another host's hearing of it?
+    pub(super) fn note_release(&mut self, id: HostId) {
+        let told = match self.host(id).map(Host::role) {
+            Some(Role::Source(Source::PreMigration(PreMigration { resident, pass, .. }))) => {
+                pass.is_some() || resident.came_from().is_some()
+            }
+            Some(Role::Destination(_)) => true,
+            _ => false,
+        };
+        self.trouble.exit_untold = told && self.is_disrupted();
+    }
+
+    /// An attempt was called off. What has not begun leaves nothing behind.
+    fn forsake(&mut self, epoch: Epoch) {
+        if self.trouble.begun == epoch {
+            self.crossings.fill(0);
+            self.network.remove_lost(|envelope| envelope.epoch == epoch);
+            self.network.outlive();
+            self.trouble.aborted.insert(epoch);
+        }
+    }
+
+    /// The connection between the hosts breaks, with everything in flight on it.
+    fn part(&mut self) {
+        self.trouble.cut = true;
+        let aborted = self.trouble.aborted.clone();
+        self.network.cut(|envelope| !aborted.contains(&envelope.epoch));
+    }
+
+    /// The machine dies, and is replaced by one that has nothing: nobody hears from it before the fence.
+    fn crash(&mut self, id: HostId) -> Result<(), RigError> {
+        self.trouble.doomed |= self.has_process(id);
+        self.trouble.dead.insert(id);
+        let dead = Place::Host(id);
+        let between_hosts = |place: Place| place != Place::FileServer;
+        self.network.remove(|flight| {
+            let (from, to) = (flight.envelope.from, flight.envelope.to);
+            // A duplicate on its way to the file server does not die with its sender.
+            let outlives = flight.fate == Fate::Echo && to == Place::FileServer;
+            !outlives && (from == dead || to == dead || (between_hosts(from) && between_hosts(to)))
+        });
+        let policy = self.host(id).ok_or(RigError::Nothing)?.policy().clone();
+        let memory = FlawedMemory::vacant(self.image.page_count(), self.flaw);
+        let vacant = Host::vacant(id, policy, Arc::clone(&self.image), memory);
+        *self.host_mut(id)? = vacant.map_err(|_| RigError::Nothing)?;
+        Ok(())
+    }
+
+    /// Would the process die with this machine? Once it has been handed over, it belongs to the destination, and to
+    /// both until that has heard of it.
+    fn has_process(&self, id: HostId) -> bool {
+        let role = self.host(id).map(Host::role);
+        let in_doubt = |awaiting: HostId| {
+            self.hosts.iter().find_map(|host| match host.role() {
+            Role::Source(Source::Shadow(shadow)) if shadow.route.to == awaiting => {
+                let destination = self.host(awaiting).map(Host::role);
+                let waits = matches!(destination, Some(Role::Destination(destination @ Destination::AwaitingGo(_))) if destination.epoch() == shadow.route.epoch);
+                waits.then_some(host.id())
+            }
+            _ => None,
+        })
+        };
+        match role {
+            Some(Role::Source(Source::Shadow(shadow))) => in_doubt(shadow.route.to).is_some(),
+            Some(Role::Source(Source::Draining(_))) | Some(Role::Vacant | Role::Failed(_)) | None => false,
+            Some(Role::Source(_)) => true,
+            Some(Role::Destination(Destination::Post(_) | Destination::Completing(_))) => true,
+            Some(Role::Destination(_)) => in_doubt(id).is_some(),
+        }
+    }
+
+    /// The operator asks where the process is leaving from, or has left from. Too late is an answer.
+    fn cancel(&mut self) -> Result<(), RigError> {
+        self.take_back(Flaw::CancelsTooLate);
+        let asked = self.attempt().map(|(host, ..)| host.id());
+        let committed = asked.is_none();
+        let has_say = |host: &&Host<FlawedMemory>| match host.role() {
+            Role::Source(source) => !matches!(source, Source::Resting(_)),
+            Role::Destination(destination) => {
+                matches!(destination, Destination::Post(_) | Destination::Completing(_))
+            }
+            _ => false,
+        };
+        let asked = asked.or_else(|| self.hosts.iter().find(has_say).map(Host::id));
+        match self.host_mut(asked.ok_or(RigError::Nothing)?)?.cancel() {
+            Err(Error::Refused(Refusal::TooLate)) if committed => Ok(()),
+            done => Ok(done?),
+        }
+    }
+
+    /// With this flaw a source that has handed the process over goes back to before.
+    fn take_back(&mut self, flaw: Flaw) {
+        if self.flaw != Some(flaw) {
+            return;
+        }
+        if let Some(before) = self.before_hand_over.take() {
+            let id = usize::from(before.id().0);
+            self.hosts[id] = *before;
+        }
+    }
+
+    /// A host takes the other one for dead. While it may decide alone it says that it will not go on; afterwards it
+    /// gives the connection up.
+    fn suspect(&mut self, id: HostId) -> Result<(), RigError> {
+        if self.attempt().is_some_and(|(host, ..)| host.id() == id) {
+            return Ok(self.host_mut(id)?.cancel()?);
+        }
+        let undecided = |destination: &Destination| {
+            let before_ready = matches!(destination, Destination::Receiving(_) | Destination::Assembling(_));
+            before_ready && self.attempt().is_some_and(|(_, _, epoch)| destination.epoch() == epoch)
+        };
+        let role = self.host(id).map(Host::role);
+        if matches!(role, Some(Role::Destination(destination)) if undecided(destination)) {
+            return Ok(self.host_mut(id)?.refuse()?);
+        }
+        let peer = self.peer(id)?;
+        self.host_mut(id)?.disconnected(peer)?;
+        self.part();
+        Ok(())
+    }
+
+    fn peer(&self, id: HostId) -> Result<HostId, RigError> {
+        self.hosts.iter().map(Host::id).find(|other| *other != id).ok_or(RigError::Nothing)
+    }
+}

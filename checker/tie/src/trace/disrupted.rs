@@ -1,0 +1,354 @@
+//! Where things go wrong: what a line stands for, and what leaves no line.
+//!
+//! Nobody sees a connection break, or the file server drop out, when it happens: hosts notice later. So both may have
+//! happened before any line, as long as a later line tells of it. What else goes wrong has a line of its own: a crash,
+//! a cancel, a refusal. A time-out is a connection that its host gives up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::disruption::{Connection, Disruption, Leftover};
+use model::{Control, ControlStep, Migration, Move, PageStep, Phase};
+use steplog::event::{Event, Step};
+use steplog::fate::Fate;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId, Place, Sequence};
+
+use super::places::Places;
+use super::population::Population;
+use super::repeats::Repeated;
+use crate::explain::{Explanation, explanations};
+use crate::rig::{Happening, Mending};
+
+/// What the lines so far, and those to come, say of things that go wrong.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    /// For each line, what may have happened unseen before it.
+    unseen: Vec<Unseen>,
+    /// The attempts that their source has called off.
+    aborted: BTreeSet<Epoch>,
+    /// The attempts that their destination has forgotten.
+    forgotten: BTreeSet<Epoch>,
+    /// The number of the last content of each page that was sent in an attempt.
+    sent: BTreeMap<(Epoch, PageNumber), Sequence>,
+    /// The machines that have died.
+    crashed: BTreeSet<HostId>,
+    /// The one that is not back, as far as anybody has been told.
+    dead: Option<HostId>,
+    /// An attempt has been announced, and the process has not been suspended.
+    announced: bool,
+}
+
+/// Does a line from here on tell that a connection was lost?
+#[derive(Clone, Copy, Debug, Default)]
+struct Unseen {
+    between_hosts: bool,
+    to_store: bool,
+}
+
+impl Trouble {
+    pub(super) fn of(steps: &[Step]) -> Self {
+        let mut later = Unseen::default();
+        let unseen = steps.iter().rev().map(|step| {
+            match step.event {
+                Event::PeerDisconnected { peer, .. }
+                | Event::PeerTimedOut { peer, .. }
+                | Event::PeerConnected { peer, .. } => match peer {
+                    Place::Host(_) => later.between_hosts = true,
+                    Place::FileServer => later.to_store = true,
+                },
+                _ => {}
+            }
+            later
+        });
+        let mut unseen: Vec<_> = unseen.collect();
+        unseen.reverse();
+        Self { unseen, ..Self::default() }
+    }
+
+    /// What may have gone wrong since the last line without anybody having noticed.
+    pub(super) fn unseen(&self, at: usize) -> Vec<Explanation> {
+        let Unseen { between_hosts, to_store } = self.unseen[at];
+        let mut unseen = vec![vec![]];
+        for (possible, step) in [(between_hosts, ControlStep::Cut), (to_store, ControlStep::Outage)] {
+            if possible {
+                let struck: Vec<_> =
+                    unseen.iter().map(|steps| [&steps[..], &[Move::Control(step)]].concat()).collect();
+                unseen.extend(struck);
+            }
+        }
+        unseen
+    }
+
+    /// Does the machine die that the process is at rest on? The model has no such step, unless something is left to be
+    /// done there: it would end every run.
+    pub(super) fn ends_at_rest(
+        &self,
+        migration: &Migration,
+        state: &Population,
+        places: &Places,
+        step: &Step,
+    ) -> bool {
+        let of_process = || places.source(state.control.phase).is_some_and(|host| step.place == host.into());
+        let at_rest = state.control.stage(&migration.strategy).is_none() && !state.control.phase.is_over();
+        matches!(step.event, Event::HostCrashed) && at_rest && of_process()
+    }
+
+    /// What may explain a line in this state.
+    pub(super) fn explanations(
+        &self,
+        migration: &Migration,
+        state: &Population,
+        places: &Places,
+        step: &Step,
+    ) -> Vec<Explanation> {
+        use ControlStep::{Commit, CrashDestination, DeliverCancel, DeliverResync, Destroy, Forget};
+        let control = &state.control;
+        let aborted = self.aborted.contains(&step.epoch);
+        match step.event {
+            Event::HostCrashed => return self.of_crash(migration, control, places, step.place),
+            // To the model it has heard already that the attempt was called off.
+            Event::MigrationRefused { .. } if aborted => {
+                return vec![moves(&[DeliverCancel]), moves(&[Forget])];
+            }
+            _ => {}
+        }
+        let found = happenings(control, step).iter().fold(vec![vec![]], |found: Vec<Explanation>, what| {
+            let then = explanations(migration, control, state.pages.len(), what);
+            found.iter().flat_map(|first| then.iter().map(|then| [&first[..], then].concat())).collect()
+        });
+        let found = found.into_iter().filter(|found| self.is_timely(migration, state, step, found));
+        match step.event {
+            // The first message of the next attempt says that the last one was called off.
+            Event::PageInstalled { .. } | Event::StateAccepted { .. }
+                if control.aftermath.leftover != Leftover::None && !aborted =>
+            {
+                let heard = moves(&[DeliverCancel]);
+                found.flat_map(|then| [[&heard[..], &then].concat(), then]).collect()
+            }
+            // Where nothing is copied ahead, the model has no attempt before the suspension: a machine that has died
+            // since it was announced there has yet to die. And the resync is heard before the process leaves.
+            Event::MigrationStarted { .. } | Event::ProcessSuspended { .. } => {
+                let resyncs = control.aftermath.connection == Connection::Resyncing;
+                let heard = if resyncs { moves(&[DeliverResync]) } else { vec![] };
+                let dead = if self.dead.is_some() { moves(&[CrashDestination]) } else { vec![] };
+                let completed = |then: Explanation| match then.is_empty() {
+                    true => then,
+                    false => [&heard[..], &then, &dead].concat(),
+                };
+                found.map(completed).collect()
+            }
+            // To the model hearing *ready* and saying *go* are one step. Nothing strikes in between.
+            Event::ReadinessLearned { .. } => found.chain([moves(&[Commit])]).collect(),
+            // Over links without order they may come before the resync, and say as much.
+            Event::CompletionLearned { .. } | Event::RequestAccepted { .. } => {
+                let resyncs = control.aftermath.connection == Connection::Resyncing;
+                let heard = if resyncs { moves(&[DeliverResync]) } else { vec![] };
+                let found: Vec<_> = found.collect();
+                // Hearing *complete* and destroying are one step as well.
+                let destroyed =
+                    matches!(step.event, Event::CompletionLearned { .. }).then(|| moves(&[Destroy]));
+                found.into_iter().chain(destroyed).map(|then| [&heard[..], &then].concat()).collect()
+            }
+            _ => found.collect(),
+        }
+    }
+
+    /// At rest the crash of another machine changes nothing, unless something is left to be done there.
+    fn of_crash(
+        &self,
+        migration: &Migration,
+        control: &Control,
+        places: &Places,
+        place: Place,
+    ) -> Vec<Explanation> {
+        let is_source = places.source(control.phase).is_some_and(|host| place == host.into());
+        let step = if is_source { ControlStep::CrashSource } else { ControlStep::CrashDestination };
+        let is_modelled = control.stage(&migration.strategy).is_some();
+        // Where an attempt has been announced that the model does not count as begun, the machine dies when it does.
+        let waits = self.announced && matches!(control.phase, Phase::Rest | Phase::Running);
+        let dies = is_modelled.then(|| moves(&[step]));
+        dies.into_iter().chain((waits || !is_modelled).then(Vec::new)).collect()
+    }
+
+    /// Does what the line says, beside the steps of the model, hold of the model's state?
+    fn is_timely(&self, migration: &Migration, state: &Population, step: &Step, found: &Explanation) -> bool {
+        let Control { phase, aftermath, .. } = state.control;
+        let is_stray = |step: &_| matches!(step, Move::Page(PageStep::DeliverStray, _));
+        let aborted = self.aborted.contains(&step.epoch);
+        // The model has nothing that could break: there is no attempt, or it does not count as begun.
+        let waits = self.announced && matches!(phase, Phase::Rest | Phase::Running);
+        let is_calm = waits || phase.is_over() || state.control.stage(&migration.strategy).is_none();
+        let noticed = match (&step.event, step.place) {
+            (Event::PeerDisconnected { peer: Place::FileServer, .. }, Place::Host(host)) => {
+                state.may_notice_outage(host)
+            }
+            (Event::PeerDisconnected { .. } | Event::PeerTimedOut { .. }, _) => {
+                aftermath.connection == Connection::Broken
+            }
+            _ => true,
+        };
+        if matches!(step.event, Event::PeerFenced { peer, .. } if !self.crashed.contains(&peer)) {
+            return false;
+        }
+        let concluded = match step.event {
+            // A page that arrives comes from the attempt that its line names.
+            Event::PageInstalled { .. } if aborted => {
+                found.iter().all(is_stray) && !self.forgotten.contains(&step.epoch)
+            }
+            Event::PageInstalled { .. } | Event::PageFetched { .. } => {
+                phase.is_over() || !found.iter().all(is_stray)
+            }
+            Event::MessageIgnored { .. } => {
+                found.iter().all(|step| matches!(step, Move::Control(_)) || is_stray(step) == aborted)
+            }
+            Event::ProcessHandedOver { .. } => {
+                !found.is_empty() || phase == Phase::Committed || phase.is_over()
+            }
+            // A source that goes on in vain does not run the process.
+            Event::PageWritten { .. } | Event::PageFaulted { .. } | Event::PageLoaded { .. } => {
+                !found.is_empty()
+            }
+            Event::MigrationStarted { .. } => phase != Phase::Forgotten,
+            ref event if calls_off(event) => match phase.can_abort() {
+                true => !found.is_empty(),
+                // To the model the attempt has not begun. After the commit it is too late.
+                false => matches!(phase, Phase::Rest | Phase::Running),
+            },
+            ref event if forgets(event) => !is_before_ready(phase) || !found.is_empty(),
+            _ => true,
+        };
+        concluded && (noticed || is_calm)
+    }
+
+    /// Is the content of a page that arrives an older one, or not? A number that is not the newest is. What is ignored
+    /// and was not handled before is one, too.
+    pub(super) fn is_of_this_content(&self, step: &Step, repeated: Repeated, is_older: bool) -> bool {
+        let number = match step.event {
+            Event::PageInstalled { page, sequence, .. } => Some((page, sequence)),
+            Event::MessageIgnored { kind: MessageKind::Page, .. } if repeated.before => return !is_older,
+            _ => None,
+        };
+        let Some((page, sequence)) = number else { return true };
+        let newest = self.sent.get(&(step.epoch, page));
+        is_older
+            || self.aborted.contains(&step.epoch)
+            || repeated.before
+            || newest.is_none_or(|newest| sequence >= *newest)
+    }
+
+    /// Can the host take the step at all? A dead one takes none, and who knows that a connection is gone says nothing.
+    pub(super) fn can_take(&self, state: &Population, step: &Step) -> bool {
+        let Place::Host(host) = step.place else { return true };
+        let in_vain = state.has_noticed(host) && is_said_to_host(&step.event);
+        !in_vain && self.dead != Some(host)
+    }
+
+    /// Takes note of a line.
+    pub(super) fn note(&mut self, step: &Step) {
+        if calls_off(&step.event) {
+            self.aborted.insert(step.epoch);
+        }
+        if forgets(&step.event) {
+            self.forgotten.insert(step.epoch);
+        }
+        match step.event {
+            Event::PageCopied { page, sequence, .. }
+            | Event::PageTransferred { page, sequence, .. }
+            | Event::PageServed { page, sequence, .. }
+            | Event::PagePushed { page, sequence, .. } => {
+                self.sent.insert((step.epoch, page), sequence);
+            }
+            Event::MigrationStarted { .. } => self.announced = true,
+            Event::ProcessSuspended { .. } | Event::ProcessExited => self.announced = false,
+            ref event if calls_off(event) => self.announced = false,
+            _ => {}
+        }
+        match (&step.event, step.place) {
+            (Event::HostCrashed, Place::Host(host)) => {
+                self.crashed.insert(host);
+                // With both dead nobody is left to be told.
+                self.dead = Some(host).filter(|_| self.dead.is_none());
+            }
+            (Event::PeerFenced { peer, .. } | Event::PeerConnected { peer: Place::Host(peer), .. }, _) => {
+                self.dead = self.dead.filter(|dead| dead != peer);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn moves(steps: &[ControlStep]) -> Explanation {
+    steps.iter().copied().map(Move::Control).collect()
+}
+
+/// Does the source go on with the process, when an attempt has failed?
+pub(super) fn calls_off(event: &Event) -> bool {
+    matches!(event, Event::MigrationCancelled { .. } | Event::RefusalLearned { .. })
+        || matches!(fate(event), Some(Fate::CarriedOn(_)))
+}
+
+/// Does the destination give up what it has of an attempt?
+fn forgets(event: &Event) -> bool {
+    matches!(event, Event::CancellationLearned { .. } | Event::MigrationRefused { .. })
+        || matches!(fate(event), Some(Fate::Forgotten(_)))
+}
+
+/// Can the destination still give up the attempt on its own?
+fn is_before_ready(phase: Phase) -> bool {
+    matches!(phase, Phase::PreCopy { .. } | Phase::Freeze | Phase::Offered | Phase::Rebuilding)
+}
+
+/// What has become of a migration by the loss of a peer.
+fn fate(event: &Event) -> Option<Fate> {
+    match event {
+        Event::PeerDisconnected { fate, .. }
+        | Event::PeerTimedOut { fate, .. }
+        | Event::PeerFenced { fate, .. } => *fate,
+        _ => None,
+    }
+}
+
+/// Does the host send something to the other host, and would not send it again?
+fn is_said_to_host(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::PageCopied { .. }
+            | Event::PageTransferred { .. }
+            | Event::PageServed { .. }
+            | Event::PagePushed { .. }
+            | Event::StateSent { .. }
+            | Event::ReadinessDeclared { .. }
+            | Event::ProcessHandedOver { .. }
+            | Event::CompletionDeclared { .. }
+    )
+}
+
+fn awaits_fence(control: &Control) -> bool {
+    control.phase == Phase::Doomed || control.aftermath.awaits_fence()
+}
+
+/// What happened, in order, when an endpoint takes such a step.
+fn happenings(control: &Control, step: &Step) -> Vec<Happening> {
+    let Step { place, epoch, ref event, .. } = *step;
+    let own = Happening::Step { place, epoch, event: event.clone() };
+    match event {
+        // An attempt that the model counts as begun.
+        Event::MigrationCancelled { .. } if !matches!(control.phase, Phase::Rest | Phase::Running) => {
+            vec![Happening::Struck(Disruption::Cancel), own]
+        }
+        Event::MigrationRefused { .. } => vec![Happening::Struck(Disruption::Refuse), own],
+        Event::PeerConnected { peer: Place::Host(_), .. } => {
+            vec![own, Happening::Mended(Mending::Connection)]
+        }
+        Event::PeerConnected { peer: Place::FileServer, .. } if control.aftermath.store_down => {
+            vec![own, Happening::Mended(Mending::FileServer)]
+        }
+        // The model has committed already.
+        Event::ProcessHandedOver { .. } if control.phase == Phase::Committed => vec![],
+        Event::PeerFenced { .. } if awaits_fence(control) => {
+            vec![own, Happening::Mended(Mending::Machine)]
+        }
+        _ => vec![own],
+    }
+}
