@@ -12,8 +12,13 @@
 //! Parsers hold no more than has arrived, check caps before they take memory, never panic, and end with a typed error
 //! that says where and which number they do not know.
 
+pub mod account;
 pub mod fact;
 pub mod input;
 pub mod layout;
 pub mod merge;
+pub mod observation;
 pub mod qemu;
+pub mod report;
+pub mod report_text;
+pub mod scribe;

@@ -139,6 +139,8 @@ impl<'a> Lane<'a> {
 pub struct Watched {
     /// The source, or what it sent.
     pub source: bool,
+    /// Every page that the source sent.
+    pub records: bool,
     /// The destination itself.
     pub destination: bool,
     /// What the destination said: in its own trace.
@@ -183,7 +185,7 @@ impl Wire<'_> {
     /// Has everything been sent that this needs?
     fn is_free(&self, Observed { fact, .. }: &Observed) -> bool {
         match *fact {
-            Fact::Arrived { channel, .. } if self.watched.source => {
+            Fact::Arrived { channel, .. } if self.watched.records => {
                 let key = (self.generation[1], channel);
                 self.flights.get(&key).is_some_and(|flight| !flight.is_empty())
             }
@@ -229,7 +231,7 @@ impl Wire<'_> {
                 let count = &mut self.sequence[sent as usize];
                 *count += 1;
                 (page, sequence) = (Some(sent), *count);
-                if self.watched.destination {
+                if self.watched.destination && self.watched.records {
                     let flight = Flight { page: sent, sequence, origin: observed.origin };
                     self.flights.entry((self.generation[0], channel)).or_default().push_back(flight);
                 }
@@ -339,7 +341,7 @@ mod tests {
 
     fn merge(source: &[(u64, Fact)], destination: &[(u64, Fact)]) -> Result<Vec<(Side, u64, u32)>, ObserveError> {
         let layout = Layout::new([("a", 8)])?;
-        let watched = Watched { source: true, destination: true, answers: true };
+        let watched = Watched { source: true, records: true, destination: true, answers: true };
         let (source, destination) = (listed(Side::Source, source), listed(Side::Destination, destination));
         let mut merge = Merge::new(source, destination, &layout, watched);
         let mut order = Vec::new();

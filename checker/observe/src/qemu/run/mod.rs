@@ -7,12 +7,15 @@ mod survey;
 mod transmitted;
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use crate::account::{Dumps, Knowledge, Limits};
 use crate::fact::{Observations, ObserveError, Observed};
 use crate::layout::Layout;
 use crate::merge::{Merge, Watched};
+use crate::observation::{Task, tell};
+use crate::report::Report;
 
 /// What was recorded of one migration. Everything may be missing but one of the stream and the traces.
 #[derive(Clone, Debug, Default)]
@@ -51,8 +54,6 @@ pub struct Run {
     events: super::qmp::Events,
     /// The guest's memory.
     pub layout: Layout,
-    /// Does post-copy announce itself in the stream, or the traces show it?
-    pub postcopy: bool,
 }
 
 impl Run {
@@ -79,7 +80,7 @@ impl Run {
         let Inputs { stream, source_trace, destination_trace, .. } = &self.inputs;
         let source = stream.is_some() || source_trace.is_some();
         let destination = destination_trace.is_some();
-        Watched { source, destination, answers: destination }
+        Watched { source, records: stream.is_some(), destination, answers: destination }
     }
 
     /// What both hosts did, in one order.
@@ -97,6 +98,63 @@ impl Run {
             None => Box::new(destination::of_events(&self.events.destination)),
         };
         Ok(Merge::new(source, destination, &self.layout, watched))
+    }
+}
+
+impl Run {
+    /// What can be told from these inputs, and in words what cannot.
+    pub fn knowledge(&self) -> (Knowledge, Vec<String>) {
+        let Inputs { stream, source_trace, channels, .. } = &self.inputs;
+        let watched = self.watched();
+        let trace = source_trace.is_some();
+        let known = Knowledge {
+            watched,
+            requests: trace && stream.is_some(),
+            passes: trace,
+            all_pages: stream.is_some(),
+            arrivals: watched.destination && channels.is_empty(),
+            placements: watched.destination && channels.is_empty(),
+            runs: [
+                trace || !self.events.source.is_empty(),
+                watched.destination || !self.events.destination.is_empty(),
+            ],
+        };
+        let mut unseen = vec![
+            "what the guest reads and writes".to_owned(),
+            "whether the destination says that it is ready (QEMU hands over in one message)".to_owned(),
+        ];
+        let mut lacks = |lacks: bool, what: &str| {
+            if lacks {
+                unseen.push(what.to_owned());
+            }
+        };
+        lacks(stream.is_none(), "zero pages, contents, and what was discarded: no stream");
+        lacks(!trace, "passes, requests at the source, and when pages were sent: no source trace");
+        lacks(!watched.destination, "faults, arrivals and placements: no destination trace");
+        lacks(!known.runs[0], "when the process was suspended: no source trace, no events");
+        lacks(!known.runs[1], "when the process was resumed: no destination trace, no events");
+        lacks(
+            self.inputs.recoveries.iter().any(|recovery| recovery.return_path.is_none()),
+            "what the destination had after a cut: no return path of the new connection",
+        );
+        lacks(!channels.is_empty(), "when pages of further channels arrive: QEMU does not trace it");
+        (known, unseen)
+    }
+
+    /// Tells this run, see [`tell`].
+    ///
+    /// # Errors
+    /// An input is not what it should be, inputs contradict each other, or the log cannot be written.
+    pub fn tell(
+        &self,
+        limits: Limits,
+        dumps: Dumps,
+        log: impl Write + Seek,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Report, ObserveError> {
+        let (known, unseen) = self.knowledge();
+        let task = Task { limits, dumps, unseen };
+        tell(self.observations()?, &self.layout, known, task, log, progress)
     }
 }
 

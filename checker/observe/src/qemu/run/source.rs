@@ -44,6 +44,9 @@ pub(super) struct Source<'a> {
 struct Phase {
     started: bool,
     suspended: bool,
+    /// A package is being put together.
+    packing: bool,
+    handed_over: bool,
     passes: u32,
 }
 
@@ -128,7 +131,14 @@ impl<'a> Source<'a> {
         if let Some(anchor) = self.anchor {
             return self.towards(anchor);
         }
-        match self.line()? {
+        let line = self.line()?;
+        // What a package holds is not sent by itself: from *listen* on, until the package is sent.
+        match line.map(|line| line.event) {
+            Some(Event::CommandSent { number: 4 }) => self.phase.packing = true,
+            Some(Event::CommandSent { number: 7 }) => self.phase.packing = false,
+            _ => {}
+        }
+        match line {
             Some(line) if self.is_anchor(&line.event) => self.anchor = Some(line),
             Some(line) => self.lines.push_back(line),
             None => return self.rest(),
@@ -143,8 +153,7 @@ impl<'a> Source<'a> {
             Event::SectionBegun { memory } | Event::SectionEnded { memory } => {
                 *memory && self.transmitted.is_recorded()
             }
-            // What a package holds is not sent by itself.
-            Event::CommandSent { number } => self.transmitted.is_recorded() && !matches!(number, 4 | 5),
+            Event::CommandSent { .. } => self.transmitted.is_recorded() && !self.phase.packing,
             Event::StateSet(State::Completed | State::Cancelled | State::Failed | State::PostcopyPaused) => true,
             Event::ShutReceived { .. } => true,
             _ => false,
@@ -287,7 +296,14 @@ impl<'a> Source<'a> {
         let origin = self.origin(&line);
         let fact = match line.event {
             Event::StateSet(State::Setup) => Fact::Started,
-            Event::StateSet(State::Completed) => Fact::Destroyed,
+            Event::StateSet(State::Completed) => {
+                // Without a stream, that it is completed is all that says that everything was sent.
+                if !self.transmitted.is_recorded() && !self.phase.handed_over {
+                    self.push(origin, line.at_us, Fact::StateSent);
+                    self.push(origin, line.at_us, Fact::HandedOver);
+                }
+                Fact::Destroyed
+            }
             Event::StateSet(State::Cancelled) => Fact::Cancelled,
             Event::StateSet(State::Failed) => Fact::Failed,
             Event::StateSet(State::PostcopyPaused) => Fact::Disconnected,
@@ -338,6 +354,11 @@ impl<'a> Source<'a> {
             },
             Event::ShutReceived { result: 0 } => Fact::CompletionLearned,
             Event::CommandSent { number: 9 } if !self.transmitted.is_recorded() => Fact::ResyncCompleted,
+            Event::CommandSent { number: 7 } if !self.transmitted.is_recorded() => {
+                self.push(origin, line.at_us.or(self.at_us), Fact::StateSent);
+                self.phase.handed_over = true;
+                Fact::HandedOver
+            }
             _ => return Ok(()),
         };
         self.push(origin, line.at_us.or(self.at_us), fact);

@@ -1,22 +1,22 @@
-//! What must be known before a run is told: blocks of memory, and whether it is a post-copy.
+//! What must be known before a run is told: blocks of memory and their pages.
 
 use std::fs;
 
 use super::super::qmp::{self, Events};
-use super::super::stream::{Command, Item, Stream};
-use super::super::trace::{Event, State, Trace};
+use super::super::stream::{Item, Stream};
+use super::super::trace::{Event, Trace};
 use super::{Inputs, Run, open, open_lines, wrong};
 use crate::fact::ObserveError;
 use crate::layout::Layout;
 
 pub(super) fn survey(inputs: Inputs) -> Result<Run, ObserveError> {
     let events = events(&inputs)?;
-    let (layout, postcopy) = match (&inputs.stream, &inputs.destination_trace, &inputs.source_trace) {
+    let layout = match (&inputs.stream, &inputs.destination_trace, &inputs.source_trace) {
         (Some(_), _, _) => of_stream(&inputs)?,
         (None, Some(_), _) | (None, None, Some(_)) => of_traces(&inputs)?,
         (None, None, None) => return Err(ObserveError::Nothing),
     };
-    Ok(Run { inputs, events, layout, postcopy })
+    Ok(Run { inputs, events, layout })
 }
 
 fn events(inputs: &Inputs) -> Result<Events, ObserveError> {
@@ -35,17 +35,14 @@ fn events(inputs: &Inputs) -> Result<Events, ObserveError> {
     Ok(events)
 }
 
-/// Reads the stream up to the first page: blocks come before it, and so does the announcement of post-copy. Whether
-/// post-copy took place shows only later.
-fn of_stream(inputs: &Inputs) -> Result<(Layout, bool), ObserveError> {
+/// Reads the stream up to the first page: blocks are announced before it.
+fn of_stream(inputs: &Inputs) -> Result<Layout, ObserveError> {
     let Some(path) = &inputs.stream else { return Err(ObserveError::Nothing) };
     let mut stream = Stream::new(open(path)?);
-    let mut announced = false;
     loop {
         match stream.next_item() {
             Ok(Some(located)) => match located.item {
                 Item::BlocksAnnounced => break,
-                Item::Command(Command::PostcopyAdvise(_)) => announced = true,
                 _ => {}
             },
             Ok(None) => break,
@@ -59,13 +56,12 @@ fn of_stream(inputs: &Inputs) -> Result<(Layout, bool), ObserveError> {
         let together = block.host_page.map_or(1, |bytes| bytes / super::super::PAGE_BYTES);
         layout.join(index, u32::try_from(together).unwrap_or(u32::MAX));
     }
-    Ok((layout, announced))
+    Ok(layout)
 }
 
 /// Without a stream, a block has as many pages as are mentioned of it.
-fn of_traces(inputs: &Inputs) -> Result<(Layout, bool), ObserveError> {
+fn of_traces(inputs: &Inputs) -> Result<Layout, ObserveError> {
     let mut blocks: Vec<(String, u64)> = Vec::new();
-    let mut postcopy = false;
     for path in [&inputs.destination_trace, &inputs.source_trace].into_iter().flatten() {
         let mut trace = Trace::new(open_lines(path)?);
         while let Some(line) = trace.next_line().map_err(|error| wrong(path, error))? {
@@ -74,10 +70,6 @@ fn of_traces(inputs: &Inputs) -> Result<(Layout, bool), ObserveError> {
                 Event::PageSaved { block, page } | Event::RequestTaken { block, page } => (block, page + 1),
                 Event::PageLoaded { block, page, .. } | Event::FaultSeen { block, page } => (block, page + 1),
                 Event::RequestReceived { block: Some(block), page, count } => (block, page.saturating_add(count)),
-                Event::StateSet(State::PostcopyActive) => {
-                    postcopy = true;
-                    continue;
-                }
                 _ => continue,
             };
             let name = trace.name(name);
@@ -88,5 +80,5 @@ fn of_traces(inputs: &Inputs) -> Result<(Layout, bool), ObserveError> {
         }
     }
     let blocks = blocks.iter().map(|(name, pages)| (name.as_str(), *pages));
-    Ok((Layout::new(blocks)?, postcopy))
+    Layout::new(blocks)
 }
