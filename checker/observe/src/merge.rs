@@ -197,7 +197,7 @@ impl Wire<'_> {
 
     fn needed(&self, fact: &Fact) -> Option<Message> {
         let message = match fact {
-            Fact::DiscardReceived if self.watched.source => Message::Discard,
+            Fact::DiscardReceived if self.watched.records => Message::Discard,
             Fact::StateAccepted if self.watched.source => Message::State,
             Fact::RequestReceived(_) if self.watched.answers => Message::Request,
             Fact::ProgressLearned(_) if self.watched.answers => Message::Progress,
