@@ -19,6 +19,7 @@ pub mod layout;
 pub mod merge;
 pub mod observation;
 pub mod qemu;
+pub mod record;
 pub mod report;
 pub mod report_text;
 pub mod scribe;
