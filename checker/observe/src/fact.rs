@@ -83,6 +83,8 @@ pub enum Fact {
     ProgressLearned(Vec<Received>),
     /// The destination has said what it has of all pages; the source goes on with what is not there.
     ResyncCompleted,
+    /// The destination has said that the process could run there.
+    ReadinessLearned,
     /// The destination has said that it is done.
     CompletionLearned,
     /// The source has freed what it had, or holds it for nobody.
@@ -108,6 +110,8 @@ pub enum Fact {
     Discarded(Pages),
     /// The state without pages has arrived.
     StateAccepted,
+    /// The source was told that the process could run here.
+    ReadinessDeclared,
     /// The process runs.
     Resumed,
     /// The process touched a page that is not there.

@@ -117,12 +117,7 @@ impl<R: Read> Input<R> {
     }
 
     /// So many bytes, which must not be more than `length_max`. Memory is taken as they arrive.
-    pub fn bytes(
-        &mut self,
-        length: u64,
-        length_max: u64,
-        what: &'static str,
-    ) -> Result<Vec<u8>, InputError> {
+    pub fn bytes(&mut self, length: u64, length_max: u64, what: &'static str) -> Result<Vec<u8>, InputError> {
         if length > length_max {
             return Err(InputError::TooLong { offset: self.offset, what, length, length_max });
         }

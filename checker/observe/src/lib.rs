@@ -13,12 +13,15 @@
 //! that says where and which number they do not know.
 
 pub mod account;
+pub mod cloud_hypervisor;
+pub mod criu;
 pub mod fact;
 pub mod input;
 pub mod layout;
 pub mod merge;
 pub mod observation;
 pub mod qemu;
+mod ranges;
 pub mod record;
 pub mod report;
 pub mod report_text;

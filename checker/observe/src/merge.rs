@@ -189,9 +189,9 @@ impl Wire<'_> {
                 let key = (self.generation[1], channel);
                 self.flights.get(&key).is_some_and(|flight| !flight.is_empty())
             }
-            _ => self.needed(fact).is_none_or(|message| {
-                self.taken[message as usize] < self.messages[message as usize]
-            }),
+            _ => self
+                .needed(fact)
+                .is_none_or(|message| self.taken[message as usize] < self.messages[message as usize]),
         }
     }
 
@@ -339,7 +339,10 @@ mod tests {
         Fact::Arrived { channel: 0, page: Arrival::Page(page) }
     }
 
-    fn merge(source: &[(u64, Fact)], destination: &[(u64, Fact)]) -> Result<Vec<(Side, u64, u32)>, ObserveError> {
+    fn merge(
+        source: &[(u64, Fact)],
+        destination: &[(u64, Fact)],
+    ) -> Result<Vec<(Side, u64, u32)>, ObserveError> {
         let layout = Layout::new([("a", 8)])?;
         let watched = Watched { source: true, records: true, destination: true, answers: true };
         let (source, destination) = (listed(Side::Source, source), listed(Side::Destination, destination));
@@ -354,9 +357,20 @@ mod tests {
     #[test]
     fn messages_decide_and_clocks_only_where_none_does() {
         use Side::{Destination as D, Source as S};
-        let source = [(100, sent(1)), (101, sent(2)), (102, sent(1)), (200, Fact::RequestReceived(Pages { first: 3, count: 1 }))];
+        let source = [
+            (100, sent(1)),
+            (101, sent(2)),
+            (102, sent(1)),
+            (200, Fact::RequestReceived(Pages { first: 3, count: 1 })),
+        ];
         // The clock of the destination is 90 behind.
-        let destination = [(0, Fact::Expected), (12, arrived(1)), (13, arrived(2)), (14, Fact::RequestSent), (20, arrived(1))];
+        let destination = [
+            (0, Fact::Expected),
+            (12, arrived(1)),
+            (13, arrived(2)),
+            (14, Fact::RequestSent),
+            (20, arrived(1)),
+        ];
         let order = merge(&source, &destination).unwrap();
         let expected = [
             (D, 1, 0),
@@ -380,11 +394,17 @@ mod tests {
             "destination trace, line 1: a at 0x2000 arrives\nsource trace, line 1: a at 0x1000 was sent"
         );
         let early = merge(&[(1, sent(1))], &[(2, arrived(1)), (3, arrived(1))]).unwrap_err().to_string();
-        assert!(early.contains("destination trace, line 2: a page arrives, which was not sent before"), "{early}");
+        assert!(
+            early.contains("destination trace, line 2: a page arrives, which was not sent before"),
+            "{early}"
+        );
         assert!(early.contains("source trace, line 1: the last that is known"), "{early}");
         let both = [(1, Fact::RequestReceived(Pages { first: 1, count: 1 })), (2, sent(1))];
         let knot = merge(&both, &[(1, arrived(1)), (2, Fact::RequestSent)]).unwrap_err().to_string();
-        assert!(knot.contains("destination trace, line 1") && knot.contains("source trace, line 1"), "{knot}");
+        assert!(
+            knot.contains("destination trace, line 1") && knot.contains("source trace, line 1"),
+            "{knot}"
+        );
     }
 
     #[test]

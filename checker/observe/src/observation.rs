@@ -21,6 +21,8 @@ pub struct Task {
     pub dumps: Dumps,
     /// What was not recorded, in words.
     pub unseen: Vec<String>,
+    /// Does the destination say that it is ready?
+    pub readiness: bool,
 }
 
 /// Tells a run: writes its log and judges it. `progress` is told the number of steps now and then.
@@ -55,7 +57,7 @@ pub fn tell(
             Ok::<_, ObserveError>(())
         })?;
     }
-    write_header(&mut log, begin, layout, &account)?;
+    write_header(&mut log, begin, layout, &account, task.readiness)?;
     account.compare(&task.dumps)?;
     let mut report = account.finish(task.limits, task.unseen);
     report.steps = line - 2;
@@ -70,6 +72,7 @@ fn write_header(
     begin: u64,
     layout: &Layout,
     account: &Account<'_>,
+    readiness: bool,
 ) -> Result<(), ObserveError> {
     let algorithm = if account.is_post_copy() { "assisted-post-copy" } else { "pre-copy" };
     let header = Header {
@@ -80,7 +83,10 @@ fn write_header(
         pages: layout.pages().into(),
         file_mapped: BTreeSet::new(),
         disrupted: account.is_disrupted(),
-        unseen: [Unseen::Writes, Unseen::Reads, Unseen::Readiness].into(),
+        unseen: [Unseen::Writes, Unseen::Reads]
+            .into_iter()
+            .chain((!readiness).then_some(Unseen::Readiness))
+            .collect(),
     };
     log.flush()?;
     let end = log.stream_position()?;

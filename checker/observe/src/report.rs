@@ -154,6 +154,8 @@ pub struct Report {
     pub kind: String,
     /// How it ended, in words.
     pub ending: String,
+    /// Does the recording reach to the end of the migration?
+    pub finished: bool,
     /// Pages of the guest.
     pub pages: u32,
     /// Pages sent, in all.
@@ -181,6 +183,11 @@ impl Report {
     /// Is something wrong, be it only costly?
     pub fn has_findings(&self) -> bool {
         !self.findings.is_empty() || !self.costs.is_empty()
+    }
+
+    /// Does the recording reach to the end of the migration?
+    pub fn is_finished(&self) -> bool {
+        self.finished
     }
 
     /// What is said of this property.

@@ -75,7 +75,8 @@ fn write_finding(to: &mut String, finding: &Finding, lines: &Surroundings) -> fm
     let Finding { property, page, at, at_us, step, text } = finding;
     let page = page.as_ref().map_or(String::new(), |page| format!("{page}: "));
     writeln!(to, "\n{property} violated: {page}{text}")?;
-    let when = at_us.map_or(String::new(), |at_us| format!(", at {}.{:06} s", at_us / 1_000_000, at_us % 1_000_000));
+    let when =
+        at_us.map_or(String::new(), |at_us| format!(", at {}.{:06} s", at_us / 1_000_000, at_us % 1_000_000));
     writeln!(to, "  {at}{when}; log line {step}")?;
     write_lines(to, *step, lines)
 }
@@ -84,7 +85,13 @@ fn write_cost(to: &mut String, cost: &Cost, lines: &Surroundings) -> fmt::Result
     writeln!(to, "\ncost: {}", cost.text)?;
     for figure in cost.figures.iter().take(FIGURES) {
         let page = figure.page.as_ref().map_or(String::new(), |page| format!("{page}, "));
-        writeln!(to, "  {}: {page}{}; log line {}", cost.kind.figure(figure.figure), figure.at, figure.log_line)?;
+        writeln!(
+            to,
+            "  {}: {page}{}; log line {}",
+            cost.kind.figure(figure.figure),
+            figure.at,
+            figure.log_line
+        )?;
         write_lines(to, figure.log_line, lines)?;
     }
     if cost.count > FIGURES as u64 {

@@ -87,6 +87,8 @@ impl Scribe {
             Fact::Sent { page, .. } => self.sent(page, sequence, account.last_role()),
             Fact::StateSent => Event::StateSent { to: DESTINATION },
             Fact::HandedOver => Event::ProcessHandedOver { to: DESTINATION },
+            Fact::ReadinessDeclared => Event::ReadinessDeclared { to: SOURCE },
+            Fact::ReadinessLearned => Event::ReadinessLearned { from: DESTINATION },
             Fact::CompletionLearned => Event::CompletionLearned { from: DESTINATION },
             Fact::Destroyed => Event::ImageDestroyed { told: None },
             Fact::Cancelled => Event::MigrationCancelled { to: DESTINATION },
@@ -131,7 +133,11 @@ impl Scribe {
                 progress: Progress::Running,
                 owed_again: std::mem::take(&mut self.owed_again),
                 // The source remembers what it was asked for over the old connection.
-                requested: account.requested_pages().into_iter().map(|page| PageNumber(page.into())).collect(),
+                requested: account
+                    .requested_pages()
+                    .into_iter()
+                    .map(|page| PageNumber(page.into()))
+                    .collect(),
             },
             _ => return None,
         })
@@ -156,11 +162,7 @@ impl Scribe {
 }
 
 fn installed(page: u32, sequence: u32) -> Event {
-    Event::PageInstalled {
-        page: PageNumber(page.into()),
-        sequence: Sequence(sequence.into()),
-        from: SOURCE,
-    }
+    Event::PageInstalled { page: PageNumber(page.into()), sequence: Sequence(sequence.into()), from: SOURCE }
 }
 
 /// A request for a page that is on its way, or has been, changes nothing.

@@ -27,7 +27,8 @@ fn record(listen: &str, to: &str, folder: &Path) -> (Address, Arc<AtomicBool>, J
 /// The times of a direction: offsets follow each other up to the length, and times do not go back.
 fn check_times(path: &Path, length: usize) {
     let text = fs::read_to_string(path).unwrap();
-    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (end, pieces) = lines.split_last().unwrap();
     let (mut offset, mut at_us) = (0, 0);
     for piece in pieces {

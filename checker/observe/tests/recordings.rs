@@ -124,7 +124,10 @@ fn the_runs_are_told_and_nothing_is_wrong_but_costs() {
         let report = Recording::of(run).tell().unwrap_or_else(|error| panic!("{run}: {error}"));
         assert_eq!(report.findings, [], "{run}");
         assert_eq!(report.ending, "completed");
-        assert!(matches!(report.verdict(Property::S2), Some(Verdict::NotJudged(_))), "contents were not seen");
+        assert!(
+            matches!(report.verdict(Property::S2), Some(Verdict::NotJudged(_))),
+            "contents were not seen"
+        );
         let holds = count(&report, |verdict| matches!(verdict, Verdict::Holds(_)));
         (report.kind.clone(), report.pages, report.sent, report.steps, holds)
     });
@@ -147,7 +150,11 @@ fn requests_wait_although_nothing_is_sent() {
     let (count, text) = idle("post-copy").unwrap();
     assert_eq!((count, text.starts_with("7 of 9 requests waited 64.2 ms to 97.0 ms")), (7, true), "{text}");
     let (count, text) = idle("post-copy-cut-recovered").unwrap();
-    assert_eq!((count, text.starts_with("21 of 21 requests waited 25.7 ms to 118.5 ms")), (21, true), "{text}");
+    assert_eq!(
+        (count, text.starts_with("21 of 21 requests waited 25.7 ms to 118.5 ms")),
+        (21, true),
+        "{text}"
+    );
 }
 
 #[test]
@@ -157,7 +164,9 @@ fn what_is_missing_is_unseen_and_not_passed() {
     let judged = |inputs: Inputs| {
         let report = tell(inputs, &recording.path("log.ndjson")).unwrap();
         assert_eq!(report.findings, []);
-        let holds = |(property, verdict): &(Property, Verdict)| matches!(verdict, Verdict::Holds(_)).then_some(*property);
+        let holds = |(property, verdict): &(Property, Verdict)| {
+            matches!(verdict, Verdict::Holds(_)).then_some(*property)
+        };
         report.verdicts.iter().filter_map(holds).collect::<Vec<_>>()
     };
     use Property::*;
@@ -181,7 +190,9 @@ fn hosts_with_different_clocks_are_told_in_the_order_of_their_messages() {
     recording.tell().unwrap();
     let events = |recording: &Recording| -> Vec<String> {
         let log = String::from_utf8(recording.read("log.ndjson")).unwrap();
-        let per_host = |host: &str| log.lines().skip(1).filter(|line| line.contains(host)).map(event).collect::<Vec<_>>();
+        let per_host = |host: &str| {
+            log.lines().skip(1).filter(|line| line.contains(host)).map(event).collect::<Vec<_>>()
+        };
         [per_host(r#""place":{"host":0}"#), per_host(r#""place":{"host":1}"#)].concat()
     };
     let before = events(&recording);

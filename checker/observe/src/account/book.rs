@@ -45,16 +45,8 @@ mod flag {
 
 impl Book {
     pub fn new(pages: u32) -> Self {
-        let page = Page {
-            digest: 0,
-            position: 0,
-            sent: 0,
-            pass: 0,
-            input: 0,
-            flags: 0,
-            arrived: 0,
-            installed: 0,
-        };
+        let page =
+            Page { digest: 0, position: 0, sent: 0, pass: 0, input: 0, flags: 0, arrived: 0, installed: 0 };
         Self { pages: vec![page; pages as usize], suspended: false, owed: 0 }
     }
 

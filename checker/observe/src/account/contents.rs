@@ -42,7 +42,8 @@ impl Account<'_> {
             None => self.layout.largest().map(|(_, pages)| pages),
         };
         let (Some(block), Some(place)) = (block, self.end_place()) else {
-            self.compared.unjudged = Some("the block of memory that was dumped is not in the recording".to_owned());
+            self.compared.unjudged =
+                Some("the block of memory that was dumped is not in the recording".to_owned());
             return Ok(());
         };
         let mut source = dumps.source.as_deref().map(Dump::open).transpose()?;
@@ -74,7 +75,8 @@ impl Account<'_> {
         };
         match (stopped, sent) {
             (Some(stopped), Some(sent)) if stopped != sent => {
-                let text = "what was sent last is not what the source had when the process was stopped".to_owned();
+                let text =
+                    "what was sent last is not what the source had when the process was stopped".to_owned();
                 return self.find(Property::S1, place, Some(page), text);
             }
             _ => {}

@@ -16,8 +16,8 @@ use crate::layout::Layout;
 use crate::merge::{Merged, Watched};
 use crate::report::{Finding, Property, Report};
 use book::Book;
-pub use contents::Dumps;
 use contents::Compared;
+pub use contents::Dumps;
 use costs::Costs;
 
 /// What was, so far.
@@ -71,6 +71,8 @@ pub struct Knowledge {
     pub arrivals: bool,
     /// Can it be told when the destination put pages in place?
     pub placements: bool,
+    /// May pages be sent while the process is suspended, also where others follow later?
+    pub freezes: bool,
     /// Can it be told when the process runs, at the source and at the destination?
     pub runs: [bool; 2],
 }
@@ -218,7 +220,7 @@ impl<'a> Account<'a> {
             Fact::StateAccepted => self.phase.state_accepted = true,
             Fact::Resumed => self.resumed(place),
             Fact::Faulted(page) => self.faulted(place, *page),
-            Fact::RequestSent | Fact::ProgressSent => {}
+            Fact::RequestSent | Fact::ProgressSent | Fact::ReadinessDeclared | Fact::ReadinessLearned => {}
             Fact::CompletionDeclared => self.completion_declared(place),
             Fact::Disconnected => {
                 self.phase.paused[*side as usize] = true;
@@ -299,8 +301,15 @@ impl<'a> Account<'a> {
 
     fn runs_at_source(&mut self, place: Place) {
         match self.phase.handed_over {
-            Some(_) => self.find(Property::S3, place, None, "the process runs at the source again after the destination was told to run it".to_owned()),
-            None if self.phase.resumed.is_some() => self.find(Property::S3, place, None, "the process runs at both hosts".to_owned()),
+            Some(_) => self.find(
+                Property::S3,
+                place,
+                None,
+                "the process runs at the source again after the destination was told to run it".to_owned(),
+            ),
+            None if self.phase.resumed.is_some() => {
+                self.find(Property::S3, place, None, "the process runs at both hosts".to_owned())
+            }
             None => self.phase.suspended = None,
         }
     }
@@ -318,7 +327,9 @@ impl<'a> Account<'a> {
         match self.last_role {
             Role::Copied => self.counts.copied += 1,
             Role::Transferred => self.counts.transferred += 1,
-            Role::Served => (self.counts.after, self.counts.served) = (self.counts.after + 1, self.counts.served + 1),
+            Role::Served => {
+                (self.counts.after, self.counts.served) = (self.counts.after + 1, self.counts.served + 1)
+            }
             Role::Pushed => self.counts.after += 1,
         }
         if let Some(request) = request {
@@ -358,7 +369,9 @@ impl<'a> Account<'a> {
     fn answered(&mut self, place: Place, page: u32, request: Request) {
         // A page that was being sent when the request came is not to be blamed for it.
         if request.passed_over > 1 {
-            let first = request.first_passed.map_or(String::new(), |page| format!(", the first {}", self.layout.name(page)));
+            let first = request
+                .first_passed
+                .map_or(String::new(), |page| format!(", the first {}", self.layout.name(page)));
             let text = format!(
                 "asked for at {}, sent only after {} pages that nobody asked for{first}",
                 request.place.origin, request.passed_over
@@ -375,7 +388,12 @@ impl<'a> Account<'a> {
 
     fn handed_over(&mut self, place: Place) {
         if self.phase.suspended.is_none() {
-            self.find(Property::S3, place, None, "handed over while the process runs at the source".to_owned());
+            self.find(
+                Property::S3,
+                place,
+                None,
+                "handed over while the process runs at the source".to_owned(),
+            );
         }
         self.phase.handed_over = Some(place);
     }
@@ -386,7 +404,14 @@ impl<'a> Account<'a> {
             self.counts.void += 1;
             return;
         }
-        let request = Request { place, sent: self.counts.sent, passed_over: 0, first_passed: None, taken: None, cut: false };
+        let request = Request {
+            place,
+            sent: self.counts.sent,
+            passed_over: 0,
+            first_passed: None,
+            taken: None,
+            cut: false,
+        };
         self.requests.entry(page).or_insert(request);
     }
 
@@ -420,7 +445,8 @@ impl<'a> Account<'a> {
             return self.find(Property::S5, place, None, text);
         }
         if let Some((page, count)) = self.book.owed().filter(|_| self.known.all_pages) {
-            let text = format!("the source has let go of {count} pages that it had not sent; this is the first");
+            let text =
+                format!("the source has let go of {count} pages that it had not sent; this is the first");
             self.find(Property::S5, place, Some(page), text);
         }
     }
@@ -428,7 +454,12 @@ impl<'a> Account<'a> {
     fn cancelled(&mut self, place: Place) {
         self.phase.cancelled = Some(place);
         if self.phase.handed_over.is_some() && self.phase.resumed.is_some() {
-            self.find(Property::S3, place, None, "called off although the process runs at the destination".to_owned());
+            self.find(
+                Property::S3,
+                place,
+                None,
+                "called off although the process runs at the destination".to_owned(),
+            );
         }
     }
 
@@ -439,7 +470,8 @@ impl<'a> Account<'a> {
         }
         let runs = self.phase.resumed.is_some();
         if runs && self.book.is_installed(page) && self.phase.cuts == 0 {
-            let text = "put in place a second time, over what the running process may have written".to_owned();
+            let text =
+                "put in place a second time, over what the running process may have written".to_owned();
             self.find(Property::S2, place, Some(page), text);
         }
         if !self.book.install(page) && self.known.arrivals && self.known.watched.records {
@@ -466,7 +498,9 @@ impl<'a> Account<'a> {
         self.phase.completion_declared = Some(place);
         let all_seen = self.known.arrivals && self.known.placements && self.known.watched.records;
         if let Some((page, count)) = self.book.missing().filter(|_| all_seen) {
-            let text = format!("{count} pages are not in place when the destination says that nothing is missing; this is the first");
+            let text = format!(
+                "{count} pages are not in place when the destination says that nothing is missing; this is the first"
+            );
             self.find(Property::S5, place, Some(page), text);
         }
     }

@@ -14,6 +14,7 @@ pub(super) fn report(mut account: Account<'_>, limits: Limits, unseen: Vec<Strin
         report: 1,
         kind: account.kind(),
         ending: account.ending().to_owned(),
+        finished: account.is_over(),
         pages: account.layout.pages(),
         sent: account.counts.sent,
         sent_bytes: account.counts.bytes,
@@ -37,7 +38,8 @@ impl Account<'_> {
         for (_, page, place) in faults.into_iter().take(if seen { usize::MAX } else { 0 }) {
             self.find(Property::L3, place, Some(page), "the process waits for it to the end".to_owned());
         }
-        let mut requests: Vec<_> = self.requests.iter().map(|(page, request)| waiting(*page, &request.place)).collect();
+        let mut requests: Vec<_> =
+            self.requests.iter().map(|(page, request)| waiting(*page, &request.place)).collect();
         requests.sort_by_key(|(step, page, _)| (*step, *page));
         let seen = self.known.all_pages;
         for (_, page, place) in requests.into_iter().take(if seen { usize::MAX } else { 0 }) {
@@ -89,7 +91,9 @@ impl Account<'_> {
             Property::L1 => match (self.is_postcopy(), self.phase.destroyed, self.known.all_pages) {
                 (false, ..) => holds("nothing is left behind by a pre-copy"),
                 (true, Some(_), true) => holds("nothing was owed when the source let go"),
-                (true, Some(_), false) => unjudged("pages that are zero are not in a trace, and there is no stream"),
+                (true, Some(_), false) => {
+                    unjudged("pages that are zero are not in a trace, and there is no stream")
+                }
                 (true, None, _) => unjudged("the recording ends before the migration does"),
             },
             Property::L3 => self.faults_served(),
@@ -110,7 +114,8 @@ impl Account<'_> {
                     _ => "",
                 };
                 let why = compared.unjudged.as_deref();
-                let why = why.unwrap_or("whether that is what the guest wrote last needs the memory of both hosts");
+                let why =
+                    why.unwrap_or("whether that is what the guest wrote last needs the memory of both hosts");
                 Verdict::NotJudged(format!("{there}{why}"))
             }
             _ if compared.left_out > 0 => Verdict::NotJudged(format!(
@@ -126,10 +131,14 @@ impl Account<'_> {
     fn one_runner(&self) -> Verdict {
         match self.known.runs {
             [false, _] => unjudged("whether the source runs was not recorded: no trace, no events of it"),
-            [_, false] => unjudged("whether the destination runs was not recorded: no trace, no events of it"),
+            [_, false] => {
+                unjudged("whether the destination runs was not recorded: no trace, no events of it")
+            }
             [true, true] if self.phase.handed_over.is_none() => holds("the process never left the source"),
             [true, true] if !self.is_over() => unjudged("the recording ends before the migration does"),
-            [true, true] => holds("suspended at the source before it ran at the destination, and never run there again"),
+            [true, true] => {
+                holds("suspended at the source before it ran at the destination, and never run there again")
+            }
         }
     }
 
@@ -138,11 +147,16 @@ impl Account<'_> {
         match (self.phase.suspended, self.is_postcopy()) {
             (None, _) => unjudged("the process was not suspended"),
             _ if !self.known.runs[0] => unjudged("when the process was suspended was not recorded"),
+            (_, true) if pages > 0 && self.known.freezes => {
+                Verdict::Holds(format!("{pages} pages while suspended, as this system's dump has it"))
+            }
             (_, true) if pages > 0 => {
                 Verdict::Violated(format!("{pages} pages while suspended, where post-copy sends none"))
             }
             (_, true) => holds("no page while suspended"),
-            (_, false) => Verdict::Holds(format!("{pages} pages while suspended; a pre-copy has no budget for them")),
+            (_, false) => {
+                Verdict::Holds(format!("{pages} pages while suspended; a pre-copy has no budget for them"))
+            }
         }
     }
 
@@ -155,7 +169,9 @@ impl Account<'_> {
             (Some(_), true) if self.phase.completion_learned => {
                 holds("the destination had said that nothing is missing, and nothing was owed")
             }
-            (Some(_), true) => unjudged("whether the destination had said that nothing is missing was not recorded"),
+            (Some(_), true) => {
+                unjudged("whether the destination had said that nothing is missing was not recorded")
+            }
             (Some(_), false) => holds("everything was sent before the source let go"),
         }
     }
@@ -163,7 +179,9 @@ impl Account<'_> {
     fn demand_first(&self) -> Verdict {
         match (self.known.requests, self.counts.requests) {
             _ if !self.is_postcopy() => unjudged("nobody asks for pages in a pre-copy"),
-            (false, _) => unjudged("when a request reaches the source is in the source's trace, which is missing"),
+            (false, _) => {
+                unjudged("when a request reaches the source is in the source's trace, which is missing")
+            }
             (true, 0) => unjudged("no request reached the source"),
             (true, requests) => Verdict::Holds(format!(
                 "{requests} requests, {} of them for pages that had been sent; at most one page went before each answer",
@@ -174,7 +192,9 @@ impl Account<'_> {
 
     fn traffic_bound(&self) -> Verdict {
         match self.known {
-            known if !known.all_pages => unjudged("pages that are zero are not in a trace, and there is no stream"),
+            known if !known.all_pages => {
+                unjudged("pages that are zero are not in a trace, and there is no stream")
+            }
             known if !known.passes => unjudged("passes are in the source's trace, which is missing"),
             _ => Verdict::Holds(format!(
                 "{} pages sent for {}: no page twice in a pass{}",
@@ -218,7 +238,8 @@ impl Account<'_> {
 
     fn is_over(&self) -> bool {
         let gone = self.phase.destroyed.is_some() && self.phase.resumed.is_some();
-        let stayed = (self.phase.cancelled.is_some() || self.phase.failed) && self.phase.handed_over.is_none();
+        let stayed =
+            (self.phase.cancelled.is_some() || self.phase.failed) && self.phase.handed_over.is_none();
         gone || stayed && self.phase.suspended.is_none()
     }
 
@@ -257,7 +278,10 @@ impl Account<'_> {
     }
 
     fn cost_findings(&self, limits: Limits) -> Vec<Cost> {
-        [self.idle_waits(limits), self.resent_unchanged(), self.long_freeze(limits)].into_iter().flatten().collect()
+        [self.idle_waits(limits), self.resent_unchanged(), self.long_freeze(limits)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     fn idle_waits(&self, limits: Limits) -> Option<Cost> {

@@ -140,8 +140,7 @@ mod tests {
     use super::*;
 
     const STOP: &str = r#"{"timestamp": {"seconds": 2, "microseconds": 3}, "event": "STOP"}"#;
-    const STATE: &str =
-        r#"{"timestamp": {"seconds": 2, "microseconds": 4}, "event": "MIGRATION", "data": {"status": "STATE"}}"#;
+    const STATE: &str = r#"{"timestamp": {"seconds": 2, "microseconds": 4}, "event": "MIGRATION", "data": {"status": "STATE"}}"#;
 
     #[test]
     fn both_forms_say_the_same() {

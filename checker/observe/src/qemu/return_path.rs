@@ -141,7 +141,8 @@ impl<R: Read> ReturnPath<R> {
             (number::REQ_PAGES, 12) => {
                 let (start, bytes) = (self.input.be64()?, self.input.be32()?);
                 let block = self.last_block.clone();
-                let block = block.ok_or_else(|| malformed("the block of the last request, but there was none"))?;
+                let block =
+                    block.ok_or_else(|| malformed("the block of the last request, but there was none"))?;
                 request(block, start, bytes).ok_or_else(|| malformed("not whole pages"))
             }
             (number::RECV_BITMAP, 1..) => {
@@ -210,10 +211,10 @@ mod tests {
         Ok(messages)
     }
 
-    const REQUEST: [u8; 19] =
-        [0, 3, 0, 15, 0, 0, 0, 0, 0, 0x4a, 0xf0, 0, 0, 0, 0x20, 0, 2, b'p', b'c'];
+    const REQUEST: [u8; 19] = [0, 3, 0, 15, 0, 0, 0, 0, 0, 0x4a, 0xf0, 0, 0, 0, 0x20, 0, 2, b'p', b'c'];
     const BITMAP: [u8; 24] = [
-        0, 5, 0, 2, 1, b'a', 0, 0, 0, 0, 0, 0, 0, 2, 0xff, 0x01, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
+        0, 5, 0, 2, 1, b'a', 0, 0, 0, 0, 0, 0, 0, 2, 0xff, 0x01, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd,
+        0xef,
     ];
 
     #[test]

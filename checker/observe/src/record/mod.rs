@@ -90,8 +90,8 @@ impl Recorder {
         if output.join("connection-1.forward.bin").exists() {
             return Err(wrong(io::Error::new(io::ErrorKind::AlreadyExists, "it holds a recording already")));
         }
-        let listener = Listener::new(listen)
-            .map_err(|error| RecordError::Listen { address: listen.clone(), error })?;
+        let listener =
+            Listener::new(listen).map_err(|error| RecordError::Listen { address: listen.clone(), error })?;
         Ok(Self { listener, to, output: output.to_owned(), stop: Arc::default() })
     }
 

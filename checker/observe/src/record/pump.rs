@@ -110,7 +110,9 @@ impl Tape {
     ) -> io::Result<()> {
         // `tee` begins at the front each time, so what it left out cannot be had by calling it again.
         if doubled? < length {
-            return Err(io::Error::other("the pipe of the recording has less room than that of the connection"));
+            return Err(io::Error::other(
+                "the pipe of the recording has less room than that of the connection",
+            ));
         }
         drain(record, &self.bytes, length)?;
         writeln!(self.times, r#"{{"at_us":{at_us},"offset":{offset},"length":{length}}}"#)

@@ -81,7 +81,9 @@ impl<'a> Answers<'a> {
                     Answer::Received(runs(pages, &bitmap))
                 }
                 Message::Shut(_) => Answer::Done,
-                Message::Pong(_) | Message::ResumeAcknowledged(_) | Message::SwitchoverAcknowledged => continue,
+                Message::Pong(_) | Message::ResumeAcknowledged(_) | Message::SwitchoverAcknowledged => {
+                    continue;
+                }
             };
             return Ok(Some((origin, answer)));
         }

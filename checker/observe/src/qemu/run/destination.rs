@@ -112,7 +112,8 @@ impl<'a> Destination<'a> {
 
     /// The page at an address of QEMU; with the others that belong to the same page of the host.
     fn placed(&self, at: Origin, host: u64) -> Result<Fact, ObserveError> {
-        let holds = |block: &&Mapped| host.checked_sub(block.host).is_some_and(|offset| offset < block.length);
+        let holds =
+            |block: &&Mapped| host.checked_sub(block.host).is_some_and(|offset| offset < block.length);
         let block = self.mapped.iter().find(holds);
         let page = block.and_then(|block| self.layout.page(block.pages, (host - block.host) / PAGE_BYTES));
         let first = page.ok_or_else(|| ObserveError::Unaccounted {

@@ -7,7 +7,7 @@ mod survey;
 mod transmitted;
 
 use std::fs::File;
-use std::io::{BufReader, Seek, Write};
+use std::io::{BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::account::{Dumps, Knowledge, Limits};
@@ -36,6 +36,36 @@ pub struct Inputs {
     pub events: Option<PathBuf>,
     /// Events of the destination's monitor.
     pub destination_events: Option<PathBuf>,
+}
+
+impl Inputs {
+    /// The connections in a folder that `checker record` has filled, told apart by how they begin.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn of_recording(folder: &Path) -> Result<Self, ObserveError> {
+        let mut inputs = Self::default();
+        for number in 1.. {
+            let forward = folder.join(format!("connection-{number}.forward.bin"));
+            if !forward.exists() {
+                break;
+            }
+            let backward = Some(folder.join(format!("connection-{number}.backward.bin")));
+            let mut begin = Vec::new();
+            let read = open(&forward)?.take(4).read_to_end(&mut begin);
+            read.map_err(|error| wrong(&forward, error))?;
+            match &begin[..] {
+                [] => {}
+                b"QEVM" if inputs.stream.is_none() => {
+                    (inputs.stream, inputs.return_path) = (Some(forward), backward);
+                }
+                // Commands without a header: the connection after a cut asks first what has arrived.
+                [8, 0, 10, _] => inputs.recoveries.push(Recovery { stream: forward, return_path: backward }),
+                _ => inputs.channels.push(forward),
+            }
+        }
+        Ok(inputs)
+    }
 }
 
 /// What was recorded of a new connection after a cut.
@@ -114,6 +144,7 @@ impl Run {
             all_pages: stream.is_some(),
             arrivals: watched.destination && channels.is_empty(),
             placements: watched.destination && channels.is_empty(),
+            freezes: false,
             runs: [
                 trace || !self.events.source.is_empty(),
                 watched.destination || !self.events.destination.is_empty(),
@@ -153,7 +184,7 @@ impl Run {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Report, ObserveError> {
         let (known, unseen) = self.knowledge();
-        let task = Task { limits, dumps, unseen };
+        let task = Task { limits, dumps, unseen, readiness: false };
         tell(self.observations()?, &self.layout, known, task, log, progress)
     }
 }

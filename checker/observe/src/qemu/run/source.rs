@@ -11,10 +11,10 @@ use std::io::BufReader;
 use std::path::PathBuf;
 
 use super::super::qmp::Kind;
+use super::super::stream::Section;
 use super::super::trace::{Event, Line, Name, State, Trace};
 use super::answers::{Answer, Answers};
 use super::transmitted::{Sending, Transmitted, What};
-use super::super::stream::Section;
 use super::{Run, open_lines, wrong};
 use crate::fact::{self, Content, Fact, Observations, ObserveError, Observed, Origin, Pages, Side};
 use crate::layout::Layout;
@@ -97,7 +97,9 @@ impl<'a> Source<'a> {
                     }
                     self.ending.push_back(observed(at_us, origin, Fact::Destroyed));
                 }
-                Kind::State(State::Cancelled) => self.ending.push_back(observed(at_us, origin, Fact::Cancelled)),
+                Kind::State(State::Cancelled) => {
+                    self.ending.push_back(observed(at_us, origin, Fact::Cancelled))
+                }
                 Kind::State(State::Failed) => self.ending.push_back(observed(at_us, origin, Fact::Failed)),
                 Kind::State(_) | Kind::Pass(_) => {}
             }
@@ -154,7 +156,9 @@ impl<'a> Source<'a> {
                 *memory && self.transmitted.is_recorded()
             }
             Event::CommandSent { .. } => self.transmitted.is_recorded() && !self.phase.packing,
-            Event::StateSet(State::Completed | State::Cancelled | State::Failed | State::PostcopyPaused) => true,
+            Event::StateSet(State::Completed | State::Cancelled | State::Failed | State::PostcopyPaused) => {
+                true
+            }
             Event::ShutReceived { .. } => true,
             _ => false,
         }
@@ -173,8 +177,12 @@ impl<'a> Source<'a> {
                 let page = self.page(at, block, page)?;
                 self.towards_page(anchor, page, false)
             }
-            Event::SectionBegun { .. } => self.towards_mark(anchor, |what| matches!(what, What::SectionBegun(_))),
-            Event::SectionEnded { .. } => self.towards_mark(anchor, |what| matches!(what, What::SectionEnded)),
+            Event::SectionBegun { .. } => {
+                self.towards_mark(anchor, |what| matches!(what, What::SectionBegun(_)))
+            }
+            Event::SectionEnded { .. } => {
+                self.towards_mark(anchor, |what| matches!(what, What::SectionEnded))
+            }
             Event::CommandSent { number } => self.towards_mark(
                 anchor,
                 |what| matches!(what, What::Command { number: sent, .. } if *sent == number),
@@ -393,7 +401,9 @@ impl<'a> Source<'a> {
 
     /// The request is the next on the return path.
     fn check_request(&mut self, at: Origin, pages: Pages) -> Result<(), ObserveError> {
-        let named = |pages: Pages| format!("{} pages from {} are requested", pages.count, self.layout.name(pages.first));
+        let named = |pages: Pages| {
+            format!("{} pages from {} are requested", pages.count, self.layout.name(pages.first))
+        };
         let (against, otherwise) = match self.answers.next()? {
             Some((_, Answer::Request(said))) if said == pages => return Ok(()),
             Some((against, Answer::Request(said))) => (against, named(said)),

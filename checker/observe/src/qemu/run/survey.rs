@@ -69,7 +69,9 @@ fn of_traces(inputs: &Inputs) -> Result<Layout, ObserveError> {
                 Event::BlockMapped { block, length, .. } => (block, length / super::super::PAGE_BYTES),
                 Event::PageSaved { block, page } | Event::RequestTaken { block, page } => (block, page + 1),
                 Event::PageLoaded { block, page, .. } | Event::FaultSeen { block, page } => (block, page + 1),
-                Event::RequestReceived { block: Some(block), page, count } => (block, page.saturating_add(count)),
+                Event::RequestReceived { block: Some(block), page, count } => {
+                    (block, page.saturating_add(count))
+                }
                 _ => continue,
             };
             let name = trace.name(name);

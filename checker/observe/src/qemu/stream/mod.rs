@@ -108,7 +108,9 @@ pub enum StreamError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// It does not begin as a migration stream does.
-    #[error("not a migration stream: it begins with {magic:#010x}, version {version}; 0x5145564d, version 3, is read")]
+    #[error(
+        "not a migration stream: it begins with {magic:#010x}, version {version}; 0x5145564d, version 3, is read"
+    )]
     NotAStream {
         /// The first four bytes.
         magic: u32,
@@ -213,12 +215,7 @@ mod kind {
 impl<R: Read> Stream<R> {
     /// A stream from its beginning.
     pub fn new(reader: R) -> Self {
-        Self {
-            input: Input::new(reader),
-            known: Known::default(),
-            state: State::Header,
-            last_block: None,
-        }
+        Self { input: Input::new(reader), known: Known::default(), state: State::Header, last_block: None }
     }
 
     /// What goes on over a new connection after a cut: without header, with what is known already.
@@ -295,7 +292,10 @@ impl<R: Read> Stream<R> {
             "configuration/target-page-bits" => {
                 let bits = self.input.be32()?;
                 if bits != super::PAGE_BYTES.ilog2() {
-                    return Err(StreamError::Unsupported { offset, what: format!("a page of 2^{bits} bytes") });
+                    return Err(StreamError::Unsupported {
+                        offset,
+                        what: format!("a page of 2^{bits} bytes"),
+                    });
                 }
             }
             "configuration/uuid" => self.input.skip(16)?,
@@ -426,7 +426,9 @@ impl<R: Read> Stream<R> {
 fn described(bytes: &[u8]) -> Option<(usize, &[u8])> {
     const MARK: usize = 11; // footer, its section, EOF, DESCRIPTION, length
     bytes.windows(MARK).enumerate().find_map(|(at, window)| {
-        let &[kind::FOOTER, _, _, _, _, kind::EOF, kind::DESCRIPTION, a, b, c, d] = window else { return None };
+        let &[kind::FOOTER, _, _, _, _, kind::EOF, kind::DESCRIPTION, a, b, c, d] = window else {
+            return None;
+        };
         let description = &bytes[at + MARK..];
         (description.len() == u32::from_be_bytes([a, b, c, d]) as usize).then_some((at + 6, description))
     })

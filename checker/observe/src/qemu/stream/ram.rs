@@ -110,10 +110,13 @@ impl<R: Read> Stream<R> {
     fn block(&mut self, offset: u64, continued: bool) -> Result<u16, StreamError> {
         let wrong = |what| StreamError::Inconsistent { offset, what };
         if continued {
-            return self.last_block.ok_or_else(|| wrong("the block of the last record, but there was none".to_owned()));
+            return self
+                .last_block
+                .ok_or_else(|| wrong("the block of the last record, but there was none".to_owned()));
         }
         let name = self.name()?;
-        let index = self.known.block(&name).ok_or_else(|| wrong(format!("block '{name}' was not announced")))?;
+        let index =
+            self.known.block(&name).ok_or_else(|| wrong(format!("block '{name}' was not announced")))?;
         self.last_block = Some(index);
         Ok(index)
     }
@@ -163,14 +166,18 @@ impl<R: Read> Stream<R> {
     fn blocks(&mut self, offset: u64, total: u64) -> Result<Item, StreamError> {
         let wrong = |what: String| StreamError::Inconsistent { offset, what };
         if total > MEMORY_MAX {
-            return Err(wrong(format!("{total:#x} bytes of memory are announced; there can be {MEMORY_MAX:#x}")));
+            return Err(wrong(format!(
+                "{total:#x} bytes of memory are announced; there can be {MEMORY_MAX:#x}"
+            )));
         }
         let (mut blocks, mut left) = (Vec::new(), total);
         while left > 0 {
             let name = self.name()?;
             let length = self.input.be64()?;
             if length == 0 || length > left || blocks.len() == BLOCKS_MAX {
-                return Err(wrong(format!("{length:#x} bytes of block '{name}', where {left:#x} are left to announce")));
+                return Err(wrong(format!(
+                    "{length:#x} bytes of block '{name}', where {left:#x} are left to announce"
+                )));
             }
             left -= length;
             let host_page = self.host_page()?;

@@ -55,7 +55,10 @@ fn a_pre_copy_of_every_kind_of_record() {
 
 fn post_copy() -> Encoder {
     let mut stream = Encoder::new("pc");
-    stream.command(1, &[]).command(2, &[0, 0, 0, 1]).command(3, &[0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x10, 0]);
+    stream
+        .command(1, &[])
+        .command(2, &[0, 0, 0, 1])
+        .command(3, &[0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x10, 0]);
     stream.start(&BLOCKS).part(false).filled("pc.ram", 0, 0).end_part();
     stream.discard("pc.ram", &[(3, 2), (7, 1)]).package(50).part(false).filled("pc.ram", 3, 0);
     stream
@@ -132,7 +135,10 @@ fn what_is_not_known_ends_with_its_number_and_offset() {
     fails(Encoder::new("pc").start(&BLOCKS).discard("pc.bios", &[(1, 2)]), "2 pages from 0x1");
     fails(Encoder::new("pc").start(&BLOCKS).end(None).put(&[1]), "bytes after the end");
     fails(Encoder::new("pc").start(&[("a", u64::MAX >> 13)]), "bytes of memory are announced");
-    fails(Encoder::new("pc").start(&BLOCKS).put(&[1]).put(&[0, 0, 0, 9, 5]).put(b"blocks").put(&[0; 8]), "'block'");
+    fails(
+        Encoder::new("pc").start(&BLOCKS).put(&[1]).put(&[0, 0, 0, 9, 5]).put(b"blocks").put(&[0; 8]),
+        "'block'",
+    );
 }
 
 #[test]

@@ -277,7 +277,9 @@ pub(super) fn parse(name: &[u8], arguments: &[u8], names: &mut Names) -> Result<
         b"savevm_section_end" => Event::SectionEnded { memory: words.next()? == b"ram," },
         b"savevm_command_send" => {
             let number = words.next()?.strip_prefix(b"com=").ok_or(Refused::Arguments)?;
-            Event::CommandSent { number: u16::try_from(hexadecimal(number)?).map_err(|_| Refused::Arguments)? }
+            Event::CommandSent {
+                number: u16::try_from(hexadecimal(number)?).map_err(|_| Refused::Arguments)?,
+            }
         }
         b"source_return_path_thread_shut" => {
             let result = u32::try_from(hexadecimal(words.next()?)?).map_err(|_| Refused::Arguments)?;

@@ -9,8 +9,8 @@ mod lines;
 
 use std::io::{self, BufRead};
 
-pub use event::{CommandName, Event, Name, State};
 use event::Names;
+pub use event::{CommandName, Event, Name, State};
 use lines::Lines;
 
 /// Reads a trace line by line.
@@ -94,7 +94,8 @@ impl<R: BufRead> Trace<R> {
                 Ok(Some(event)) => return Ok(Some(Line { number, at_us, thread, event })),
                 Ok(None) => {}
                 Err(event::Refused::Arguments) => {
-                    let shown = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
+                    let shown =
+                        |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
                     return Err(TraceError::Malformed {
                         line: number,
                         event: shown(name),
@@ -155,9 +156,9 @@ fn decimal(text: &[u8]) -> Option<(u64, &[u8])> {
     if digits.is_empty() {
         return None;
     }
-    let value = digits.iter().try_fold(0_u64, |value, digit| {
-        value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })?;
+    let value = digits
+        .iter()
+        .try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
     Some((value, rest))
 }
 
