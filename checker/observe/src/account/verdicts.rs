@@ -55,6 +55,15 @@ impl Account<'_> {
             let text = format!("{count} pages were never sent; this is the first");
             self.find(Property::S1, place, Some(page), text);
         }
+        // Where the destination says that nothing is missing, that was the moment to look.
+        let looked = self.phase.completion_declared.is_some();
+        let seen = self.known.arrivals && self.known.placements && self.known.watched.records;
+        if let Some(place) = self.phase.destroyed.filter(|_| seen && !looked)
+            && let Some((page, count)) = self.book.missing()
+        {
+            let text = format!("{count} pages are not in place as they were sent last; this is the first");
+            self.find(Property::S1, place, Some(page), text);
+        }
         if let Some(place) = self.phase.suspended
             && self.phase.paused.contains(&true)
         {
