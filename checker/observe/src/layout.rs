@@ -60,6 +60,11 @@ impl Layout {
         }
     }
 
+    /// How many blocks there are.
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
     /// How many pages there are.
     pub fn pages(&self) -> u32 {
         self.pages

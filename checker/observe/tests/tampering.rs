@@ -297,10 +297,8 @@ const CHANGES: [(&str, Change); 30] = [
         Some(())
     }),
     ("the source hears of the end before it is said", |lanes, _| {
-        let learned = place_of(&lanes.source, &Fact::CompletionLearned)?;
         let declared = place_of(&lanes.destination, &Fact::CompletionDeclared)?;
         lanes.destination.remove(declared);
-        let _ = learned;
         Some(())
     }),
     ("the source runs on after the hand-over", |lanes, dice| {
@@ -374,5 +372,5 @@ fn what_was_changed_is_found() {
     }
     println!("found: {found} of {changed}; missed: {misses:?}");
     assert_eq!(changed, CHANGES.len() * PLACES);
-    assert_eq!((found, misses), (0, BTreeMap::new()));
+    assert_eq!((found, misses), (600, BTreeMap::new()));
 }

@@ -41,6 +41,8 @@ mod flag {
     pub const ARRIVED: u8 = 32;
     /// The destination has said that it has it.
     pub const CONFIRMED: u8 = 64;
+    /// It was to be forgotten at the destination, and was not so far.
+    pub const OUTDATED: u8 = 128;
 }
 
 impl Book {
@@ -62,11 +64,19 @@ impl Book {
         self.owed = self.pages.iter().filter(|page| page.flags & flag::OWED != 0).count() as u64;
     }
 
-    /// These are to be sent again.
-    pub fn owe(&mut self, pages: Pages) {
+    /// These are to be forgotten at the destination, and sent again.
+    pub fn outdate(&mut self, pages: Pages) {
         for page in pages.iter() {
             self.set_owed(page, true);
+            self.pages[page as usize].flags |= flag::OUTDATED;
         }
+    }
+
+    /// The first page that was to be forgotten and is not, and how many are not.
+    pub fn outdated(&self) -> Option<(u32, u64)> {
+        let is_outdated = |page: &&Page| page.flags & flag::OUTDATED != 0;
+        let first = self.pages.iter().position(|page| is_outdated(&page))?;
+        Some((first as u32, self.pages.iter().filter(is_outdated).count() as u64))
     }
 
     /// The destination has the page or it has not. Is a page owed again that had been sent?
@@ -164,7 +174,7 @@ impl Book {
 
     pub fn forget(&mut self, pages: Pages) {
         for page in pages.iter() {
-            self.pages[page as usize].flags &= !(flag::INSTALLED | flag::ARRIVED);
+            self.pages[page as usize].flags &= !(flag::INSTALLED | flag::ARRIVED | flag::OUTDATED);
         }
     }
 

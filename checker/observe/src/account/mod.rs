@@ -133,6 +133,10 @@ pub(crate) struct Phase {
     pub cuts: u32,
     pub paused: [bool; 2],
     pub resyncs: u32,
+    /// Blocks of memory of which the destination has said since the cut what has arrived.
+    pub blocks_heard: usize,
+    /// The first page that was sent while the process was suspended.
+    pub first_transferred: Option<(u32, Place)>,
     /// Passes before the suspension.
     pub passes: u32,
 }
@@ -192,7 +196,7 @@ impl<'a> Account<'a> {
             Fact::Sent { page, content, bytes, .. } => self.sent(place, *page, *content, *bytes),
             Fact::DiscardSent(pages) => {
                 self.phase.discards = true;
-                pages.iter().for_each(|pages| self.book.owe(*pages));
+                pages.iter().for_each(|pages| self.book.outdate(*pages));
             }
             Fact::StateSent => self.phase.state_sent = Some(place),
             Fact::HandedOver => self.handed_over(place),
@@ -204,7 +208,7 @@ impl<'a> Account<'a> {
             }
             Fact::RequestVoid(page) => self.void(place, *page),
             Fact::ProgressLearned(received) => self.progress(received),
-            Fact::ResyncCompleted => self.phase.resyncs += 1,
+            Fact::ResyncCompleted => self.resynced(place),
             Fact::CompletionLearned => self.phase.completion_learned = true,
             Fact::Destroyed => self.destroyed(place),
             Fact::Cancelled => self.cancelled(place),
@@ -217,7 +221,7 @@ impl<'a> Account<'a> {
             Fact::Installed(pages) => pages.iter().for_each(|page| self.installed(place, page)),
             Fact::DiscardReceived => {}
             Fact::Discarded(pages) => self.book.forget(*pages),
-            Fact::StateAccepted => self.phase.state_accepted = true,
+            Fact::StateAccepted => self.state_accepted(place),
             Fact::Resumed => self.resumed(place),
             Fact::Faulted(page) => self.faulted(place, *page),
             Fact::RequestSent | Fact::ProgressSent | Fact::ReadinessDeclared | Fact::ReadinessLearned => {}
@@ -326,7 +330,10 @@ impl<'a> Account<'a> {
         };
         match self.last_role {
             Role::Copied => self.counts.copied += 1,
-            Role::Transferred => self.counts.transferred += 1,
+            Role::Transferred => {
+                self.counts.transferred += 1;
+                self.phase.first_transferred.get_or_insert((page, place));
+            }
             Role::Served => {
                 (self.counts.after, self.counts.served) = (self.counts.after + 1, self.counts.served + 1)
             }
@@ -427,7 +434,30 @@ impl<'a> Account<'a> {
         }
     }
 
+    fn state_accepted(&mut self, place: Place) {
+        self.phase.state_accepted = true;
+        if let Some((page, count)) = self.book.outdated().filter(|_| self.known.placements) {
+            let text = format!(
+                "{count} pages were written after they were copied, and are not forgotten when the state arrives; this is the first"
+            );
+            self.find(Property::S2, place, Some(page), text);
+        }
+    }
+
+    fn resynced(&mut self, place: Place) {
+        self.phase.resyncs += 1;
+        let heard = std::mem::take(&mut self.phase.blocks_heard);
+        if heard < self.layout.blocks() {
+            let text = format!(
+                "the source goes on after the cut although it heard only of {heard} of {} blocks what has arrived",
+                self.layout.blocks()
+            );
+            self.find(Property::S1, place, None, text);
+        }
+    }
+
     fn progress(&mut self, received: &[Received]) {
+        self.phase.blocks_heard += 1;
         self.owed_again.clear();
         for received in received {
             for page in received.pages.iter() {
@@ -482,6 +512,9 @@ impl<'a> Account<'a> {
     fn resumed(&mut self, place: Place) {
         if self.phase.suspended.is_none() && self.known.watched.source {
             self.find(Property::S3, place, None, "the process runs at both hosts".to_owned());
+        }
+        if !self.phase.state_accepted {
+            self.find(Property::S9, place, None, "the process runs before its state has arrived".to_owned());
         }
         self.phase.resumed = Some(place);
     }

@@ -55,6 +55,15 @@ impl Account<'_> {
             let text = format!("{count} pages were never sent; this is the first");
             self.find(Property::S1, place, Some(page), text);
         }
+        if let Some((page, place)) = self.phase.first_transferred
+            && self.is_postcopy()
+            && self.known.runs[0]
+            && !self.known.freezes
+        {
+            let pages = self.counts.transferred;
+            let text = format!("{pages} pages while suspended, where post-copy sends none; this is the first");
+            self.find(Property::S4, place, Some(page), text);
+        }
         // Where the destination says that nothing is missing, that was the moment to look.
         let looked = self.phase.completion_declared.is_some();
         let seen = self.known.arrivals && self.known.placements && self.known.watched.records;
@@ -158,9 +167,6 @@ impl Account<'_> {
             _ if !self.known.runs[0] => unjudged("when the process was suspended was not recorded"),
             (_, true) if pages > 0 && self.known.freezes => {
                 Verdict::Holds(format!("{pages} pages while suspended, as this system's dump has it"))
-            }
-            (_, true) if pages > 0 => {
-                Verdict::Violated(format!("{pages} pages while suspended, where post-copy sends none"))
             }
             (_, true) => holds("no page while suspended"),
             (_, false) => {
