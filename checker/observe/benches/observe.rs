@@ -52,13 +52,15 @@ fn memory_mib() -> u64 {
 
 fn write(folder: &Path, pages: u64) -> Inputs {
     let path = |name: &str| folder.join(name);
-    let file = |name: &str| BufWriter::with_capacity(1 << 20, File::create(path(name)).expect("a file can be made"));
+    let file =
+        |name: &str| BufWriter::with_capacity(1 << 20, File::create(path(name)).expect("a file can be made"));
     let (mut stream, mut source, mut destination) = (file("stream"), file("source"), file("destination"));
     let mut encoder = Encoder::new("pc");
     let mut at_us = 1_000_000;
     let mut line = |to: &mut BufWriter<File>, text: std::fmt::Arguments<'_>| {
         at_us += 1;
-        writeln!(to, "7@{}.{:06}:{text}", at_us / 1_000_000, at_us % 1_000_000).expect("a file can be written to");
+        writeln!(to, "7@{}.{:06}:{text}", at_us / 1_000_000, at_us % 1_000_000)
+            .expect("a file can be written to");
     };
     line(&mut source, format_args!("migrate_set_state new state setup"));
     line(&mut destination, format_args!("migrate_set_state new state active"));
@@ -76,8 +78,14 @@ fn write(folder: &Path, pages: u64) -> Inputs {
                 false => encoder.changed("pc.ram", page, &[pass as u8; 8]),
             };
             let address = page * 4096;
-            line(&mut source, format_args!("ram_save_page pc.ram: offset: {address:#x} host: 0x7f0000000000"));
-            line(&mut destination, format_args!("ram_load_loop pc.ram: addr: {address:#x} flags: 0x48 host: 0x7f0000000000"));
+            line(
+                &mut source,
+                format_args!("ram_save_page pc.ram: offset: {address:#x} host: 0x7f0000000000"),
+            );
+            line(
+                &mut destination,
+                format_args!("ram_load_loop pc.ram: addr: {address:#x} flags: 0x48 host: 0x7f0000000000"),
+            );
             if page % 1024 == 0 {
                 stream.write_all(&encoder.take()).expect("a file can be written to");
             }

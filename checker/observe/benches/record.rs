@@ -30,7 +30,10 @@ fn main() {
             best = [best[0].max(direct), best[1].max(recorded)];
         }
         let [direct, recorded] = best.map(|rate| rate / 1e6);
-        println!("{name}: direct {direct:.0} MB/s, recorded {recorded:.0} MB/s: {:.1} %", 100.0 * recorded / direct);
+        println!(
+            "{name}: direct {direct:.0} MB/s, recorded {recorded:.0} MB/s: {:.1} %",
+            100.0 * recorded / direct
+        );
     }
 }
 
@@ -46,7 +49,8 @@ fn recorded(length: usize, rate: Option<f64>) -> f64 {
     let server = TcpListener::bind("127.0.0.1:0").expect("a port");
     let to = server.local_addr().expect("it has one").to_string();
     let listen = "127.0.0.1:0".parse().expect("an address");
-    let recorder = Recorder::new(&listen, to.parse().expect("an address"), folder.path()).expect("it listens");
+    let recorder =
+        Recorder::new(&listen, to.parse().expect("an address"), folder.path()).expect("it listens");
     let address = recorder.address().expect("it has one").to_string();
     let recording = spawn(move || recorder.run(Some(1), |_| {}));
     let rate = transfer(&address, server, length, rate);

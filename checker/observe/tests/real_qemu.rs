@@ -136,7 +136,8 @@ fn observed(name: &str, plan: Plan) -> Report {
     let begun = Instant::now();
     let done = run(plan);
     let log = BufWriter::new(File::create(path(&done.folder, "log.ndjson")).unwrap());
-    let told = Run::survey(done.inputs).and_then(|run| run.tell(Limits::default(), Dumps::default(), log, &mut |_| {}));
+    let told = Run::survey(done.inputs)
+        .and_then(|run| run.tell(Limits::default(), Dumps::default(), log, &mut |_| {}));
     let report = match told {
         Ok(report) => report,
         Err(error) => panic!("{name}: {error}\nthe recording is in {}", done.folder.keep().display()),
@@ -188,7 +189,9 @@ fn three_pre_copies_are_accepted() {
         return;
     }
     let slow = Plan { bandwidth: 8 << 20, ..QUICK };
-    for (name, plan) in [("pre-copy", QUICK), ("pre-copy, slow", slow), ("pre-copy, xbzrle", Plan { xbzrle: true, ..slow })] {
+    for (name, plan) in
+        [("pre-copy", QUICK), ("pre-copy, slow", slow), ("pre-copy, xbzrle", Plan { xbzrle: true, ..slow })]
+    {
         let report = observed(name, plan);
         assert!(report.kind.starts_with("pre-copy"), "{}", report.kind);
         holds(&report, &[S3, S4, S5, S8, S9, S10, L1, L2, L3, L4]);

@@ -125,7 +125,11 @@ fn take_out(lanes: &mut Lanes, sent: usize) -> Option<(Observed, Observed, Obser
 }
 
 /// Puts in at these places what another page would leave.
-fn put_in(lanes: &mut Lanes, at: usize, (sent, arrival, install): (Observed, Observed, Observed)) -> Option<()> {
+fn put_in(
+    lanes: &mut Lanes,
+    at: usize,
+    (sent, arrival, install): (Observed, Observed, Observed),
+) -> Option<()> {
     let arrival_at = arrival_of(lanes, at).unwrap_or(lanes.destination.len());
     lanes.destination.insert(arrival_at, install);
     lanes.destination.insert(arrival_at, arrival);
@@ -321,14 +325,20 @@ const CHANGES: [(&str, Change); 30] = [
         Some(())
     }),
     ("pages written after they were copied are not announced", |lanes, dice| {
-        let at = one(&lanes.source, dice, |fact| {
-            matches!(fact, Fact::DiscardSent(pages) if pages.iter().any(|pages| pages.count < 100))
-        })?;
+        let at = one(
+            &lanes.source,
+            dice,
+            |fact| matches!(fact, Fact::DiscardSent(pages) if pages.iter().any(|pages| pages.count < 100)),
+        )?;
         lanes.source.remove(at);
         Some(())
     }),
     ("pages written after they were copied are not forgotten", |lanes, dice| {
-        let at = one(&lanes.destination, dice, |fact| matches!(fact, Fact::Discarded(pages) if pages.count < 100))?;
+        let at = one(
+            &lanes.destination,
+            dice,
+            |fact| matches!(fact, Fact::Discarded(pages) if pages.count < 100),
+        )?;
         lanes.destination.remove(at);
         Some(())
     }),
@@ -368,7 +378,11 @@ fn what_was_changed_is_found() {
             }
         }
         changed += here;
-        println!("{name}: {} of {here}; {}", here - misses.get(name).unwrap_or(&0), example.unwrap_or_default());
+        println!(
+            "{name}: {} of {here}; {}",
+            here - misses.get(name).unwrap_or(&0),
+            example.unwrap_or_default()
+        );
     }
     println!("found: {found} of {changed}; missed: {misses:?}");
     assert_eq!(changed, CHANGES.len() * PLACES);

@@ -70,7 +70,9 @@ impl Account<'_> {
         let rest = u64::from(self.layout.pages() - block.count);
         if rest > 0 {
             self.compared.left_out += rest;
-            self.compared.unjudged.get_or_insert_with(|| "blocks that were not dumped, or are not at their addresses".to_owned());
+            self.compared.unjudged.get_or_insert_with(|| {
+                "blocks that were not dumped, or are not at their addresses".to_owned()
+            });
         }
         Ok(())
     }

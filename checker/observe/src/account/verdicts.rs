@@ -61,7 +61,8 @@ impl Account<'_> {
             && !self.known.freezes
         {
             let pages = self.counts.transferred;
-            let text = format!("{pages} pages while suspended, where post-copy sends none; this is the first");
+            let text =
+                format!("{pages} pages while suspended, where post-copy sends none; this is the first");
             self.find(Property::S4, place, Some(page), text);
         }
         // Where the destination says that nothing is missing, that was the moment to look.
