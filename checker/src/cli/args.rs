@@ -114,6 +114,12 @@ pub enum Command {
     /// Validate the recorded step log of a real migration against the model
     #[command(after_help = EXIT_CODES)]
     Conform(Conform),
+    /// Judge what QEMU, CRIU or Cloud Hypervisor really did, and write it as a step log
+    #[command(after_help = EXIT_CODES)]
+    Observe(super::observe::Observe),
+    /// Store what passes between two hosts, as a proxy
+    #[command(after_help = EXIT_CODES)]
+    Record(super::record::Record),
     /// Run the reference through random migrations in which machines, links and the file server fail
     #[command(after_help = EXIT_CODES)]
     Storm(Storm),

@@ -8,10 +8,12 @@ mod conform;
 mod explore;
 mod faults;
 mod list;
+mod observe;
 mod output;
 mod patience;
 mod progress;
 mod prove;
+mod record;
 mod simulate;
 mod storm;
 mod subject;
@@ -50,6 +52,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Explore(explore)) => explore::run(&explore),
         Some(Command::Faults(faults)) => faults::run(&faults),
         Some(Command::Conform(conform)) => conform::run(&conform),
+        Some(Command::Observe(observe)) => observe::run(&observe),
+        Some(Command::Record(record)) => record::run(&record),
         Some(Command::Storm(storm)) => storm::run(&storm),
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::Invariant(invariant)) => prove::invariant(&invariant),

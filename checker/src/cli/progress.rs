@@ -61,6 +61,11 @@ impl Teller {
         }));
     }
 
+    /// The task goes on, this far.
+    pub(super) fn go_on(&self, detail: String) {
+        self.say(Some(detail));
+    }
+
     /// All is done; the moving line disappears.
     pub(super) fn end(&self) {
         if let Some(bar) = &self.bar {
