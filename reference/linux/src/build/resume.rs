@@ -168,7 +168,7 @@ impl Difference {
 }
 
 impl Difference {
-    /// One mapping that was built as several is built anew as one: the kernel does not join what has pages of its own on both sides, and
+    /// One mapping that was built as several is built anew as one: the kernel may join what is new to either neighbour, and
     /// the process could not move or grow it. The pages that are there are answered, to be put back.
     fn join(&mut self, before: &[Mapping], now: &[Mapping], target: &Target) -> Result<Vec<(u64, Vec<u8>)>> {
         let mut saved = Vec::new();
@@ -177,7 +177,13 @@ impl Difference {
                 .iter()
                 .filter(|old| old.is_private_anonymous() && old.range.intersection(new.range).is_some())
                 .collect();
-            if pieces.len() < 2 {
+            let [first, ..] = pieces[..] else { continue };
+            if pieces.len() == 1 && first.range.covers(new.range) {
+                continue;
+            }
+            if pieces.len() == 1 && grow(target, first, new) {
+                self.fresh.retain(|fresh| !new.range.covers(fresh.range));
+                self.protected.push((new.range, new.protection));
                 continue;
             }
             let mut runs = Vec::new();
@@ -199,6 +205,14 @@ impl Difference {
         }
         Ok(saved)
     }
+}
+
+/// Grows what was built to the end of the mapping that it is now, which costs nothing where it begins at the same place and there is room.
+fn grow(target: &Target, old: &Mapping, new: &Mapping) -> bool {
+    if old.range.start != new.range.start || old.range.end >= new.range.end {
+        return false;
+    }
+    target.call(space::MREMAP, &[old.range.start, old.range.len(), new.range.len(), 0]).is_ok()
 }
 
 /// Whether what was built for one mapping serves the other where they overlap.

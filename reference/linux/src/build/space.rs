@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-const MREMAP: Call = Call("mremap", libc::SYS_mremap);
+pub(super) const MREMAP: Call = Call("mremap", libc::SYS_mremap);
 pub(super) const MPROTECT: Call = Call("mprotect", libc::SYS_mprotect);
 const MADVISE: Call = Call("madvise", libc::SYS_madvise);
 const PRCTL: Call = Call("prctl(PR_SET_MM_MAP)", libc::SYS_prctl);
