@@ -192,10 +192,7 @@ impl Process {
                 Some(page) if !self.void.contains(page) && !self.present.contains(page) => {
                     self.occurrences.push_back(Occurrence::Fault(page));
                 }
-                Some(page) if self.present.contains(page) && !self.void.contains(page) => {
-                    // It came while the fault was on its way here.
-                    self.void_if_absent(memory, place);
-                }
+                // It came while the fault was on its way here, which wakes whoever waits; or nobody has it, so it is zero.
                 _ => self.install_zero(memory, place),
             },
             MemoryEvent::Removed(range) | MemoryEvent::Unmapped(range) => {
@@ -207,11 +204,6 @@ impl Process {
             MemoryEvent::Moved { from, to } => self.table.moved(from, to),
             MemoryEvent::Forked(_) => tracing::error!("the process has a child whose pages are not here"),
         }
-    }
-
-    /// A fault on a page that was installed: whoever waits is woken by being told that it is there.
-    fn void_if_absent(&self, memory: &Userfault, place: u64) {
-        self.install_zero(memory, place);
     }
 
     fn install_zero(&self, memory: &Userfault, place: u64) {
@@ -275,7 +267,7 @@ impl Process {
                     ranges.push((mapping.range, Origin::Zero))
                 }
                 None => {
-                    let runs = source.population_of(mapping.range).map_err(system)?;
+                    let runs = source.population_of(mapping).map_err(system)?;
                     ranges.extend(
                         joined(runs.iter().map(|run| run.range))
                             .into_iter()
@@ -321,7 +313,7 @@ impl Process {
             let wanted = match mapping.file().is_some() || clean_file(&backing).is_some() {
                 true => vec![mapping.range],
                 false => {
-                    let runs = source.population_of(mapping.range).map_err(system)?;
+                    let runs = source.population_of(mapping).map_err(system)?;
                     joined(runs.iter().filter(|run| run.state != PageState::Zero).map(|run| run.range))
                 }
             };
@@ -606,13 +598,13 @@ impl Subject for Process {
         let began = Instant::now();
         let froze_for = frozen.froze_for();
         let state = frozen.state().clone();
-        let extra = self.extra(&frozen, &state.inventory)?;
+        // From here on it is frozen, whatever goes wrong: the driver lets it go.
         self.body = Body::Frozen(frozen);
-        let before = self.table.page_count();
+        let source = self.source().ok_or_else(|| system("the process is not frozen"))?;
+        let extra = self.extra(source, &state.inventory)?;
         if self.table.extend(&extra).is_none() {
             return Err(system("the process has grown so fast that it has to be looked at again"));
         }
-        debug_assert_eq!(before, self.table.page_count());
         self.scan();
         for page in extra.iter().flat_map(|range| self.table.numbers_in(*range).collect::<Vec<_>>()) {
             self.written.insert(page);
