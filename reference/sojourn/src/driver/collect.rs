@@ -149,8 +149,8 @@ fn phase_of(role: &Role) -> (Phase, u64) {
         Role::Destination(destination) => match destination {
             Destination::Receiving(_) => (Phase::Receiving, 0),
             Destination::Assembling(assembling) => (Phase::Receiving, assembling.awaited.len() as u64),
-            Destination::AwaitingGo(awaiting) => (Phase::AwaitingGo, awaiting.resident.owed as u64),
-            Destination::Post(post) => (Phase::Post, post.resident.owed as u64),
+            Destination::AwaitingGo(awaiting) => (Phase::AwaitingGo, awaiting.resident.owed.len() as u64),
+            Destination::Post(post) => (Phase::Post, post.resident.owed.len() as u64),
             Destination::Completing(_) => (Phase::Completing, 0),
         },
     }
