@@ -178,17 +178,23 @@ impl Ledger {
         if again && !doubles {
             return Err(Objection::HandledBefore(name));
         }
+        let is_only = count.handled + 1 == count.sent;
         count.handled = count.handled.saturating_add(1);
         let earlier = count.handled > 1;
         if self.rules.link == LinkOrder::Fifo {
-            self.dequeue(name)?;
+            self.dequeue(name, is_only)?;
         }
         Ok(earlier)
     }
 
     /// What was sent before it on the same connection has arrived.
-    fn dequeue(&mut self, name: MessageName) -> Result<(), Objection> {
+    fn dequeue(&mut self, name: MessageName, is_only: bool) -> Result<(), Objection> {
         let Some(queue) = self.queues.get_mut(&(name.from, name.to)) else { return Ok(()) };
+        // Mostly it is the first, and the only one of its name.
+        if is_only && queue.front().is_some_and(|queued| queued.name == name) {
+            queue.pop_front();
+            return Ok(());
+        }
         let ahead = |at: usize| {
             let connection = queue.get(at).map(|queued| queued.connection);
             let mut earlier = queue.iter().take(at);
