@@ -11,9 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use checker::report::Conclusion;
 use serde::Serialize;
-use tie::trace::{
-    Accepted, MergeError, Merged, Origin, TraceError, conform_merged, conform_watched, merge,
-};
+use tie::trace::{Accepted, MergeError, Merged, Origin, TraceError, conform_merged, conform_watched, merge};
 
 use super::args::{Conform, Format};
 use super::check::stop_on_interrupt;
@@ -192,10 +190,12 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let Report { logs, verdict, algorithm, lines, migrations, line, because, instead, history, .. } = self;
+        let Report { logs, verdict, algorithm, lines, migrations, line, because, instead, history, .. } =
+            self;
         let mut text = format!("{}: {verdict}", logs.join(", "));
         if let (Some(algorithm), Some(lines), Some(migrations)) = (algorithm, lines, migrations) {
-            text += &format!(": {algorithm}; {lines} steps, all consumed; the process moved {migrations} times");
+            text +=
+                &format!(": {algorithm}; {lines} steps, all consumed; the process moved {migrations} times");
         }
         let place = |quoted: &Quoted| match logs.len() {
             1 => format!("line {}", quoted.line),

@@ -348,7 +348,9 @@ impl Ledger {
         match self.outstanding.get(&(host, page)) {
             Some((epoch, _)) if *epoch != which.0 => Err(Objection::Epoch(*epoch)),
             Some((_, version)) => is_number(which.1, *version),
-            None => Err(Objection::NoPart { host: host.into(), lacks: "no write-back of the page is under way" }),
+            None => {
+                Err(Objection::NoPart { host: host.into(), lacks: "no write-back of the page is under way" })
+            }
         }
     }
 
@@ -408,13 +410,11 @@ pub(super) fn handled(step: &Step) -> Option<MessageName> {
 /// The messages that a line sends.
 pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
     let Step { place: from, epoch, ref event, .. } = *step;
-    let name = |to: Place, epoch, kind, page, number| {
-        vec![MessageName { from, to, epoch, kind, page, number }]
-    };
+    let name =
+        |to: Place, epoch, kind, page, number| vec![MessageName { from, to, epoch, kind, page, number }];
     let plain = |to: HostId, kind| name(to.into(), epoch, kind, None, None);
-    let of_page = |to: HostId, page, number: u64| {
-        name(to.into(), epoch, MessageKind::Page, Some(page), Some(number))
-    };
+    let of_page =
+        |to: HostId, page, number: u64| name(to.into(), epoch, MessageKind::Page, Some(page), Some(number));
     let to_store = |kind, page, number| name(Place::FileServer, epoch, kind, Some(page), number);
     let from_store =
         |to: HostId, kind, page, number: u64| name(to.into(), epoch, kind, Some(page), Some(number));

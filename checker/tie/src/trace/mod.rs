@@ -58,8 +58,8 @@ use steplog::place::{HostId, Place};
 use super::explain::Explanation;
 use crate::uncounted::Uncounted;
 use disrupted::Trouble;
-use follow::{Follower, STATES_MAX};
 pub use ending::Wait;
+use follow::{Follower, STATES_MAX};
 pub use merge::{MergeError, Merged, Origin, merge};
 pub use objection::{Difference, MessageName, Objection};
 use population::{Population, Record};
@@ -334,12 +334,7 @@ pub fn seen(model: &Uncounted, header: &Header, run: &Explanation) -> Vec<Seen<U
 }
 
 /// Does the step go with the header, and with the hosts that there have been?
-fn check(
-    header: &Header,
-    hosts: &mut BTreeSet<HostId>,
-    line: usize,
-    step: &Step,
-) -> Result<(), TraceError> {
+fn check(header: &Header, hosts: &mut BTreeSet<HostId>, line: usize, step: &Step) -> Result<(), TraceError> {
     let fails = |reason: String| Err(TraceError::Line { line, reason });
     if let Some(page) = page_of(&step.event).filter(|page| page.0 >= header.pages) {
         return fails(format!("no page {} of {}", page.0, header.pages));
