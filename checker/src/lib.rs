@@ -2,9 +2,12 @@
 
 pub mod bounds;
 pub mod claims;
+pub mod console;
+pub mod expectations;
 pub mod judge;
 pub mod narrative;
 pub mod observed;
+pub mod proof;
 pub mod report;
 pub mod setting;
 pub mod simulate;

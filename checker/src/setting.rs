@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use model::concrete::Concrete;
+use model::defects::Idle;
 use model::{
     Defect, Disruptions, Expectation, Hosts, Link, Migration, Property, Strategy, StrategyFileError,
 };
@@ -64,6 +65,18 @@ impl Setting {
             Some(defect) => migration.with_defect(defect),
             None => migration,
         }
+    }
+
+    /// Can the defect, if there is one, make a difference with so many pages?
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn defect_acts(&self, pages: Pages) -> Result<(), Idle> {
+        let count = match pages {
+            Pages::Exactly(pages) => Some(pages.get()),
+            Pages::Any => None,
+        };
+        self.migration().defect_acts(count)
     }
 
     /// The model with a given number of pages.

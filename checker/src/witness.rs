@@ -2,7 +2,7 @@
 //!
 //! A property that holds only because nothing ever happens would have no witness.
 
-use engine::explore::{Found, find};
+use engine::explore::{Found, find_while};
 use model::concrete::{Concrete, State, Step};
 use model::page::Plan;
 use model::strategy::Pre;
@@ -13,9 +13,21 @@ use crate::narrative::Story;
 /// The most states visited on the way to one goal.
 const STATES_MAX: usize = 2_000_000;
 
-/// A run that shows the property at work, leg by leg the shortest one. `None` if there is none within
-/// reach.
-pub fn witness(concrete: &Concrete<Migration>, property: Property) -> Option<Story> {
+/// A search for a run came to no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no run was found among {STATES_MAX} states, or in the time given, and there are more")]
+pub struct Unfinished;
+
+/// A run that shows the property at work, leg by leg the shortest one, looked for as long as it `goes_on`. `None` if
+/// there is none.
+///
+/// # Errors
+/// The search was not finished.
+pub fn witness(
+    concrete: &Concrete<Migration>,
+    property: Property,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<Option<Story>, Unfinished> {
     let migration = &concrete.system;
     let (what, goals) = show(&migration.strategy, migration.hosts, property);
     let mut from = concrete.initial();
@@ -25,13 +37,17 @@ pub fn witness(concrete: &Concrete<Migration>, property: Property) -> Option<Sto
         let met = |step: &Step<Migration>, before: &State<Migration>, after: &State<Migration>| {
             goal.is_met(&migration.strategy, step, before, after)
         };
-        let Found::Trace(leg) = find(concrete, &from, STATES_MAX, met) else { return None };
+        let leg = match find_while(concrete, &from, STATES_MAX, goes_on, met) {
+            Found::Trace(leg) => leg,
+            Found::None => return Ok(None),
+            Found::Inconclusive => return Err(Unfinished),
+        };
         start.get_or_insert(leg.initial);
         steps.extend(leg.steps);
         from = steps.last().map(|(_, state): &(_, State<Migration>)| state.clone()).into_iter().collect();
     }
     let title = format!("{} · {property} {} · {what}", migration.strategy.name, property.title());
-    Some(Story { title, start: start?, steps, loop_from: None })
+    Ok(start.map(|start| Story { title, start, steps, loop_from: None }))
 }
 
 /// Something to be reached.

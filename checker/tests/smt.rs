@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use checker::smt::manifest::{Required, required};
 use checker::smt::{Answer, VerificationCondition, emit};
 use engine::testing::toy::Toy;
 use engine::testing::{RandomSystem, Shape};
@@ -74,6 +75,33 @@ fn there_is_a_condition_for_every_step_and_property_and_a_mutant_for_every_step(
             "mutant/view-left-out/consecution/page/arrive",
         ]
     );
+}
+
+/// What must be there, counted without the emitter, is there, and its scripts have a term for each taker.
+#[test]
+fn what_is_required_is_emitted_and_nothing_of_it_is_left_out() {
+    let migration = Migration::new(algorithms::GENERIC, Hosts::Three, Link::Fifo);
+    let invariant = prove(&migration, Bounds::default()).invariant;
+    let conditions = emit(&migration, &invariant);
+    let required = required(&migration, &invariant);
+    for Required { file, takers } in &required {
+        let condition = conditions.iter().find(|condition| condition.file_name() == *file);
+        let condition = condition.unwrap_or_else(|| panic!("{file} is missing"));
+        if let Some(takers) = takers {
+            let term = if file.contains("consecution.page") {
+                "(= (record stepper) r"
+            } else {
+                "(= control-after c"
+            };
+            assert_eq!(condition.text.matches(term).count(), *takers, "{file}");
+        }
+    }
+    let consecution = conditions.iter().filter(|condition| condition.name.starts_with("consecution/"));
+    let known = |condition: &&VerificationCondition| {
+        required.iter().any(|required| required.file == condition.file_name())
+    };
+    assert_eq!(consecution.filter(|condition| !known(condition)).count(), 0, "steps that nobody takes");
+    assert!(required.len() > 100, "{}", required.len());
 }
 
 #[test]

@@ -15,6 +15,7 @@
 //! | [`file_server_steps`] | what hostile hosts say | the store goes forward only, and answers for itself |
 //! | [`two_endpoints`] | a schedule of honest hosts, and what goes wrong | the process sees what it would without moving, or had to be lost |
 //! | [`refinement`] | the same, for the checker's rig | every step is a step of the model |
+//! | [`foreign`]: `qemu_stream`, `qemu_return_path`, `qemu_channels`, `qemu_text`, `criu`, `cloud_hypervisor` | what another system says | read or refused, and no more made of it than has arrived |
 //!
 //! Inputs are structured: bytes become setups, steps and forged messages by way of `arbitrary`, so that mutations stay
 //! meaningful. Figures and findings are in `proofs-notes/fuzzing.md`.
@@ -24,6 +25,7 @@
 pub mod bench;
 pub mod destination_steps;
 pub mod file_server_steps;
+pub mod foreign;
 pub mod forgery;
 pub mod frame_decode;
 pub mod refinement;
@@ -42,13 +44,19 @@ pub struct Finding(pub String);
 pub type Target = fn(&[u8]) -> Result<(), Finding>;
 
 /// All targets, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("frame_decode", frame_decode::run),
     ("source_steps", source_steps::run),
     ("destination_steps", destination_steps::run),
     ("file_server_steps", file_server_steps::run),
     ("two_endpoints", two_endpoints::run),
     ("refinement", refinement::run),
+    ("qemu_stream", foreign::qemu_stream),
+    ("qemu_return_path", foreign::qemu_return_path),
+    ("qemu_channels", foreign::qemu_channels),
+    ("qemu_text", foreign::qemu_text),
+    ("criu", foreign::criu),
+    ("cloud_hypervisor", foreign::cloud_hypervisor),
 ];
 
 /// Runs a target on the inputs in these files, as a person does with what the fuzzer has found.

@@ -2,10 +2,9 @@
 
 use enumset::EnumSetType;
 
-use crate::defects::Defect;
 use crate::migration::Migration;
 use crate::page::DirtyLog::{Due, InStep};
-use crate::page::{Holding, Kind, Page, Plan, Transit, WriteBack};
+use crate::page::{Holding, Kind, Neglect, Page, Plan, Transit, WriteBack};
 use crate::strategy::Freeze;
 use crate::system::Conditions;
 
@@ -32,6 +31,8 @@ pub enum Condition {
     Unasked,
     /// It is not the case that a request for it waits at the source and could be answered.
     NoDemand,
+    /// Ghost, asked by `S7` alone: it is not the case that its owner has dropped a request for it that could be answered.
+    Heeded,
     /// The process's host knows that the file server has its last content. A page that a former host still
     /// owes may have been acknowledged to that host, which is the only one to know.
     WrittenBack,
@@ -40,17 +41,18 @@ pub enum Condition {
 }
 
 impl Migration {
-    /// The conditions that a page record meets. Reads protocol variables alone.
-    pub(crate) fn conditions_of(&self, page: &Page) -> Conditions {
+    /// The conditions that a page record meets. Those that a guard asks read protocol variables alone.
+    pub(crate) fn sound_conditions(&self, page: &Page) -> Conditions {
         let idle = page.write_back == WriteBack::Idle;
         let clean = !page.dirty && idle;
         let freeze_done = match self.strategy.freeze {
             Freeze::All => page.sent,
             Freeze::Modified => page.sent || clean,
             Freeze::NotInStep => page.log == InStep,
-            Freeze::FlushModified => clean || (!page.dirty && self.is_broken(Defect::FlushUnacknowledged)),
+            Freeze::FlushModified => clean,
             Freeze::None => true,
         };
+        let owed = matches!(page.plan, Plan::FromSource | Plan::FromThird);
         let arrived = page.destination.is_held() && page.content.is_idle();
         let met = [
             (Condition::Quiet, !page.waiting && page.content.is_idle()),
@@ -60,9 +62,10 @@ impl Migration {
             (Condition::Carried, page.sent || page.source == Holding::Absent),
             (Condition::Landed, page.content.is_idle() && page.older == 0 && !page.stray.is_held()),
             (Condition::Arrived, page.plan != Plan::Travelled || arrived),
-            (Condition::Settled, !matches!(page.plan, Plan::FromSource | Plan::FromThird)),
+            (Condition::Settled, !owed),
             (Condition::Unasked, page.request == Transit::Idle || page.plan == Plan::FromStore),
             (Condition::NoDemand, !(page.asked && idle)),
+            (Condition::Heeded, !(owed && idle && page.neglect == Neglect::Unsent)),
             (Condition::WrittenBack, page.kind == Kind::Private || (clean && page.plan != Plan::FromSource)),
             (Condition::NoStray, !page.stray.is_held()),
         ];

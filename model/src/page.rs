@@ -4,8 +4,8 @@
 //!
 //! * **protocol variables**: what some machine really stores (presence, dirty bit, bitmaps) or what the
 //!   network really carries. Guards read these alone.
-//! * **ghosts**: whether a content is still the newest ([`Currency`]) and how often it crossed the link
-//!   ([`Page::crossings`]). No machine knows them; only properties read them.
+//! * **ghosts**: whether a content is still the newest ([`Currency`]), how often it crossed the link
+//!   ([`Page::crossings`]), and whether its owner has dropped a request for it ([`Page::neglect`]). No machine knows them; only properties read them.
 //!   [`Page::without_ghosts`] erases them, and a test compares the moves before and after.
 
 use std::fmt;
@@ -99,6 +99,20 @@ pub enum WriteBack {
     Acknowledged(bool),
 }
 
+/// Ghost: what has become of a request that has reached the page's owner. A sound owner keeps it until it sends the page,
+/// so without a defect nothing ever is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Neglect {
+    /// It was kept, or answered.
+    #[default]
+    None,
+    /// It was dropped, and the page has not been sent since.
+    Unsent,
+    /// It was dropped; the page has been sent since, by chance.
+    Pushed,
+}
+
 /// Everything about one page. Roles, not host names: *source* and *destination* of the migration under
 /// way, *third* for the remaining host; at rest the process's host is called the source.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -146,6 +160,9 @@ pub struct Page {
     /// and are told by their epoch. One stands for all of them, the oldest content for theirs.
     #[serde(default = "absent", skip_serializing_if = "is_absent")]
     pub stray: Holding,
+    /// Ghost: a request that has reached the page's owner, and was dropped there.
+    #[serde(default, skip_serializing_if = "is_heeded")]
+    pub neglect: Neglect,
 }
 
 impl Page {
@@ -175,6 +192,7 @@ impl Page {
         write_back_echo: Holding::Absent,
         crossings: 0,
         stray: Holding::Absent,
+        neglect: Neglect::None,
     };
 
     /// The same record as the machines know it. Destructured, so that a new field must be classified.
@@ -199,6 +217,7 @@ impl Page {
             write_back_echo,
             crossings: _,
             stray,
+            neglect: _,
         } = self;
         let write_back = match write_back {
             WriteBack::Sent(content) => WriteBack::Sent(content.refreshed()),
@@ -224,6 +243,7 @@ impl Page {
             write_back_echo: write_back_echo.refreshed(),
             crossings: 0,
             stray: stray.refreshed(),
+            neglect: Neglect::None,
         }
     }
 
@@ -254,7 +274,11 @@ fn is_absent(copy: &Holding) -> bool {
     !copy.is_held()
 }
 
-/// As derived, but for strays that are not there.
+fn is_heeded(neglect: &Neglect) -> bool {
+    *neglect == Neglect::None
+}
+
+/// As derived, but for strays and neglect that are not there.
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut record = f.debug_struct("Page");
@@ -279,6 +303,9 @@ impl fmt::Debug for Page {
             .field("crossings", &self.crossings);
         if self.stray.is_held() {
             record.field("stray", &self.stray);
+        }
+        if self.neglect != Neglect::None {
+            record.field("neglect", &self.neglect);
         }
         record.finish()
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
@@ -76,6 +77,7 @@ impl Strategy {
             push: unplaced(self.push),
             clean: unplaced(self.clean),
             rest: unplaced(self.rest),
+            _expect: IgnoredAny,
         }
     }
 }
@@ -101,6 +103,9 @@ struct File {
     push: Spanned<Push>,
     clean: Spanned<Clean>,
     rest: Spanned<Rest>,
+    /// What its author expects of it is for the judge to read.
+    #[serde(rename = "expect", default, skip_serializing)]
+    _expect: IgnoredAny,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,11 @@
 //! Strategy files: what is written reads back the same, what is contradictory is refused with the reason,
 //! and whatever is accepted can be explored.
 
+mod common;
+
 use std::collections::HashSet;
 
+use common::legal_combinations;
 use model::concrete::State;
 use model::strategy::{Clean, Freeze, Missing, PASSES_MAX, Passes, Pre, Push, Rest, Strategy};
 use model::system::Properties;
@@ -84,31 +87,6 @@ fn explore(concrete: &Concrete<Migration>) -> (usize, Properties) {
         }
     }
     (seen.len(), violated)
-}
-
-/// Every choice with every other, but for the number of passes.
-fn legal_combinations() -> HashSet<Strategy> {
-    let mut legal = HashSet::new();
-    for pre in [Pre::None, Pre::Copy(Passes::AtMost(2)), Pre::Copy(Passes::Unbounded), Pre::WriteBack] {
-        for freeze in [Freeze::All, Freeze::Modified, Freeze::NotInStep, Freeze::FlushModified, Freeze::None]
-        {
-            for missing in [Missing::Nothing, Missing::Source, Missing::Store, Missing::Split] {
-                for push in [Push::None, Push::Next, Push::Pivot] {
-                    for clean in [Clean::Travel, Clean::LocalStore] {
-                        for rest in [Rest::Normal, Rest::PreMigration] {
-                            for working_set in [false, true] {
-                                let name = "combination".into();
-                                let strategy =
-                                    Strategy { name, pre, freeze, working_set, missing, push, clean, rest };
-                                legal.extend(strategy.check());
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-    legal
 }
 
 /// Pinned, so that a rule that is dropped or added shows.

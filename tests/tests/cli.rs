@@ -1,44 +1,16 @@
 //! The command line, end to end: the README's commands, exit codes, streams, documents, bad input.
 
+mod common;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use common::programs::{checker, code, command, refused, stderr, stdout};
 use serde_json::Value;
-
-/// One of the checker's programs, built.
-fn command(program: &str) -> Command {
-    static CHECKER: OnceLock<escargot::CargoRun> = OnceLock::new();
-    static RECHECK: OnceLock<escargot::CargoRun> = OnceLock::new();
-    let run = if program == "recheck" { &RECHECK } else { &CHECKER }.get_or_init(|| {
-        let build = escargot::CargoBuild::new().package("checker").bin(program);
-        build.run().expect("it builds")
-    });
-    let mut command = run.command();
-    command.env_remove("NO_COLOR");
-    command
-}
-
-/// Runs the checker.
-fn checker(arguments: &[&str]) -> Output {
-    command("checker").args(arguments).output().expect("the checker runs")
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("text")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("text")
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("no signal")
-}
 
 /// Running times differ; everything else does not.
 fn without_times(text: &str) -> String {
@@ -178,9 +150,16 @@ fn printed_algorithms_check_identically() {
 fn a_bound_that_runs_out_is_no_pass() {
     for bound in [["--max-states", "100"], ["--max-memory", "1kB"], ["--timeout", "0s"]] {
         let output = checker(&[&["check", "generic", "--pages", "3"][..], &bound].concat());
+        let alone = checker(&[&["check", "generic", "--pages", "3", "--proof", "off"][..], &bound].concat());
+        assert_eq!((code(&alone), stdout(&alone).contains("∀")), (3, false), "{bound:?}");
         assert_eq!(code(&output), 3, "{bound:?}: {}", stderr(&output));
         assert!(stdout(&output).contains("inconclusive"), "{bound:?}");
-        assert!(!stdout(&output).contains("∀"), "{bound:?}");
+        // Safety does not need the exploration: it is proved. Liveness does.
+        let told = stdout(&output);
+        let row = told.lines().find(|line| line.starts_with("generic")).expect("a row");
+        let marks: Vec<&str> = row.split_whitespace().skip_while(|word| *word != "∀").collect();
+        assert_eq!(marks.iter().filter(|mark| **mark == "∀").count(), 10, "{row}");
+        assert_eq!(marks.iter().filter(|mark| **mark == "?").count(), 6, "{row}");
     }
     let output =
         checker(&["check", "generic", "--pages", "2", "--engine", "stateright", "--max-states", "100"]);
@@ -197,6 +176,11 @@ fn usage_errors_exit_with_two() {
         &["check", "--property", "S11"],
         &["check", "--resume"],
         &["--defect", "none-such"],
+        &["check", "total-copy", "--defect", "literal-generic"],
+        &["check", "generic", "--defect", "store-older", "--link", "fifo"],
+        &["check", "generic", "--defect", "demand-behind-pushes", "--pages", "1"],
+        &["check", "post-copy", "--defect", "resume-in-doubt", "--disruptions", "outage"],
+        &["trace", "total-copy", "S1", "--defect", "literal-generic"],
         &["trace", "total-copy", "L1"],
         &["trace", "teleport", "S1"],
         &["explore", "generic", "--address", "0.0.0.0:3000"],
@@ -272,7 +256,8 @@ fn both_engines_agree_from_the_command_line() {
 fn a_checkpoint_resumes_to_the_same_counts() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().to_str().expect("text");
-    let base = ["check", "pre-copy", "--pages", "4", "--property", "S1", "--format", "json"];
+    let base =
+        ["check", "pre-copy", "--pages", "4", "--proof", "off", "--property", "S1", "--format", "json"];
     let counts = |output: &Output| -> (Value, Value) {
         let document: Value = serde_json::from_slice(&output.stdout).expect("a document");
         (document["runs"][0]["states"].clone(), document["runs"][0]["transitions"].clone())
@@ -306,14 +291,6 @@ fn stories_come_as_text_diagram_and_document() {
     assert_eq!(hops, ["B", "C"]);
 }
 
-/// Fails with this code, says this on standard error, and prints no result.
-fn refused(arguments: &[&str], code_wanted: i32, message: &str) {
-    let output = checker(arguments);
-    assert_eq!(code(&output), code_wanted, "{arguments:?}: {}", stderr(&output));
-    assert!(stderr(&output).contains(message), "{arguments:?}: {}", stderr(&output));
-    assert_eq!(stdout(&output), "", "{arguments:?}");
-}
-
 #[test]
 fn what_cannot_be_judged_is_no_pass() {
     let engine = |engine| ["check", "generic", "--engine", engine, "--pages", "any"];
@@ -327,7 +304,6 @@ fn what_cannot_be_judged_is_no_pass() {
     refused(&engine("both"), 2, "--pages any");
     refused(&engine("stateright"), 2, "--pages any");
     let stateright = ["check", "generic", "--pages", "1", "--engine", "stateright"];
-    refused(&[&stateright[..], &["--timeout", "1s"]].concat(), 2, "--timeout");
     refused(&[&stateright[..], &["--checkpoint", "absent"]].concat(), 2, "--checkpoint");
     let alone = checker(&["check", "post-copy", "--pages", "any", "--property", "L7"]);
     assert_eq!(code(&alone), 3);
@@ -397,7 +373,9 @@ fn no_two_algorithms_have_one_name() {
     );
     let output = checker(&["check", "total-copy", "--pages", "1", "--pages", "1", "--format", "json"]);
     let document: Value = serde_json::from_slice(&output.stdout).expect("a document");
-    assert_eq!(document["runs"].as_array().map(Vec::len), Some(1));
+    let pages: Vec<&Value> =
+        document["runs"].as_array().expect("runs").iter().map(|run| &run["pages"]).collect();
+    assert_eq!(pages, [&Value::from(1), &Value::from("any")]);
 }
 
 #[test]
@@ -411,14 +389,18 @@ fn options_before_a_subcommand_are_refused() {
 
 #[test]
 fn one_flag_takes_properties_with_commas() {
-    let output = checker(&["--property", "S1,L1", "--property", "S2", "--pages", "1", "post-copy"]);
+    let output =
+        checker(&["--property", "S1,L1", "--property", "S2", "--pages", "1", "--proof", "off", "post-copy"]);
     let told = stdout(&output);
     assert_eq!(code(&output), 0);
     assert!(
         told.contains("S1  S2  L1") && told.contains("3 verdicts") && !told.contains("generic"),
         "{told}"
     );
-    let told = stdout(&checker(&["--property", "S1", "--pages", "1", "post-copy"]));
+    // Safety is proved beside it, unless it is not wanted.
+    let told = stdout(&checker(&["--property", "S1,L1", "--pages", "1", "post-copy"]));
+    assert!(told.contains("3 verdicts") && told.contains("∀   1"), "{told}");
+    let told = stdout(&checker(&["--property", "S1", "--pages", "1", "--proof", "off", "post-copy"]));
     assert!(told.contains("\n1 verdict as expected") && told.contains("1 holds for 1 page\n"), "{told}");
 }
 
@@ -446,8 +428,16 @@ fn a_result_that_cannot_be_written_is_an_error() {
         &["list"][..],
         &["check", "total-copy", "--pages", "1"],
         &["trace", "lazy-copy", "L1"],
+        &["faults", "total-copy"],
+        &["bounds", "total-copy"],
+        &["claims", "C3"],
+        &["storm", "--runs", "3"],
+        &["simulate", "total-copy"],
         &["invariant", "total-copy"],
         &["completions", "bash"],
+        &["help"],
+        &["--help"],
+        &["--version"],
     ] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a full device");
         let mut command = command("checker");
@@ -481,6 +471,59 @@ fn an_invariant_is_judged_by_the_second_program() {
     let mutant = judge(&text.replace(r#"\"defect\":null"#, r#"\"defect\":\"resume-before-state\""#));
     assert_eq!(code(&mutant), 1, "{}{}", stdout(&mutant), stderr(&mutant));
     assert_eq!(code(&judge("{}")), 2);
+    // What was proved is said, from the choices; what the file calls it is not.
+    let told = stdout(&accepted);
+    assert!(told.contains("S10 L1 L2 L3 L4\nof the choices of post-copy:"), "{told}");
+    assert!(told.contains("with 3 hosts and a file server, fifo links, no defect, no disruption"), "{told}");
+    let renamed =
+        stdout(&judge(&text.replace(r#"name = \\\"post-copy\\\""#, r#"name = \\\"total-copy\\\""#)));
+    assert!(renamed.contains("of the choices of post-copy:") && !renamed.contains("total-copy"), "{renamed}");
+    let disrupted =
+        stdout(&checker(&["invariant", "post-copy", "--disruptions", "cut", "--stage", "freeze"]));
+    let told = stdout(&judge(&disrupted));
+    assert!(told.contains("up to 1 disruption\n  first: cut in freeze"), "{told}");
+}
+
+/// Claims are proved one by one, or refused.
+#[test]
+fn an_invariant_proves_what_it_claims_and_no_more() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("invariant.json");
+    let text = stdout(&checker(&["invariant", "lazy-copy"]));
+    let claims = text.lines().find(|line| line.contains("\"claims\"")).expect("claims");
+    let claiming = |list: &str, code_wanted: i32, message: &str| {
+        fs::write(&path, text.replace(claims, &format!("\"claims\": {list},"))).expect("written");
+        let output = command("recheck").arg(&path).output().expect("it runs");
+        assert_eq!(code(&output), code_wanted, "{list}: {}", stderr(&output));
+        assert!((stdout(&output) + &stderr(&output)).contains(message), "{list}: {}", stdout(&output));
+    };
+    claiming(r#"["S1","L4"]"#, 0, "proved for any number of pages: S1 L4");
+    claiming(r#"["L1","L2"]"#, 1, "L1 is claimed, and not proved");
+    claiming(r#"["S1","L7"]"#, 1, "L7 is claimed, and not proved");
+    claiming("[]", 1, "it claims nothing");
+    claiming(r#"["L6"]"#, 1, "L6 is claimed, which says nothing about this algorithm");
+    claiming(r#"["S11"]"#, 1, "S11 is claimed, which says nothing about this algorithm");
+    claiming(r#"["S99"]"#, 2, "not an invariant");
+    for pages in ["0", "4", "12", "13", "18446744073709551615", "18446744073709551616"] {
+        fs::write(&path, text.replace("\"view_pages\": 1", &format!("\"view_pages\": {pages}")))
+            .expect("written");
+        let output = command("recheck").arg(&path).output().expect("it runs");
+        assert_eq!(code(&output), 2, "{pages}: {}", stdout(&output));
+        assert!(stderr(&output).starts_with("error: "), "{pages}: {}", stderr(&output));
+    }
+    let empty = r#"{"format":"sojourn-invariant","version":1,"subject":SUBJECT,"view_pages":1,"claims":["S1"],"controls":[],"records":[],"small":[],"views":[]}"#;
+    let subject = text.lines().find_map(|line| line.trim().strip_prefix("\"subject\": ")).expect("a subject");
+    fs::write(&path, empty.replace("SUBJECT", subject.trim_end_matches(','))).expect("written");
+    let output = command("recheck").arg(&path).output().expect("it runs");
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(stdout(&output).contains("is not in the invariant"), "{}", stdout(&output));
+    let output = command("recheck").arg(&path).args(["--timeout", "0s"]).output().expect("it runs");
+    assert_eq!(code(&output), 1, "nothing to be done takes no time");
+    fs::write(&path, &text).expect("written");
+    let output = command("recheck").arg(&path).args(["--timeout", "0s"]).output().expect("it runs");
+    assert_eq!(code(&output), 3, "{}", stdout(&output));
+    assert_eq!(code(&command("recheck").arg("--version").output().expect("it runs")), 0);
+    assert_eq!(code(&command("recheck").arg("/dev/zero").output().expect("it runs")), 2);
 }
 
 #[test]
@@ -489,8 +532,48 @@ fn conditions_and_completions_are_written() {
     let path = directory.path().join("new");
     let output = checker(&["smt", "post-copy", "--output", path.to_str().expect("text")]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let files = fs::read_dir(&path).expect("a directory").count();
+    // And one that says what there is.
+    let files = fs::read_dir(&path).expect("a directory").count() - 1;
     assert!(files > 3 && stdout(&output).starts_with(&format!("{files} verification conditions")), "{files}");
+    let script = fs::read_to_string(path.join("initiation.smt2")).expect("a script");
+    assert!(script.starts_with("; {") && script.contains(r#"name = \"post-copy\""#), "{script}");
+    refused(&["smt", "generic", "--output", path.to_str().expect("text")], 2, "is not empty");
+    let judged = |change: &dyn Fn(&Path)| {
+        let other = tempfile::tempdir().expect("a directory");
+        for file in fs::read_dir(&path).expect("a directory").map(|file| file.expect("a file").path()) {
+            fs::copy(&file, other.path().join(file.file_name().expect("a name"))).expect("copied");
+        }
+        change(other.path());
+        let judge = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/smt");
+        // Without a solver on the path, what is there is judged, and nothing is solved.
+        let output = std::process::Command::new("/usr/bin/env")
+            .args(["-S", "PATH=/usr/bin:/bin", "python3", "-I"])
+            .arg(judge)
+            .arg(other.path())
+            .output()
+            .expect("python runs");
+        (code(&output), stdout(&output) + &stderr(&output))
+    };
+    let consecution = "consecution.page.push.smt2";
+    assert_eq!(judged(&|_| ()).0, 0, "{}", judged(&|_| ()).1);
+    let (ended, told) = judged(&|there| fs::remove_file(there.join(consecution)).expect("removed"));
+    assert!(ended == 1 && told.contains("required, and not there"), "{ended} {told}");
+    let (ended, told) = judged(&|there| {
+        let text = fs::read_to_string(there.join(consecution)).expect("a script");
+        let taker = text.match_indices("(= (record stepper) r").next().expect("a taker").0;
+        fs::write(there.join(consecution), text[..taker].to_owned() + &text[taker + 21..]).expect("written");
+    });
+    assert!(ended == 1 && told.contains("takers of the step, and there are"), "{ended} {told}");
+    let (ended, told) = judged(&|there| {
+        fs::write(there.join("stray.smt2"), "(set-info :status unsat)").expect("written");
+    });
+    assert!(ended == 1 && told.contains("stray.smt2: not named in the manifest"), "{ended} {told}");
+    let (ended, told) = judged(&|there| {
+        let text = fs::read_to_string(there.join(consecution)).expect("a script");
+        fs::write(there.join(consecution), text.replacen("post-copy", "generic", 1)).expect("written");
+    });
+    assert!(ended == 1 && told.contains("of another system"), "{ended} {told}");
+    assert_eq!(judged(&|there| fs::remove_file(there.join("manifest.json")).expect("removed")).0, 2);
     assert!(stdout(&checker(&["completions", "bash"])).contains("_checker()"));
 }
 

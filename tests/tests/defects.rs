@@ -8,12 +8,14 @@ use std::num::NonZeroUsize;
 
 use checker::judge::Engine;
 use checker::report::{Actual, Conclusion};
-use checker::setting::Setting;
+use checker::setting::{Pages, Setting};
 use common::{exactly, run};
 use enumset::EnumSet;
 use model::concrete::State;
 use model::defects::{DEFECTS, Entry};
-use model::{ControlStep, Migration, Move, algorithms};
+use model::{
+    ControlStep, Defect, Disruption, Disruptions, Hosts, Link, Migration, Move, Property, algorithms,
+};
 
 fn broken(entry: &Entry) -> Setting {
     let strategy = algorithms::built_in(entry.algorithm).expect("a built-in algorithm");
@@ -36,7 +38,7 @@ fn every_defect_is_caught() {
                 run.verdicts.into_iter().find(|verdict| verdict.actual == Actual::Fails)
             });
             let verdict = caught.unwrap_or_else(|| panic!("{} does not catch {}", entry.caught_by, entry.defect));
-            assert_eq!(verdict.conclusion(), Conclusion::Surprise);
+            assert_eq!(verdict.conclusion(exactly(1)), Conclusion::Surprise);
             let story = verdict.story.expect("a run that shows it");
             let migrations = story.steps.iter().filter(|(step, _)| {
                 matches!(step, Move::Control(ControlStep::MigrateBack | ControlStep::MigrateOnward))
@@ -82,6 +84,33 @@ fn violated_within(entry: &Entry, migrations: u8) -> bool {
         }
     }
     false
+}
+
+/// Whatever the source remembers: a request has reached it, so no other page comes first, and a page that it happens to
+/// push later is no answer.
+#[test]
+fn that_the_source_has_dropped_a_request_is_no_excuse() {
+    let drops = [
+        (Defect::ForgetDemand, Disruptions::NONE),
+        (Defect::ForgetDemandOnReconnect, Disruptions::up_to(1, Disruption::Cut.into())),
+    ];
+    for (defect, disruptions) in drops {
+        for strategy in [algorithms::POST_COPY, algorithms::ASSISTED_POST_COPY, algorithms::GENERIC] {
+            let name = strategy.name.clone();
+            let (hosts, link) = (Hosts::Two, Link::Fifo);
+            let setting = Setting { strategy, hosts, link, defect: Some(defect), disruptions };
+            let failing = |pages| {
+                let run = run(&setting, pages, Property::S7 | Property::L3, Engine::Native);
+                let failing = run.verdicts.iter().filter(|verdict| verdict.actual == Actual::Fails);
+                failing.map(|verdict| verdict.property).collect::<EnumSet<Property>>()
+            };
+            // A page alone has no other that could come first.
+            assert_eq!(failing(exactly(1)), Property::L3, "{defect} in {name}");
+            for pages in [exactly(2), Pages::Any] {
+                assert_eq!(failing(pages), Property::S7 | Property::L3, "{defect} in {name}");
+            }
+        }
+    }
 }
 
 /// A sound algorithm of the same setting is not accused: what catches the defect is the defect.

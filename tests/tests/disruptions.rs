@@ -15,13 +15,13 @@ fn disrupted(strategy: Strategy, link: Link, budget: usize, kinds: EnumSet<Disru
 }
 
 fn surprises(run: &Run, what: &str) -> Vec<String> {
-    let verdicts = run.verdicts.iter().filter(|verdict| verdict.conclusion() != Conclusion::AsExpected);
+    let verdicts = run.verdicts.iter().filter(|verdict| run.conclusion_of(verdict) != Conclusion::AsExpected);
     let mut said: Vec<String> = verdicts
         .map(|verdict| {
             let story = verdict.story.as_ref().map(|story| story.to_text()).unwrap_or_default();
             format!(
                 "{} over {} with {what}: {} {:?} {:?}\n{story}",
-                run.algorithm, run.link, verdict.property, verdict.actual, verdict.note
+                run.algorithm, run.link, verdict.property, verdict.actual, verdict.basis
             )
         })
         .collect();

@@ -11,7 +11,7 @@ use model::{Disruption, Move, Phase, Stage, Strategy, algorithms};
 const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 fn built_in(blows: &[Blow]) -> Vec<Cell> {
-    cells(&algorithms::BUILT_IN, blows, THREADS)
+    cells(&algorithms::BUILT_IN, None, blows, THREADS, &|| true)
 }
 
 #[test]
@@ -42,7 +42,8 @@ fn one_page_shows_all() {
     for strategy in everything().filter(few) {
         for blow in Blow::singles() {
             let ends = |pages| {
-                let Cell { worst, best, .. } = cell(&strategy, blow, pages);
+                let Cell { worst, best, .. } =
+                    cell(&strategy, None, blow, pages, &|| true).expect("few states");
                 (worst, best)
             };
             assert_eq!(ends(PAGES), ends(two), "{}: {blow:?}", strategy.name);
@@ -58,7 +59,7 @@ fn every_cell_has_a_witness() {
         let Some(worst) = cell.worst else { continue };
         let strategy = algorithms::built_in(&cell.algorithm).expect("built in");
         let setting = setting(strategy, cell.blow.disruptions());
-        let story = witness(&setting, worst, PAGES).expect("a witness");
+        let story = witness(&setting, worst, PAGES, &|| true).expect("few states").expect("a witness");
         assert_eq!(Some(story.steps.len()), cell.steps);
         let concrete = setting.concrete(PAGES);
         let mut state = story.start.clone();
@@ -93,11 +94,29 @@ fn an_outage_is_noticed_by_those_alone_who_use_the_file_server() {
 fn stages_are_those_of_the_cycle() {
     for strategy in algorithms::BUILT_IN {
         let has = |stage| {
-            cell(&strategy, Blow::Single { disruption: Disruption::Cut, stage }, PAGES).worst.is_some()
+            cell(&strategy, None, Blow::Single { disruption: Disruption::Cut, stage }, PAGES, &|| true)
+                .expect("few states")
+                .worst
+                .is_some()
         };
         let before = strategy.pre != model::strategy::Pre::None;
         assert_eq!(has(Stage::PreMigration), before, "{}", strategy.name);
         assert_eq!(has(Stage::PostMigration), strategy.owes_pages(), "{}", strategy.name);
         assert!(has(Stage::Freeze) && has(Stage::HandOver) && has(Stage::CleanUp), "{}", strategy.name);
     }
+}
+
+/// The judge of the table says no: a process that is lost although nothing was killed is told apart from one that is not.
+#[test]
+fn a_process_that_need_not_be_lost_is_noticed() {
+    let few = |strategy, defect, disruption| {
+        let blow = Blow::Single { disruption, stage: Stage::PostMigration };
+        cell(&strategy, defect, blow, PAGES, &|| true).expect("few states")
+    };
+    let timed_out = few(algorithms::POST_COPY, Some(model::Defect::LostOnTimeOut), Disruption::Cut);
+    assert_eq!((timed_out.worst, timed_out.is_avoidable()), (Some(Outcome::Lost), true));
+    let sound = few(algorithms::POST_COPY, None, Disruption::Cut);
+    assert_eq!((sound.worst, sound.is_avoidable()), (Some(Outcome::Recovers), false));
+    let killed = few(algorithms::POST_COPY, None, Disruption::CrashSource);
+    assert_eq!((killed.worst, killed.is_avoidable()), (Some(Outcome::Lost), false));
 }

@@ -14,8 +14,8 @@ fn assert_expected(run: &Run) {
     let surprises: Vec<String> = run
         .verdicts
         .iter()
-        .filter(|verdict| verdict.conclusion() != Conclusion::AsExpected)
-        .map(|verdict| format!("{} {:?} {:?}", verdict.property, verdict.actual, verdict.note))
+        .filter(|verdict| run.conclusion_of(verdict) != Conclusion::AsExpected)
+        .map(|verdict| format!("{} {:?} {:?}", verdict.property, verdict.actual, verdict.basis))
         .collect();
     let (name, link, pages) = (&run.algorithm, run.link, run.pages);
     assert!(surprises.is_empty(), "{name} over {link:?} with {pages:?} pages: {surprises:?}");

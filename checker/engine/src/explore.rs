@@ -37,7 +37,7 @@ use population::concrete::{Concrete, PAGES_MAX, State, Step};
 use population::system::Judged;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use find::{Found, find};
+pub use find::{Found, find, find_while};
 pub use limits::Reason;
 pub use progress::{Progress, ProgressFn};
 
@@ -110,6 +110,8 @@ pub struct Exploration<S: Judged> {
     pub memory_bytes_peak: u64,
     /// The time it took, in seconds, including the time before it was resumed.
     pub seconds: f64,
+    /// Why it was no longer saved, if it was to be and at some point could not.
+    pub unsaved: Option<CheckpointError>,
 }
 
 /// How an exploration ended.

@@ -41,7 +41,13 @@ pub enum TooLarge {
     /// More records than can be numbered.
     #[error(transparent)]
     Records(#[from] TooManyRecords),
+    /// Somebody has had enough.
+    #[error("given up at {0} states")]
+    GivenUp(usize),
 }
+
+/// States expanded between two looks at whether to go on.
+const STATES_PER_LOOK: usize = 1 << 12;
 
 type Key = (ControlId, ArrayVec<PageId, PAGES_MAX>);
 
@@ -64,6 +70,19 @@ impl<'a, S: Judged> StateGraph<'a, S> {
     /// # Errors
     /// The graph is larger than `states_max`, or than can be numbered.
     pub fn explore(concrete: &'a Concrete<S>, pages: Pages, states_max: usize) -> Result<Self, TooLarge> {
+        Self::explore_while(concrete, pages, states_max, &|_| true)
+    }
+
+    /// The same, as long as `goes_on`, which is told the number of states from time to time.
+    ///
+    /// # Errors
+    /// The graph is larger than `states_max`, or than can be numbered; or it did not go on.
+    pub fn explore_while(
+        concrete: &'a Concrete<S>,
+        pages: Pages,
+        states_max: usize,
+        goes_on: &dyn Fn(usize) -> bool,
+    ) -> Result<Self, TooLarge> {
         let mut graph = StateGraph {
             concrete,
             tabled: Tabled::new(&concrete.system),
@@ -79,6 +98,9 @@ impl<'a, S: Judged> StateGraph<'a, S> {
         let mut found = Vec::new();
         while graph.offsets.len() <= graph.states.len() {
             let from = graph.offsets.len() - 1;
+            if from.is_multiple_of(STATES_PER_LOOK) && !goes_on(graph.states.len()) {
+                return Err(TooLarge::GivenUp(graph.states.len()));
+            }
             graph.successors(from, pages, &mut found)?;
             for (step, key) in found.drain(..) {
                 let edge = graph.targets.len();

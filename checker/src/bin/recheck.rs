@@ -5,58 +5,77 @@
 //! recheck generic.json
 //! ```
 //!
-//! The file says which algorithm it is about. Every initial configuration must be in the invariant, every
-//! step of a permitted configuration must stay in it, and none may violate a claimed property: then no
-//! number of pages does. Exit: 0 accepted, 1 an objection, 2 no readable invariant.
+//! The file says what it is about: the choices of the algorithm, the world, the defect. Every initial configuration must be
+//! in the invariant, every step of a permitted configuration must stay in it, and each property that it claims must be
+//! proved here: then it holds for every number of pages.
 
-use std::fs;
+use std::io::stdin;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use checker::setting::Setting;
+use checker::console::{DOCUMENT_BYTES_MAX, read_from, read_text, remark, say};
+use checker::proof::{Refusal, judge};
 use clap::Parser;
-use engine::views::{InvariantOf, recheck};
-use model::Migration;
 
 /// Judges an inductive invariant, as `checker invariant` prints it
 #[derive(Parser)]
+#[command(name = "recheck", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
-    /// The invariant
-    file: std::path::PathBuf,
+    /// The invariant; `-` reads standard input
+    file: PathBuf,
+    /// Give up after this time, as in 90s or 5min
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
 }
 
+const EXIT_CODES: &str = "Exit codes: 0 all that is claimed is proved; 1 it is not; 2 usage, or no readable invariant; 3 \
+                          inconclusive: the time ran out.";
+
+/// Between two remarks on how far it is.
+const REMARK_EVERY: Duration = Duration::from_secs(5);
+
 fn main() -> ExitCode {
-    match judge(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+    match run(&Arguments::parse()) {
+        Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            remark(format_args!("error: {error:#}"));
             ExitCode::from(2)
         }
     }
 }
 
-fn judge(arguments: &Arguments) -> Result<bool> {
+fn run(arguments: &Arguments) -> Result<ExitCode> {
     let path = arguments.file.display();
-    let text = fs::read_to_string(&arguments.file).with_context(|| format!("{path}"))?;
-    let invariant = InvariantOf::<Migration>::from_json(&text).with_context(|| format!("{path}"))?;
-    let setting =
-        Setting::from_fingerprint(&invariant.subject).with_context(|| format!("{path}: subject"))?;
-    let claims: Vec<String> = invariant.claims.iter().map(|property| property.to_string()).collect();
-    let name = &setting.strategy.name;
-    Ok(match recheck(&setting.migration(), &invariant) {
-        Ok(done) => {
-            println!(
-                "{name}: {} for any number of pages; {} configurations and {} steps checked",
-                claims.join(" "),
-                done.configurations,
-                done.steps
-            );
-            true
+    let what = "an invariant";
+    let text = match arguments.file == Path::new("-") {
+        true => read_from(stdin().lock(), what, DOCUMENT_BYTES_MAX),
+        false => read_text(&arguments.file, what, DOCUMENT_BYTES_MAX),
+    };
+    let text = text.with_context(|| path.to_string())?;
+    let started = Instant::now();
+    let said = std::cell::Cell::new(started);
+    let judged = judge(&text, &|done| {
+        if said.get().elapsed() >= REMARK_EVERY {
+            said.set(Instant::now());
+            remark(format_args!("{path}: {} configurations, {} steps", done.configurations, done.steps));
         }
-        Err(objection) => {
-            println!("{name}: not accepted: {objection}");
-            false
+        arguments.timeout.is_none_or(|timeout| started.elapsed() < timeout)
+    });
+    match judged {
+        Ok(proved) => {
+            say(format_args!("{path}: {proved}"))?;
+            Ok(ExitCode::SUCCESS)
         }
-    })
+        Err(unfinished @ Refusal::Unfinished(_)) => {
+            say(format_args!("{path}: inconclusive: {unfinished}"))?;
+            Ok(ExitCode::from(3))
+        }
+        Err(refusal) if refusal.is_unreadable() => Err(refusal).with_context(|| path.to_string()),
+        Err(refusal) => {
+            say(format_args!("{path}: not accepted: {refusal}"))?;
+            Ok(ExitCode::from(1))
+        }
+    }
 }

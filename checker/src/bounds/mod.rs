@@ -82,7 +82,21 @@ impl<'a> Migrations<'a> {
         states_max: usize,
         admitted: impl Fn(&State<Observed>) -> bool,
     ) -> Result<Self, TooLarge> {
-        let graph = StateGraph::explore(concrete, Pages::Interchangeable, states_max)?;
+        Self::explore_while(concrete, way, states_max, &|_| true, admitted)
+    }
+
+    /// The same, as long as `goes_on`, which is told the number of states from time to time.
+    ///
+    /// # Errors
+    /// There are more states than asked for, or it did not go on.
+    pub fn explore_while(
+        concrete: &'a Concrete<Observed>,
+        way: Way,
+        states_max: usize,
+        goes_on: &dyn Fn(usize) -> bool,
+        admitted: impl Fn(&State<Observed>) -> bool,
+    ) -> Result<Self, TooLarge> {
+        let graph = StateGraph::explore_while(concrete, Pages::Interchangeable, states_max, goes_on)?;
         let starts = |edge| {
             matches!(graph.step(edge), Move::Control(ControlStep::MigrateBack | ControlStep::MigrateOnward))
         };

@@ -90,7 +90,7 @@ pub(super) fn shorter_freeze(lab: &Lab) -> Result<Finding, LabError> {
 
 /// C8.
 pub(super) fn several_times(lab: &Lab) -> Result<Finding, LabError> {
-    let one = Lab { pages: NonZeroUsize::MIN, ..*lab };
+    let one = Lab { pages: NonZeroUsize::MIN, ..lab.clone() };
     let (sent, untouched) = (
         one.bound("pre-copy", Cost::Sent)?,
         one.bounds("pre-copy", Population { kind: None, writes: Writes::None }, Cost::Sent)?,

@@ -23,7 +23,7 @@ pub(super) fn write_back(lab: &Lab) -> Result<Finding, LabError> {
 /// C18.
 pub(super) fn state_alone(lab: &Lab) -> Result<Finding, LabError> {
     // Three pages, so that more than the two of the working set could go.
-    let lab = &Lab { pages: lab.pages.max(std::num::NonZeroUsize::MIN.saturating_add(2)), ..*lab };
+    let lab = &Lab { pages: lab.pages.max(std::num::NonZeroUsize::MIN.saturating_add(2)), ..lab.clone() };
     let without = lab.bound("generic-without-working-set", Cost::Frozen)?;
     let with = lab.bound(GENERIC, Cost::Frozen)?;
     let finding = Finding::new("checker bounds generic --show frozen").claims(

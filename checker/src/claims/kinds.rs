@@ -11,7 +11,7 @@ use model::Strategy;
 use model::concrete::{Move, Step};
 use model::page::{Kind, WriteBack};
 
-use super::lab::{built_in, range};
+use super::lab::range;
 use super::{Finding, Lab, LabError};
 use crate::bounds::{self, Bounds, Cost};
 use crate::narrative::Story;
@@ -76,12 +76,12 @@ fn called(step: Step<Observed>) -> String {
 /// C29.
 pub(super) fn like_the_others(lab: &Lab) -> Result<Finding, LabError> {
     let alike = |population, one, other| Pair { lab, population }.alike(one, other);
-    let post_copy = || built_in("post-copy");
+    let post_copy = || lab.algorithm("post-copy");
     let with_working_set =
         Strategy { name: "post-copy-with-working-set".into(), working_set: true, ..post_copy() };
-    let (generic, without) = (|| built_in("generic"), || built_in(WITHOUT));
+    let (generic, without) = (|| lab.algorithm("generic"), || lab.algorithm(WITHOUT));
     let (literal, witness) = alike(PRIVATE_DIRTY, generic(), post_copy())?;
-    let (clean, other) = alike(PRIVATE_CLEAN, generic(), built_in("total-copy-dirty"))?;
+    let (clean, other) = alike(PRIVATE_CLEAN, generic(), lab.algorithm("total-copy-dirty"))?;
     let mut finding = Finding::new("checker claims C29")
         .claims(
             differs("with only private dirty pages, generic is bisimilar to post-copy", &witness),
@@ -124,11 +124,11 @@ pub(super) fn like_the_others(lab: &Lab) -> Result<Finding, LabError> {
         )
         .corrects(
             "with only clean private pages, generic without its working set is bisimilar to dirty-only total copy",
-            alike(PRIVATE_CLEAN, without(), built_in("total-copy-dirty"))?.0,
+            alike(PRIVATE_CLEAN, without(), lab.algorithm("total-copy-dirty"))?.0,
         )
         .corrects(
             "with only clean file-mapped pages, it is bisimilar to flushing with nothing to flush",
-            alike(MAPPED_CLEAN, without(), built_in("flushing"))?.0,
+            alike(MAPPED_CLEAN, without(), lab.algorithm("flushing"))?.0,
         )
         .corrects(
             format!(

@@ -24,12 +24,14 @@ use crate::setting::{Pages, Setting};
 use crate::simulate::{Outcome, Setup, SimulationError, run};
 
 /// The world in which claims are checked: three hosts, FIFO links, no defect unless one is wanted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Lab {
     /// Pages of graphs that are explored whole; what views can prove is proved for any number.
     pub pages: NonZeroUsize,
     /// A defect, built into every algorithm, to see a check fail.
     pub defect: Option<Defect>,
+    /// Algorithms that stand in for the built-in ones that they are called after.
+    pub instead: Vec<Strategy>,
     /// An error built into every simulated setting, for the same; the settings as they are by default.
     pub altered: fn(Setup) -> Setup,
 }
@@ -71,12 +73,17 @@ impl LabError {
 
 impl Default for Lab {
     fn default() -> Self {
-        Lab { pages: NonZeroUsize::MIN.saturating_add(1), defect: None, altered: |setup| setup }
+        Lab {
+            pages: NonZeroUsize::MIN.saturating_add(1),
+            defect: None,
+            instead: vec![],
+            altered: |setup| setup,
+        }
     }
 }
 
 /// The built-in algorithm of that name.
-pub(super) fn built_in(name: &str) -> Strategy {
+fn built_in(name: &str) -> Strategy {
     algorithms::built_in(name).unwrap_or_else(|| unreachable!("{name} is built in"))
 }
 
@@ -115,6 +122,12 @@ pub(super) fn range(bounds: Bounds) -> String {
 }
 
 impl Lab {
+    /// The algorithm of that name: a built-in one, or what stands in for it.
+    pub(super) fn algorithm(&self, name: &str) -> Strategy {
+        let instead = self.instead.iter().find(|strategy| strategy.name == name);
+        instead.cloned().unwrap_or_else(|| built_in(name))
+    }
+
     /// So many pages, as bounds have it.
     pub(super) fn n(&self) -> u64 {
         self.pages.get() as u64
@@ -158,7 +171,11 @@ impl Lab {
         properties: impl Into<Properties>,
         defect: Option<Defect>,
     ) -> Result<bool, LabError> {
-        self.judged(&Setting { defect, ..self.setting(built_in(name), Link::Fifo) }, pages, properties.into())
+        self.judged(
+            &Setting { defect, ..self.setting(self.algorithm(name), Link::Fifo) },
+            pages,
+            properties.into(),
+        )
     }
 
     /// Does it keep them between two hosts, with so many pages, when this goes wrong, once or twice?
@@ -169,7 +186,8 @@ impl Lab {
         properties: impl Into<Properties>,
     ) -> Result<bool, LabError> {
         let disruptions = Disruptions::up_to(2, disruption.into());
-        let setting = Setting { hosts: Hosts::Two, disruptions, ..self.setting(built_in(name), Link::Fifo) };
+        let setting =
+            Setting { hosts: Hosts::Two, disruptions, ..self.setting(self.algorithm(name), Link::Fifo) };
         self.judged(&setting, Pages::Exactly(self.pages), properties.into())
     }
 
@@ -225,7 +243,7 @@ impl Lab {
         property: Property,
         assumptions: &Assumptions<Migration>,
     ) -> Result<bool, LabError> {
-        let concrete = Concrete { system: self.migration(built_in(name)), pages: self.pages.get() };
+        let concrete = Concrete { system: self.migration(self.algorithm(name)), pages: self.pages.get() };
         let verdicts = liveness::judge(&Space::explore(&concrete), property.into(), assumptions, 1)?;
         let open = || LabError::Open { algorithm: name.to_owned(), property };
         let verdict = verdicts.into_iter().next().ok_or_else(open)?;
@@ -243,7 +261,7 @@ impl Lab {
         remembered: EnumSet<Past>,
         wanted: impl Fn(&State<Observed>, Step<Observed>, &State<Observed>) -> bool,
     ) -> Result<Option<Trace<Observed>>, LabError> {
-        let migration = self.setting(built_in(name), link).migration();
+        let migration = self.setting(self.algorithm(name), link).migration();
         let pages = if link == Link::Lossy { 1 } else { self.pages.get() };
         let concrete = Observed { remembered, ..Observed::new(migration) }.with_pages(pages);
         let graph = StateGraph::explore(&concrete, state_graph::Pages::Apart, bounds::STATES_MAX)?;
@@ -269,7 +287,7 @@ impl Lab {
 
     /// The changes of the process's state that some run has, but for its exit.
     pub(super) fn changes(&self, name: &str) -> Result<BTreeSet<(Process, Process)>, LabError> {
-        let concrete = self.observed(built_in(name), Population::default(), EnumSet::empty());
+        let concrete = self.observed(self.algorithm(name), Population::default(), EnumSet::empty());
         let graph = StateGraph::explore(&concrete, state_graph::Pages::Interchangeable, bounds::STATES_MAX)?;
         let control_edges =
             graph.all_edges().filter(|(_, edge)| matches!(graph.step(*edge), Move::Control(_)));
@@ -292,7 +310,7 @@ impl Lab {
         cost: Cost,
         admitted: impl Fn(&State<Observed>) -> bool,
     ) -> Result<Bounds, LabError> {
-        let concrete = bounds::observed(self.migration(built_in(name)), population, self.pages);
+        let concrete = bounds::observed(self.migration(self.algorithm(name)), population, self.pages);
         let mut migrations = Migrations::explore(&concrete, Way::Forth, bounds::STATES_MAX, admitted)?;
         migrations.bounds(cost).ok_or_else(|| LabError::NoMigration(name.to_owned()))
     }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -22,6 +22,8 @@ use model::{
 
 use super::simulate::args::Simulate;
 use checker::bounds::Cost;
+use checker::console::{remark, say};
+use checker::expectations::Word;
 use checker::judge::Engine;
 use checker::setting::Pages;
 use checker::survival::{Outcome, UnknownOutcome};
@@ -29,7 +31,7 @@ use checker::survival::{Outcome, UnknownOutcome};
 /// Which migration algorithm keeps which promise: judged exhaustively, for any number of pages where
 /// possible, with a counterexample where it is broken.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub struct Cli {
     /// What to do; without it, `check` of everything within quick bounds
     #[command(subcommand)]
@@ -54,13 +56,28 @@ impl Cli {
     /// Reads the arguments of this process; ends it where they make no sense.
     pub fn read() -> Self {
         let mut command = Cli::command();
-        let matches = command.get_matches_mut();
+        let matches =
+            command.try_get_matches_from_mut(std::env::args_os()).unwrap_or_else(|error| end(&error));
         if let Some((misplaced, subcommand)) = misplaced(&command, &matches) {
             let message = format!("{misplaced} does nothing before '{subcommand}': put it behind");
             command.error(ErrorKind::ArgumentConflict, message).exit();
         }
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
     }
+}
+
+/// Help and version are results like others: it is an error if they cannot be written.
+fn end(error: &clap::Error) -> ! {
+    if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        error.exit();
+    }
+    std::process::exit(match say(error.render().ansi().to_string().trim_end()) {
+        Ok(()) => 0,
+        Err(unwritten) => {
+            remark(format_args!("error: {:#}", anyhow::Error::from(unwritten)));
+            2
+        }
+    })
 }
 
 /// What was given before a subcommand and would have been meant for the check that is done without one.
@@ -97,6 +114,12 @@ pub enum Command {
     /// Validate the recorded step log of a real migration against the model
     #[command(after_help = EXIT_CODES)]
     Conform(Conform),
+    /// Judge what QEMU, CRIU or Cloud Hypervisor really did, and write it as a step log
+    #[command(after_help = EXIT_CODES)]
+    Observe(super::observe::Observe),
+    /// Store what passes between two hosts, as a proxy
+    #[command(after_help = EXIT_CODES)]
+    Record(super::record::Record),
     /// Run the reference through random migrations in which machines, links and the file server fail
     #[command(after_help = EXIT_CODES)]
     Storm(Storm),
@@ -111,6 +134,56 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Print this help, or that of a command
+    Help {
+        /// The command
+        command: Option<String>,
+    },
+}
+
+/// Which algorithms. Every command that is about several takes them so.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Algorithms {
+    /// Algorithms: built-in ones by name, your own as strategy files, `-` for one on standard input [default: all
+    /// built-in ones]
+    #[arg(value_name = "ALGORITHM", value_parser = AlgorithmParser)]
+    pub algorithms: Vec<String>,
+    /// An algorithm of your own, as a strategy file; `-` reads standard input; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub strategy: Vec<PathBuf>,
+}
+
+/// Which algorithm. Every command that is about one takes it so.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Algorithm {
+    /// The algorithm: a built-in one by name, your own as a strategy file, `-` for one on standard input
+    #[arg(value_name = "ALGORITHM", value_parser = AlgorithmParser, required_unless_present = "strategy")]
+    pub algorithm: Option<String>,
+    /// The algorithm as a strategy file, instead; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub strategy: Option<PathBuf>,
+}
+
+/// Takes any word, and suggests the names of built-in algorithms.
+#[derive(Clone, Copy, Debug)]
+struct AlgorithmParser;
+
+impl TypedValueParser for AlgorithmParser {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<String, clap::Error> {
+        clap::builder::StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS);
+        Some(Box::new(all.map(|strategy| PossibleValue::new(strategy.name.into_owned()))))
+    }
 }
 
 /// Which algorithm, in which world.
@@ -193,16 +266,18 @@ impl WhatGoesWrong {
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct Check {
-    /// Built-in algorithms; all of them by default
-    #[arg(value_name = "ALGORITHM", value_parser = algorithm_names())]
-    pub algorithms: Vec<String>,
-    /// An algorithm of your own, as a strategy file; may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub strategy: Vec<PathBuf>,
-    /// How many pages the process has: a number, or `any` for a proof [default: 3 and any, 2 and any where
+    #[command(flatten)]
+    pub subjects: Algorithms,
+    /// How many pages the process has: numbers, or `any` for a proof, as in 4,any [default: 3,any, and 2,any where
     /// disruptions strike]
-    #[arg(long, value_name = "N|any", value_parser = pages)]
+    #[arg(long, value_name = "N|any", value_delimiter = ',', value_parser = pages)]
     pub pages: Vec<Pages>,
+    /// Where --pages gives numbers alone, prove safety for any number beside it; not with a defect
+    #[arg(long, value_name = "on|off", default_value = "on")]
+    pub proof: Switch,
+    /// What to expect of an algorithm instead of what its specification or file says, as in L1=fails,L2=fails
+    #[arg(long, value_name = "PROPERTY=WORD", value_delimiter = ',')]
+    pub expect: Vec<Word>,
     #[command(flatten)]
     pub world: World,
     /// Judge these properties only, as in S1,L2; may be repeated
@@ -215,17 +290,17 @@ pub struct Check {
     #[arg(long, default_value = "native")]
     pub engine: EngineName,
     /// How many threads explore [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
     /// Treat states that differ in the order of their pages alone as one
     #[arg(long, value_name = "on|off", default_value = "on")]
     pub symmetry: Switch,
     #[command(flatten)]
     pub limits: Limits,
-    /// Save explorations at level boundaries into this directory
+    /// Save explorations at level boundaries into this directory, which holds no others
     #[arg(long, value_name = "DIR")]
     pub checkpoint: Option<PathBuf>,
-    /// Go on with the explorations that the checkpoint directory holds
+    /// Go on with the explorations that the checkpoint directory holds, and begin those that it lacks
     #[arg(long, requires = "checkpoint")]
     pub resume: bool,
 }
@@ -233,13 +308,22 @@ pub struct Check {
 /// When to give up.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Limits {
-    /// Give up on more states than this
+    /// Give up on more states than this [default: as memory allows for safety; 50000000 for liveness, which counts
+    /// every order of pages]
     #[arg(long, value_name = "N")]
     pub max_states: Option<u64>,
     /// Give up when the exploration needs more memory than this, as in 500MB or 8GiB
     #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "8GiB")]
     pub max_memory: Option<u64>,
     /// Give up on a run after this time, as in 90s or 5min
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// When to give up on a whole command.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Timeout {
+    /// Give up after this time, as in 90s or 5min, with what there is by then
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
 }
@@ -255,9 +339,10 @@ pub struct List {
 }
 
 #[derive(Args, Debug)]
+#[command(allow_missing_positional = true)]
 pub struct Trace {
-    /// A built-in algorithm, or the path of a strategy file
-    pub algorithm: String,
+    #[command(flatten)]
+    pub subject: Algorithm,
     /// The property; or, with --disruptions, an outcome: unaffected, carries-on, recovers or lost
     #[arg(value_name = "PROPERTY")]
     pub what: Sight,
@@ -266,6 +351,9 @@ pub struct Trace {
     pub pages: NonZeroUsize,
     #[command(flatten)]
     pub world: World,
+    /// What to expect instead of what the specification or the file says, as in L1=fails
+    #[arg(long, value_name = "PROPERTY=WORD", value_delimiter = ',')]
+    pub expect: Vec<Word>,
     #[command(flatten)]
     pub limits: Limits,
     /// How to print it
@@ -299,30 +387,35 @@ impl FromStr for Sight {
 
 #[derive(Args, Debug)]
 pub struct Faults {
-    /// Built-in algorithms; the nine of the taxonomy by default
-    #[arg(value_name = "ALGORITHM", value_parser = algorithm_names())]
-    pub algorithms: Vec<String>,
+    #[command(flatten)]
+    pub subjects: Algorithms,
     /// Two disruptions in a row
     #[arg(long)]
     pub pairs: bool,
+    /// Build in a deliberate defect, to see a process lost that need not be (`list` names them)
+    #[arg(long, value_name = "NAME", value_parser = defects_by_name())]
+    pub defect: Option<Defect>,
+    #[command(flatten)]
+    pub timeout: Timeout,
     /// How to print it
     #[arg(long, default_value = "text")]
     pub format: Format,
     /// How many threads explore [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
 }
 
 #[derive(Args, Debug)]
 pub struct Bounds {
-    /// Built-in algorithms, or paths of strategy files; all built-in ones by default
-    #[arg(value_name = "ALGORITHM")]
-    pub algorithms: Vec<String>,
+    #[command(flatten)]
+    pub subjects: Algorithms,
     /// How many pages the process has
     #[arg(long, value_name = "N", default_value = "3", value_parser = page_count)]
     pub pages: NonZeroUsize,
     #[command(flatten)]
     pub world: World,
+    #[command(flatten)]
+    pub timeout: Timeout,
     /// Show a cheapest and a dearest run of one algorithm, by this cost
     #[arg(long, value_name = "COST", value_parser = costs())]
     pub show: Option<Cost>,
@@ -339,9 +432,15 @@ pub struct Claims {
     /// Claims, C1 to C30 and N1 to N9, shown with all they rest on; all of them in a line each by default
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
+    /// Ask about this algorithm of your own instead of the built-in one that it is called after, where a claim is held
+    /// to the model; `-` reads standard input; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub strategy: Vec<PathBuf>,
     /// Build a deliberate defect into every algorithm, to see an answer change (`list` names them)
     #[arg(long, value_name = "NAME", value_parser = defects_by_name())]
     pub defect: Option<Defect>,
+    #[command(flatten)]
+    pub timeout: Timeout,
     /// How to print the result
     #[arg(long, default_value = "text")]
     pub format: Format,
@@ -349,8 +448,8 @@ pub struct Claims {
 
 #[derive(Args, Debug)]
 pub struct Explore {
-    /// A built-in algorithm, or the path of a strategy file
-    pub algorithm: String,
+    #[command(flatten)]
+    pub subject: Algorithm,
     /// How many pages the process has
     #[arg(long, value_name = "N", default_value = "2", value_parser = page_count)]
     pub pages: NonZeroUsize,
@@ -378,22 +477,29 @@ pub struct Conform {
     pub timeout: Option<Duration>,
 }
 
+/// A year.
+const MINUTES_MAX: u64 = 366 * 24 * 60;
+
 #[derive(Args, Debug)]
 pub struct Storm {
+    #[command(flatten)]
+    pub subjects: Algorithms,
     /// How many runs [default: 10000, or as many as there is time for]
     #[arg(long, value_name = "N")]
     pub runs: Option<NonZeroU64>,
     /// What is left to chance follows from this number: same seed, same runs
     #[arg(long, value_name = "S", default_value = "1")]
     pub seed: u64,
-    /// Begin no run after this time
-    #[arg(long, value_name = "M")]
-    pub minutes: Option<NonZeroU64>,
+    /// Begin no run after so many minutes, and be content
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..=MINUTES_MAX))]
+    pub minutes: Option<u64>,
+    #[command(flatten)]
+    pub timeout: Timeout,
     /// How many threads run [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
     /// Show one run, as a failure prints it, instead
-    #[arg(long, value_name = "JSON", conflicts_with_all = ["runs", "minutes", "threads"])]
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["runs", "minutes", "threads", "timeout", "algorithms", "strategy"])]
     pub replay: Option<String>,
     /// Write that run's step log to a file, for `checker conform`
     #[arg(long, value_name = "FILE", requires = "replay")]
@@ -402,19 +508,19 @@ pub struct Storm {
 
 #[derive(Args, Debug)]
 pub struct Invariant {
-    /// A built-in algorithm, or the path of a strategy file
-    pub algorithm: String,
+    #[command(flatten)]
+    pub subject: Algorithm,
     #[command(flatten)]
     pub world: World,
 }
 
 #[derive(Args, Debug)]
 pub struct Smt {
-    /// A built-in algorithm, or the path of a strategy file
-    pub algorithm: String,
+    #[command(flatten)]
+    pub subject: Algorithm,
     #[command(flatten)]
     pub world: World,
-    /// The directory to write to; it is created if necessary
+    /// The directory to write to; it is created if necessary, and must be empty
     #[arg(long, value_name = "DIR")]
     pub output: PathBuf,
 }
@@ -506,6 +612,16 @@ fn page_count(text: &str) -> Result<NonZeroUsize, String> {
     count.filter(|count| count.get() <= PAGES_MAX).ok_or_else(|| {
         format!("a process has 1 to {PAGES_MAX} pages here; `check --pages any` proves the rest")
     })
+}
+
+/// More than any machine has cores, and no more than it can start.
+const THREADS_MAX: usize = 1024;
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads: Option<NonZeroUsize> = text.parse().ok();
+    threads
+        .filter(|threads| threads.get() <= THREADS_MAX)
+        .ok_or_else(|| format!("say a number from 1 to {THREADS_MAX}"))
 }
 
 /// A size as people write it: `800MB` is 800 · 10⁶, `8GiB` 8 · 2³⁰.

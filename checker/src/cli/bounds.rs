@@ -1,27 +1,26 @@
 //! `bounds`: the least and the most that one migration can cost, as a table, a document, or two runs.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::{Context, Result, bail};
 use checker::bounds::{Bounds as Found, Cost, Migrations, Way, observed};
 use checker::narrative::Story;
 use checker::observed::{Population, Writes};
 use checker::report::Conclusion;
-use checker::setting::Setting;
+use checker::setting::{Pages, Setting};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table, TableComponent};
 use engine::state_graph::TooLarge;
 use model::page::Kind;
-use model::{Defect, Hosts, Link, Strategy, algorithms};
+use model::{Defect, Hosts, Link, algorithms};
 use serde::Serialize;
 use serde_json::json;
 
 use super::args::{Bounds, Format};
-use super::check::stop_on_interrupt;
 use super::output::{remark, say};
-use super::{End, algorithm, setting};
+use super::patience::Patience;
+use super::progress::Teller;
+use super::{End, refuse_idle_defect, setting};
 
 /// The migrations of one algorithm, or some of them.
 #[derive(Serialize)]
@@ -49,24 +48,34 @@ pub(super) fn run(args: &Bounds) -> Result<End> {
 }
 
 fn compute(args: &Bounds) -> Result<End> {
-    let strategies: Vec<Strategy> = match args.algorithms.is_empty() {
-        true => algorithms::BUILT_IN.to_vec(),
-        false => args.algorithms.iter().map(|name| algorithm(name)).collect::<Result<_>>()?,
-    };
-    let settings = strategies.into_iter().map(|strategy| setting(strategy, &args.world));
+    let subjects = args.subjects.asked_or(algorithms::BUILT_IN)?;
+    let settings = subjects.into_iter().map(|subject| setting(subject.strategy, &args.world));
     let settings: Vec<Setting> = settings.collect::<Result<_>>()?;
-    let interrupted = Arc::default();
-    stop_on_interrupt(&interrupted)?;
+    let patience = Patience::start(args.timeout.timeout)?;
+    for setting in &settings {
+        refuse_idle_defect(setting, Pages::Exactly(args.pages))?;
+    }
+    let teller = Teller::new();
+    let mut complete = true;
     match (args.show, settings.as_slice()) {
-        (Some(cost), [setting]) => show(args, setting, cost)?,
+        (Some(cost), [setting]) => {
+            teller.begin(setting.strategy.name.to_string());
+            complete = show(args, setting, cost, &patience, &teller)?;
+        }
         (Some(_), _) => bail!("--show tells the runs of one algorithm: name one"),
         (None, settings) => {
             let mut rows = Vec::new();
             for setting in settings {
-                for (way, kind) in parts(setting).into_iter().filter(|_| !interrupted.load(Relaxed)) {
-                    rows.extend(row(args, setting, way, kind)?);
+                teller.begin(setting.strategy.name.to_string());
+                for (way, kind) in parts(setting) {
+                    match row(args, setting, (way, kind), &patience, &teller) {
+                        Ok(found) => rows.extend(found),
+                        Err(error) if is_given_up(&error) => complete = false,
+                        Err(error) => return Err(error),
+                    }
                 }
             }
+            teller.end();
             match args.format {
                 Format::Json => say(serde_json::to_string_pretty(
                     &json!({ "version": 1, "pages": args.pages, "migrations": rows }),
@@ -75,10 +84,19 @@ fn compute(args: &Bounds) -> Result<End> {
             }
         }
     }
-    Ok(match interrupted.load(Relaxed) {
-        true => End::Interrupted,
-        false => End::Concluded(Conclusion::AsExpected),
-    })
+    Ok(patience.end(Conclusion::AsExpected, complete))
+}
+
+fn is_given_up(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(TooLarge::GivenUp(_)))
+}
+
+/// Goes on while there is patience, and says how far it is.
+fn goes_on<'a>(patience: &'a Patience, teller: &'a Teller) -> impl Fn(usize) -> bool + 'a {
+    |states| {
+        teller.note(format_args!("{states} states"));
+        !patience.is_out()
+    }
 }
 
 /// Which of an algorithm's migrations have a row of their own.
@@ -93,11 +111,19 @@ fn parts(setting: &Setting) -> Vec<(Way, Option<Kind>)> {
     parts
 }
 
-fn row(args: &Bounds, setting: &Setting, way: Way, kind: Option<Kind>) -> Result<Option<Row>> {
+fn row(
+    args: &Bounds,
+    setting: &Setting,
+    (way, kind): (Way, Option<Kind>),
+    patience: &Patience,
+    teller: &Teller,
+) -> Result<Option<Row>> {
     let population = Population { kind, writes: Writes::Any };
     let concrete = observed(setting.migration(), population, args.pages);
     let name = || setting.strategy.name.clone().into_owned();
-    let mut migrations = Migrations::explore(&concrete, way, args.max_states, |_| true).with_context(name)?;
+    let goes_on = goes_on(patience, teller);
+    let explored = Migrations::explore_while(&concrete, way, args.max_states, &goes_on, |_| true);
+    let mut migrations = explored.with_context(name)?;
     let bounds = Cost::ALL.into_iter().filter_map(|cost| Some((cost, migrations.bounds(cost)?))).collect();
     let Setting { hosts, link, defect, .. } = *setting;
     Ok(migrations.any().then(|| Row { algorithm: name(), way, kind, hosts, link, defect, bounds }))
@@ -141,18 +167,27 @@ fn range(found: Found) -> String {
     }
 }
 
-fn show(args: &Bounds, setting: &Setting, cost: Cost) -> Result<()> {
+/// `false` if it was given up.
+fn show(args: &Bounds, setting: &Setting, cost: Cost, patience: &Patience, teller: &Teller) -> Result<bool> {
     let concrete = observed(setting.migration(), Population::default(), args.pages);
-    let mut migrations = Migrations::explore(&concrete, Way::Forth, args.max_states, |_| true)?;
+    let goes_on = goes_on(patience, teller);
+    let mut migrations =
+        match Migrations::explore_while(&concrete, Way::Forth, args.max_states, &goes_on, |_| true) {
+            Ok(migrations) => migrations,
+            Err(TooLarge::GivenUp(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+    teller.end();
     let Some((least, most)) = migrations.witnesses(cost) else {
         bail!("{} never completes a migration", setting.strategy.name)
     };
     match args.format {
-        Format::Text => say(format_args!("{}\n{}", least.to_text(), most.to_text().trim_end())),
+        Format::Text => say(format_args!("{}\n{}", least.to_text(), most.to_text().trim_end()))?,
         Format::Json => {
             let run = |story: &Story| json!({ "title": story.title, "steps": story.lines(), "loop_from": story.loop_from });
             let document = json!({ "version": 1, "least": run(&least), "most": run(&most) });
-            say(serde_json::to_string_pretty(&document)?)
+            say(serde_json::to_string_pretty(&document)?)?
         }
     }
+    Ok(true)
 }

@@ -1,23 +1,25 @@
 //! `check`: judge algorithms, print a table or a document.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod folder;
+mod told;
+
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
 use checker::judge::{self, Checkpoint, Options, judge, judged};
-use checker::report::{Actual, Conclusion, Document, Paint, Run, Verdict, counted, table};
+use checker::report::{Actual, Document, Run, counted};
 use checker::setting::{Pages, Setting};
 use enumset::EnumSet;
 use model::{Link, Property, algorithms};
 
-use super::args::{Check, EngineName, Format, Switch, World};
-use super::output::{file_argument, say, show_again};
+use super::args::{Check, EngineName, Format, Switch};
+use super::output::{remark, say};
+use super::patience::Patience;
 use super::progress::Teller;
-use super::{End, setting, strategy_file};
+use super::subject::Subject;
+use super::{End, setting};
 
 /// Pages of a concrete run where none are asked for: quick for all algorithms together.
 const PAGES_DEFAULT: NonZeroUsize = NonZeroUsize::new(3).unwrap();
@@ -27,26 +29,25 @@ const PAGES_DISRUPTED: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 /// a broken protocol has more states.
 const PAGES_DEFECT: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
-/// An algorithm asked for, and the file it comes from if it is not built in.
-struct Subject {
-    setting: Setting,
-    file: Option<PathBuf>,
-}
-
-impl Subject {
-    fn place(&self) -> String {
-        self.file
-            .as_ref()
-            .map_or("the built-in one".to_owned(), |path| format!("the one in {}", path.display()))
-    }
-}
-
 pub(super) fn run(args: &Check) -> Result<End> {
     refuse_what_the_engine_lacks(args)?;
-    let subjects = subjects(args)?;
+    let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS);
+    let mut subjects = args.subjects.asked_or(all)?;
     let pages = pages(args);
-    let interrupted = Arc::new(AtomicBool::new(false));
-    stop_on_interrupt(&interrupted)?;
+    // What is given up is a run, not the command.
+    let patience = Patience::start(None)?;
+    for subject in &mut subjects {
+        subject.expectations = subject.expectations.clone().and(args.expect.iter().copied());
+    }
+    let settings: Vec<Setting> = (subjects.iter())
+        .map(|subject| setting(subject.strategy.clone(), &args.world))
+        .collect::<Result<_>>()?;
+    refuse_idle_expectations(args, &subjects, &settings)?;
+    let (subjects, settings, idle) = with_effect(subjects, settings, &pages)?;
+    let _folder = match &args.checkpoint {
+        Some(directory) => Some(folder::Folder::take(directory, args.resume)?),
+        None => None,
+    };
     let teller = Teller::new();
     let tell = |progress: &judge::Progress| teller.report(progress);
     let options = Options {
@@ -57,58 +58,101 @@ pub(super) fn run(args: &Check) -> Result<End> {
         states_max: args.limits.max_states,
         memory_bytes_max: args.limits.max_memory,
         timeout: args.limits.timeout,
-        interrupted: &interrupted,
+        interrupted: patience.interrupted(),
         progress: &tell,
         checkpoint: args.checkpoint.as_deref().map(|directory| Checkpoint { directory, resume: args.resume }),
     };
     let options = |pages_now| Options { properties: properties(args, &pages, pages_now), ..options };
-    let settings = || subjects.iter().map(|subject| &subject.setting);
-    if settings()
+    if settings
+        .iter()
         .all(|setting| pages.iter().all(|pages| judged(setting, *pages, &options(*pages)).is_empty()))
     {
         let asked: Vec<String> = args.property.iter().map(Property::to_string).collect();
         bail!("there is nothing to judge: {} does not apply to any algorithm asked for", asked.join(", "));
     }
     let mut runs = Vec::new();
-    for setting in settings() {
+    for (subject, setting) in subjects.iter().zip(&settings) {
         for &pages in &pages {
-            if !interrupted.load(Relaxed) {
+            if !patience.is_out() {
                 teller.begin(task(setting, pages));
-                runs.push(judge(setting, pages, &options(pages)).with_context(|| task(setting, pages))?);
+                let run = judge(setting, pages, &options(pages)).with_context(|| task(setting, pages))?;
+                runs.push(subject.expectations.hold(run));
             }
+        }
+        if proves_beside(args, &pages) && !patience.is_out() {
+            let safe = options(Pages::Any).properties.iter().filter(|property| property.is_safety());
+            let proof =
+                judge(setting, Pages::Any, &Options { properties: safe.collect(), ..options(Pages::Any) });
+            runs.extend(decided(
+                subject.expectations.hold(proof.with_context(|| task(setting, Pages::Any))?),
+            ));
         }
     }
     teller.end();
     let document = Document::new(runs);
     match args.format {
         Format::Json => say(serde_json::to_string_pretty(&document)?)?,
-        Format::Text => say(text(&document, args, &subjects))?,
+        Format::Text => say(told::text(&document, args, &subjects))?,
     }
-    Ok(match interrupted.load(Relaxed) {
-        true => End::Interrupted,
-        false => End::Concluded(document.conclusion()),
-    })
+    if let (Some(defect), false) = (args.world.defect, idle.is_empty()) {
+        remark(format_args!("the defect {defect} cannot act on {}: not judged", idle.join(", ")));
+    }
+    Ok(patience.end(document.conclusion(), true))
 }
 
-/// The algorithms asked for. Everything that is said names them, so no two have the same name.
-fn subjects(args: &Check) -> Result<Vec<Subject>> {
-    let built_in = |strategy| Ok(Subject { setting: setting(strategy, &args.world)?, file: None });
-    let named = args.algorithms.iter().filter_map(|name| algorithms::built_in(name));
-    let mut subjects: Vec<Subject> = named.map(built_in).collect::<Result<_>>()?;
-    for path in &args.strategy {
-        subjects.push(Subject { file: Some(path.clone()), ..built_in(strategy_file(path)?)? });
-    }
-    if subjects.is_empty() {
-        let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS);
-        subjects = all.map(built_in).collect::<Result<_>>()?;
-    }
-    for (index, subject) in subjects.iter().enumerate() {
-        let name = &subject.setting.strategy.name;
-        if let Some(other) = subjects[..index].iter().find(|other| other.setting.strategy.name == *name) {
-            bail!("two algorithms are called '{name}': {} and {}", other.place(), subject.place());
+/// Those on which the defect, if there is one, can act, and the names of the others.
+type Affected = (Vec<Subject>, Vec<Setting>, Vec<String>);
+
+/// Leaves out algorithms on which the defect cannot act; if it can on none, that is an error.
+fn with_effect(subjects: Vec<Subject>, settings: Vec<Setting>, pages: &[Pages]) -> Result<Affected> {
+    let most = pages.iter().copied().max().unwrap_or(Pages::Any);
+    let (mut affected, mut idle) = ((vec![], vec![]), vec![]);
+    let mut reason = None;
+    for (subject, setting) in subjects.into_iter().zip(settings) {
+        match setting.defect_acts(most) {
+            Ok(()) => {
+                affected.0.push(subject);
+                affected.1.push(setting);
+            }
+            Err(why) => {
+                idle.push(setting.strategy.name.clone().into_owned());
+                reason.get_or_insert(why);
+            }
         }
     }
-    Ok(subjects)
+    match (affected.0.is_empty(), reason) {
+        (true, Some(reason)) => Err(reason.into()),
+        _ => Ok((affected.0, affected.1, idle)),
+    }
+}
+
+/// Is safety proved beside the numbers of pages asked for?
+fn proves_beside(args: &Check, pages: &[Pages]) -> bool {
+    let asked = !args.pages.is_empty() && args.proof == Switch::On;
+    asked && args.engine == EngineName::Native && args.world.defect.is_none() && !pages.contains(&Pages::Any)
+}
+
+/// What a proof that was not asked for has decided: where it is open, nobody is the wiser. `None` if it decided nothing.
+fn decided(mut proof: Run) -> Option<Run> {
+    proof.verdicts.retain(|verdict| verdict.actual != Actual::Inconclusive);
+    (!proof.verdicts.is_empty()).then_some(proof)
+}
+
+/// Refuses to expect something of what is not judged.
+fn refuse_idle_expectations(args: &Check, subjects: &[Subject], settings: &[Setting]) -> Result<()> {
+    for (subject, setting) in subjects.iter().zip(settings) {
+        let mut said = subject.expectations.said();
+        let asked = |property| args.expect.iter().any(|word| word.property == property);
+        if let Some(property) = said.find(|property| !setting.applies(*property) && !asked(*property)) {
+            bail!("{}: expect: {property} says nothing about {}", subject.place, subject.strategy.name);
+        }
+    }
+    for word in &args.expect {
+        if !settings.iter().any(|setting| setting.applies(word.property)) {
+            bail!("--expect: {} does not apply to any algorithm asked for", word.property);
+        }
+    }
+    Ok(())
 }
 
 /// Refuses what an engine would pass over in silence.
@@ -125,9 +169,6 @@ fn refuse_what_the_engine_lacks(args: &Check) -> Result<()> {
     if args.engine == EngineName::Stateright {
         if let Some(property) = args.property.iter().find(|property| live(property)) {
             bail!("stateright judges safety properties alone, {property} is a liveness property");
-        }
-        if args.limits.timeout.is_some() {
-            bail!("--timeout has no effect with --engine stateright: use --max-states");
         }
         if args.checkpoint.is_some() {
             bail!("--checkpoint has no effect with --engine stateright");
@@ -168,152 +209,5 @@ fn task(setting: &Setting, pages: Pages) -> String {
     match pages {
         Pages::Exactly(pages) => format!("{}, {}", setting.strategy.name, counted(pages.get(), "page")),
         Pages::Any => format!("{}, any number of pages", setting.strategy.name),
-    }
-}
-
-/// The first Ctrl-C asks for a partial report, the second ends the program.
-pub(super) fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) -> Result<()> {
-    let interrupted = Arc::clone(interrupted);
-    ctrlc::set_handler(move || {
-        if interrupted.swap(true, Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .context("cannot react to Ctrl-C")
-}
-
-fn text(document: &Document, args: &Check, subjects: &[Subject]) -> String {
-    let mut blocks = vec![format!("{}\n", table(document, Paint::Colour))];
-    blocks.extend(surprises(document, args, subjects));
-    for run in document.runs.iter().filter(|run| run.is_idle()) {
-        blocks.push(format!("{}: no explored state takes {}\n", run.algorithm, run.untaken.join(", ")));
-    }
-    for run in &document.runs {
-        if let Some(reason) = &run.inconclusive {
-            blocks.push(format!("{}: inconclusive: {reason}", run.algorithm));
-        }
-    }
-    blocks.extend(open(document));
-    blocks.extend(strong_fairness(document));
-    blocks.push(summary(document));
-    blocks.push(hint(document, args).to_owned());
-    blocks.join("\n")
-}
-
-/// Tells each surprise once; with a defect only those of the property that must catch it, if it does.
-fn surprises(document: &Document, args: &Check, subjects: &[Subject]) -> Vec<String> {
-    let surprises: Vec<(&Run, &Verdict)> = document
-        .runs
-        .iter()
-        .flat_map(|run| run.verdicts.iter().map(move |verdict| (run, verdict)))
-        .filter(|(_, verdict)| verdict.conclusion() == Conclusion::Surprise)
-        .collect();
-    let named = |run: &Run, verdict: &Verdict| {
-        run.defect.is_some_and(|defect| defect.entry().caught_by == verdict.property)
-    };
-    let caught = surprises.iter().any(|(run, verdict)| named(run, verdict));
-    let mut told = BTreeSet::new();
-    let mut blocks = Vec::new();
-    for (run, verdict) in &surprises {
-        if (!caught || named(run, verdict)) && told.insert((&run.algorithm, verdict.property)) {
-            blocks.push(tell(run, verdict, args, subjects));
-        }
-    }
-    let others: BTreeSet<(&String, Property)> =
-        surprises.iter().map(|(run, verdict)| (&run.algorithm, verdict.property)).collect();
-    if others.len() > told.len() {
-        let more = others.len() - told.len();
-        blocks.push(format!("{more} more: checker trace ALGORITHM PROPERTY --defect …\n"));
-    }
-    blocks
-}
-
-fn tell(run: &Run, verdict: &Verdict, args: &Check, subjects: &[Subject]) -> String {
-    let told = match &verdict.story {
-        Some(story) => story.to_text(),
-        None => format!("{} · {} holds, where a failure is expected", run.algorithm, verdict.property),
-    };
-    let pages = match run.pages {
-        Pages::Exactly(pages) => pages.get(),
-        Pages::Any => verdict.story.as_ref().map_or(1, |story| story.start.pages.len()),
-    };
-    let subject = subjects.iter().find(|subject| subject.setting.strategy.name == run.algorithm);
-    let file = subject.and_then(|subject| subject.file.as_deref()).map(file_argument);
-    let goes_wrong = args.world.goes_wrong.clone();
-    let world = World { hosts: Some(run.hosts), link: Some(run.link), defect: run.defect, goes_wrong };
-    let again = show_again(file.as_ref().unwrap_or(&run.algorithm), verdict.property, pages, &world);
-    format!("{told}\n{again}\n")
-}
-
-/// Why a verdict is open, where the run as a whole does not say so.
-fn open(document: &Document) -> Vec<String> {
-    let open = |run: &Run, verdict: &Verdict| {
-        let note = verdict.note.as_ref().filter(|_| verdict.actual == Actual::Inconclusive)?;
-        (run.inconclusive.as_ref() != Some(note))
-            .then(|| format!("{}: {} inconclusive: {note}", run.algorithm, verdict.property))
-    };
-    let verdicts =
-        document.runs.iter().flat_map(|run| run.verdicts.iter().map(move |verdict| (run, verdict)));
-    verdicts.filter_map(|(run, verdict)| open(run, verdict)).collect()
-}
-
-/// What holds only because certain steps are not put off again and again. Which of them a single algorithm
-/// needs is in the document.
-fn strong_fairness(document: &Document) -> Vec<String> {
-    let mut steps: BTreeMap<Property, BTreeSet<&str>> = BTreeMap::new();
-    for verdict in document.runs.iter().flat_map(|run| &run.verdicts) {
-        let note = verdict.note.as_deref().unwrap_or_default();
-        if let Some(names) = note.strip_prefix("under strong fairness of ") {
-            steps.entry(verdict.property).or_default().extend(names.split(", "));
-        }
-    }
-    let line = |(property, names): (Property, BTreeSet<&str>)| {
-        format!("{property} assumes strong fairness of {}", names.into_iter().collect::<Vec<_>>().join(", "))
-    };
-    steps.into_iter().map(line).collect()
-}
-
-fn summary(document: &Document) -> String {
-    let seconds: f64 = document.runs.iter().map(|run| run.seconds).sum();
-    let transitions: u64 = document.runs.iter().filter_map(|run| run.transitions).sum();
-    let world = match document.runs.first() {
-        Some(run) => format!("{} hosts and a file server, {} links{}", run.hosts, run.link, budget(run)),
-        None => "nothing checked".to_owned(),
-    };
-    let expected = count(document, Conclusion::AsExpected);
-    let (surprises, open) =
-        (count(document, Conclusion::Surprise), count(document, Conclusion::Inconclusive));
-    format!(
-        "{} as expected, {surprises} not, {open} inconclusive; {} in {seconds:.1} s; {world}, unlimited writes \
-         and migrations.",
-        counted(expected, "verdict"),
-        counted(transitions, "transition"),
-    )
-}
-
-/// How much goes wrong, if anything does.
-fn budget(run: &Run) -> String {
-    match run.disruptions.budget() {
-        0 => String::new(),
-        budget => format!(", up to {}", counted(budget, "disruption")),
-    }
-}
-
-fn count(document: &Document, wanted: Conclusion) -> usize {
-    let verdicts = document.runs.iter().flat_map(|run| &run.verdicts);
-    verdicts.filter(|verdict| verdict.conclusion() == wanted).count()
-}
-
-fn hint(document: &Document, args: &Check) -> &'static str {
-    match document.conclusion() {
-        Conclusion::Surprise if count(document, Conclusion::Surprise) == 0 => {
-            "An action is never taken: too few pages to need it, or a model in which it cannot occur."
-        }
-        Conclusion::Surprise => "Not every verdict is the expected one.",
-        Conclusion::Inconclusive => "Inconclusive is no pass: raise the bound that was reached.",
-        Conclusion::AsExpected if args.algorithms.is_empty() && args.strategy.is_empty() => {
-            "See why one fails: checker trace lazy-copy L1 · what there is: checker list · all options: checker --help"
-        }
-        Conclusion::AsExpected => "See a property at work: checker trace ALGORITHM PROPERTY",
     }
 }

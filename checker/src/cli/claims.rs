@@ -1,19 +1,18 @@
 //! `claims`: what the source text claims, each row computed.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-
 use anyhow::{Context, Result, bail};
 use checker::claims::{self, Answer, Claim, Finding, Lab, LabError};
 use checker::report::{Conclusion, counted};
+use model::{Strategy, algorithms};
 use serde::Serialize;
 use serde_json::json;
 
 use super::End;
 use super::args::{Claims, Format};
-use super::check::stop_on_interrupt;
 use super::output::say;
+use super::patience::Patience;
 use super::progress::Teller;
+use super::subject::Subject;
 
 /// A claim with what was found of it.
 #[derive(Serialize)]
@@ -41,13 +40,13 @@ pub(super) fn run(args: &Claims) -> Result<End> {
             args.ids.iter().map(known).collect::<Result<_>>()?
         }
     };
-    let lab = Lab { defect: args.defect, ..Lab::default() };
-    let interrupted = Arc::default();
-    stop_on_interrupt(&interrupted)?;
+    let lab = Lab { defect: args.defect, instead: instead(args)?, ..Lab::default() };
+    let patience = Patience::start(args.timeout.timeout)?;
     let teller = Teller::new();
     let mut rows = Vec::new();
+    let claims = asked.len();
     for claim in asked {
-        if interrupted.load(Relaxed) {
+        if patience.is_out() {
             break;
         }
         teller.begin(format!("{} {}", claim.id, claim.says));
@@ -59,7 +58,22 @@ pub(super) fn run(args: &Claims) -> Result<End> {
         Format::Text if args.ids.is_empty() => say(table(&rows))?,
         Format::Text => say(rows.iter().map(details).collect::<Vec<_>>().join("\n\n"))?,
     }
-    Ok(if interrupted.load(Relaxed) { End::Interrupted } else { End::Concluded(conclusion(&rows)) })
+    let complete = rows.len() == claims;
+    Ok(patience.end(conclusion(&rows), complete))
+}
+
+/// Algorithms of one's own that stand in for built-in ones.
+fn instead(args: &Claims) -> Result<Vec<Strategy>> {
+    let subjects = args.strategy.iter().map(|path| Subject::in_file(path)).collect::<Result<Vec<_>>>()?;
+    let known = |name: &str| algorithms::BUILT_IN.iter().any(|strategy| strategy.name == name);
+    if let Some(subject) = subjects.iter().find(|subject| !known(&subject.strategy.name)) {
+        bail!(
+            "the source text says nothing about '{}': {} has to be called after a built-in algorithm",
+            subject.strategy.name,
+            subject.place
+        );
+    }
+    Ok(subjects.into_iter().map(|subject| subject.strategy).collect())
 }
 
 fn row(claim: Claim, found: Result<Finding, LabError>) -> Result<Row> {

@@ -4,24 +4,34 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use anyhow::Result;
-use checker::report::Conclusion;
+use checker::report::{Conclusion, counted};
 use checker::survival::{Blow, Cell, cells, pairs_table, table};
 use model::{Strategy, algorithms};
 use serde_json::json;
 
 use super::End;
 use super::args::{Faults, Format};
-use super::output::say;
+use super::output::{quoted, remark, say};
+use super::patience::Patience;
+use super::progress::Teller;
+use super::subject::Subject;
 
 pub(super) fn run(args: &Faults) -> Result<End> {
-    let named = args.algorithms.iter().filter_map(|name| algorithms::built_in(name));
-    let mut strategies: Vec<Strategy> = named.collect();
-    if strategies.is_empty() {
-        strategies.extend(algorithms::BUILT_IN);
-    }
+    let subjects = args.subjects.asked_or(algorithms::BUILT_IN)?;
+    let strategies: Vec<Strategy> = subjects.iter().map(|subject| subject.strategy.clone()).collect();
     let blows = if args.pairs { Blow::pairs() } else { Blow::singles() };
     let threads = args.threads.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let cells = cells(&strategies, &blows, threads);
+    let patience = Patience::start(args.timeout.timeout)?;
+    let teller = Teller::new();
+    teller.begin(format!("{} of {}", counted(blows.len(), "blow"), counted(strategies.len(), "algorithm")));
+    let mut cells = cells(&strategies, args.defect, &blows, threads, &|| !patience.is_out());
+    teller.end();
+    let complete = cells.len() == strategies.len() * blows.len();
+    name_as_asked(&mut cells, &subjects, args);
+    if let Some(lost) = cells.iter().find(|cell| cell.is_avoidable()) {
+        let witness = lost.witness.as_deref().unwrap_or_default();
+        remark(format_args!("{} loses a process although nothing was killed: {witness}", lost.algorithm));
+    }
     match args.format {
         Format::Json => say(serde_json::to_string_pretty(&json!({ "version": 1, "cells": cells }))?)?,
         Format::Text if args.pairs => {
@@ -29,10 +39,26 @@ pub(super) fn run(args: &Faults) -> Result<End> {
         }
         Format::Text => say(format_args!("{}\n\n{}", table(&cells), legend(args, &cells)))?,
     }
-    Ok(End::Concluded(match cells.iter().any(Cell::is_avoidable) {
+    Ok(patience.end(conclusion(&cells), complete))
+}
+
+/// A process that is lost although nothing was killed is a finding.
+fn conclusion(cells: &[Cell]) -> Conclusion {
+    match cells.iter().any(Cell::is_avoidable) {
         true => Conclusion::Surprise,
         false => Conclusion::AsExpected,
-    }))
+    }
+}
+
+/// Commands name an algorithm of one's own by its file.
+fn name_as_asked(cells: &mut [Cell], subjects: &[Subject], args: &Faults) {
+    let defect = args.defect.map(|defect| format!(" --defect {defect}")).unwrap_or_default();
+    for cell in cells {
+        let subject = subjects.iter().find(|subject| subject.strategy.name == cell.algorithm);
+        if let (Some(subject), Some(worst)) = (subject, cell.worst) {
+            cell.witness = Some(cell.blow.command(&quoted(&subject.argument()), worst) + &defect);
+        }
+    }
 }
 
 /// What an entry means, and the command that shows a run; for a single algorithm, the command of each entry.
@@ -41,7 +67,7 @@ fn legend(args: &Faults, cells: &[Cell]) -> String {
         true => "The worst that can come of two disruptions in a row, whenever they strike.",
         false => "The worst that can come of it, in brackets the best; – where it cannot strike.",
     };
-    let commands: Vec<&str> = match args.algorithms.len() {
+    let commands: Vec<&str> = match args.subjects.algorithms.len() + args.subjects.strategy.len() {
         1 => cells.iter().filter_map(|cell| cell.witness.as_deref()).collect(),
         _ if args.pairs => {
             vec!["checker trace ALGORITHM OUTCOME --disruptions FIRST --then SECOND --pages 1"]

@@ -1,6 +1,7 @@
 //! `list`: what there is.
 
 use anyhow::{Result, bail};
+use checker::expectations::Expectations;
 use checker::report::Conclusion;
 use enumset::EnumSet;
 use model::defects::DEFECTS;
@@ -39,7 +40,9 @@ struct DefectEntry {
 
 pub(super) fn run(args: &List) -> Result<End> {
     match (args.algorithm.as_deref().and_then(algorithms::built_in), args.format) {
-        (Some(strategy), ListFormat::Toml | ListFormat::Text) => say(strategy.to_toml().trim_end())?,
+        (Some(strategy), ListFormat::Toml | ListFormat::Text) => {
+            say((strategy.to_toml() + &Expectations::to_toml(&strategy)).trim_end())?
+        }
         (Some(strategy), ListFormat::Json) => say(serde_json::to_string_pretty(&strategy)?)?,
         (None, ListFormat::Json) => say(serde_json::to_string_pretty(&listing())?)?,
         (None, ListFormat::Text) => say(text(&listing()))?,

@@ -8,25 +8,29 @@ mod conform;
 mod explore;
 mod faults;
 mod list;
+mod observe;
 mod output;
+mod patience;
 mod progress;
 mod prove;
+mod record;
 mod simulate;
 mod storm;
+mod subject;
 mod trace;
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use checker::report::Conclusion;
-use checker::setting::Setting;
+use checker::setting::{Pages, Setting};
 use clap::CommandFactory;
-use model::{Disruptions, Hosts, Link, Strategy, algorithms};
+use model::{Disruptions, Hosts, Link, Strategy};
 
 use args::{Cli, Command, World};
 use output::{remark, say};
+use subject::Subject;
 
 /// How a command ended.
 enum End {
@@ -48,6 +52,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Explore(explore)) => explore::run(&explore),
         Some(Command::Faults(faults)) => faults::run(&faults),
         Some(Command::Conform(conform)) => conform::run(&conform),
+        Some(Command::Observe(observe)) => observe::run(&observe),
+        Some(Command::Record(record)) => record::run(&record),
         Some(Command::Storm(storm)) => storm::run(&storm),
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::Invariant(invariant)) => prove::invariant(&invariant),
@@ -57,6 +63,7 @@ pub fn run(cli: Cli) -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "checker", &mut script);
             say(String::from_utf8_lossy(&script).trim_end()).map(|()| End::Concluded(Conclusion::AsExpected))
         }
+        Some(Command::Help { command }) => help(command.as_deref()),
     };
     match end {
         Ok(End::Concluded(Conclusion::AsExpected)) => ExitCode::SUCCESS,
@@ -70,20 +77,27 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// The algorithm of that name, or in that strategy file.
+/// The algorithm of that name, in that strategy file, or on standard input.
 fn algorithm(name: &str) -> Result<Strategy> {
-    match algorithms::built_in(name) {
-        Some(strategy) => Ok(strategy),
-        None if Path::new(name).exists() => strategy_file(Path::new(name)),
-        None => {
-            Err(anyhow!("'{name}' is neither a built-in algorithm (see `checker list`) nor a strategy file"))
-        }
-    }
+    Ok(Subject::named(name)?.strategy)
 }
 
 fn strategy_file(path: &Path) -> Result<Strategy> {
-    let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
-    text.parse().with_context(|| format!("{}", path.display()))
+    Ok(Subject::in_file(path)?.strategy)
+}
+
+/// The help of a command, or of all.
+fn help(of: Option<&str>) -> Result<End> {
+    let mut all = Cli::command();
+    all.build();
+    let command = match of {
+        None => &mut all,
+        Some(name) => all
+            .find_subcommand_mut(name)
+            .with_context(|| format!("there is no command '{name}': see `checker help`"))?,
+    };
+    say(command.render_help().ansi().to_string().trim_end())?;
+    Ok(End::Concluded(Conclusion::AsExpected))
 }
 
 /// The setting of an algorithm; what is not said is what the defect needs to show, or else the most
@@ -105,4 +119,9 @@ fn setting(strategy: Strategy, world: &World) -> Result<Setting> {
         defect: world.defect,
         disruptions,
     })
+}
+
+/// Refuses a defect that makes no difference in this world, with this many pages: a pass would say nothing.
+fn refuse_idle_defect(setting: &Setting, pages: Pages) -> Result<()> {
+    Ok(setting.defect_acts(pages)?)
 }

@@ -1,30 +1,23 @@
 //! How text leaves the program, and how a command is spelled for a shell.
 
 use std::fmt::Display;
-use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use checker::console;
 use model::algorithms;
 
-use super::args::World;
+pub(super) use checker::console::remark;
 
 /// Writes a result to standard output, and a line end.
 ///
 /// # Errors
 /// It cannot be written. A reader who has seen enough is no error.
 pub(super) fn say(text: impl Display) -> Result<()> {
-    let mut out = anstream::stdout().lock();
-    match out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output"),
-    }
+    Ok(console::say(text)?)
 }
 
-/// Writes a remark to standard error. There is nowhere to complain if that fails.
-pub(super) fn remark(text: impl Display) {
-    let _ = writeln!(anstream::stderr(), "{text}");
-}
+use super::args::World;
 
 /// The last line below a run: the command that shows it again. The algorithm is a name or, as
 /// [`file_argument`] has it, a path.
@@ -44,7 +37,7 @@ pub(super) fn show_again(algorithm: &str, what: impl Display, pages: usize, worl
     command
 }
 
-/// A strategy file, so that it is taken neither for a built-in algorithm nor for an option.
+/// A strategy file, so that it is taken neither for a built-in algorithm nor for an option or standard input.
 pub(super) fn file_argument(path: &Path) -> String {
     let text = path.display().to_string();
     match text.starts_with('-') || algorithms::built_in(&text).is_some() {

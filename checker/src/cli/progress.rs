@@ -1,6 +1,7 @@
 //! Progress on standard error: a line that moves on a terminal, a line every few seconds elsewhere.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,11 @@ impl Teller {
         self.say(None);
     }
 
+    /// The task goes on, and is so far.
+    pub(super) fn note(&self, detail: impl Display) {
+        self.say(Some(detail.to_string()));
+    }
+
     /// The task goes on.
     pub(super) fn report(&self, progress: &Progress) {
         self.say(Some(match progress {
@@ -47,11 +53,17 @@ impl Teller {
                 progress.depth,
                 ByteSize(progress.memory_bytes),
             ),
+            Progress::Stateright { states, depth } => format!("stateright: {states} states, depth {depth}"),
             Progress::BuildingGraph(progress) => format!(
                 "liveness: {} states, {} expanded, {} transitions",
                 progress.states, progress.expanded, progress.transitions
             ),
         }));
+    }
+
+    /// The task goes on, this far.
+    pub(super) fn go_on(&self, detail: String) {
+        self.say(Some(detail));
     }
 
     /// All is done; the moving line disappears.

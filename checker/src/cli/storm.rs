@@ -1,5 +1,7 @@
 //! `storm`: random runs of the reference in which machines, links and the file server fail.
 
+mod replay;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs::File;
@@ -7,7 +9,7 @@ use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{available_parallelism, scope};
 use std::time::{Duration, Instant};
 
@@ -16,17 +18,20 @@ use checker::report::Conclusion;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use model::Link;
+use protocol::policy::Policy;
 use protocol::transcript::transcript;
 use steplog::event::{Step, write_log};
 use tie::campaign::{self, CampaignError, Coverage, Share};
+use tie::policy::policy;
 use world::storm::{self, End as RunEnd, Tally};
 use world::{Disrupted, DisruptionKind, World};
 
 use super::End;
 use super::args::Storm;
-use super::check::stop_on_interrupt;
 use super::output::{quoted, say};
+use super::patience::Patience;
 use super::progress::Teller;
+use super::subject::Subject;
 
 /// Runs where neither a number nor a time is given: about a million steps.
 const RUNS_DEFAULT: u64 = 10_000;
@@ -46,11 +51,13 @@ struct Failure {
 
 /// What several threads find out together.
 struct Campaign {
+    /// Taken in turn; any where there are none.
+    policies: Vec<Policy>,
     seed: u64,
     runs_max: u64,
     until: Option<Instant>,
     next: AtomicU64,
-    interrupted: std::sync::Arc<AtomicBool>,
+    patience: Patience,
     tally: Mutex<(Tally, Coverage)>,
     failure: Mutex<Option<Failure>>,
 }
@@ -59,18 +66,21 @@ pub(super) fn run(args: &Storm) -> Result<End> {
     if let Some(run) = &args.replay {
         return replay(run, args.trace.as_deref());
     }
-    let time = args.minutes.map(|minutes| Duration::from_secs(minutes.get() * SECONDS_PER_MINUTE));
+    let subjects = args.subjects.asked()?;
+    let policies =
+        subjects.iter().map(|subject| policy(&subject.strategy).with_context(|| subject.place.to_string()));
+    let time = args.minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(SECONDS_PER_MINUTE)));
     let runs_default = if time.is_some() { u64::MAX } else { RUNS_DEFAULT };
     let campaign = Campaign {
+        policies: policies.collect::<Result<_>>()?,
         seed: args.seed,
         runs_max: args.runs.map_or(runs_default, std::num::NonZeroU64::get),
         until: time.and_then(|time| Instant::now().checked_add(time)),
         next: AtomicU64::new(0),
-        interrupted: std::sync::Arc::default(),
+        patience: Patience::start(args.timeout.timeout)?,
         tally: Mutex::default(),
         failure: Mutex::default(),
     };
-    stop_on_interrupt(&campaign.interrupted)?;
     let threads = args.threads.or(available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let teller = Teller::new();
     scope(|scope| {
@@ -79,19 +89,17 @@ pub(super) fn run(args: &Storm) -> Result<End> {
     });
     teller.end();
     let seed = campaign.seed;
-    let interrupted = campaign.interrupted.load(Relaxed);
     let (tally, coverage) = campaign.tally.into_inner().unwrap_or_default();
     let failure = campaign.failure.into_inner().unwrap_or_default();
     say(summary(seed, &tally, failure.is_none()))?;
-    say(followed(&coverage))?;
-    match failure {
-        Some(failure) => {
-            tell(&failure)?;
-            Ok(End::Concluded(Conclusion::Surprise))
-        }
-        None if interrupted => Ok(End::Interrupted),
-        None => Ok(End::Concluded(Conclusion::AsExpected)),
+    say(followed(&coverage, &subjects))?;
+    if let Some(failure) = failure {
+        tell(&failure)?;
+        return Ok(End::Concluded(Conclusion::Surprise));
     }
+    // A storm of so many minutes has as many runs as there was time for.
+    let complete = tally.runs == campaign.runs_max || (time.is_some() && !campaign.patience.time_is_up());
+    Ok(campaign.patience.end(Conclusion::AsExpected, complete))
 }
 
 impl Campaign {
@@ -102,10 +110,10 @@ impl Campaign {
             let at = self.next.fetch_add(1, Relaxed);
             let time_is_up = self.until.is_some_and(|until| Instant::now() >= until);
             let failed = self.failure.lock().is_ok_and(|failure| failure.is_some());
-            if at >= self.runs_max || time_is_up || failed || self.interrupted.load(Relaxed) {
+            if at >= self.runs_max || time_is_up || failed || self.patience.is_out() {
                 break;
             }
-            let run = storm::run(storm::number(self.seed, at));
+            let run = self.run(at);
             match campaign::weather(&run, &mut coverage) {
                 Ok(came) => own.add(&came),
                 Err(error) => self.fail(Failure { at, run, error }),
@@ -118,6 +126,15 @@ impl Campaign {
             tally.0.add(&own);
             tally.1.add(coverage);
         }
+    }
+
+    fn run(&self, at: u64) -> Disrupted {
+        let mut run = storm::run(storm::number(self.seed, at));
+        let turn = usize::try_from(at % (self.policies.len().max(1)) as u64).unwrap_or_default();
+        if let Some(policy) = self.policies.get(turn) {
+            run.scenario.policy = policy.clone();
+        }
+        run
     }
 
     /// Of several failures the first counts, so that the same seed tells the same.
@@ -148,12 +165,16 @@ fn counts<K: Ord + Display>(all: &[K], counts: &BTreeMap<K, u64>) -> String {
 }
 
 /// What came of running the model along.
-fn followed(coverage: &Coverage) -> String {
+fn followed(coverage: &Coverage, asked: &[Subject]) -> String {
     let mut table = Table::new();
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let head = Link::ALL.map(|link| right(link.to_string()));
     table.load_preset(NOTHING).set_header([Cell::new("")].into_iter().chain(head));
-    for of_algorithm in coverage.shares().chunk_by(|a, b| a.algorithm == b.algorithm) {
+    let mut shares = coverage.shares();
+    shares.retain(|share| {
+        asked.is_empty() || asked.iter().any(|subject| subject.strategy.name == share.algorithm)
+    });
+    for of_algorithm in shares.chunk_by(|a, b| a.algorithm == b.algorithm) {
         let share = |share: &Share| {
             let Share { taken, possible, kinds_taken, kinds_possible, .. } = share;
             right(format!("{kinds_taken} of {kinds_possible} ({taken} of {possible})"))
@@ -183,7 +204,7 @@ fn tell(failure: &Failure) -> Result<()> {
 }
 
 fn replay(json: &str, trace: Option<&Path>) -> Result<End> {
-    let run: Disrupted = serde_json::from_str(json).context("--replay: not a run")?;
+    let run = replay::read(json).context("--replay")?;
     if let Some(path) = trace {
         write_trace(&run, path).with_context(|| format!("{}", path.display()))?;
     }

@@ -14,7 +14,7 @@ use model::{Migration, Property};
 
 use super::concrete::{empty, space, verdict};
 use super::{Error, Options, applicable, violation};
-use crate::report::{Actual, Run, Verdict};
+use crate::report::{Actual, Basis, Run, Verdict};
 use crate::setting::{Pages, Setting};
 
 /// The response properties that a ranking of page records can show.
@@ -37,7 +37,7 @@ pub(super) fn judge(setting: &Setting, options: &Options<'_>) -> Result<Run, Err
             verdicts.push(liveness(setting, &migration, &proof, property, options, started)?);
         } else {
             let open = Verdict::new(setting, property, Actual::Inconclusive);
-            verdicts.push(open.noting("judged on concrete populations alone"));
+            verdicts.push(open.resting_on(Basis::Open("judged on concrete populations alone".to_owned())));
         }
     }
     Ok(Run {
@@ -52,17 +52,19 @@ pub(super) fn judge(setting: &Setting, options: &Options<'_>) -> Result<Run, Err
 
 fn safety(setting: &Setting, proof: &AnyNumber<Migration>, property: Property) -> Verdict {
     match proof.verdicts.get(&property) {
-        Some(Outcome::HoldsForAny { view_pages }) => Verdict::new(setting, property, Actual::Holds)
-            .noting(format!("views of {view_pages} page{}", if *view_pages == 1 { "" } else { "s" })),
+        Some(Outcome::HoldsForAny { view_pages }) => {
+            Verdict::new(setting, property, Actual::Holds).resting_on(Basis::Views(*view_pages))
+        }
         Some(Outcome::Fails { trace, .. }) => {
             let trace =
                 explore::Trace::<Migration> { initial: trace.initial.clone(), steps: trace.steps.clone() };
             Verdict::new(setting, property, Actual::Fails).showing(violation(setting, property, trace))
         }
         Some(Outcome::Inconclusive(reason)) => {
-            Verdict::new(setting, property, Actual::Inconclusive).noting(reason.clone())
+            Verdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Open(reason.clone()))
         }
-        None => Verdict::new(setting, property, Actual::Inconclusive).noting("not judged by views"),
+        None => Verdict::new(setting, property, Actual::Inconclusive)
+            .resting_on(Basis::Open("not judged by views".to_owned())),
     }
 }
 
@@ -77,8 +79,11 @@ fn liveness(
     let pairs = proof.invariant.pairs();
     let ranked = ranking::find(migration, property, &pairs)
         .is_ok_and(|found| ranking::check(migration, &pairs, &found).is_ok());
+    if ranked && ranking::is_vacuous(migration, property, &pairs) {
+        return Ok(Verdict::new(setting, property, Actual::Vacuous).resting_on(Basis::Vacuous));
+    }
     if ranked {
-        return Ok(Verdict::new(setting, property, Actual::Holds).noting("ranked"));
+        return Ok(Verdict::new(setting, property, Actual::Holds).resting_on(Basis::Ranking));
     }
     let mut reason = "no ranking found".to_owned();
     for pages in 1..=REFUTED_WITHIN.get() {
@@ -94,5 +99,5 @@ fn liveness(
             }
         }
     }
-    Ok(Verdict::new(setting, property, Actual::Inconclusive).noting(reason))
+    Ok(Verdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Open(reason)))
 }

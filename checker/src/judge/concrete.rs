@@ -1,19 +1,19 @@
 //! A given number of pages: exhaustive exploration for safety, the whole graph for liveness.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use engine::explore::{self, Exploration, Outcome, Reason, explore};
 use engine::liveness::{self, Assumptions, Space};
+use engine::views::fingerprint;
 use model::concrete::Concrete;
 use model::system::{Fairness, Properties};
 use model::{Migration, Property};
 
 use super::{Checkpoint, Engine, Error, Options, Progress, applicable, lasso, oracle, violation};
-use crate::report::{Actual, Run, Verdict};
+use crate::report::{Actual, Basis, Run, Verdict};
 use crate::setting::{Pages, Setting};
 
 /// The least time between two checkpoints; writing one takes as long as reading back what it holds.
@@ -49,12 +49,18 @@ fn both(
     wanted: Properties,
     options: &Options<'_>,
 ) -> Result<Run, Error> {
-    let mut run = safety(setting, pages, wanted, options)?;
-    if run.inconclusive.is_none() {
-        let stateright = oracle::judge(setting, pages, wanted, options);
-        oracle::compare(&run, &stateright)?;
-        run.inconclusive = stateright.inconclusive.map(|reason| format!("stateright: {reason}"));
+    let run = safety(setting, pages, wanted, options)?;
+    match run.inconclusive {
+        None => compared(run, || oracle::judge(setting, pages, wanted, options)),
+        Some(_) => Ok(run),
     }
+}
+
+/// A complete run of ours, held to a second opinion.
+pub(super) fn compared(mut run: Run, second: impl FnOnce() -> Run) -> Result<Run, Error> {
+    let second = second();
+    oracle::compare(&run, &second)?;
+    run.inconclusive = second.inconclusive.map(|reason| format!("stateright: {reason}"));
     Ok(run)
 }
 
@@ -92,10 +98,11 @@ fn safety(
     options: &Options<'_>,
 ) -> Result<Run, Error> {
     let progress = |progress: &explore::Progress| (options.progress)(&Progress::Exploring(*progress));
-    let fingerprint = setting.fingerprint();
+    let concrete = setting.concrete(pages);
+    let identity = options.checkpoint.map(|_| identity(setting, &concrete.system)).unwrap_or_default();
     let directory = options.checkpoint.map(|checkpoint| checkpoint.directory.join(name(setting, pages)));
     let exploration = explore(
-        &setting.concrete(pages),
+        &concrete,
         explore::Options {
             threads: options.threads,
             symmetry: options.symmetry,
@@ -107,7 +114,7 @@ fn safety(
             progress: Some(&progress),
             checkpoint: directory.as_deref().zip(options.checkpoint).map(|(directory, checkpoint)| {
                 let Checkpoint { resume, .. } = checkpoint;
-                explore::Checkpoint { directory, system: &fingerprint, every: CHECKPOINT_EVERY, resume }
+                explore::Checkpoint { directory, system: &identity, every: CHECKPOINT_EVERY, resume }
             }),
         },
     )?;
@@ -134,7 +141,9 @@ fn report(
         (Some(trace), _) => {
             Verdict::new(setting, property, Actual::Fails).showing(violation(setting, property, trace))
         }
-        (None, Some(reason)) => Verdict::new(setting, property, Actual::Inconclusive).noting(reason),
+        (None, Some(reason)) => {
+            Verdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Cut(reason.clone()))
+        }
         (None, None) => Verdict::new(setting, property, Actual::Holds),
     });
     Run {
@@ -151,8 +160,13 @@ fn report(
         depth: exploration.depth as u64,
         seconds: exploration.seconds,
         inconclusive,
+        unsaved: exploration.unsaved.map(|error| with_cause(&error)),
         ..empty(setting, Pages::Exactly(pages))
     }
+}
+
+fn with_cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 /// A run about which nothing is known yet.
@@ -174,6 +188,7 @@ pub(super) fn empty(setting: &Setting, pages: Pages) -> Run {
         actions: BTreeMap::new(),
         untaken: vec![],
         inconclusive: None,
+        unsaved: None,
         verdicts: vec![],
     }
 }
@@ -182,45 +197,48 @@ pub(super) fn verdict(setting: &Setting, judged: liveness::Liveness<Migration>) 
     let property = judged.property;
     match judged.outcome {
         liveness::Outcome::Holds if judged.vacuous => {
-            Verdict::new(setting, property, Actual::Holds).noting("nothing is ever pending")
+            Verdict::new(setting, property, Actual::Vacuous).resting_on(Basis::Vacuous)
         }
         liveness::Outcome::Holds => {
-            Verdict::new(setting, property, Actual::Holds).noting(fairness(property, &judged))
+            Verdict::new(setting, property, Actual::Holds).resting_on(fairness(property, &judged))
         }
         liveness::Outcome::Fails(run) => {
             Verdict::new(setting, property, Actual::Fails).showing(lasso(setting, property, run))
         }
         liveness::Outcome::Inconclusive(reason) => {
-            Verdict::new(setting, property, Actual::Inconclusive).noting(reason)
+            Verdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Open(reason))
         }
     }
 }
 
-fn fairness(property: Property, judged: &liveness::Liveness<Migration>) -> String {
-    let mut note = match judged.fairness {
-        Fairness::None if property == Property::L7 => "a possibility: no fairness assumed".to_owned(),
-        Fairness::None => "without fairness".to_owned(),
-        Fairness::Weak => "under weak fairness".to_owned(),
-        Fairness::Strong => "under strong fairness of".to_owned(),
-    };
-    let mut names: Vec<String> = judged
-        .strong
-        .iter()
-        .map(|step| match step {
-            model::Move::Control(step) => step.to_string(),
-            model::Move::Page(step, _) => step.to_string(),
-        })
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    if judged.fairness == Fairness::Strong {
-        let _ = write!(note, " {}", names.join(", "));
+fn fairness(property: Property, judged: &liveness::Liveness<Migration>) -> Basis {
+    match judged.fairness {
+        Fairness::None if property == Property::L7 => Basis::Possibility,
+        Fairness::None => Basis::NoFairness,
+        Fairness::Weak => Basis::WeakFairness,
+        Fairness::Strong => {
+            let names = judged.strong.iter().map(|step| match step {
+                model::Move::Control(step) => step.to_string(),
+                model::Move::Page(step, _) => step.to_string(),
+            });
+            Basis::StrongFairness(names.collect::<BTreeSet<_>>().into_iter().collect())
+        }
     }
-    note
 }
 
+/// What a checkpoint belongs to: the setting, this version of the program, and the steps that it gives the system.
+fn identity(setting: &Setting, migration: &Migration) -> String {
+    let (version, tables) = (env!("CARGO_PKG_VERSION"), fingerprint(migration));
+    format!("{} by version {version}, tables {tables:016x}", setting.fingerprint())
+}
+
+/// A directory for one exploration, so that no two algorithms have the same.
 fn name(setting: &Setting, pages: NonZeroUsize) -> String {
-    let letters = setting.strategy.name.chars();
-    let name: String = letters.map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
-    format!("{name}-{pages}")
+    let name = &setting.strategy.name;
+    let plain: String =
+        name.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
+    match plain == **name {
+        true => format!("{name}-{pages}"),
+        false => format!("{plain}-{:08x}-{pages}", crc32fast::hash(name.as_bytes())),
+    }
 }

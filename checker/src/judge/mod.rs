@@ -78,6 +78,13 @@ pub struct Checkpoint<'a> {
 pub enum Progress {
     /// States are explored, for the safety properties.
     Exploring(explore::Progress),
+    /// stateright explores.
+    Stateright {
+        /// Distinct states so far.
+        states: u64,
+        /// The distance of the farthest from an initial one.
+        depth: u64,
+    },
     /// The graph for the liveness properties is built.
     BuildingGraph(liveness::Progress),
 }

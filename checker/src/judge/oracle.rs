@@ -1,8 +1,10 @@
 //! stateright as the second opinion: the same model, somebody else's engine.
 
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::thread::{JoinHandle, sleep};
+use std::time::{Duration, Instant};
 
 use engine::explore;
 use model::concrete::Step;
@@ -11,9 +13,13 @@ use model::{Migration, Stateright};
 use stateright::{Checker, Model};
 
 use super::concrete::empty;
-use super::{Error, Options, violation};
-use crate::report::{Actual, Run, Verdict};
+use super::{Error, Options, Progress, violation};
+use crate::report::{Actual, Basis, Run, Verdict};
 use crate::setting::{Pages, Setting};
+
+/// Between two looks at whether it is done: from nothing for the smallest systems to what a person does not notice.
+const PAUSE_MIN: Duration = Duration::from_micros(50);
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// Judges the safety properties by stateright's breadth-first search on one thread, which is the only way
 /// in which its counterexamples are shortest.
@@ -30,13 +36,17 @@ pub(super) fn judge(
         Some(max) => builder.target_state_count(max.get()),
         None => builder,
     };
-    let checker = builder.spawn_bfs().join();
-    // It stops there without a word, and would call whatever it has not found a pass.
+    let mut checker = builder.spawn_bfs();
+    wait(&mut checker, options, started);
+    // It stops at a bound without a word, and would call whatever it has not found a pass.
     let cut = transitions_max.filter(|max| checker.state_count() >= max.get());
-    let inconclusive = match cut {
+    let inconclusive = match (cut, options.timeout) {
         _ if options.interrupted.load(Relaxed) => Some("interrupted".to_owned()),
-        Some(max) => Some(format!("there are more than {max} transitions")),
-        None => None,
+        (_, Some(timeout)) if started.elapsed() >= timeout => {
+            Some(format!("it takes longer than {} s", timeout.as_secs_f64()))
+        }
+        (Some(max), _) => Some(format!("there are more than {max} transitions")),
+        (None, _) => None,
     };
     let mut found = checker.discoveries();
     let initial = setting.concrete(pages).initial().len() as u64;
@@ -60,7 +70,9 @@ pub(super) fn judge(
             }
         }
         None => match &inconclusive {
-            Some(reason) => Verdict::new(setting, property, Actual::Inconclusive).noting(reason),
+            Some(reason) => {
+                Verdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Cut(reason.clone()))
+            }
             None => Verdict::new(setting, property, Actual::Holds),
         },
     });
@@ -73,6 +85,28 @@ pub(super) fn judge(
         engine: "stateright",
         inconclusive: inconclusive.clone(),
         ..empty(setting, Pages::Exactly(pages))
+    }
+}
+
+/// Waits for its threads, but not when interrupted or when the time is up: they cannot be told, and end with the program.
+/// (Its own time-out keeps its lock while it sleeps, and a single thread never looks at it.)
+fn wait<M: Model>(checker: &mut impl Checker<M>, options: &Options<'_>, started: Instant) {
+    let threads = checker.handles();
+    let mut pause = PAUSE_MIN;
+    while !threads.iter().all(JoinHandle::is_finished) {
+        let time_is_up = options.timeout.is_some_and(|timeout| started.elapsed() >= timeout);
+        if options.interrupted.load(Relaxed) || time_is_up {
+            return;
+        }
+        (options.progress)(&Progress::Stateright {
+            states: checker.unique_state_count() as u64,
+            depth: checker.max_depth() as u64,
+        });
+        sleep(pause);
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+    for thread in threads {
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic));
     }
 }
 
@@ -100,4 +134,76 @@ pub(super) fn compare(native: &Run, stateright: &Run) -> Result<(), Error> {
     differ("states", native.states.to_string(), stateright.states.to_string())?;
     differ("transitions", format!("{:?}", native.transitions), format!("{:?}", stateright.transitions))?;
     differ("depth", native.depth.to_string(), stateright.depth.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::Engine;
+    use crate::judge::concrete::compared;
+    use model::{Disruptions, Hosts, Link, Property, algorithms};
+
+    fn run() -> Run {
+        let setting = Setting {
+            strategy: algorithms::POST_COPY,
+            hosts: Hosts::Two,
+            link: Link::Fifo,
+            defect: None,
+            disruptions: Disruptions::NONE,
+        };
+        let options = Options {
+            properties: Property::S1 | Property::S7,
+            engine: Engine::Stateright,
+            threads: NonZeroUsize::MIN,
+            symmetry: true,
+            states_max: None,
+            memory_bytes_max: None,
+            timeout: None,
+            interrupted: &std::sync::atomic::AtomicBool::new(false),
+            progress: &|_| {},
+            checkpoint: None,
+        };
+        judge(&setting, NonZeroUsize::MIN, options.properties, &options)
+    }
+
+    /// For each thing that is compared, a second opinion that differs in that alone.
+    #[test]
+    fn every_difference_between_two_engines_is_noticed() {
+        let disagreement = |change: &dyn Fn(&mut Run)| {
+            let mut second = run();
+            change(&mut second);
+            match compared(run(), || second) {
+                Err(Error::Disagreement { what, .. }) => Some(what),
+                Err(error) => panic!("{error}"),
+                Ok(_) => None,
+            }
+        };
+        assert_eq!(disagreement(&|_| ()), None);
+        assert_eq!(disagreement(&|run| run.states += 1), Some("states"));
+        assert_eq!(
+            disagreement(&|run| run.transitions = run.transitions.map(|count| count + 1)),
+            Some("transitions")
+        );
+        assert_eq!(disagreement(&|run| run.depth += 1), Some("depth"));
+        assert_eq!(disagreement(&|run| run.verdicts[1].actual = Actual::Fails), Some("verdicts"));
+        assert_eq!(disagreement(&|run| run.verdicts[0].actual = Actual::Fails), Some("verdicts"));
+        // A second opinion that was cut short agrees on nothing but what it found.
+        let cut = |run: &mut Run| {
+            run.inconclusive = Some("cut".to_owned());
+            run.states = 1;
+            run.verdicts[0].actual = Actual::Inconclusive;
+        };
+        assert_eq!(disagreement(&cut), None);
+        assert_eq!(
+            compared(run(), || Run { inconclusive: Some("cut".to_owned()), ..run() })
+                .ok()
+                .and_then(|run| run.inconclusive),
+            Some("stateright: cut".to_owned())
+        );
+        let cut_and_found = |run: &mut Run| {
+            cut(run);
+            run.verdicts[1].actual = Actual::Fails;
+        };
+        assert_eq!(disagreement(&cut_and_found), Some("verdicts"));
+    }
 }

@@ -1,45 +1,61 @@
 //! What goes wrong, and what is made of it, in words.
 
 use model::disruption::Connection;
-use model::{Control, ControlStep, PageStep, Phase};
+use model::page::Plan;
+use model::{Control, ControlStep, Page, PageStep, Phase};
 
 use super::event::{Event, Manner, local, message};
+use super::facts::deeds;
 use super::hosts::{Hosts, Place};
 
 /// `None` for a step that has nothing to do with disruptions.
-pub(super) fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep) -> Option<Event> {
+pub(super) fn tell_control(
+    hosts: &Hosts,
+    control: &Control,
+    step: ControlStep,
+    after: &Control,
+) -> Option<Event> {
     use Manner::{Arrived, Lost, Sent};
     let (source, destination) = (hosts.source, hosts.destination);
     let (forth, back) = ((source, destination), (destination, source));
     let (here, other) = if control.phase.at_source() { forth } else { back };
-    let in_time = control.phase.can_abort();
+    let deeds = deeds(control, after);
+    let or = |otherwise: &'static str| if deeds.is_empty() { otherwise.to_owned() } else { deeds.join(", ") };
     let told = match step {
         ControlStep::CrashSource => local(source, "✗ crashes"),
         ControlStep::CrashDestination => local(destination, "✗ crashes"),
         ControlStep::Cut => message(Lost, forth, "✗ the link is cut"),
         ControlStep::Outage => local(Place::FileServer, "✗ out of reach"),
-        ControlStep::Cancel if in_time => local(here, "✗ operator: cancel; aborts, thaws"),
-        ControlStep::Cancel => local(here, "✗ operator: cancel; too late"),
-        ControlStep::Refuse => message(Sent, back, "✗ refuse; forgets"),
-        ControlStep::SuspectDestination if in_time => {
-            local(source, format!("✗ takes {destination} for dead; aborts, thaws"))
-        }
+        ControlStep::Cancel => local(here, format!("✗ operator: cancel; {}", or("too late"))),
+        ControlStep::Refuse => message(Sent, back, format!("✗ refuse; {}", or("nothing comes of it"))),
         ControlStep::SuspectDestination => {
-            local(source, format!("✗ takes {destination} for dead; gives up the connection"))
+            local(source, format!("✗ takes {destination} for dead; {}", or("nothing comes of it")))
         }
         ControlStep::SuspectSource
-            if matches!(control.phase, Phase::Accepted | Phase::Forgotten) || !in_time =>
+            if after.phase == Phase::Forgotten && control.phase != Phase::Forgotten =>
         {
-            local(destination, format!("✗ takes {source} for dead; gives up the connection"))
+            let text = format!("✗ takes {source} for dead; {}", or("forgets the attempt"));
+            match after.message_lost {
+                true => local(destination, text),
+                false => message(Sent, back, text),
+            }
         }
-        ControlStep::SuspectSource => message(Sent, back, format!("✗ takes {source} for dead; forgets")),
+        ControlStep::SuspectSource => {
+            local(destination, format!("✗ takes {source} for dead; {}", or("nothing comes of it")))
+        }
         ControlStep::Abort if control.aftermath.connection == Connection::Broken => {
-            local(source, "connection lost; aborts, thaws")
+            local(source, format!("connection lost; {}", or("nothing comes of it")))
         }
-        ControlStep::Abort => message(Arrived, back, "refused; aborts, thaws"),
+        ControlStep::Abort if control.phase != Phase::Forgotten || control.message_lost => {
+            local(source, format!("gives up; {}", or("nothing comes of it")))
+        }
+        ControlStep::Abort => message(Arrived, back, format!("refused; {}", or("nothing comes of it"))),
         ControlStep::Forget => local(destination_of(hosts, control), "connection lost; forgets the attempt"),
         ControlStep::DeliverCancel => message(Arrived, (here, other), "cancel; forgets the attempt"),
         ControlStep::DeliverOldState => message(Arrived, (here, other), "state of an aborted attempt"),
+        ControlStep::SendOldReady if !after.aftermath.old_ready => {
+            local(other, "ready, in an aborted attempt; in vain")
+        }
         ControlStep::SendOldReady => message(Sent, (other, here), "ready, in an aborted attempt"),
         ControlStep::DeliverOldReady => message(Arrived, (other, here), "ready of an aborted attempt"),
         ControlStep::Reconnect => reconnect(hosts, control, (here, other)),
@@ -50,7 +66,7 @@ pub(super) fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep) 
             message(Arrived, back, "resync: awaits go; go again")
         }
         ControlStep::DeliverResync => message(Arrived, back, "resync: held, waited for"),
-        ControlStep::Fence => fence(hosts, control),
+        ControlStep::Fence => fence(hosts, control, after),
         ControlStep::StoreReturns => local(Place::FileServer, "in reach again"),
         _ => return None,
     };
@@ -71,21 +87,35 @@ fn reconnect(hosts: &Hosts, control: &Control, (here, other): (Place, Place)) ->
     }
 }
 
-fn fence(hosts: &Hosts, control: &Control) -> Event {
+fn fence(hosts: &Hosts, control: &Control, after: &Control) -> Event {
     let (source, destination) = (hosts.source, hosts.destination);
+    let lost = after.phase == Phase::Lost;
+    let deeds = deeds(control, after).join(", ");
     match control.phase {
-        Phase::Doomed => local(destination, "told that the process's machine is dead: it is lost"),
-        Phase::Forgotten => local(source, format!("told that {destination} is dead; aborts, thaws")),
+        Phase::Doomed if lost => local(destination, "told that the process's machine is dead: it is lost"),
+        _ if lost && control.aftermath.source_down => {
+            local(destination, format!("told that {source} is dead: declares the process lost"))
+        }
+        _ if lost => local(destination, "declares the process lost, without word of a death"),
         Phase::Rest | Phase::Exiting => {
             local(source, format!("told that {destination} was dead; it is back, vacant"))
         }
-        _ if !control.aftermath.source_down => local(destination, "declares the process lost"),
-        _ => local(destination, format!("told that {source} is dead; goes on without it, at rest")),
+        _ if control.phase.at_source() => local(source, format!("told that {destination} is dead; {deeds}")),
+        _ if after.phase == Phase::Rest => {
+            local(destination, format!("told that {source} is dead; goes on without it, at rest"))
+        }
+        _ => local(destination, format!("told that {source} is dead; goes on without it")),
     }
 }
 
 /// `None` for a step that has nothing to do with disruptions.
-pub(super) fn tell_page(hosts: &Hosts, control: &Control, step: PageStep, name: &str) -> Option<Event> {
+pub(super) fn tell_page(
+    hosts: &Hosts,
+    control: &Control,
+    page: &Page,
+    step: PageStep,
+    name: &str,
+) -> Option<Event> {
     let forth = match control.phase.at_source() {
         true => (hosts.source, hosts.destination),
         false => (hosts.destination, hosts.source),
@@ -93,6 +123,13 @@ pub(super) fn tell_page(hosts: &Hosts, control: &Control, step: PageStep, name: 
     let told = match step {
         PageStep::SendInVain => message(Manner::Sent, forth, format!("{name}, in vain")),
         PageStep::DeliverStray => message(Manner::Arrived, forth, format!("{name} of an aborted attempt")),
+        PageStep::DeclareLost if !matches!(page.plan, Plan::FromSource | Plan::FromThird) => local(
+            hosts.destination,
+            format!(
+                "told that {} is dead, which did not owe {name}: declares the process lost",
+                hosts.source
+            ),
+        ),
         PageStep::DeclareLost => {
             local(hosts.destination, format!("told that {} is dead, which owed {name}: lost", hosts.source))
         }

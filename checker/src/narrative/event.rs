@@ -6,6 +6,7 @@ use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
 use serde::Serialize;
 
 use super::disruption;
+use super::facts::{has_arrived, has_left};
 use super::hosts::{Hosts, Place};
 
 /// How a step involves its places.
@@ -35,10 +36,26 @@ pub struct Event {
     pub text: String,
 }
 
-pub(super) fn tell(hosts: &Hosts, before: &State<Migration>, step: Step<Migration>) -> Event {
-    match step {
-        Move::Control(step) => tell_control(hosts, &before.control, step),
+/// What has happened between two states. The step says who did it and what it was meant to do; what was done is in the
+/// states.
+pub(super) fn tell(
+    hosts: &Hosts,
+    before: &State<Migration>,
+    step: Step<Migration>,
+    after: &State<Migration>,
+) -> Event {
+    let meant = match step {
+        Move::Control(step) => tell_control(hosts, &before.control, step, &after.control),
         Move::Page(step, index) => tell_page(hosts, &before.control, &before.pages[index], step, index),
+    };
+    match meant.manner {
+        Manner::Sent if !has_left(before, step, after) => {
+            local(meant.from, format!("takes this for sent, and sends nothing: {}", meant.text))
+        }
+        Manner::Arrived if !has_arrived(before, step, after) => {
+            local(meant.to, format!("acts as if this had come: {}", meant.text))
+        }
+        _ => meant,
     }
 }
 
@@ -50,11 +67,11 @@ pub(super) fn message(manner: Manner, (from, to): (Place, Place), text: impl Int
     Event { manner, from, to, text: text.into() }
 }
 
-fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep) -> Event {
+fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep, after: &Control) -> Event {
     use Manner::{Arrived, Lost, Sent};
     let forth = (hosts.source, hosts.destination);
     let back = (hosts.destination, hosts.source);
-    if let Some(told) = disruption::tell_control(hosts, control, step) {
+    if let Some(told) = disruption::tell_control(hosts, control, step, after) {
         return told;
     }
     match step {
@@ -62,11 +79,20 @@ fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep) -> Event {
             local(hosts.source, format!("operator: migrate to {}", hosts.destination))
         }
         ControlStep::NextPass => local(hosts.source, "next pre-copy pass"),
+        ControlStep::Suspend if after.source_runs => {
+            local(hosts.source, "takes the process for suspended, which runs on")
+        }
         ControlStep::Suspend => local(hosts.source, "suspends the process"),
         ControlStep::SendState => message(Sent, forth, "state, dirty map"),
         ControlStep::DeliverState => message(Arrived, forth, "state, dirty map"),
         ControlStep::SendReady => message(Sent, back, "ready"),
+        ControlStep::Commit if control.aftermath.old_ready && control.phase != Phase::Accepted => {
+            local(hosts.source, "takes the ready of an aborted attempt for this one's; commits, go")
+        }
         ControlStep::Commit => message(Arrived, back, "ready; commits, go"),
+        ControlStep::Resume if control.phase != Phase::Committed => {
+            local(hosts.destination, "resumes the process without go")
+        }
         ControlStep::Resume => message(Arrived, forth, "go; resumes"),
         ControlStep::SendComplete => message(Sent, back, "complete"),
         ControlStep::Destroy => message(Arrived, back, "complete; destroys"),
@@ -111,7 +137,7 @@ fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, inde
     let content = if matches!(page.plan, Plan::Travelled | Plan::Settled) { forth } else { content };
     let keeper = write_back_host(hosts, control, page);
     let name = format!("page {index}");
-    if let Some(told) = disruption::tell_page(hosts, control, step, &name) {
+    if let Some(told) = disruption::tell_page(hosts, control, page, step, &name) {
         return told;
     }
     match step {

@@ -6,6 +6,7 @@
 mod changes;
 mod disruption;
 mod event;
+mod facts;
 mod hosts;
 mod mermaid;
 mod text;
@@ -59,7 +60,7 @@ impl Story {
                 Move::Control(step) => (step.to_string(), None),
                 Move::Page(step, page) => (step.to_string(), Some(*page)),
             };
-            let event = event::tell(&hosts, before, *step);
+            let event = event::tell(&hosts, before, *step, after);
             let changes = changes::between(before, after);
             lines.push(Line { number: index + 1, step: name, page, event, changes });
             hosts.after(*step, &before.control, &after.control);

@@ -1,8 +1,9 @@
 //! What a check found, as one document: JSON for programs, a table for people.
 
+mod basis;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use model::{Defect, Disruptions, Expectation, Hosts, Link, Property, Strategy};
@@ -11,6 +12,7 @@ use serde::{Serialize, Serializer};
 use crate::narrative::{Line, Story};
 use crate::setting::{Pages, Setting};
 
+pub use basis::Basis;
 pub use table::{Paint, table};
 
 /// All runs of one call.
@@ -61,6 +63,9 @@ pub struct Run {
     pub untaken: Vec<String>,
     /// Why not everything was explored, if it was not.
     pub inconclusive: Option<String>,
+    /// Why the exploration was no longer saved, if it was to be and at some point could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsaved: Option<String>,
     /// One for each property that applies and was asked for.
     pub verdicts: Vec<Verdict>,
 }
@@ -74,9 +79,9 @@ pub struct Verdict {
     pub expected: Expected,
     /// What was found.
     pub actual: Actual,
-    /// What a verdict rests on beside the bounds: the fairness assumed, the method, or why there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
+    /// What it rests on beside the bounds, or why there is none.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
     /// For a property that fails, a shortest run that shows it.
     pub witness: Vec<Line>,
     /// The number of the witness's lines before the part that repeats for ever.
@@ -105,6 +110,8 @@ pub enum Actual {
     Holds,
     /// It fails.
     Fails,
+    /// It says nothing, because nothing that it is about ever happens.
+    Vacuous,
     /// Neither was shown.
     Inconclusive,
 }
@@ -127,12 +134,12 @@ impl Verdict {
             Expectation::Fails => Expected::Fails,
             Expectation::Holds | Expectation::NotApplicable => Expected::Holds,
         };
-        Verdict { property, expected, actual, note: None, witness: vec![], loop_from: None, story: None }
+        Verdict { property, expected, actual, basis: None, witness: vec![], loop_from: None, story: None }
     }
 
-    /// With a remark on what it rests on.
-    pub fn noting(self, note: impl Into<String>) -> Self {
-        Verdict { note: Some(note.into()), ..self }
+    /// With what it rests on.
+    pub fn resting_on(self, basis: Basis) -> Self {
+        Verdict { basis: Some(basis), ..self }
     }
 
     /// With the run that shows it.
@@ -140,11 +147,19 @@ impl Verdict {
         Verdict { witness: story.lines(), loop_from: story.loop_from, story: Some(story), ..self }
     }
 
-    /// Is it the expected one?
-    pub fn conclusion(&self) -> Conclusion {
+    /// Is it the expected one, for so many pages?
+    ///
+    /// A promise of which nothing is ever asked is not kept: with more pages there may be something to ask, so for a
+    /// given number of them nothing is known, and for any number the algorithm does not do what the promise is about.
+    /// Of disruptions alone there need be none.
+    pub fn conclusion(&self, pages: Pages) -> Conclusion {
         match (self.expected, self.actual) {
             (_, Actual::Inconclusive) => Conclusion::Inconclusive,
             (Expected::Holds, Actual::Holds) | (Expected::Fails, Actual::Fails) => Conclusion::AsExpected,
+            (Expected::Holds, Actual::Vacuous) if self.property.is_about_disruptions() => {
+                Conclusion::AsExpected
+            }
+            (Expected::Holds, Actual::Vacuous) if pages != Pages::Any => Conclusion::Inconclusive,
             _ => Conclusion::Surprise,
         }
     }
@@ -156,11 +171,18 @@ impl Run {
         self.defect.is_none() && self.inconclusive.is_none() && !self.untaken.is_empty()
     }
 
-    /// The worst of its verdicts, and of what kept it from any.
+    /// The conclusion from one of its verdicts.
+    pub fn conclusion_of(&self, verdict: &Verdict) -> Conclusion {
+        verdict.conclusion(self.pages)
+    }
+
+    /// The worst of its verdicts, and of what kept it from any. What a proof has settled, no exploration needs to.
     pub fn conclusion(&self) -> Conclusion {
-        let cut = if self.inconclusive.is_some() { Conclusion::Inconclusive } else { Conclusion::AsExpected };
+        let settled = |verdict: &Verdict| verdict.basis == Some(Basis::Proof);
+        let open = self.inconclusive.is_some() && !self.verdicts.iter().any(settled);
+        let cut = if open { Conclusion::Inconclusive } else { Conclusion::AsExpected };
         let own = if self.is_idle() { Conclusion::Surprise } else { cut };
-        self.verdicts.iter().map(Verdict::conclusion).fold(own, Conclusion::max)
+        self.verdicts.iter().map(|verdict| self.conclusion_of(verdict)).fold(own, Conclusion::max)
     }
 }
 
@@ -171,8 +193,21 @@ pub fn counted<N: Display + From<u8> + PartialEq>(count: N, noun: &str) -> Strin
 }
 
 impl Document {
-    /// A document of the current version.
-    pub fn new(runs: Vec<Run>) -> Self {
+    /// A document of the current version. What is proved for any number of pages is known for each number of them, also
+    /// where an exploration was cut short.
+    pub fn new(mut runs: Vec<Run>) -> Self {
+        let proofs = runs.iter().filter(|run| run.pages == Pages::Any);
+        let held = proofs.flat_map(|run| {
+            let holds = run.verdicts.iter().filter(|verdict| verdict.actual == Actual::Holds);
+            holds.map(|verdict| (run.algorithm.clone(), verdict.property))
+        });
+        let held: BTreeSet<(String, Property)> = held.collect();
+        for run in runs.iter_mut().filter(|run| run.pages != Pages::Any) {
+            let open = run.verdicts.iter_mut().filter(|verdict| verdict.actual == Actual::Inconclusive);
+            for verdict in open.filter(|verdict| held.contains(&(run.algorithm.clone(), verdict.property))) {
+                (verdict.actual, verdict.basis) = (Actual::Holds, Some(Basis::Proof));
+            }
+        }
         Document { version: 1, runs }
     }
 
@@ -191,4 +226,91 @@ fn pages<S: Serializer>(pages: &Pages, serializer: S) -> Result<S::Ok, S::Error>
 
 fn hosts<S: Serializer>(hosts: &Hosts, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u8(hosts.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::algorithms::POST_COPY;
+
+    fn verdict(property: Property, expected: Expected, actual: Actual) -> Verdict {
+        Verdict { property, expected, actual, basis: None, witness: vec![], loop_from: None, story: None }
+    }
+
+    /// Every pair of what is expected and what is found, judged.
+    #[test]
+    fn what_was_not_judged_is_no_pass_and_what_was_not_expected_is_none_either() {
+        use Actual::{Fails, Holds, Inconclusive, Vacuous};
+        let (any, one) = (Pages::Any, Pages::Exactly(std::num::NonZeroUsize::MIN));
+        let of = |property, expected, actual, pages| verdict(property, expected, actual).conclusion(pages);
+        for pages in [any, one] {
+            for (expected, actual) in
+                [(Expected::Holds, Fails), (Expected::Fails, Holds), (Expected::Fails, Vacuous)]
+            {
+                assert_eq!(
+                    of(Property::L1, expected, actual, pages),
+                    Conclusion::Surprise,
+                    "{expected:?} {actual:?}"
+                );
+            }
+            for (expected, actual) in [(Expected::Holds, Holds), (Expected::Fails, Fails)] {
+                assert_eq!(of(Property::L1, expected, actual, pages), Conclusion::AsExpected);
+            }
+            for expected in [Expected::Holds, Expected::Fails] {
+                assert_eq!(of(Property::L1, expected, Inconclusive, pages), Conclusion::Inconclusive);
+            }
+        }
+        assert_eq!(of(Property::L1, Expected::Holds, Vacuous, any), Conclusion::Surprise);
+        assert_eq!(of(Property::L1, Expected::Holds, Vacuous, one), Conclusion::Inconclusive);
+        assert_eq!(of(Property::L8, Expected::Holds, Vacuous, any), Conclusion::AsExpected);
+    }
+
+    fn run(pages: Pages, inconclusive: Option<&str>, verdicts: Vec<Verdict>) -> Run {
+        Run {
+            algorithm: "post-copy".into(),
+            strategy: POST_COPY,
+            pages,
+            hosts: Hosts::Two,
+            link: Link::Fifo,
+            defect: None,
+            disruptions: Disruptions::NONE,
+            engine: "native",
+            states: 1,
+            orbits: None,
+            transitions: None,
+            depth: 0,
+            seconds: 0.0,
+            actions: BTreeMap::new(),
+            untaken: vec![],
+            inconclusive: inconclusive.map(str::to_owned),
+            unsaved: None,
+            verdicts,
+        }
+    }
+
+    #[test]
+    fn a_proof_settles_what_an_exploration_left_open_and_nothing_else() {
+        let one = Pages::Exactly(std::num::NonZeroUsize::MIN);
+        let open = |property| verdict(property, Expected::Holds, Actual::Inconclusive);
+        let proved = || run(Pages::Any, None, vec![verdict(Property::S1, Expected::Holds, Actual::Holds)]);
+        let cut = |properties: &[Property]| {
+            run(one, Some("time is up"), properties.iter().copied().map(open).collect())
+        };
+        let conclusion = |runs| Document::new(runs).conclusion();
+        assert_eq!(conclusion(vec![cut(&[Property::S1])]), Conclusion::Inconclusive);
+        assert_eq!(conclusion(vec![cut(&[Property::S1]), proved()]), Conclusion::AsExpected);
+        assert_eq!(conclusion(vec![cut(&[Property::S1, Property::S2]), proved()]), Conclusion::Inconclusive);
+        assert_eq!(conclusion(vec![cut(&[Property::S2]), proved()]), Conclusion::Inconclusive);
+        // Another algorithm's proof says nothing.
+        let other = Run { algorithm: "lazy-copy".into(), ..proved() };
+        assert_eq!(conclusion(vec![cut(&[Property::S1]), other]), Conclusion::Inconclusive);
+        // What fails is not settled.
+        let fails = run(one, None, vec![verdict(Property::S1, Expected::Holds, Actual::Fails)]);
+        assert_eq!(conclusion(vec![fails, proved()]), Conclusion::Surprise);
+        // A run of which nothing was judged is open.
+        assert_eq!(
+            conclusion(vec![run(one, Some("time is up"), vec![]), proved()]),
+            Conclusion::Inconclusive
+        );
+    }
 }

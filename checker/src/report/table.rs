@@ -66,6 +66,7 @@ fn by_algorithm(document: &Document) -> Vec<Vec<&Run>> {
 enum Mark {
     Holds { pages: Pages, expected: bool },
     Fails { expected: bool },
+    Vacuous { expected: bool },
     NotJudged,
     Open,
 }
@@ -85,18 +86,24 @@ impl Mark {
             .iter()
             .flat_map(|run| run.verdicts.iter().map(move |verdict| (*run, verdict)))
             .filter(|(_, verdict)| verdict.property == property);
-        let strongest = verdicts.max_by_key(|(run, verdict)| (verdict.conclusion(), run.pages));
+        let strongest = verdicts.max_by_key(|(run, verdict)| (run.conclusion_of(verdict), run.pages));
         let Some((run, verdict)) = strongest else { return Mark::NotJudged };
-        let expected = verdict.conclusion() == Conclusion::AsExpected;
+        let expected = run.conclusion_of(verdict) != Conclusion::Surprise;
         match verdict.actual {
             Actual::Inconclusive => Mark::Open,
             Actual::Holds => Mark::Holds { pages: run.pages, expected },
             Actual::Fails => Mark::Fails { expected },
+            Actual::Vacuous => Mark::Vacuous { expected },
         }
     }
 
     fn is_surprise(self) -> bool {
-        matches!(self, Mark::Holds { expected: false, .. } | Mark::Fails { expected: false })
+        matches!(
+            self,
+            Mark::Holds { expected: false, .. }
+                | Mark::Fails { expected: false }
+                | Mark::Vacuous { expected: false }
+        )
     }
 
     fn cell(self, paint: Paint) -> Cell {
@@ -105,7 +112,7 @@ impl Mark {
             Mark::Holds { .. } => Color::Green,
             Mark::Fails { .. } => Color::Cyan,
             Mark::NotJudged => Color::DarkGrey,
-            Mark::Open => Color::Yellow,
+            Mark::Open | Mark::Vacuous { .. } => Color::Yellow,
         };
         let cell = Cell::new(format!("{}{}", self.symbol(), if self.is_surprise() { "!" } else { "" }));
         match paint {
@@ -120,6 +127,7 @@ impl Mark {
             Mark::Holds { pages: Pages::Exactly(pages), .. } => pages.to_string(),
             Mark::Holds { pages: Pages::Any, .. } => "∀".to_owned(),
             Mark::Fails { .. } => "✗".to_owned(),
+            Mark::Vacuous { .. } => "○".to_owned(),
             Mark::NotJudged => "–".to_owned(),
             Mark::Open => "?".to_owned(),
         }
@@ -140,8 +148,12 @@ fn legend(marks: &BTreeSet<Mark>) -> String {
         .collect();
     let fails = |expected| marks.contains(&Mark::Fails { expected });
     let other = [
-        (fails(true), "✗ fails, as the specification says"),
+        (fails(true), "✗ fails, as expected"),
         (fails(false) && !fails(true), "✗ fails"),
+        (
+            marks.iter().any(|mark| matches!(mark, Mark::Vacuous { .. })),
+            "○ vacuous: what it is about never happens",
+        ),
         (marks.contains(&Mark::NotJudged), "– does not apply"),
         (marks.iter().any(|mark| mark.is_surprise()), "! not the expected verdict"),
         (marks.contains(&Mark::Open), "? inconclusive"),

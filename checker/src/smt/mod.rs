@@ -26,6 +26,7 @@ use engine::views::InvariantOf;
 use population::system::Judged;
 
 mod consecution;
+pub mod manifest;
 mod mutants;
 mod safety;
 mod script;

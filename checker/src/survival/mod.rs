@@ -18,13 +18,13 @@ use std::sync::Mutex;
 
 use enumset::EnumSet;
 use model::disruption::Strike;
-use model::{Disruption, Disruptions, Hosts, Link, Stage, Strategy};
+use model::{Defect, Disruption, Disruptions, Hosts, Link, Stage, Strategy};
 use serde::Serialize;
 
 use crate::narrative::Story;
 use crate::setting::Setting;
 
-pub use search::Search;
+pub use search::{Search, Unfinished};
 pub use table::{pairs_table, table};
 
 /// How many pages the process has. One is enough: what becomes of the process is decided page by page, and a test
@@ -184,41 +184,65 @@ pub fn setting(strategy: Strategy, disruptions: Disruptions) -> Setting {
     Setting { strategy, hosts: Hosts::Two, link: Link::Fifo, defect: None, disruptions }
 }
 
-/// What can come of one blow.
-pub fn cell(strategy: &Strategy, blow: Blow, pages: NonZeroUsize) -> Cell {
-    let setting = setting(strategy.clone(), blow.disruptions());
-    let ends = Search::new(&setting.concrete(pages)).ends(None);
+/// What can come of one blow, with a deliberate defect if one is wanted, as long as it `goes_on`.
+///
+/// # Errors
+/// Not everything that can come of it was seen.
+pub fn cell(
+    strategy: &Strategy,
+    defect: Option<Defect>,
+    blow: Blow,
+    pages: NonZeroUsize,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<Cell, Unfinished> {
+    let setting = Setting { defect, ..setting(strategy.clone(), blow.disruptions()) };
+    let ends = Search::new(&setting.concrete(pages)).ends(None, goes_on)?;
     let worst = ends.keys().next_back().copied();
     let algorithm = strategy.name.clone().into_owned();
-    Cell {
+    Ok(Cell {
         worst,
         best: ends.keys().next().copied(),
         witness: worst.map(|outcome| blow.command(&algorithm, outcome)),
         steps: worst.and_then(|outcome| ends.get(&outcome)).map(Vec::len),
         algorithm,
         blow,
-    }
+    })
 }
 
-/// A shortest run with an outcome, where there is one.
-pub fn witness(setting: &Setting, outcome: Outcome, pages: NonZeroUsize) -> Option<Story> {
+/// A shortest run with an outcome, where there is one, looked for as long as it `goes_on`.
+///
+/// # Errors
+/// The search was not finished.
+pub fn witness(
+    setting: &Setting,
+    outcome: Outcome,
+    pages: NonZeroUsize,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<Option<Story>, Unfinished> {
     let concrete = setting.concrete(pages);
     let mut search = Search::new(&concrete);
-    let steps = search.ends(Some(outcome)).remove(&outcome)?;
+    let Some(steps) = search.ends(Some(outcome), goes_on)?.remove(&outcome) else { return Ok(None) };
     let title = format!("{} · {}", setting.strategy.name, outcome.title());
     let run = search.run(steps);
-    Some(Story { title, start: run.initial, steps: run.steps, loop_from: None })
+    Ok(Some(Story { title, start: run.initial, steps: run.steps, loop_from: None }))
 }
 
-/// What can come of each of the blows, for each of the algorithms, in that order; computed on so many threads.
-pub fn cells(strategies: &[Strategy], blows: &[Blow], threads: NonZeroUsize) -> Vec<Cell> {
+/// What can come of each of the blows, for each of the algorithms, in that order; computed on so many threads. Of what
+/// was not finished there is no cell.
+pub fn cells(
+    strategies: &[Strategy],
+    defect: Option<Defect>,
+    blows: &[Blow],
+    threads: NonZeroUsize,
+    goes_on: &(dyn Fn() -> bool + Sync),
+) -> Vec<Cell> {
     let tasks = strategies.iter().flat_map(|strategy| blows.iter().map(move |blow| (strategy, *blow)));
     let tasks: Mutex<std::iter::Enumerate<_>> = Mutex::new(tasks.enumerate());
     let next = || tasks.lock().ok().and_then(|mut tasks| tasks.next());
     let work = || {
         let mut done = BTreeMap::new();
         while let Some((index, (strategy, blow))) = next() {
-            done.insert(index, cell(strategy, blow, PAGES));
+            done.extend(cell(strategy, defect, blow, PAGES, goes_on).ok().map(|cell| (index, cell)));
         }
         done
     };

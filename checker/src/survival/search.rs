@@ -10,6 +10,20 @@ use rustc_hash::FxHashSet;
 
 use super::Outcome;
 
+/// The most states that are visited: about four gigabytes.
+const STATES_MAX: usize = 5_000_000;
+
+/// States expanded between two looks at whether to go on.
+const STATES_PER_LOOK: usize = 1 << 10;
+
+/// A search came to no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not finished after {states} states, of which at most {STATES_MAX} are visited")]
+pub struct Unfinished {
+    /// So many had been found.
+    pub states: usize,
+}
+
 /// A state, how many disruptions there have been, and the worst that has come of them.
 type Node = (State<Migration>, u8, Outcome);
 
@@ -40,10 +54,20 @@ impl<'c> Search<'c> {
 
     /// For each outcome that some run has, the first one found, which is a shortest; only up to `wanted`, where it is
     /// given.
-    pub fn ends(&mut self, wanted: Option<Outcome>) -> BTreeMap<Outcome, Path> {
+    ///
+    /// # Errors
+    /// It did not go on, or came upon more states than it may.
+    pub fn ends(
+        &mut self,
+        wanted: Option<Outcome>,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<BTreeMap<Outcome, Path>, Unfinished> {
         let mut ends = BTreeMap::new();
         let mut position = 0;
         while position < self.nodes.len() {
+            if self.nodes.len() > STATES_MAX || (position.is_multiple_of(STATES_PER_LOOK) && !goes_on()) {
+                return Err(Unfinished { states: self.nodes.len() });
+            }
             let (state, struck, worst) = self.nodes[position].0.clone();
             if self.is_over(&state, struck) {
                 ends.entry(worst).or_insert_with(|| self.path_to(position));
@@ -62,7 +86,7 @@ impl<'c> Search<'c> {
             }
             position += 1;
         }
-        ends
+        Ok(ends)
     }
 
     /// The run along a path: its first state, and each step with the state it leads to.

@@ -107,7 +107,7 @@ impl Flaw {
 }
 
 /// Pages on the heap, with a flaw if need be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlawedMemory {
     store: PageStore,
     flaw: Option<Flaw>,

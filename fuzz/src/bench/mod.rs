@@ -294,6 +294,7 @@ impl Bench {
         // Where the process is not expected, nothing has happened yet.
         if self.troubles.is_alive(to) && self.hosts[usize::from(to.0)].expect_migration(from, epoch).is_ok() {
             self.hosts[at] = leaving;
+            self.hosts.iter_mut().for_each(|host| host.process_moves_on(to, epoch));
         }
         Ok(())
     }

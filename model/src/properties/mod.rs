@@ -151,7 +151,7 @@ impl Migration {
                 (Property::S12, self.is_given_up_for(step, control, page, after)),
             ]) & self.safety(),
             violated_unless: if pushes { Property::S7.into() } else { Properties::empty() },
-            conditions: if pushes { Condition::NoDemand.into() } else { Conditions::empty() },
+            conditions: if pushes { Condition::NoDemand | Condition::Heeded } else { Conditions::empty() },
         }
     }
 

@@ -1,9 +1,11 @@
-//! S2, reads are current: the process sees one memory. Caught: `forget-redirtied`, `keep-stale`, and
-//! others.
+//! S2, reads are current: the process sees one memory. Caught: `forget-redirtied`, `keep-stale`, `resume-before-pages`,
+//! and others.
+//!
+//! A page that the process's host takes for settled is read without a fault, whether it is there or not.
 
 use crate::control::Control;
 use crate::migration::Migration;
-use crate::page::{Currency, Holding, Page};
+use crate::page::{Currency, Holding, Page, Plan};
 
 pub(super) const TITLE: &str = "reads are current";
 pub(super) const MEANING: &str =
@@ -11,6 +13,11 @@ pub(super) const MEANING: &str =
 
 impl Migration {
     pub(super) fn reads_stale(&self, control: &Control, page: &Page) -> bool {
-        control.runs() && self.copy_at_process(control, page) == Holding::Held(Currency::Stale)
+        let taken_for_settled = !control.phase.at_source() && page.plan == Plan::Settled;
+        let stale = match self.copy_at_process(control, page) {
+            Holding::Held(currency) => currency == Currency::Stale,
+            Holding::Absent => taken_for_settled,
+        };
+        control.runs() && stale
     }
 }

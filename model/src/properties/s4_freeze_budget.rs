@@ -26,7 +26,8 @@ impl Migration {
             Freeze::Modified => page.dirty,
             Freeze::NotInStep => !(page.destination.is_current() || page.content.is_current()),
             Freeze::FlushModified | Freeze::None => {
-                step == PageStep::SendWorkingSet
+                self.strategy.working_set
+                    && step == PageStep::SendWorkingSet
                     && match page.kind {
                         Kind::FileMapped => !control.code_page_sent,
                         Kind::Private => !control.stack_page_sent,

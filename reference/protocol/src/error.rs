@@ -7,9 +7,9 @@ use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
 
-use crate::host::Work;
 use crate::memory::MemoryError;
 use crate::policy::Contradiction;
+use crate::work::Work;
 
 /// Why a step did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,16 +10,18 @@ use steplog::event::Event;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place, Version};
 
-use crate::error::{Error, Misbehaviour};
-use crate::host::context::misbehaved;
+use crate::error::{Error, Misbehaviour, Refusal};
+use crate::host::OUTBOX_MESSAGES_MAX_DEFAULT;
 use crate::page::{Image, PageBytes};
+use crate::running::context::misbehaved;
 use crate::wire::{Envelope, Message};
 
 /// The file server. Answers each message in the same step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileServer {
     pages: Vec<Stored>,
     outbox: VecDeque<Envelope>,
+    outbox_messages_max: usize,
     events: VecDeque<(Epoch, Event)>,
 }
 
@@ -38,10 +40,17 @@ impl FileServer {
         let stored =
             |page| image.content(page).cloned().map(|content| Stored { version: Version(0), content });
         let pages = image.page_numbers().filter_map(stored).collect();
-        Self { pages, outbox: VecDeque::new(), events: VecDeque::new() }
+        let outbox_messages_max = OUTBOX_MESSAGES_MAX_DEFAULT;
+        Self { pages, outbox: VecDeque::new(), outbox_messages_max, events: VecDeque::new() }
     }
 
-    /// Handles a message from a host. An error leaves the file server as it was.
+    /// Sets how many answers may wait for the driver.
+    pub fn limit_outbox(&mut self, messages_max: usize) {
+        self.outbox_messages_max = messages_max;
+    }
+
+    /// Handles a message from a host. An error leaves the file server as it was. What is refused because the outbox is full
+    /// may be handed in again once messages have been taken from it.
     pub fn handle_message(&mut self, from: Place, epoch: Epoch, message: &Message) -> Result<(), Error> {
         let kind = message.kind();
         let page_count = self.pages.len() as u64;
@@ -54,6 +63,9 @@ impl FileServer {
         let Some(stored) = self.pages.get_mut(page.index()) else {
             return Err(misbehaved(from, Misbehaviour::PageOutOfRange { page, page_count }));
         };
+        if self.outbox.len() >= self.outbox_messages_max {
+            return Err(Refusal::OutboxFull.into());
+        }
         let (event, answer) = match message {
             Message::WriteBack { version, content, .. } => (
                 stored.write_back(host, page, *version, content),

@@ -126,9 +126,42 @@ impl Image {
     }
 }
 
+/// Any content: zeroes or noise, and runs of one byte anywhere in it, up to both ends.
+#[cfg(test)]
+impl quickcheck::Arbitrary for PageBytes {
+    fn arbitrary(g: &mut quickcheck::Gen) -> Self {
+        let mut content = match bool::arbitrary(g) {
+            true => Self::zeroed(),
+            false => Self::from(std::array::from_fn(|_| u8::arbitrary(g))),
+        };
+        for _ in 0..u8::arbitrary(g) % 8 {
+            let start = usize::arbitrary(g) % PAGE_SIZE;
+            let length = 1 + usize::arbitrary(g) % (PAGE_SIZE - start);
+            let byte = u8::arbitrary(g);
+            content.as_mut_slice()[start..start + length].fill(byte);
+        }
+        content
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use quickcheck::{Arbitrary, Gen};
+
     use super::*;
+
+    /// What is tried on contents must not depend on where in a page they begin and end.
+    #[test]
+    fn arbitrary_contents_fill_a_page_from_either_end() {
+        let mut g = Gen::new(100);
+        let contents: Vec<_> = (0..200).map(|_| PageBytes::arbitrary(&mut g)).collect();
+        let zero_at =
+            |at: usize, zero: bool| move |content: &&PageBytes| (content.as_slice()[at] == 0) == zero;
+        for (first, last) in [(true, false), (false, true), (false, false), (true, true)] {
+            let some = contents.iter().filter(zero_at(0, first)).filter(zero_at(PAGE_SIZE - 1, last)).count();
+            assert!(some > 3, "{some} of {} begin zero {first} and end zero {last}", contents.len());
+        }
+    }
 
     #[test]
     fn a_blank_image_is_one_of_zeroes() {

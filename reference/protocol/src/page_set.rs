@@ -1,6 +1,7 @@
 //! A set of pages as a bitset with summaries, so that the next page is found at once even among millions.
 
 use std::iter::successors;
+use std::ops::Range;
 
 use steplog::page::PageNumber;
 
@@ -70,6 +71,13 @@ impl PageSet {
         removed
     }
 
+    /// Takes every page out. Costs as much as there are pages in it.
+    pub fn clear(&mut self) {
+        while let Some(page) = self.first_from(PageNumber(0)) {
+            self.remove(page);
+        }
+    }
+
     /// Whether the page is in the set.
     pub fn contains(&self, page: PageNumber) -> bool {
         let word = self.levels.first().and_then(|pages| pages.get(page.index() / WORD_BITS));
@@ -97,6 +105,11 @@ impl PageSet {
             bit = bit / WORD_BITS + 1;
         }
         None
+    }
+
+    /// The pages of this range in ascending order.
+    pub fn iter_within(&self, range: Range<u64>) -> impl Iterator<Item = PageNumber> + '_ {
+        self.from(PageNumber(range.start)).take_while(move |page| page.0 < range.end)
     }
 
     /// The pages in ascending order.
@@ -165,6 +178,20 @@ mod tests {
             sorted.into_iter().eq(set.iter()) && turns <= 1 && order.first().is_none_or(|first| {
                 *first > pivot || set.iter().all(|page| page <= pivot)
             })
+        }
+    }
+
+    quickcheck! {
+        fn a_range_of_the_set_is_what_a_filter_leaves(pages: Vec<u16>, from: u16, len: u16) -> bool {
+            let (from, len) = (u64::from(from) % PAGES, u64::from(len) % PAGES);
+            let mut set = PageSet::empty(PAGES);
+            for page in pages {
+                set.insert(PageNumber(u64::from(page) % PAGES));
+            }
+            let filtered = set.iter().filter(|page| (from..from + len).contains(&page.0));
+            let same = set.iter_within(from..from + len).eq(filtered);
+            set.clear();
+            same && set == PageSet::empty(PAGES)
         }
     }
 

@@ -1,7 +1,8 @@
 //! An algorithm as a value: six choices, nine named combinations.
 //!
 //! Every migration algorithm suspends, transmits, reconstructs, resumes and removes; they differ in *which page
-//! travels when*. A [`Policy`] says so, and the endpoints read nothing else about the algorithm.
+//! travels when*. A [`Policy`] says so, and the endpoints read nothing else about the algorithm. Written down it is a
+//! [strategy file](crate::strategy_file).
 //!
 //! | name | pre | freeze | afterwards | push | process states |
 //! |---|---|---|---|---|---|
@@ -19,12 +20,14 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::strategy_file::File;
+
 /// Passes of pre-copy unless a policy says otherwise.
 pub const PASSES_DEFAULT: u32 = 2;
 
 /// One algorithm: a choice on each axis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(into = "File", try_from = "File")]
 pub struct Policy {
     /// Name in logs and transcripts.
     pub name: Cow<'static, str>,
@@ -33,7 +36,6 @@ pub struct Policy {
     /// What is transferred while the process is suspended.
     pub freeze: Freeze,
     /// Whether the pages under the instruction pointer and the stack pointer travel in the freeze as well.
-    #[serde(default)]
     pub working_set: bool,
     /// Where a page that did not travel comes from.
     pub missing: Missing,
@@ -46,8 +48,7 @@ pub struct Policy {
 }
 
 /// Transfer before suspension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pre {
     /// Nothing.
     None,
@@ -58,8 +59,7 @@ pub enum Pre {
 }
 
 /// How many passes a pre-copy makes before it suspends the process regardless.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passes {
     /// At most this many; suspension is allowed at the end of any.
     AtMost(u32),
@@ -68,8 +68,7 @@ pub enum Passes {
 }
 
 /// Transfer while the process is suspended, besides the working set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freeze {
     /// All pages.
     All,
@@ -84,8 +83,7 @@ pub enum Freeze {
 }
 
 /// Where the destination finds a page that did not travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// No page is missing (but see [`Clean::LocalStore`]).
     Never,
@@ -99,8 +97,7 @@ pub enum Missing {
 }
 
 /// What the source sends unasked after the process has resumed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Push {
     /// Nothing.
     None,
@@ -134,19 +131,19 @@ pub enum Rest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Contradiction {
     /// No page would be missing afterwards, though some neither travel nor are in the local store.
-    #[error("pages that do not travel need a place to come from (missing = never)")]
+    #[error("pages that do not travel need a place to come from (missing = nothing)")]
     PagesLost,
     /// Pages come from the file server, which nothing brings up to date.
     #[error("pages come from the file server, so they must be flushed to it or written back")]
     StoreOutdated,
     /// Pages are flushed to the file server, but looked for elsewhere.
-    #[error("flushed pages must be fetched from the file server")]
+    #[error("flushed pages must be fetched from the file server (missing = store)")]
     FlushedInVain,
     /// The source pushes pages it does not owe.
     #[error("only pages missing at the source's side can be pushed")]
     NothingToPush,
     /// Unmodified pages come from the local store although written-back ones count as unmodified.
-    #[error("written-back pages differ from the local store: missing = by-kind tells them apart")]
+    #[error("written-back pages differ from the local store: missing = split tells them apart")]
     LocalStoreOutdated,
     /// File-mapped pages are written back where the process runs, but some stay where it was.
     #[error("a modified file-mapped page that is never pushed is never written back")]
@@ -157,6 +154,20 @@ pub enum Contradiction {
     /// Write-back goes on at rest, or the process is not at rest in Pre-migration.
     #[error("resting in pre-migration and writing back go together")]
     RestlessWriteBack,
+}
+
+impl Contradiction {
+    /// The field of a strategy file to change first.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::PagesLost | Self::StoreOutdated | Self::FlushedInVain | Self::LocalStoreOutdated => {
+                "missing"
+            }
+            Self::NothingToPush | Self::NeverWrittenBack => "push",
+            Self::NoPass => "passes",
+            Self::RestlessWriteBack => "rest",
+        }
+    }
 }
 
 impl Policy {
@@ -302,14 +313,6 @@ mod tests {
         for policy in Policy::ALL {
             assert_eq!(policy.check(), Ok(()), "{}", policy.name);
             assert_eq!(Policy::named(&policy.name).as_ref(), Some(&policy));
-        }
-    }
-
-    #[test]
-    fn a_policy_survives_toml() {
-        for policy in Policy::ALL {
-            let text = toml::to_string(&policy).unwrap();
-            assert_eq!(toml::from_str::<Policy>(&text).unwrap(), policy);
         }
     }
 

@@ -132,6 +132,10 @@ impl Replay {
             *host = Host::without_process(id, policy.clone(), Arc::clone(image)).map_err(Error::from)?;
             return Ok(Some((step.epoch, Event::HostCrashed)));
         }
+        if let Event::MigrationStarted { to } = step.event {
+            hosts.values_mut().for_each(|host| host.process_moves_on(to, step.epoch));
+        }
+        let host = hosts.get_mut(&id).ok_or(ReplayError::NoSuchHost(id))?;
         match input(&step.event).ok_or(ReplayError::Misplaced(step.place))? {
             Input::Command(command) => command.carry_out(host, step.epoch)?,
             Input::Work(work) => host.perform(work)?,

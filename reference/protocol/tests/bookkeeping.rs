@@ -90,6 +90,7 @@ fn a_page_goes_to_the_host_that_asked() {
     let (page, mut pair) = (PageNumber(1), Pair::moved(Policy::LAZY_COPY));
     let mut c = another(C, Policy::LAZY_COPY);
     hop(&mut pair.hosts[1], &mut c, 2);
+    pair.hosts[0].process_moves_on(C, Epoch(2));
     c.fault(page).unwrap();
     exchange(&mut c, &mut pair.hosts[0]);
     let to =

@@ -2,16 +2,20 @@
 
 mod pair;
 
-use protocol::host::{Host, Role, Work};
+use protocol::error::Misbehaviour;
+use protocol::host::{Host, Outcome, Role, Work};
 use protocol::memory::PageStore;
 use protocol::policy::Policy;
 use protocol::source::Source;
+use protocol::wire::Message;
 use steplog::fate::{Cause, Fate, Loss};
-use steplog::message::MessageKind;
+use steplog::message::{MessageKind, Progress};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId};
 
-use pair::{A, B, C, PAGES, Pair, another, exchange, fetch, hop, kinds, moving_on, offer, quiet};
+use pair::{
+    A, B, C, PAGES, Pair, another, exchange, fetch, hop, kinds, misbehaviour, moving_on, offer, quiet, resync,
+};
 
 const D: HostId = HostId(3);
 
@@ -30,6 +34,7 @@ fn a_host_in_doubt_keeps_what_the_process_left_there() {
     b.cancel().unwrap();
     while b.poll_message().is_some() {}
     hop(&mut b, &mut c, 3);
+    a.process_moves_on(C, Epoch(3));
     fetch(0, &mut c, &mut b);
     let mut b = another(B, Policy::LAZY_COPY);
     c.fenced(B).unwrap();
@@ -138,6 +143,7 @@ fn a_page_that_was_lost_on_its_way_to_a_later_host_is_served_again() {
     let mut c = another(C, Policy::LAZY_COPY);
     hop(&mut pair.hosts[1], &mut c, 2);
     let a = &mut pair.hosts[0];
+    a.process_moves_on(C, Epoch(2));
     c.fault(page).unwrap();
     exchange(&mut c, a);
     a.perform(Work::Serve(page)).unwrap();
@@ -167,4 +173,38 @@ fn the_word_of_an_exit_is_said_again_to_whom_it_was_said() {
     c.disconnected(D).unwrap();
     c.connected(D).unwrap();
     assert_eq!(kinds(&mut c), []);
+}
+
+/// A host that keeps pages hears the hosts that the chain of migrations names, and no other: neither about its pages nor
+/// about the end of the process.
+#[test]
+fn only_the_hosts_of_the_chain_are_heard() {
+    let (page, strangers) = (PageNumber(1), [C, D]);
+    let words = [
+        Message::Request { page },
+        Message::Exit,
+        Message::Complete,
+        resync(Progress::Running, &[1], &[1]),
+        resync(Progress::Complete, &[], &[]),
+    ];
+    let mut left = Pair::moved(Policy::LAZY_COPY);
+    let mut returning = Pair::moved(Policy::LAZY_COPY);
+    returning.hosts[0].expect_migration(B, Epoch(2)).unwrap();
+    for host in [&mut left.hosts[0], &mut returning.hosts[0]] {
+        quiet(host);
+        for (stranger, word) in strangers.iter().flat_map(|id| words.iter().map(move |word| (*id, word))) {
+            let before = host.clone();
+            assert_ne!(host.handle_message(stranger.into(), Epoch(1), word), Ok(Outcome::Applied));
+            quiet(host);
+            assert_eq!(*host, before, "{stranger}: {word:?}");
+        }
+        // The name counts for the migrations that follow, not for those that are over.
+        host.process_moves_on(C, Epoch(1));
+        assert!(host.clone().handle_message(C.into(), Epoch(1), &words[0]).is_err());
+        host.process_moves_on(C, Epoch(2));
+        let stranger = host.handle_message(D.into(), Epoch(1), &words[0]);
+        assert_eq!(misbehaviour(stranger), Misbehaviour::NotThePeer { kind: MessageKind::Request });
+        assert_eq!(host.handle_message(C.into(), Epoch(1), &words[0]), Ok(Outcome::Applied));
+        assert_eq!(host.handle_message(C.into(), Epoch(1), &words[1]), Ok(Outcome::Applied));
+    }
 }

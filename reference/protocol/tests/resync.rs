@@ -98,6 +98,7 @@ fn completion_says_that_a_return_was_called_off() {
         pair.deliver(MessageKind::Request);
         pair.perform(A, Work::Serve(PageNumber(PAGES - 1)));
         pair.hosts[1].cancel().unwrap();
+        pair.hosts[0].process_moves_on(C, Epoch(3));
         assert_eq!(pair.hosts[0].handle_message(by.into(), Epoch(1), &complete), Ok(Outcome::Applied));
         assert!(matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_))));
         pair.deliver(MessageKind::Cancel);

@@ -2,13 +2,19 @@
 
 mod pair;
 
-use protocol::host::{Suspension, Work};
-use protocol::memory::Fault;
+use std::sync::Arc;
+
+use protocol::error::Refusal;
+use protocol::host::{Host, Outcome, Suspension, Work};
+use protocol::memory::{Elided, Fault};
+use protocol::page::Image;
 use protocol::policy::Policy;
+use protocol::wire::{REGISTERS_LEN_MAX, decode, encode};
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
+use steplog::place::Epoch;
 
-use pair::{A, B, Pair};
+use pair::{A, B, Pair, refusal};
 
 /// Private and modified.
 const PRIVATE: PageNumber = PageNumber(1);
@@ -50,4 +56,43 @@ fn what_travels_in_the_freeze_is_written_back_by_the_destination() {
     pair.perform(A, Work::HandOver);
     pair.deliver(MessageKind::Go);
     assert!(pair.hosts[1].is_due(Work::WriteBack(MAPPED)));
+}
+
+/// Half of two million pages are modified, and no two neighbours alike: what is suspended can be sent, and arrives.
+#[test]
+fn the_longest_plans_travel() {
+    const MANY: u64 = 2_000_000;
+    let image = Arc::new(Image::blank(MANY, 0));
+    let (loaded, vacant) = (Elided::loaded(MANY), Elided::vacant(MANY));
+    let mut a = Host::occupied(A, Policy::GENERIC, Arc::clone(&image), loaded).unwrap();
+    let mut b = Host::vacant(B, Policy::GENERIC, image, vacant).unwrap();
+    for page in (0..MANY).step_by(2).map(PageNumber) {
+        a.write(page, 0, b"x").unwrap();
+        a.poll_event();
+    }
+    b.expect_migration(A, Epoch(1)).unwrap();
+    a.start_migration(B).unwrap();
+    a.suspend(Suspension::default()).unwrap();
+    a.perform(Work::SendState).unwrap();
+    let sent = a.poll_message().unwrap();
+    let bytes = encode(sent.epoch, &sent.message).unwrap();
+    let (arrived, _) = decode(&bytes).unwrap();
+    assert_eq!(b.handle_message(A.into(), arrived.epoch, &arrived.message), Ok(Outcome::Applied));
+    let resident = b.role().resident().unwrap();
+    assert_eq!((resident.owed.len() as u64, resident.pages.len() as u64), (MANY / 2, MANY));
+    b.perform(Work::DeclareReady).unwrap();
+}
+
+/// What a state cannot carry is said before the process is stopped.
+#[test]
+fn registers_that_do_not_fit_stop_nothing() {
+    let mut pair = Pair::started(Policy::POST_COPY);
+    let of = |len| Suspension { registers: vec![0; len], ..Suspension::default() };
+    let before = pair.hosts[0].clone();
+    let refused = refusal(pair.hosts[0].suspend(of(REGISTERS_LEN_MAX + 1)));
+    assert_eq!(refused, Refusal::RegistersTooLarge(REGISTERS_LEN_MAX + 1));
+    assert_eq!(pair.hosts[0], before);
+    pair.hosts[0].suspend(of(REGISTERS_LEN_MAX)).unwrap();
+    pair.perform(A, Work::SendState);
+    pair.deliver(MessageKind::State);
 }

@@ -335,3 +335,65 @@ impl Tally {
         self.injected.get(&kind).copied().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migrations;
+
+    /// A run of an algorithm in which nothing goes wrong.
+    fn report(policy: Policy) -> Report {
+        let mut scenario = run(1).scenario;
+        scenario.policy = policy;
+        scenario.route = vec![HostId(0), HostId(1)];
+        scenario.layout.pages = 4;
+        World::run(&scenario).unwrap()
+    }
+
+    /// One more crossing of one page, in the log of a run.
+    fn with_another_crossing(mut report: Report) -> Report {
+        let sent = |step: &&Step| {
+            matches!(
+                step.event,
+                Event::PageTransferred { .. } | Event::PagePushed { .. } | Event::PageCopied { .. }
+            )
+        };
+        let again = report.log.iter().find(sent).expect("a page that was sent").clone();
+        report.log.push(again);
+        report.migrations = migrations(&report.log);
+        report
+    }
+
+    /// The bound is where the algorithm has it, and each recovery of that migration moves it by one.
+    #[test]
+    fn a_crossing_too_many_is_named() {
+        for policy in [Policy::TOTAL_COPY, Policy::TOTAL_COPY_DIRTY, Policy::POST_COPY] {
+            let mut report = report(policy.clone());
+            report.migrations.iter_mut().for_each(|migration| migration.crossings_of_a_page_max = 1);
+            assert_eq!(check_traffic(&policy, &report), Ok(()));
+        }
+        for policy in [Policy::TOTAL_COPY, Policy::POST_COPY] {
+            let report = report(policy.clone());
+            assert_eq!(check_traffic(&policy, &report), Ok(()));
+            let mut report = with_another_crossing(report);
+            let epoch = Epoch(1);
+            let traffic =
+                |recoveries, sent| Err(StormError::Traffic { epoch, sent, recoveries, max: 1 + recoveries });
+            assert_eq!(check_traffic(&policy, &report), traffic(0, 2));
+            let recovered = |host, of| {
+                let event = Event::PeerConnected {
+                    peer: HostId(host).into(),
+                    resync: Some(steplog::message::Progress::Running),
+                };
+                Step { at_ns: 0, place: HostId(1).into(), epoch: Epoch(of), event }
+            };
+            // To another host, and before this migration.
+            report.log.extend([recovered(2, 1), recovered(0, 0)]);
+            assert_eq!(check_traffic(&policy, &report), traffic(0, 2));
+            report.log.push(recovered(0, 1));
+            assert_eq!(check_traffic(&policy, &report), Ok(()));
+            let report = with_another_crossing(report);
+            assert_eq!(check_traffic(&policy, &report), traffic(1, 3));
+        }
+    }
+}

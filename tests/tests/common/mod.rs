@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "not every test that includes this file needs all of it")]
 
+pub mod programs;
+
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 

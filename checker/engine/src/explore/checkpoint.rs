@@ -41,7 +41,7 @@ pub struct Checkpoint<'a> {
     /// The least time between two checkpoints. The last one, when the exploration ends for whatever
     /// reason, is always written.
     pub every: Duration,
-    /// Go on with the exploration that the directory holds, rather than replace it.
+    /// Go on with the exploration that the directory holds, if it holds one. Otherwise it must not.
     pub resume: bool,
 }
 
@@ -57,6 +57,12 @@ pub enum CheckpointError {
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,
+    },
+    /// There is an exploration already, which would be lost.
+    #[error("'{}' is an exploration, which is not begun anew: resume it, or remove it", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
     },
     /// The file is not what was written.
     #[error("checkpoint file '{}' is damaged: {why}", path.display())]
@@ -127,7 +133,12 @@ pub(super) struct Resumed<'s, S: Judged> {
 }
 
 impl Checkpointer {
-    /// For an exploration from the start; a checkpoint in the directory is forgotten.
+    /// Is there an exploration to go on with?
+    pub(super) fn exists(checkpoint: &Checkpoint<'_>) -> bool {
+        manifest_in(checkpoint.directory).exists()
+    }
+
+    /// For an exploration from the start; there must not be a checkpoint in the directory.
     pub(super) fn create(
         checkpoint: &Checkpoint<'_>,
         pages: usize,
@@ -136,9 +147,11 @@ impl Checkpointer {
         let checkpointer = Self::new(checkpoint, pages, symmetry);
         let directory = &checkpointer.directory;
         std::fs::create_dir_all(directory).map_err(io_error("create", directory))?;
-        // The manifest goes first: it must not speak of level files that are about to be overwritten.
-        whole_file::remove(&checkpointer.manifest_path())?;
-        Ok(checkpointer)
+        let path = checkpointer.manifest_path();
+        match path.exists() {
+            true => Err(CheckpointError::Exists { path }),
+            false => Ok(checkpointer),
+        }
     }
 
     /// For the exploration that the directory holds.
@@ -237,8 +250,12 @@ impl Checkpointer {
     }
 
     fn manifest_path(&self) -> PathBuf {
-        self.directory.join("manifest")
+        manifest_in(&self.directory)
     }
+}
+
+fn manifest_in(directory: &Path) -> PathBuf {
+    directory.join("manifest")
 }
 
 impl std::fmt::Display for Identity {

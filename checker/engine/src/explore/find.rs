@@ -12,9 +12,12 @@ pub enum Found<S: System> {
     Trace(Trace<S>),
     /// There is none.
     None,
-    /// None was found among so many states, and there are more.
+    /// None was found among so many states, or as long as it went on, and there are more.
     Inconclusive,
 }
+
+/// States expanded between two looks at whether to go on.
+const STATES_PER_LOOK: usize = 1 << 10;
 
 /// Finds a shortest run from one of the given states to a step that satisfies a predicate over the step
 /// and the states before and after it. At most `states_max` states are visited.
@@ -24,6 +27,17 @@ pub fn find<S: System>(
     concrete: &Concrete<S>,
     from: &[State<S>],
     states_max: usize,
+    wanted: impl FnMut(&Step<S>, &State<S>, &State<S>) -> bool,
+) -> Found<S> {
+    find_while(concrete, from, states_max, &|| true, wanted)
+}
+
+/// The same, as long as it `goes_on`.
+pub fn find_while<S: System>(
+    concrete: &Concrete<S>,
+    from: &[State<S>],
+    states_max: usize,
+    goes_on: &dyn Fn() -> bool,
     mut wanted: impl FnMut(&Step<S>, &State<S>, &State<S>) -> bool,
 ) -> Found<S> {
     // In the order in which they were found; with the position of the parent and the step from there.
@@ -36,6 +50,9 @@ pub fn find<S: System>(
     }
     let mut position = 0;
     while position < states.len() {
+        if position.is_multiple_of(STATES_PER_LOOK) && !goes_on() {
+            return Found::Inconclusive;
+        }
         let state = states[position].0.clone();
         for (step, next) in concrete.successors(&state) {
             if wanted(&step, &state, &next) {

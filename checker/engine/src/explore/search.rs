@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use population::concrete::Concrete;
 use population::system::{Judged, Properties, PropertyName};
 
-use super::checkpoint::{Checkpointer, When};
+use super::checkpoint::{CheckpointError, Checkpointer, When};
 use super::layout::{Layout, Pages, Word};
 use super::limits::{Limits, Reason};
 use super::progress::Reporter;
@@ -26,6 +26,8 @@ pub(super) struct Search<'a, 's, S: Judged> {
     limits: Limits<'a>,
     progress: Option<Reporter<'a>>,
     checkpoint: Option<Checkpointer>,
+    /// Why there are no checkpoints any more.
+    unsaved: Option<CheckpointError>,
     /// Of all levels that have been expanded to their end.
     total: Tally<S::Property>,
     /// How many levels have been expanded to their end; one more has been closed.
@@ -75,12 +77,13 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
             limits: Limits::new(&options),
             progress: None,
             checkpoint: None,
+            unsaved: None,
             total: Tally::new(system.control_steps().len(), system.page_steps().len()),
             expanded: 0,
             seconds_before: 0.0,
         };
         match &options.checkpoint {
-            Some(checkpoint) if checkpoint.resume => {
+            Some(checkpoint) if checkpoint.resume && Checkpointer::exists(checkpoint) => {
                 let (checkpointer, resumed) = Checkpointer::resume(checkpoint, system, pages, symmetry)?;
                 search.checkpoint = Some(checkpointer);
                 search.tabled = resumed.tabled;
@@ -155,11 +158,11 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
         loop {
             self.limits.set_used(store.states(), self.memory_bytes(&store, &workers));
             if let Some(outcome) = self.outcome(&store) {
-                self.save(&store, When::Now)?;
+                self.save(&store, When::Now);
                 let tally = self.total.clone();
                 return Ok(End::Outcome(Ended { outcome, tally, store }));
             }
-            self.save(&store, When::Due)?;
+            self.save(&store, When::Due);
 
             let end = self.expand_level(&store, &mut workers)?;
             let mut level = empty.clone();
@@ -177,13 +180,13 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
                     None => return Ok(End::Outgrown(store)),
                 },
                 LevelEnd::Full(reason) => {
-                    self.save(&store, When::Now)?;
+                    self.save(&store, When::Now);
                     level.merge(&self.total);
                     let outcome = Outcome::Inconclusive(reason);
                     return Ok(End::Outcome(Ended { outcome, tally: level, store }));
                 }
                 LevelEnd::Halted(reason) => {
-                    self.save(&store, When::Now)?;
+                    self.save(&store, When::Now);
                     let mut tally = self.total.clone();
                     tally.merge_findings(&level);
                     tally.states_unreduced += self.weigh_frontier(&store);
@@ -270,10 +273,13 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
         store.memory_bytes() + workers + self.tabled.memory_bytes()
     }
 
-    fn save<W: Word>(&mut self, store: &Store<W>, when: When) -> Result<(), Error> {
-        match &mut self.checkpoint {
-            Some(checkpoint) => Ok(checkpoint.save(when, &self.tabled, store, &self.total)?),
-            None => Ok(()),
+    /// A full disk ends the saving, not the exploration; what was saved before is still there.
+    fn save<W: Word>(&mut self, store: &Store<W>, when: When) {
+        if let Some(checkpoint) = &mut self.checkpoint
+            && let Err(error) = checkpoint.save(when, &self.tabled, store, &self.total)
+        {
+            self.unsaved = Some(error);
+            self.checkpoint = None;
         }
     }
 
@@ -299,6 +305,7 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
             violations,
             memory_bytes_peak: self.limits.memory_bytes_peak(),
             seconds: self.seconds_before + self.limits.elapsed().as_secs_f64(),
+            unsaved: self.unsaved,
         })
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::PAGES_MIN;
-use super::set::ViewSet;
+use super::set::{VIEW_PAGES_MAX, ViewSet};
 use super::small_populations;
 use super::steps::Steps;
 
@@ -107,6 +107,11 @@ impl<C, P, R: PropertyName> Invariant<C, P, R> {
             if let Some(record) = of.pages.iter().flatten().find(|record| **record >= self.records.len()) {
                 return Err(InvariantError::Malformed(format!("there is no page record {record}")));
             }
+        }
+        if !(PAGES_MIN..=VIEW_PAGES_MAX).contains(&self.view_pages) {
+            let reason =
+                format!("views of {} pages: they have {PAGES_MIN} to {VIEW_PAGES_MAX}", self.view_pages);
+            return Err(InvariantError::Malformed(reason));
         }
         let sizes = |of: &[Configurations], fits: &dyn Fn(usize) -> bool| {
             of.iter().flat_map(|of| &of.pages).all(|pages| fits(pages.len()) && pages.is_sorted())

@@ -30,6 +30,7 @@ use population::system::{Judged, Properties, PropertyName};
 
 mod bits;
 mod deadlock;
+mod fingerprint;
 mod fixpoint;
 mod invariant;
 mod judge;
@@ -40,8 +41,9 @@ mod small_populations;
 mod steps;
 pub mod transitions;
 
+pub use fingerprint::fingerprint;
 pub use invariant::{Configurations, Invariant, InvariantError, InvariantOf};
-pub use recheck::recheck;
+pub use recheck::{recheck, recheck_while};
 pub use set::VIEW_PAGES_MAX;
 pub use small_populations::{Run, Trace};
 

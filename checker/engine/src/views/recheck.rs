@@ -21,8 +21,8 @@ use population::system::{Conditions, Judged, Properties, PropertyName};
 use rustc_hash::FxHashSet;
 use thiserror::Error;
 
-use super::PAGES_MIN;
 use super::invariant::{Configurations, InvariantOf};
+use super::{PAGES_MIN, VIEW_PAGES_MAX};
 
 /// How much was looked at before an invariant was accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +61,15 @@ pub enum Objection<State: Debug, Step: Debug, R: PropertyName> {
         /// The step, if the property is violated by a step.
         step: Option<Step>,
     },
+    /// A property is claimed that this check does not judge.
+    #[error("{0} is claimed, which is not judged here")]
+    NotJudged(R),
+    /// Views have another number of pages than any that was read from a document.
+    #[error("views of {0} pages: they have {PAGES_MIN} to {VIEW_PAGES_MAX}")]
+    ViewPages(usize),
+    /// It was not checked to its end.
+    #[error("not finished after {0} configurations")]
+    Unfinished(usize),
     /// `S10` is claimed, and not shown.
     #[error("S10 is claimed, and two pages of every record in {0:?} may be stuck")]
     Stuck(State),
@@ -78,12 +87,34 @@ pub fn recheck<S: Judged + Clone>(
     system: &S,
     invariant: &InvariantOf<S>,
 ) -> Result<Rechecked, ObjectionTo<S>> {
+    recheck_while(system, invariant, &|_| true)
+}
+
+/// The same, as long as it `goes_on`, which is told how far it is.
+///
+/// # Errors
+///
+/// The first objection found, or that it did not go on.
+pub fn recheck_while<S: Judged + Clone>(
+    system: &S,
+    invariant: &InvariantOf<S>,
+    goes_on: &dyn Fn(&Rechecked) -> bool,
+) -> Result<Rechecked, ObjectionTo<S>> {
+    if !(PAGES_MIN..=VIEW_PAGES_MAX).contains(&invariant.view_pages) {
+        return Err(Box::new(Objection::ViewPages(invariant.view_pages)));
+    }
+    if let Some(property) = (invariant.claims - system.safety()).iter().next() {
+        return Err(Box::new(Objection::NotJudged(property)));
+    }
     let recheck = Recheck::new(system, invariant);
     let mut done = Rechecked::default();
     for pages in PAGES_MIN..=invariant.view_pages + 1 {
         let concrete = Concrete { system: system.clone(), pages };
         recheck.initial(&concrete)?;
         for state in recheck.permitted(pages) {
+            if !goes_on(&done) {
+                return Err(Box::new(Objection::Unfinished(done.configurations)));
+            }
             recheck.state(&concrete, &state, &mut done)?;
         }
     }

@@ -1,6 +1,6 @@
 //! A page's record.
 
-use model::page::{Currency, DirtyLog, Holding, Kind, Plan, Transit, WriteBack};
+use model::page::{Currency, DirtyLog, Holding, Kind, Neglect, Plan, Transit, WriteBack};
 use model::strategy::{Freeze, Pre};
 use model::{Page, Phase};
 use protocol::host::{Host, Location, PageRecord};
@@ -53,6 +53,8 @@ pub(super) fn page(scene: &Scene<'_>, page: PageNumber) -> Result<Page, Unmapped
         write_back_echo: look.echo(|message| matches!(message, Message::WriteBack { .. })),
         crossings: look.crossings(),
         stray: look.stray(),
+        // An endpoint that keeps and answers its requests; one that does not is told by its steps.
+        neglect: Neglect::None,
     })
 }
 
@@ -197,7 +199,7 @@ impl Look<'_, '_> {
     }
 
     fn is_asked(&self) -> bool {
-        self.owner().is_some_and(|owner| owner.demands.iter().any(|(page, _)| *page == self.page))
+        self.owner().is_some_and(|owner| owner.demands.contains(self.page))
     }
 
     /// The messages about the page that the model still counts.

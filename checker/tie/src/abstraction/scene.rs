@@ -202,7 +202,7 @@ pub(super) fn shadow(rig: &Rig, host: HostId) -> Option<&Shadow> {
     match rig.host(host)?.role() {
         Role::Source(Source::Shadow(shadow)) => Some(shadow),
         Role::Destination(
-            Destination::Receiving(Receiving { from: _, epoch: _, arrived: _, former })
+            Destination::Receiving(Receiving { from: _, epoch: _, arrived: _, pages_arrived: _, former })
             | Destination::Assembling(Assembling { from: _, epoch: _, resident: _, awaited: _, former })
             | Destination::AwaitingGo(AwaitingGo { from: _, resident: _, former }),
         ) => former.as_ref(),

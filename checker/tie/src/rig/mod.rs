@@ -220,6 +220,7 @@ impl Rig {
         let from = self.process_host()?;
         let (id, epoch) = (from.id(), from.epoch().next().ok_or(RigError::Nothing)?);
         self.host_mut(to)?.expect_migration(id, epoch)?;
+        self.hosts.iter_mut().for_each(|host| host.process_moves_on(to, epoch));
         self.process_host()?.start_migration(to)?;
         Ok(())
     }

@@ -18,12 +18,13 @@ use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Version};
 
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
-use crate::host::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
-use crate::host::{Resident, Work};
 use crate::policy::Policy;
+use crate::running::Resident;
+use crate::running::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
 use crate::source::Shadow;
 use crate::wire::FormerHost;
 use crate::wire::{FORMER_HOSTS_MAX, Message};
+use crate::work::Work;
 
 /// The phases of the host that takes the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,13 +125,17 @@ impl Destination {
 
     /// The process does not come: drops what has arrived of it. What is left is of an earlier migration, if anything.
     pub(crate) fn forget(&mut self, cx: &mut Context<'_>) -> Result<Option<Shadow>, Error> {
-        let former = self.former().cloned();
-        let keeps = |page| {
-            former.as_ref().is_some_and(|former| former.owed.contains(page) || former.served.contains(page))
+        let former = match self {
+            Self::Receiving(Receiving { former, .. })
+            | Self::Assembling(Assembling { former, .. })
+            | Self::AwaitingGo(AwaitingGo { former, .. }) => former.take(),
+            Self::Post(_) | Self::Completing(_) => None,
         };
-        for page in cx.image.page_numbers().filter(|&page| !keeps(page)) {
-            cx.memory.discard(page).map_err(LocalFault::from)?;
-        }
+        let discarded = match &former {
+            Some(former) => cx.memory.discard_all_but(&former.kept()),
+            None => cx.memory.discard_all(),
+        };
+        discarded.map_err(LocalFault::from)?;
         Ok(former)
     }
 
@@ -211,13 +216,14 @@ impl Destination {
                 | Self::Assembling(Assembling { former: Some(former), .. })
                 | Self::AwaitingGo(AwaitingGo { former: Some(former), .. }),
                 Message::Request { page },
-            ) if former.route.epoch == epoch => Ok((Next::Same, former.requested(from, *page, cx.policy)?)),
+            ) if former.route.epoch == epoch => Ok((Next::Same, former.requested(from, *page, cx)?)),
             (
                 Self::Receiving(Receiving { former, .. })
                 | Self::Assembling(Assembling { former, .. })
                 | Self::AwaitingGo(AwaitingGo { former, .. }),
                 Message::Exit,
             ) if former.as_ref().is_some_and(|former| former.route.epoch == epoch) => {
+                cx.check_chain(from, kind)?;
                 // Whatever was to bring it here was called off: the process has exited elsewhere.
                 *former = None;
                 let former = self.forget(cx)?;
@@ -350,9 +356,9 @@ impl Destination {
         ((!vacant).then_some(self), stepped)
     }
 
-    /// The process, to start the next migration from here before this one is complete: only where pages are left
-    /// behind until they are touched.
-    pub(crate) fn move_on(&mut self, to: HostId, policy: &Policy) -> Result<Resident, Refusal> {
+    /// Whether the next migration may start from here before this one is complete: only where pages are left behind until
+    /// they are touched.
+    pub(crate) fn check_move_on(&self, to: HostId, policy: &Policy) -> Result<(), Refusal> {
         match self {
             Self::Post(Post { resident }) if policy.leaves_pages_behind() => {
                 // The state has to name them, and where it arrives this host joins them.
@@ -360,7 +366,7 @@ impl Destination {
                 if kept >= FORMER_HOSTS_MAX {
                     return Err(Refusal::TooManyFormerHosts);
                 }
-                Ok(std::mem::take(resident))
+                Ok(())
             }
             Self::Post(_) | Self::Completing(_) => Err(Refusal::NotAtRest),
             Self::Receiving(_) | Self::Assembling(_) | Self::AwaitingGo(_) => Err(Refusal::NotRunning),
@@ -372,7 +378,7 @@ impl Destination {
 /// only after the process has come straight back to the host that it had left last.
 fn completion_due(resident: &Resident, policy: &Policy) -> bool {
     let may_end = !policy.leaves_pages_behind() || resident.returned;
-    may_end && !resident.exited && resident.owed == 0
+    may_end && !resident.exited && resident.owed.is_empty()
 }
 
 /// The process at rest: it has no former hosts.

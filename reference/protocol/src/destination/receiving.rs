@@ -1,14 +1,18 @@
 //! Before the process runs here: pages that travel, the state, readiness.
 
+use std::collections::BTreeSet;
+use std::iter::repeat;
+use std::ops::Range;
+
 use steplog::event::Event;
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Sequence};
 
 use crate::error::{Error, LocalFault, Misbehaviour};
-use crate::host::context::{Arrival, COUNTER_MAX, Context, Handled, misbehaved};
-use crate::host::{Location, PageRecord, Resident};
 use crate::page_set::PageSet;
+use crate::running::context::{Arrival, COUNTER_MAX, Context, Handled, misbehaved};
+use crate::running::{Location, PageRecord, Resident};
 use crate::source::Shadow;
 use crate::wire::FormerHost;
 use crate::wire::{PlanEntry, State, Whereabouts};
@@ -22,6 +26,8 @@ pub struct Receiving {
     pub epoch: Epoch,
     /// The latest content that arrived of each page; 0 if none did.
     pub arrived: Vec<Sequence>,
+    /// The pages of which some content arrived, so that none has to look at all of them.
+    pub pages_arrived: PageSet,
     /// What this host keeps of an earlier migration away from it, and still serves.
     pub former: Option<Shadow>,
 }
@@ -43,7 +49,8 @@ pub struct Assembling {
 
 impl Receiving {
     pub(super) fn new(from: HostId, epoch: Epoch, page_count: u64, former: Option<Shadow>) -> Self {
-        Self { from, epoch, arrived: vec![Sequence::default(); PageNumber(page_count).index()], former }
+        let arrived = vec![Sequence::default(); PageNumber(page_count).index()];
+        Self { from, epoch, arrived, pages_arrived: PageSet::empty(page_count), former }
     }
 
     /// A page ahead of the state. The latest content wins.
@@ -67,6 +74,7 @@ impl Receiving {
         }
         cx.memory.install(page, content).map_err(LocalFault::from)?;
         self.arrived[page.index()] = Sequence(number);
+        self.pages_arrived.insert(page);
         Ok(Some((epoch, Event::PageInstalled { page, sequence: Sequence(number), from })))
     }
 
@@ -76,11 +84,12 @@ impl Receiving {
 
     /// The state. Everything that arrived and is not what the process is to resume with is discarded.
     pub(super) fn state_arrived(
-        &self,
+        &mut self,
         state: &State,
         cx: &mut Context<'_>,
     ) -> Result<(Assembling, Event), Error> {
-        let resident = self.resident(state, cx)?;
+        self.check(state, cx)?;
+        let resident = self.resident(state, cx.me);
         let mut awaited = PageSet::empty(cx.image.page_count());
         let mut discarded = Vec::new();
         for ((page, record), planned) in resident.numbered().zip(state.plan.entries()) {
@@ -95,7 +104,7 @@ impl Receiving {
             cx.memory.discard(page).map_err(LocalFault::from)?;
         }
         let (from, epoch) = (self.from, self.epoch);
-        let former = self.former.clone();
+        let former = self.former.take();
         Ok((Assembling { from, epoch, resident, awaited, former }, Event::StateAccepted { from, discarded }))
     }
 
@@ -105,30 +114,91 @@ impl Receiving {
         let Some(own) = &self.former else { return false };
         let here =
             |whereabouts| matches!(whereabouts, Whereabouts::At(former, _) if former == own.as_former(me));
-        let mut planned = (0..).map(PageNumber).zip(state.plan.entries());
-        planned.any(|(page, entry)| here(entry.whereabouts) && own.served.contains(page))
+        state
+            .plan
+            .ranges()
+            .any(|(pages, entry)| here(entry.whereabouts) && own.served.iter_within(pages).next().is_some())
     }
 
-    /// The process as the state describes it, if that can be.
-    fn resident(&self, state: &State, cx: &Context<'_>) -> Result<Resident, Error> {
+    /// Whether the state can be. Looks at the runs of the plan and at what has arrived or is kept here, not at each page:
+    /// what is refused must not cost more than that.
+    fn check(&self, state: &State, cx: &Context<'_>) -> Result<(), Error> {
         let (planned, page_count) = (state.plan.page_count(), cx.image.page_count());
         if planned != page_count {
             return Err(misbehaved(self.from, Misbehaviour::PlanSize { planned, page_count }));
         }
-        let numbered = cx.image.page_numbers().zip(state.plan.entries());
-        let record = |(page, entry)| {
-            self.record(page, entry, state, cx.me)
-                .ok_or_else(|| misbehaved(self.from, Misbehaviour::PlanContradiction { page }))
+        let known: BTreeSet<_> = state.former_hosts.iter().copied().collect();
+        let impossible =
+            |former: &FormerHost| [cx.me, self.from].contains(&former.host) || former.epoch >= self.epoch;
+        let contradiction = match known.iter().any(impossible) {
+            true => Some(PageNumber(0)),
+            false => {
+                state.plan.ranges().find_map(|(pages, entry)| self.contradiction(pages, entry, &known, cx.me))
+            }
         };
-        let pages = numbered.map(record).collect::<Result<Vec<_>, _>>()?;
+        match contradiction {
+            Some(page) => Err(misbehaved(self.from, Misbehaviour::PlanContradiction { page })),
+            None => Ok(()),
+        }
+    }
+
+    /// The first page of a run whose entry contradicts itself or what is known here.
+    fn contradiction(
+        &self,
+        pages: Range<u64>,
+        entry: PlanEntry,
+        known: &BTreeSet<FormerHost>,
+        me: HostId,
+    ) -> Option<PageNumber> {
+        let first = PageNumber(pages.start);
+        let kept = || self.former.iter().flat_map(|former| former.owed.iter_within(pages.clone()));
+        let arrived_after = |latest: Sequence| {
+            let mut arrived = self.pages_arrived.iter_within(pages.clone());
+            arrived.find(|page| self.arrived[page.index()] > latest)
+        };
+        if entry.version.0 >= COUNTER_MAX {
+            return Some(first);
+        }
+        match entry.whereabouts {
+            Whereabouts::Travelled(sequence) => {
+                let possible = (1..=COUNTER_MAX).contains(&sequence.0);
+                (!possible).then_some(first).or_else(|| kept().next()).or_else(|| arrived_after(sequence))
+            }
+            // Here already: of all of them, or it cannot be.
+            Whereabouts::At(former, _) if former.host == me => {
+                let own = self.former.as_ref().is_some_and(|own| own.route.epoch == former.epoch);
+                let missing = pages.clone().map(PageNumber).zip(kept().map(Some).chain(repeat(None)));
+                let mut missing = missing.filter(|(page, kept)| Some(*page) != *kept).map(|(page, _)| page);
+                if own { missing.next() } else { Some(first) }
+            }
+            Whereabouts::At(former, outdated) => {
+                let source = FormerHost { host: self.from, epoch: self.epoch };
+                let arrived = match former == source {
+                    true => arrived_after(outdated),
+                    false => (!known.contains(&former)).then_some(first),
+                };
+                let impossible = outdated.0 >= COUNTER_MAX;
+                impossible.then_some(first).or(arrived).or_else(|| kept().next())
+            }
+            // Unmodified by definition: nothing may be lost by fetching it from there.
+            Whereabouts::FileServer | Whereabouts::LocalStore => {
+                entry.dirty.then_some(first).or_else(|| kept().next())
+            }
+        }
+    }
+
+    /// The process as the state describes it, which has been checked.
+    fn resident(&self, state: &State, me: HostId) -> Resident {
+        let numbered = (0..).map(PageNumber).zip(state.plan.entries());
+        let pages = numbered.map(|(page, entry)| self.record(page, entry, me)).collect();
         let source = FormerHost { host: self.from, epoch: self.epoch };
-        Ok(Resident {
+        Resident {
             epoch: self.epoch,
             former_hosts: state.former_hosts.iter().copied().chain([source]).collect(),
             registers: state.registers.clone(),
             returned: self.returns(state),
             ..Resident::with_pages(pages)
-        })
+        }
     }
 
     /// Whether the process comes straight back: it left no other host since it left this one.
@@ -137,39 +207,21 @@ impl Receiving {
         self.former.as_ref().is_some_and(left_later)
     }
 
-    /// The record of a page as the plan has it; `None` if that contradicts itself or what is known here.
-    fn record(&self, page: PageNumber, entry: PlanEntry, state: &State, me: HostId) -> Option<PageRecord> {
-        let arrived = self.arrived[page.index()];
-        let source = FormerHost { host: self.from, epoch: self.epoch };
-        let kept = self.keeps(page);
-        let location = match entry.whereabouts {
+    fn record(&self, page: PageNumber, entry: PlanEntry, me: HostId) -> PageRecord {
+        let PlanEntry { whereabouts, dirty, version } = entry;
+        let location = match whereabouts {
+            Whereabouts::Travelled(sequence) if self.arrived[page.index()] == sequence => Location::Here,
+            // Until it is here it is at the source, and anything older than what travelled is outdated.
             Whereabouts::Travelled(sequence) => {
-                let possible = (1..=COUNTER_MAX).contains(&sequence.0) && arrived <= sequence && !kept;
-                possible.then_some(())?;
-                // Until it is here it is at the source, and anything older than what travelled is outdated.
-                let awaited = Location::At(source, Sequence(sequence.0 - 1));
-                if arrived == sequence { Location::Here } else { awaited }
+                let source = FormerHost { host: self.from, epoch: self.epoch };
+                Location::At(source, Sequence(sequence.0 - 1))
             }
-            Whereabouts::At(former, _) if former.host == me => {
-                let own = self.former.as_ref().is_some_and(|own| own.route.epoch == former.epoch);
-                (own && kept).then_some(Location::Here)?
-            }
-            Whereabouts::At(former, outdated) => {
-                let known = former == source && arrived <= outdated || state.former_hosts.contains(&former);
-                (known && !kept && outdated.0 < COUNTER_MAX).then_some(Location::At(former, outdated))?
-            }
-            // Unmodified by definition: nothing may be lost by fetching it from there.
-            Whereabouts::FileServer if !entry.dirty && !kept => Location::FileServer,
-            Whereabouts::LocalStore if !entry.dirty && !kept => Location::LocalStore,
-            Whereabouts::FileServer | Whereabouts::LocalStore => return None,
+            Whereabouts::At(former, _) if former.host == me => Location::Here,
+            Whereabouts::At(former, outdated) => Location::At(former, outdated),
+            Whereabouts::FileServer => Location::FileServer,
+            Whereabouts::LocalStore => Location::LocalStore,
         };
-        let PlanEntry { dirty, version, .. } = entry;
-        let former_hosts_possible = state
-            .former_hosts
-            .iter()
-            .all(|former| former.host != me && former.host != self.from && former.epoch < self.epoch);
-        (version.0 < COUNTER_MAX && former_hosts_possible).then_some(())?;
-        Some(PageRecord { location, dirty, version, requested: false })
+        PageRecord { location, dirty, version, requested: false }
     }
 }
 

@@ -7,7 +7,7 @@ use steplog::event::Event;
 use steplog::fate::{Cause, Fate};
 use steplog::place::{Epoch, HostId, Place};
 
-use super::limits::Awaited;
+use super::limits::{Awaited, Wait};
 use super::{Host, Role};
 use crate::destination::{AwaitingGo, Completing, Destination, Post};
 use crate::error::{Error, Refusal};
@@ -190,7 +190,7 @@ impl<M: Memory> Host<M> {
     }
 
     /// Whom the host waits for, for what, and how long it may.
-    fn awaited(&self) -> Option<(HostId, Awaited, u64)> {
+    fn awaited(&self) -> Option<(Wait, u64)> {
         let limits = &self.timeouts;
         let (peer, what, limit_ns) = match &self.role {
             Role::Source(Source::PreMigration(pre)) => {
@@ -230,6 +230,7 @@ impl<M: Memory> Host<M> {
             }
             Role::Source(_) | Role::Vacant | Role::Failed(_) => return None,
         };
-        self.links.are_up(peer).then_some((peer, what, limit_ns?))
+        let wait = Wait { peer, what, epoch: self.role_epoch() };
+        self.links.are_up(peer).then_some((wait, limit_ns?))
     }
 }

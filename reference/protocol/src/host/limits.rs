@@ -1,7 +1,7 @@
 //! How much a host takes on, and how long it waits.
 
 use serde::{Deserialize, Serialize};
-use steplog::place::HostId;
+use steplog::place::{Epoch, HostId, Place};
 
 use super::{Host, Location};
 use crate::destination::Destination;
@@ -42,8 +42,8 @@ impl<M: Memory> Host<M> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Timeouts {
-    /// Source: from the suspension of the process until the destination is ready. The process stands still
-    /// meanwhile. Before the suspension: while messages to the destination wait for the driver.
+    /// Source: from the suspension of the process until the destination is ready, whatever it says meanwhile. The
+    /// process stands still. Before the suspension: while messages to the destination wait for the driver.
     pub hand_over_ns: Option<u64>,
     /// Destination: from one sign of life of the source to the next, until everything that travels is here.
     pub arrival_ns: Option<u64>,
@@ -64,43 +64,57 @@ pub(crate) enum Awaited {
     Answer,
 }
 
-/// Counts from one sign of life of a peer to the next.
+/// For whom a host waits, for what, and in which migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub peer: HostId,
+    pub what: Awaited,
+    pub epoch: Epoch,
+}
+
+/// Counts from the beginning of a wait, or from the last sign of life of the peer that is waited for.
+///
+/// A sign of life is a message of that peer that changed something. What others say is none, nor what is ignored or merely
+/// answered: anybody can say that at any time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Timer {
     now_ns: u64,
     heard: bool,
-    armed: Option<(HostId, Awaited, u64)>,
+    armed: Option<(Wait, u64)>,
 }
 
 impl Timer {
-    /// A peer gave a sign of life.
-    pub(crate) fn heard(&mut self) {
-        self.heard = true;
+    /// A place said something that changed something.
+    pub(crate) fn heard(&mut self, from: Place) {
+        self.heard |= self.armed.is_some_and(|(wait, _)| {
+            // A suspended process stands still, however talkative the destination is.
+            wait.what != Awaited::Readiness && from == wait.peer.into()
+        });
     }
 
     /// Time goes on. The peer for which the host has waited too long, if there is one.
-    pub(crate) fn tick(&mut self, now_ns: u64, awaited: Option<(HostId, Awaited, u64)>) -> Option<HostId> {
+    pub(crate) fn tick(&mut self, now_ns: u64, awaited: Option<(Wait, u64)>) -> Option<HostId> {
         self.now_ns = self.now_ns.max(now_ns);
         let heard = std::mem::take(&mut self.heard);
         let armed = std::mem::take(&mut self.armed);
-        let (peer, what, limit_ns) = awaited?;
+        let (wait, limit_ns) = awaited?;
         match armed {
-            Some((of, what_for, at_ns)) if !heard && (of, what_for) == (peer, what) => {
+            Some((since, at_ns)) if !heard && since == wait => {
                 if at_ns <= self.now_ns {
-                    return Some(peer);
+                    return Some(wait.peer);
                 }
                 self.armed = armed;
             }
-            _ => self.armed = Some((peer, what, self.now_ns.saturating_add(limit_ns))),
+            _ => self.armed = Some((wait, self.now_ns.saturating_add(limit_ns))),
         }
         None
     }
 
     /// When to tick at the latest.
-    pub(crate) fn next_ns(&self, awaited: Option<(HostId, Awaited, u64)>) -> Option<u64> {
-        let (peer, what, limit_ns) = awaited?;
+    pub(crate) fn next_ns(&self, awaited: Option<(Wait, u64)>) -> Option<u64> {
+        let (wait, limit_ns) = awaited?;
         match self.armed {
-            Some((of, what_for, at_ns)) if (of, what_for) == (peer, what) => Some(at_ns),
+            Some((since, at_ns)) if since == wait => Some(at_ns),
             _ => Some(self.now_ns.saturating_add(limit_ns)),
         }
     }

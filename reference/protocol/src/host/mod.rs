@@ -58,23 +58,17 @@
 //!        │    Page ──── owed and not there ──────▶│  once more
 //! ```
 
-pub(crate) mod context;
 mod disruption;
 mod limits;
-pub(crate) mod links;
 mod parting;
 mod process;
 mod recovery;
-mod resident;
 mod role;
-mod work;
-mod write_backs;
 
+pub use crate::running::{Location, PageRecord, Resident, Suspension, WriteBack, WriteBacks};
+pub use crate::work::{Task, Work};
 pub use limits::{Limits, OUTBOX_MESSAGES_MAX_DEFAULT, Timeouts};
-pub use process::{ProcessState, Suspension};
-pub use resident::{Location, PageRecord, Resident};
-pub use work::{Task, Work};
-pub use write_backs::{WriteBack, WriteBacks};
+pub use process::ProcessState;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -84,20 +78,21 @@ use steplog::fate::{Cause, Fate};
 use steplog::message::MessageKind;
 use steplog::place::{Epoch, HostId, Place};
 
-use crate::destination::Destination;
+use crate::destination::{Destination, Post};
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::memory::{Memory, PageStore};
 use crate::page::Image;
 use crate::policy::{Contradiction, Policy};
+use crate::running::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
+use crate::running::departure::Departure;
+use crate::running::links::Links;
 use crate::source::{Route, Source};
 use crate::wire::FormerHost;
 use crate::wire::{Envelope, Message};
-use context::{Arrival, Context, Handled, Stepped, View, misbehaved};
 use limits::Timer;
-use links::Links;
 
-/// A machine that can run the process.
-#[derive(Clone, Debug)]
+/// A machine that can run the process. Two are equal if they are in the same state and have the same still to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host<M> {
     id: HostId,
     policy: Policy,
@@ -107,7 +102,7 @@ pub struct Host<M> {
     /// The latest migration in which this host had a part.
     known: Epoch,
     /// The latest migration in which this host handed the process over.
-    committed: Option<Route>,
+    departure: Option<Departure>,
     /// Whom the host told that the process has exited.
     exit_told: Vec<FormerHost>,
     fate: Option<Fate>,
@@ -169,7 +164,7 @@ impl<M: Memory> Host<M> {
             memory,
             role: Role::Vacant,
             known: Epoch(0),
-            committed: None,
+            departure: None,
             exit_told: Vec::new(),
             fate: None,
             links: Links::default(),
@@ -220,20 +215,30 @@ impl<M: Memory> Host<M> {
         Ok(())
     }
 
+    /// Whether a migration to another host may be started now, and the number that it would have.
+    pub fn check_start(&self, to: HostId) -> Result<Epoch, Refusal> {
+        let epoch = self.known.next().filter(|_| to != self.id).ok_or(Refusal::NoSuchMigration)?;
+        if !self.links.are_up(to) {
+            return Err(Refusal::OutOfReach(to));
+        }
+        match &self.role {
+            Role::Source(Source::Resting(resident)) if resident.exited => Err(Refusal::Exited),
+            Role::Source(Source::Resting(_)) => Ok(epoch),
+            Role::Source(Source::PreMigration(_)) => Err(Refusal::NotAtRest),
+            Role::Destination(destination) => destination.check_move_on(to, &self.policy).map(|()| epoch),
+            Role::Vacant | Role::Source(_) | Role::Failed(_) => Err(Refusal::NotRunning),
+        }
+    }
+
     /// Starts to move the process to another host, which has been told to expect it. The process goes on running.
     /// Returns the number of the migration.
     pub fn start_migration(&mut self, to: HostId) -> Result<Epoch, Error> {
         self.check_failure()?;
-        let epoch = self.known.next().filter(|_| to != self.id).ok_or(Refusal::NoSuchMigration)?;
-        if !self.links.are_up(to) {
-            return Err(Refusal::OutOfReach(to).into());
-        }
+        let epoch = self.check_start(to)?;
         let resident = match &mut self.role {
-            Role::Source(Source::Resting(resident)) if resident.exited => return Err(Refusal::Exited.into()),
-            Role::Source(Source::Resting(resident)) => std::mem::take(resident),
-            Role::Source(Source::PreMigration(_)) => return Err(Refusal::NotAtRest.into()),
-            Role::Destination(destination) => destination.move_on(to, &self.policy)?,
-            Role::Vacant | Role::Source(_) | Role::Failed(_) => return Err(Refusal::NotRunning.into()),
+            Role::Source(Source::Resting(resident))
+            | Role::Destination(Destination::Post(Post { resident })) => std::mem::take(resident),
+            _ => return Err(Refusal::NotRunning.into()),
         };
         self.role = Role::Source(Source::start(resident, Route { to, epoch }, &self.policy));
         self.known = epoch;
@@ -241,10 +246,27 @@ impl<M: Memory> Host<M> {
         Ok(epoch)
     }
 
-    /// Handles a message. An error leaves the host as it was.
+    /// The operator tells every host that keeps pages of the process that it is on its way to another one. From then on
+    /// that one may ask for them as well. To be told before the migration starts; to all other hosts it means nothing.
+    ///
+    /// This is no step of the log: the start of the migration says the same.
+    pub fn process_moves_on(&mut self, to: HostId, epoch: Epoch) {
+        if self.policy.leaves_pages_behind()
+            && let Some(departure) = self.departure.as_mut().filter(|departure| departure.route.epoch < epoch)
+        {
+            departure.heard.insert(to);
+        }
+    }
+
+    /// Handles a message. An error leaves the host as it was. What is refused because the outbox is full may be handed in
+    /// again once messages have been taken from it.
     pub fn handle_message(&mut self, from: Place, epoch: Epoch, message: &Message) -> Result<Outcome, Error> {
         self.check_failure()?;
         self.check_message(from, epoch, message)?;
+        // The only message that is answered at once.
+        if matches!(message, Message::Resync(_)) && self.is_full() {
+            return Err(Refusal::OutboxFull.into());
+        }
         // What still comes from a place that counts as disconnected is of a connection that is gone.
         let reachable = self.links.are_up(from);
         let handled = if reachable { self.dispatch(from, epoch, message) } else { Ok(None) };
@@ -255,8 +277,8 @@ impl<M: Memory> Host<M> {
                     happened.1,
                     Event::CancellationRepeated { .. } | Event::DestructionRepeated { .. }
                 );
-                if from != Place::FileServer {
-                    self.timer.heard();
+                if !answered {
+                    self.timer.heard(from);
                 }
                 self.conclude(happened);
                 Ok(if answered { Outcome::Answered } else { Outcome::Applied })
@@ -272,9 +294,11 @@ impl<M: Memory> Host<M> {
     pub fn tasks(&self) -> impl Iterator<Item = Task> + '_ {
         let view = self.view();
         let candidates: Box<dyn Iterator<Item = Work> + '_> = match &self.role {
+            Role::Vacant | Role::Failed(_) => Box::new(std::iter::empty()),
+            // Nothing else is due then, and there may be millions of candidates.
+            _ if self.is_full() => Box::new(std::iter::once(Work::BeginPass)),
             Role::Source(source) => source.candidates(view),
             Role::Destination(destination) => destination.candidates(view),
-            Role::Vacant | Role::Failed(_) => Box::new(std::iter::empty()),
         };
         candidates
             .filter(move |&work| self.is_due(work))
@@ -413,11 +437,7 @@ impl<M: Memory> Host<M> {
                 Role::Destination(destination) => destination.write_back_done(epoch, *page, *version),
                 Role::Vacant | Role::Failed(_) => Ok(None),
             },
-            (Message::Resync(resync), Place::Host(from)) => {
-                let committed = self.committed;
-                let (role, mut cx) = self.parts();
-                role.resynced(from, epoch, resync, committed, &mut cx)
-            }
+            (Message::Resync(resync), Place::Host(from)) => role.resynced(from, epoch, resync, &mut cx),
             (Message::Fetched { page, version, content }, _) => match role.running_mut() {
                 Some(resident) => resident.page_fetched(epoch, (*page, *version), content, &mut cx),
                 None => Ok(None),
@@ -433,9 +453,14 @@ impl<M: Memory> Host<M> {
 
     /// The role, and everything else that a step may touch.
     fn parts(&mut self) -> (&mut Role, Context<'_>) {
-        let Self { id, policy, image, memory, role, links, limits, outbox, exit_told, .. } = self;
+        let Self { id, policy, image, memory, role, departure, links, limits, outbox, exit_told, .. } = self;
         let outbox_messages_max = limits.outbox_messages_max;
-        (role, Context { me: *id, policy, image, memory, links, outbox, outbox_messages_max, exit_told })
+        let departure = departure.as_ref();
+        let me = *id;
+        (
+            role,
+            Context { me, policy, image, memory, departure, links, outbox, outbox_messages_max, exit_told },
+        )
     }
 
     fn view(&self) -> View<'_> {
@@ -475,7 +500,7 @@ impl<M: Memory> Host<M> {
     fn conclude(&mut self, (epoch, event): (Epoch, Event)) {
         match event {
             Event::MigrationExpected { .. } | Event::MigrationStarted { .. } => self.fate = None,
-            Event::ProcessHandedOver { to } => self.committed = Some(Route { to, epoch }),
+            Event::ProcessHandedOver { to } => self.departure = Some(Departure::new(Route { to, epoch })),
             Event::MigrationCancelled { .. } => self.fate = Some(Fate::CarriedOn(Cause::Cancelled)),
             Event::RefusalLearned { .. } => self.fate = Some(Fate::CarriedOn(Cause::Refused)),
             Event::CancellationLearned { .. } => self.fate = Some(Fate::Forgotten(Cause::Cancelled)),
@@ -498,7 +523,10 @@ impl<M: Memory> Host<M> {
     /// Whether the work would say something that cannot be said now: to a place out of reach, or with no room for
     /// another message.
     fn is_held_back(&self, work: Work) -> bool {
-        let full = self.outbox.len() >= self.limits.outbox_messages_max;
-        (full && work != Work::BeginPass) || !self.role.reaches(work, &self.links)
+        (self.is_full() && work != Work::BeginPass) || !self.role.reaches(work, &self.links)
+    }
+
+    fn is_full(&self) -> bool {
+        self.outbox.len() >= self.limits.outbox_messages_max
     }
 }

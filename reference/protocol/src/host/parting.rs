@@ -3,11 +3,11 @@
 use steplog::fate::{Cause, Fate, Loss};
 use steplog::place::HostId;
 
-use super::context::Context;
 use super::{Resident, Role};
 use crate::destination::{Destination, Post};
 use crate::error::{Error, LocalFault};
-use crate::source::{Route, Source};
+use crate::running::context::Context;
+use crate::source::{Draining, Route, Source};
 use crate::wire::Message;
 
 impl Role {
@@ -108,12 +108,13 @@ impl Role {
         let owed = resident.owed_by(peer, cx.view());
         if owed > 0 {
             cx.freeze()?;
-            let (draining, told) = resident.perish(peer);
+            let epoch = resident.epoch;
+            let (write_backs, told) = resident.perish(peer);
             told.into_iter().for_each(|former| cx.say_exit(former));
             if let Some(Route { to, epoch }) = self.route() {
                 cx.send(to, epoch, Message::Cancel);
             }
-            *self = Self::Source(Source::Draining(draining));
+            *self = Self::Source(Source::Draining(Draining { epoch, tell: None, write_backs }));
             return Ok(Some(Fate::Lost(Loss::Pages(owed))));
         }
         resident.former_hosts.retain(|former| former.host != peer);

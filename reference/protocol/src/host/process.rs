@@ -5,23 +5,12 @@ use steplog::event::{Bytes, Event};
 use steplog::page::PageNumber;
 use steplog::place::Epoch;
 
-use super::{Host, Role};
+use super::{Host, Role, Suspension};
 use crate::destination::Destination;
 use crate::error::{Error, Refusal};
 use crate::memory::{Accesses, Fault, Memory};
 use crate::policy::{Policy, Pre, Rest};
 use crate::source::Source;
-
-/// What the process is in the middle of when it is suspended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Suspension {
-    /// Registers and whatever else the process is made of; opaque.
-    pub registers: Vec<u8>,
-    /// The page under the instruction pointer. Part of the working set if it is file-mapped.
-    pub code_page: Option<PageNumber>,
-    /// The page under the stack pointer. Part of the working set if it is private.
-    pub stack_page: Option<PageNumber>,
-}
 
 /// The state of the process in the terms of the taxonomy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -14,13 +14,14 @@ use steplog::message::{MessageKind, Progress};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
 
-use super::context::{Context, Handled, misbehaved};
-use super::links::Links;
 use super::{Host, Location, Resident, Role, Work};
 use crate::destination::{AwaitingGo, Completing, Destination};
 use crate::error::{Error, Misbehaviour, Refusal};
 use crate::memory::Memory;
-use crate::source::{Route, Shadow, Source};
+use crate::page_set::PageSet;
+use crate::running::context::{Context, Handled, misbehaved};
+use crate::running::links::Links;
+use crate::source::{Shadow, Source};
 use crate::wire::FormerHost;
 use crate::wire::{Message, PageRuns, Resync};
 
@@ -80,17 +81,16 @@ impl Role {
         from: HostId,
         epoch: Epoch,
         resync: &Resync,
-        committed: Option<Route>,
         cx: &mut Context<'_>,
     ) -> Handled {
         let unexpected = Err(misbehaved(from, Misbehaviour::Unexpected { kind: MessageKind::Resync }));
         if resync.progress == Progress::Complete {
-            self.forget_if_complete(epoch, cx)?;
+            self.forget_if_complete(from, epoch, MessageKind::Resync, cx)?;
         }
         if let (Progress::Complete, Self::Source(Source::Shadow(shadow))) = (resync.progress, &mut *self)
             && shadow.route.epoch == epoch
         {
-            let (draining, event) = shadow.completed(from, cx.policy)?;
+            let (draining, event) = shadow.completed(from, MessageKind::Resync, cx)?;
             *self = Self::Source(Source::Draining(draining));
             return Ok(Some((epoch, event)));
         }
@@ -108,9 +108,9 @@ impl Role {
             }
             _ => {}
         }
-        let handed_over = committed.is_some_and(|committed| {
-            committed.epoch == epoch && (committed.to == from || cx.policy.leaves_pages_behind())
-        });
+        let handed_over = cx
+            .departure
+            .is_some_and(|departure| departure.route.epoch == epoch && departure.heard.contains(&from));
         match (resync.progress, handed_over) {
             (Progress::Complete, true) => {
                 cx.send(from, epoch, Message::Destroyed);
@@ -128,10 +128,20 @@ impl Role {
 
     /// While the process is to come back, a host says that it needs nothing of what is kept here. It would not if the
     /// return had not been called off: word of that was overtaken, or the process has gone elsewhere since.
-    pub(super) fn forget_if_complete(&mut self, epoch: Epoch, cx: &mut Context<'_>) -> Result<(), Error> {
+    pub(super) fn forget_if_complete(
+        &mut self,
+        from: HostId,
+        epoch: Epoch,
+        kind: MessageKind,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Error> {
         let Self::Destination(destination) = self else { return Ok(()) };
-        let complete = |former: &mut Shadow| former.route.epoch == epoch && former.owed.is_empty();
-        if destination.former_mut().is_some_and(complete) { self.forget(cx) } else { Ok(()) }
+        let complete = |former: &&Shadow| former.route.epoch == epoch && former.owed.is_empty();
+        if destination.former().filter(complete).is_none() {
+            return Ok(());
+        }
+        cx.check_chain(from, kind)?;
+        self.forget(cx)
     }
 
     /// What this host keeps of a process that has left it, also while the process comes back.
@@ -169,13 +179,8 @@ impl Role {
 }
 
 fn resync(resident: &Resident, former: FormerHost, progress: Progress) -> Resync {
-    let lacking = |location| matches!(location, Location::At(at, _) if at == former);
-    let pages = |waiting: bool| -> PageRuns {
-        let records = resident.numbered().filter(|(_, record)| lacking(record.location));
-        records
-            .filter(|(_, record)| !waiting || record.requested)
-            .map(|(page, _): (PageNumber, _)| page)
-            .collect()
-    };
-    Resync { progress, lacks: pages(false), waits: pages(true) }
+    let lacking =
+        |page: &PageNumber| matches!(resident.page(*page).location, Location::At(at, _) if at == former);
+    let of_former = |pages: &PageSet| pages.iter().filter(lacking).collect::<PageRuns>();
+    Resync { progress, lacks: of_former(&resident.owed), waits: of_former(&resident.waits) }
 }

@@ -5,10 +5,10 @@ use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId};
 
-use super::context::{Arrival, Context, Handled, misbehaved};
 use super::{Resident, Role};
 use crate::destination::{Destination, Next};
 use crate::error::Misbehaviour;
+use crate::running::context::{Arrival, Context, Handled, misbehaved};
 use crate::source::{Draining, Source};
 use crate::wire::Message;
 
@@ -36,7 +36,7 @@ impl Role {
             Self::Destination(Destination::Receiving(receiving)) => receiving.former.as_ref()?,
             _ => return None,
         };
-        shadow.demands.iter().find(|(demanded, _)| *demanded == page).map(|(_, requester)| *requester)
+        shadow.demands.requester(page)
     }
 
     pub(super) fn page_arrived(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) -> Handled {
@@ -66,14 +66,14 @@ impl Role {
         cx: &mut Context<'_>,
     ) -> Handled {
         if *message == Message::Complete {
-            self.forget_if_complete(epoch, cx)?;
+            self.forget_if_complete(from, epoch, MessageKind::Complete, cx)?;
         }
         match self {
             Self::Source(source) if *message == Message::Refuse && source.may_be_refused(from, epoch) => {
                 self.carry_on(cx)?;
                 Ok(Some((epoch, Event::RefusalLearned { from })))
             }
-            Self::Source(source) => source.handle(from, epoch, message, cx.policy),
+            Self::Source(source) => source.handle(from, epoch, message, cx),
             Self::Destination(destination) => {
                 let (next, happened) = destination.handle(from, epoch, message, cx)?;
                 match next {

@@ -98,6 +98,18 @@ impl Memory for Elided {
         Ok(())
     }
 
+    fn discard_all_but(&mut self, kept: &PageSet) -> Result<(), MemoryError> {
+        let mut left = Self { frozen: self.frozen, ..Self::vacant(self.page_count) };
+        for page in kept.iter().filter(|&page| self.present.contains(page)) {
+            left.present.insert(page);
+            if self.written.contains(page) {
+                left.written.insert(page);
+            }
+        }
+        *self = left;
+        Ok(())
+    }
+
     fn freeze(&mut self) -> Result<(), MemoryError> {
         self.frozen = true;
         Ok(())
@@ -142,7 +154,7 @@ mod tests {
     impl Arbitrary for Step {
         fn arbitrary(g: &mut Gen) -> Self {
             let offset = *g.choose(&[0, PAGE_SIZE - 1, PAGE_SIZE, usize::MAX]).unwrap_or(&0);
-            Self { kind: u8::arbitrary(g) % 10, page: PageNumber(u64::arbitrary(g) % (PAGES + 1)), offset }
+            Self { kind: u8::arbitrary(g) % 11, page: PageNumber(u64::arbitrary(g) % (PAGES + 1)), offset }
         }
     }
 
@@ -156,6 +168,7 @@ mod tests {
             4 => format!("{:?}", memory.write(*page, *offset, b"x")),
             5 => format!("{:?}", memory.read(*page, *offset, &mut [0])),
             6 => format!("{:?}", memory.take_written_pages()),
+            10 => format!("{:?}", memory.discard_all_but(&PageSet::filled(PAGES, |kept| kept == *page))),
             7 if *offset == 0 => format!("{:?}", memory.discard_all()),
             8 => format!("{:?}", if *offset == 0 { memory.freeze() } else { memory.thaw() }),
             _ => {

@@ -86,6 +86,12 @@ pub trait Memory {
         (0..self.page_count()).map(PageNumber).try_for_each(|page| self.discard(page))
     }
 
+    /// Drops every page but these.
+    fn discard_all_but(&mut self, kept: &PageSet) -> Result<(), MemoryError> {
+        let mut pages = (0..self.page_count()).map(PageNumber);
+        pages.try_for_each(|page| if kept.contains(page) { Ok(()) } else { self.discard(page) })
+    }
+
     /// Stops the process's access to all pages. Holds until [`thaw`](Self::thaw). Nothing happens if it is stopped
     /// already, or if there is no process. If it fails, the process goes on as before.
     fn freeze(&mut self) -> Result<(), MemoryError>;

@@ -5,13 +5,14 @@ use steplog::page::PageNumber;
 
 use super::{Route, Sent};
 use crate::error::Refusal;
-use crate::host::context::{Context, Stepped, View};
-use crate::host::{Location, Resident, Work};
 use crate::page::PageKind;
 use crate::page_set::PageSet;
 use crate::policy::{Clean, Freeze, Missing};
+use crate::running::context::{Context, Stepped, View};
+use crate::running::{Location, Resident};
 use crate::wire::FormerHost;
 use crate::wire::{Message, Plan, PlanEntry, State, Whereabouts};
+use crate::work::Work;
 
 /// The process is suspended; its state is not sent yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,34 +9,28 @@
 //! Up to `Go` the process can only run here, and any phase can go back to where it began; from `Go` on, never again
 //! in this migration.
 
+mod demands;
 mod frozen;
 mod pre_migration;
 mod shadow;
 
+pub use crate::running::departure::Route;
+pub use demands::Demands;
 pub use frozen::{Frozen, Offered};
 pub use pre_migration::{Pass, PreMigration, Sent};
 pub use shadow::{Draining, Shadow};
 
-use serde::{Deserialize, Serialize};
 use steplog::event::Event;
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Version};
 
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
-use crate::host::context::{Context, Handled, Stepped, View, misbehaved};
-use crate::host::{Resident, Suspension, Work};
 use crate::policy::Policy;
+use crate::running::context::{Context, Handled, Stepped, View, misbehaved};
+use crate::running::{Resident, Suspension};
 use crate::wire::Message;
-
-/// Where a process is going.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
-    /// The destination.
-    pub to: HostId,
-    /// The number of the migration.
-    pub epoch: Epoch,
-}
+use crate::work::Work;
 
 /// The phases of the host that gives the process away.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,7 +184,7 @@ impl Source {
         from: HostId,
         epoch: Epoch,
         message: &Message,
-        policy: &Policy,
+        cx: &Context<'_>,
     ) -> Handled {
         let kind = message.kind();
         let unexpected = Err(misbehaved(from, Misbehaviour::Unexpected { kind }));
@@ -213,12 +207,12 @@ impl Source {
                 let first = !std::mem::replace(&mut offered.ready, true);
                 Ok(first.then_some((own, Event::ReadinessLearned { from })))
             }
-            (Self::Shadow(shadow), Message::Request { page }) => shadow.requested(from, *page, policy),
+            (Self::Shadow(shadow), Message::Request { page }) => shadow.requested(from, *page, cx),
             (source @ Self::Shadow(_), Message::Complete | Message::Exit) => {
                 let Self::Shadow(shadow) = &mut *source else { return unexpected };
                 let (draining, event) = match kind {
-                    MessageKind::Complete => shadow.completed(from, policy)?,
-                    _ => shadow.exited(from, policy)?,
+                    MessageKind::Complete => shadow.completed(from, kind, cx)?,
+                    _ => shadow.exited(from, cx)?,
                 };
                 *source = Self::Draining(draining);
                 Ok(Some((own, event)))

@@ -8,13 +8,14 @@ use steplog::place::Sequence;
 
 use super::{Frozen, Route};
 use crate::error::{Error, LocalFault, Refusal};
-use crate::host::context::{Context, Stepped, View};
-use crate::host::{Resident, Suspension, Work};
 use crate::page::PageKind;
 use crate::page_set::PageSet;
 use crate::policy::{Freeze, Passes, Policy, Pre};
+use crate::running::context::{Context, Stepped, View};
+use crate::running::{Resident, Suspension};
 use crate::wire::FormerHost;
 use crate::wire::{Message, REGISTERS_LEN_MAX};
+use crate::work::Work;
 
 /// A migration has begun and the process still runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,20 +1,21 @@
 //! The process runs elsewhere; this host keeps the pages that it owes, and serves and pushes them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use steplog::event::Event;
 use steplog::message::{MessageKind, Progress};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Sequence};
 
-use super::{Offered, Route, Sent};
-use crate::error::{Misbehaviour, Refusal};
-use crate::host::context::{Context, Handled, Stepped, misbehaved};
-use crate::host::{Work, WriteBacks};
+use super::{Demands, Offered, Route, Sent};
+use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::page_set::PageSet;
 use crate::policy::{Policy, Push};
+use crate::running::WriteBacks;
+use crate::running::context::{Context, Handled, Stepped, misbehaved};
 use crate::wire::FormerHost;
 use crate::wire::{Message, Resync};
+use crate::work::Work;
 
 /// What is left of a process that has moved on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Shadow {
     /// Those among them that were sent to another host than the process went to from here.
     pub served_elsewhere: BTreeMap<PageNumber, HostId>,
     /// The pages that were requested and not sent yet, and by whom, in order of arrival.
-    pub demands: VecDeque<(PageNumber, HostId)>,
+    pub demands: Demands,
     /// The page last requested.
     pub pivot: Option<PageNumber>,
     /// What was sent in the migration.
@@ -60,13 +61,22 @@ impl Shadow {
             owed: std::mem::take(&mut offered.owed),
             served: nothing.clone(),
             served_elsewhere: BTreeMap::new(),
-            demands: VecDeque::new(),
+            demands: Demands::default(),
             pivot: None,
             sent: std::mem::take(&mut offered.sent),
             write_backs: std::mem::take(&mut offered.resident.write_backs),
             unconfirmed: nothing,
             awaits_resync: false,
         }
+    }
+
+    /// The pages whose content is kept here until nobody can need it any more.
+    pub(crate) fn kept(&self) -> PageSet {
+        let mut kept = self.owed.clone();
+        self.served.iter().for_each(|page| {
+            kept.insert(page);
+        });
+        kept
     }
 
     /// How others name what is kept here.
@@ -88,30 +98,29 @@ impl Shadow {
     /// number that it had; what it waits for is requested.
     pub(crate) fn resynced(&mut self, from: HostId, resync: &Resync, cx: &mut Context<'_>) -> Handled {
         let kind = MessageKind::Resync;
-        self.check_peer(from, kind, cx.policy)?;
+        cx.check_chain(from, kind)?;
         let Resync { progress, lacks, waits } = resync;
-        let mut lacking = PageSet::empty(cx.image.page_count());
-        for page in lacks.iter() {
-            if !self.owed.contains(page) && !self.served.contains(page) {
-                return Err(misbehaved(from, Misbehaviour::NotOwed { kind, page }));
-            }
-            lacking.insert(page);
-        }
-        if let Some(page) = waits.iter().find(|&page| !lacking.contains(page)) {
+        let unknown = |page: &PageNumber| !self.owed.contains(*page) && !self.served.contains(*page);
+        let surplus = |page: &PageNumber| !lacks.contains(*page);
+        if let Some(page) = lacks.iter().find(unknown).or_else(|| waits.iter().find(surplus)) {
             return Err(misbehaved(from, Misbehaviour::NotOwed { kind, page }));
         }
-        let owed_again: Vec<_> = self.unconfirmed.iter().filter(|&page| lacking.contains(page)).collect();
-        let demanded = |page| self.demands.iter().any(|(demanded, _)| *demanded == page);
-        let still_owed = |page| self.owed.contains(page) || owed_again.contains(&page);
-        let requested: Vec<_> = waits.iter().filter(|&page| still_owed(page) && !demanded(page)).collect();
-        let first = from != self.route.to || std::mem::take(&mut self.awaits_resync);
+        let lost = |page: &PageNumber| self.unconfirmed.contains(*page);
+        let missing = |page: &PageNumber| self.owed.contains(*page) || lost(page);
+        let owed_again: Vec<_> = lacks.iter().filter(lost).collect();
+        let requested: Vec<_> =
+            waits.iter().filter(missing).filter(|page| !self.demands.contains(*page)).collect();
+        let first = from != self.route.to || self.awaits_resync;
         if !first && owed_again.is_empty() && requested.is_empty() {
             return Ok(None);
         }
+        self.awaits_resync &= from != self.route.to;
         owed_again.iter().for_each(|&page| self.owe_again(page));
-        self.unconfirmed = PageSet::empty(cx.image.page_count());
-        self.demands.retain(|(page, requester)| *requester != from || lacking.contains(*page));
-        self.demands.extend(requested.iter().map(|&page| (page, from)));
+        self.unconfirmed.clear();
+        let arrived = |&(page, requester): &(PageNumber, HostId)| requester == from && !lacks.contains(page);
+        let arrived: Vec<_> = self.demands.iter().filter(arrived).collect();
+        arrived.into_iter().for_each(|(page, _)| self.demands.remove(page));
+        requested.iter().for_each(|&page| self.demands.push(page, from));
         self.pivot = requested.last().copied().or(self.pivot);
         if *progress == Progress::AwaitingGo {
             cx.send(from, self.route.epoch, Message::Go);
@@ -130,36 +139,22 @@ impl Shadow {
         *sequence = sequence.saturating_sub(1);
     }
 
-    /// Whether messages about the pages kept here may come from this host. Only where pages are left behind along
-    /// a chain can the process be somewhere else than where it went from here.
-    fn check_peer(
-        &self,
-        from: HostId,
-        kind: MessageKind,
-        policy: &Policy,
-    ) -> Result<(), crate::error::Error> {
-        if from == self.route.to || policy.leaves_pages_behind() {
-            return Ok(());
-        }
-        Err(misbehaved(from, Misbehaviour::NotThePeer { kind }))
-    }
-
-    pub(crate) fn requested(&mut self, from: HostId, page: PageNumber, policy: &Policy) -> Handled {
-        self.check_peer(from, MessageKind::Request, policy)?;
-        // It would not ask if it had not said how far it is, or this is about to come.
-        self.awaits_resync &= from != self.route.to;
+    pub(crate) fn requested(&mut self, from: HostId, page: PageNumber, cx: &Context<'_>) -> Handled {
+        cx.check_chain(from, MessageKind::Request)?;
         let sent = self.served.contains(page) && !self.unconfirmed.contains(page);
-        if sent || self.demands.iter().any(|(demanded, _)| *demanded == page) {
+        if sent || self.demands.contains(page) {
             return Ok(None);
         }
         if !self.owed.contains(page) && !self.served.contains(page) {
             return Err(misbehaved(from, Misbehaviour::NotOwed { kind: MessageKind::Request, page }));
         }
+        // It would not ask if it had not said how far it is, or this is about to come.
+        self.awaits_resync &= from != self.route.to;
         // It was sent over a connection that is gone. Over the next one the request may come before the resync.
         if self.unconfirmed.contains(page) {
             self.owe_again(page);
         }
-        self.demands.push_back((page, from));
+        self.demands.push(page, from);
         self.pivot = Some(page);
         Ok(Some((self.route.epoch, Event::RequestAccepted { page, from })))
     }
@@ -167,21 +162,18 @@ impl Shadow {
     pub(crate) fn completed(
         &mut self,
         from: HostId,
-        policy: &Policy,
-    ) -> Result<(Draining, Event), crate::error::Error> {
-        self.check_peer(from, MessageKind::Complete, policy)?;
+        kind: MessageKind,
+        cx: &Context<'_>,
+    ) -> Result<(Draining, Event), Error> {
+        cx.check_chain(from, kind)?;
         if !self.owed.is_empty() {
             return Err(misbehaved(from, Misbehaviour::StillOwed { owed: self.owed.len() }));
         }
         Ok((self.drain(Some(from)), Event::CompletionLearned { from }))
     }
 
-    pub(super) fn exited(
-        &mut self,
-        from: HostId,
-        policy: &Policy,
-    ) -> Result<(Draining, Event), crate::error::Error> {
-        self.check_peer(from, MessageKind::Exit, policy)?;
+    pub(super) fn exited(&mut self, from: HostId, cx: &Context<'_>) -> Result<(Draining, Event), Error> {
+        cx.check_chain(from, MessageKind::Exit)?;
         Ok((self.drain(None), Event::ExitLearned { from }))
     }
 
@@ -198,12 +190,13 @@ impl Shadow {
     }
 
     pub(crate) fn is_due(&self, work: Work, policy: &Policy) -> bool {
-        let mut demands = self.demands.iter().filter(|(page, to)| self.can_send(*page, *to));
         match work {
-            Work::Serve(page) => demands.any(|(demanded, _)| *demanded == page),
+            Work::Serve(page) => self.demands.requester(page).is_some_and(|to| self.can_send(page, to)),
             // Demand first, but a demand that waits for the file server does not hold up other pages.
             Work::Push(page) => {
-                policy.push != Push::None && demands.next().is_none() && self.can_send(page, self.route.to)
+                policy.push != Push::None
+                    && self.can_send(page, self.route.to)
+                    && !self.demands.iter().any(|(demanded, to)| self.can_send(demanded, to))
             }
             _ => false,
         }
@@ -213,11 +206,9 @@ impl Shadow {
         let epoch = self.route.epoch;
         match work {
             Work::Serve(page) => {
-                let at = self.demands.iter().position(|(demanded, _)| *demanded == page);
-                let at = at.ok_or(Refusal::NotDue(work))?;
-                let to = self.demands[at].1;
+                let to = self.demands.requester(page).ok_or(Refusal::NotDue(work))?;
                 let sequence = self.send(page, to, cx)?;
-                self.demands.remove(at);
+                self.demands.remove(page);
                 Ok((epoch, Event::PageServed { page, sequence, to }))
             }
             Work::Push(page) => {
@@ -229,12 +220,7 @@ impl Shadow {
         }
     }
 
-    fn send(
-        &mut self,
-        page: PageNumber,
-        to: HostId,
-        cx: &mut Context<'_>,
-    ) -> Result<steplog::place::Sequence, crate::error::LocalFault> {
+    fn send(&mut self, page: PageNumber, to: HostId, cx: &mut Context<'_>) -> Result<Sequence, LocalFault> {
         let sequence = self.sent.send(page, FormerHost { host: to, epoch: self.route.epoch }, cx)?;
         self.owed.remove(page);
         self.served.insert(page);
@@ -246,7 +232,7 @@ impl Shadow {
 
     /// What could be due, most urgent first: what is requested, then what comes next.
     pub(crate) fn candidates<'a>(&'a self, policy: &Policy) -> Box<dyn Iterator<Item = Work> + 'a> {
-        let demanded = self.demands.iter().map(|(page, _)| Work::Serve(*page));
+        let demanded = self.demands.iter().map(|(page, _)| Work::Serve(page));
         match (policy.push, self.pivot) {
             (Push::None, _) => Box::new(demanded),
             (Push::Pivot, Some(pivot)) => {

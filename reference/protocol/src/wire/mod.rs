@@ -1,13 +1,14 @@
-//! The wire format, version 2: frames of bytes to typed messages and back, once, at the edge.
+//! The wire format, version 3: frames of bytes to typed messages and back, once, at the edge.
 //!
 //! # Frame
 //!
-//! All numbers are little-endian. A stream is frames one after the other; a datagram is one frame.
+//! All numbers are little-endian. A stream is frames one after the other. A message is one frame, but for a State whose plan
+//! is too long for one: as many frames of kind 16 as it takes come right before it.
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
 //! | 0 | 4 | magic, `SJRN` |
-//! | 4 | 1 | version, 2 |
+//! | 4 | 1 | version, 3 |
 //! | 5 | 1 | kind of the message, see below |
 //! | 6 | 2 | reserved, 0 |
 //! | 8 | 8 | epoch: number of the migration |
@@ -34,6 +35,7 @@
 //! | 13 | Cancel | – |
 //! | 14 | Refuse | – |
 //! | 15 | Resync | progress `u8` (0 awaiting *go*, 1 running, 2 complete), the pages that are lacking, those of them that are waited for |
+//! | 16 | – | number of runs of the plan `u32` (at least one), the runs: the beginning of the plan of the State that follows |
 //!
 //! *Content* is one byte of encoding, then: 0, nothing (all bytes are zero); 1, the 4096 bytes; 2, runs of length
 //! `u16` and byte `u8` that together make 4096 bytes. The encoder takes the shortest.
@@ -47,13 +49,13 @@
 //! *Pages* are a number of runs `u32`, then the runs in page order: pages left out since the last run `u32` (at least
 //! one, but for the first run), pages that are in `u32` (at least one).
 //!
-//! Version 2 added the kinds 13 to 15, with which peers part or find together again; 1 had none of them and no other
-//! difference.
+//! Version 2 added the kinds 13 to 15, with which peers part or find together again, and version 3 kind 16. There is no
+//! other difference.
 //!
 //! # Errors
 //!
-//! [`decode`] takes whatever bytes there are. It never panics; it checks every length against its cap before it
-//! makes room; it reports a hopeless frame as soon as the header shows it, before the payload has arrived.
+//! [`decode`] and [`Decoder`] take whatever bytes there are. They never panic; they check every length against its cap before it
+//! making room; they report a hopeless frame as soon as the header shows it, before the payload has arrived.
 
 mod bytes;
 mod content;
@@ -75,7 +77,7 @@ use crate::page::{PAGE_COUNT_MAX, PAGE_SIZE};
 use bytes::Reader;
 
 /// Version of the format that this crate writes and reads.
-pub const WIRE_VERSION: u8 = 2;
+pub const WIRE_VERSION: u8 = 3;
 
 /// Bytes before the payload.
 pub const HEADER_LEN: usize = 24;
@@ -92,7 +94,7 @@ const CHECKSUM_AT: usize = 20;
 /// Page, number, encoding, content.
 const CONTENT_PAYLOAD_LEN_MAX: usize = 8 + 8 + 1 + PAGE_SIZE;
 
-/// Registers and former hosts at their largest, and a plan of half a million runs.
+/// Registers and former hosts at their largest, and a plan of half a million runs. What is longer comes in more frames.
 const STATE_PAYLOAD_LEN_MAX: usize = 16 * 1024 * 1024;
 
 /// Two sets of pages, every other page a run of its own.
@@ -160,56 +162,142 @@ pub struct EncodeError {
     max: usize,
 }
 
-/// The bytes of a message.
+/// The bytes of a message: a frame, or several where the plan of a State is too long for one.
 pub fn encode(epoch: Epoch, message: &Message) -> Result<Vec<u8>, EncodeError> {
     let kind = message.kind();
     let within = |what, len, max| if len <= max { Ok(()) } else { Err(EncodeError { kind, what, len, max }) };
+    let mut bytes = Vec::with_capacity(HEADER_LEN + CONTENT_PAYLOAD_LEN_MAX);
     if let Message::State(state) = message {
         within("registers", state.registers.len(), REGISTERS_LEN_MAX)?;
         within("former hosts", state.former_hosts.len(), FORMER_HOSTS_MAX)?;
+        let (ahead, rest) = payload::parts(state, STATE_PAYLOAD_LEN_MAX);
+        for part in ahead {
+            seal(PLAN_AHEAD, epoch, &mut bytes, |payload| payload::encode_runs(part, payload));
+        }
+        seal(kind_to_byte(kind), epoch, &mut bytes, |payload| payload::encode_state(state, rest, payload));
+        return Ok(bytes);
     }
-    let mut frame = Vec::with_capacity(HEADER_LEN + CONTENT_PAYLOAD_LEN_MAX);
-    frame.extend_from_slice(&MAGIC);
-    frame.extend_from_slice(&[WIRE_VERSION, kind_to_byte(kind), 0, 0]);
-    frame.extend_from_slice(&epoch.0.to_le_bytes());
-    frame.extend_from_slice(&[0; HEADER_LEN - 16]);
-    payload::encode(message, &mut frame);
-    let len = frame.len() - HEADER_LEN;
+    let len = seal(kind_to_byte(kind), epoch, &mut bytes, |payload| payload::encode(message, payload));
     within("payload", len, payload_len_max(kind))?;
+    Ok(bytes)
+}
+
+/// Appends a frame, and returns the length of its payload.
+fn seal(kind: u8, epoch: Epoch, bytes: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) -> usize {
+    let start = bytes.len();
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&[WIRE_VERSION, kind, 0, 0]);
+    bytes.extend_from_slice(&epoch.0.to_le_bytes());
+    bytes.extend_from_slice(&[0; HEADER_LEN - 16]);
+    payload(bytes);
+    let frame = &mut bytes[start..];
+    let len = frame.len() - HEADER_LEN;
     frame[16..CHECKSUM_AT].copy_from_slice(&(len as u32).to_le_bytes());
     let checksum = checksum(&frame[..CHECKSUM_AT], &frame[HEADER_LEN..]);
     frame[CHECKSUM_AT..HEADER_LEN].copy_from_slice(&checksum.to_le_bytes());
-    Ok(frame)
+    len
 }
 
-/// The frame at the beginning of `bytes`, and how many bytes it takes.
+/// The message at the beginning of `bytes`, and how many bytes it takes: all its frames.
 pub fn decode(bytes: &[u8]) -> Result<(Frame, usize), DecodeError> {
-    let header = bytes.get(..HEADER_LEN).ok_or(DecodeError::Incomplete { needed: HEADER_LEN })?;
-    let mut reader = Reader::new(header);
-    if reader.take(MAGIC.len())? != MAGIC {
-        return Err(DecodeError::Magic);
+    let (mut decoder, mut read) = (Decoder::default(), 0);
+    loop {
+        let (frame, len) =
+            decoder.next(bytes.get(read..).unwrap_or_default()).map_err(|error| match error {
+                DecodeError::Incomplete { needed } => DecodeError::Incomplete { needed: read + needed },
+                other => other,
+            })?;
+        read += len;
+        if let Some(frame) = frame {
+            return Ok((frame, read));
+        }
     }
-    match reader.u8()? {
-        WIRE_VERSION => {}
-        other => return Err(DecodeError::Version(other)),
+}
+
+/// Takes a stream apart, frame by frame. What it keeps between two of them is the beginning of a plan, which takes as much
+/// memory as it took bytes on the wire.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decoder {
+    ahead: Option<(Epoch, Plan)>,
+}
+
+impl Decoder {
+    /// The frame at the beginning of `bytes`, and how many bytes it takes; no message if it is one of several frames and
+    /// others are to come.
+    pub fn next(&mut self, bytes: &[u8]) -> Result<(Option<Frame>, usize), DecodeError> {
+        let (header, payload) = Header::with_payload(bytes)?;
+        let needed = HEADER_LEN + payload.len();
+        let epoch = header.epoch;
+        let ahead = match self.ahead.take() {
+            Some((of, _)) if of != epoch => return Err(DecodeError::Malformed("plan of another migration")),
+            ahead => ahead.map(|(_, plan)| plan),
+        };
+        match (header.kind, ahead) {
+            (FrameKind::PlanAhead, ahead) => {
+                let mut plan = ahead.unwrap_or_default();
+                payload::decode_ahead(payload, &mut plan)?;
+                self.ahead = Some((epoch, plan));
+                Ok((None, needed))
+            }
+            (FrameKind::Message(MessageKind::State), ahead) => {
+                let state = payload::decode_state(payload, ahead.unwrap_or_default())?;
+                Ok((Some(Frame { epoch, message: Message::State(state) }), needed))
+            }
+            (FrameKind::Message(_), Some(_)) => Err(DecodeError::Malformed("plan without its state")),
+            (FrameKind::Message(kind), None) => {
+                Ok((Some(Frame { epoch, message: payload::decode(kind, payload)? }), needed))
+            }
+        }
     }
-    let kind = reader.u8().and_then(|byte| kind_from_byte(byte).ok_or(DecodeError::Kind(byte)))?;
-    if reader.u16()? != 0 {
-        return Err(DecodeError::Malformed("reserved bytes"));
+}
+
+enum FrameKind {
+    Message(MessageKind),
+    PlanAhead,
+}
+
+struct Header {
+    kind: FrameKind,
+    epoch: Epoch,
+}
+
+impl Header {
+    /// Checks all that can be said about a frame without looking into its payload.
+    fn with_payload(bytes: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+        let header = bytes.get(..HEADER_LEN).ok_or(DecodeError::Incomplete { needed: HEADER_LEN })?;
+        let mut reader = Reader::new(header);
+        if reader.take(MAGIC.len())? != MAGIC {
+            return Err(DecodeError::Magic);
+        }
+        match reader.u8()? {
+            WIRE_VERSION => {}
+            other => return Err(DecodeError::Version(other)),
+        }
+        let kind = match reader.u8()? {
+            PLAN_AHEAD => FrameKind::PlanAhead,
+            byte => FrameKind::Message(kind_from_byte(byte).ok_or(DecodeError::Kind(byte))?),
+        };
+        if reader.u16()? != 0 {
+            return Err(DecodeError::Malformed("reserved bytes"));
+        }
+        let epoch = Epoch(reader.u64()?);
+        let len = reader.u32()? as usize;
+        let max = match kind {
+            FrameKind::PlanAhead => STATE_PAYLOAD_LEN_MAX,
+            FrameKind::Message(kind) => payload_len_max(kind),
+        };
+        if len > max {
+            return Err(DecodeError::Oversized { len, max });
+        }
+        let announced = reader.u32()?;
+        let needed = HEADER_LEN + len;
+        let payload = bytes.get(HEADER_LEN..needed).ok_or(DecodeError::Incomplete { needed })?;
+        let computed = checksum(&header[..CHECKSUM_AT], payload);
+        if computed != announced {
+            return Err(DecodeError::Checksum { computed, announced });
+        }
+        Ok((Self { kind, epoch }, payload))
     }
-    let epoch = Epoch(reader.u64()?);
-    let (len, max) = (reader.u32()? as usize, payload_len_max(kind));
-    if len > max {
-        return Err(DecodeError::Oversized { len, max });
-    }
-    let announced = reader.u32()?;
-    let needed = HEADER_LEN + len;
-    let payload = bytes.get(HEADER_LEN..needed).ok_or(DecodeError::Incomplete { needed })?;
-    let computed = checksum(&header[..CHECKSUM_AT], payload);
-    if computed != announced {
-        return Err(DecodeError::Checksum { computed, announced });
-    }
-    Ok((Frame { epoch, message: payload::decode(kind, payload)? }, needed))
 }
 
 fn checksum(header: &[u8], payload: &[u8]) -> u32 {
@@ -235,6 +323,9 @@ fn payload_len_max(kind: MessageKind) -> usize {
         | MessageKind::Refuse => 0,
     }
 }
+
+/// A frame with the beginning of a plan; what follows is another one, or the State.
+const PLAN_AHEAD: u8 = 16;
 
 /// Every kind of message; its byte on the wire is its place here, counted from 1.
 const KINDS: [MessageKind; 15] = [

@@ -16,6 +16,9 @@ const LOCAL_STORE: u8 = 3;
 const WHEREABOUTS_MASK: u8 = 0x7f;
 const DIRTY_BIT: u8 = 0x80;
 
+/// Bytes of a number of runs.
+const COUNT_LEN: usize = 4;
+
 /// Bytes of the shortest run of plan entries: length, flags, version.
 const PLAN_RUN_LEN_MIN: usize = 4 + 1 + 8;
 
@@ -31,7 +34,7 @@ pub(super) fn encode(message: &Message, out: &mut Vec<u8>) {
             put_numbers(out, page, sequence.0);
             content::encode(content, out);
         }
-        Message::State(state) => encode_state(state, out),
+        Message::State(state) => encode_state(state, state.plan.runs(), out),
         Message::Request { page } | Message::Fetch { page } => out.extend_from_slice(&page.0.to_le_bytes()),
         Message::WriteBack { page, version, content } | Message::Fetched { page, version, content } => {
             put_numbers(out, page, version.0);
@@ -56,7 +59,7 @@ pub(super) fn decode(kind: MessageKind, payload: &[u8]) -> Result<Message, Decod
         MessageKind::Page => {
             Message::Page { page: page(r)?, sequence: Sequence(r.u64()?), content: content::decode(r)? }
         }
-        MessageKind::State => Message::State(decode_state(r)?),
+        MessageKind::State => return decode_state(payload, Plan::default()).map(Message::State),
         MessageKind::Ready => Message::Ready,
         MessageKind::Go => Message::Go,
         MessageKind::Request => Message::Request { page: page(r)? },
@@ -88,19 +91,57 @@ fn put_numbers(out: &mut Vec<u8>, page: &PageNumber, number: u64) {
     out.extend_from_slice(&number.to_le_bytes());
 }
 
-fn encode_state(state: &State, out: &mut Vec<u8>) {
+/// A run of the plan.
+type Run = (u32, PlanEntry);
+
+/// What of the plan is sent ahead, frame by frame, and what is sent with the state, so that no payload is longer than this.
+pub(super) fn parts(state: &State, len_max: usize) -> (Vec<&[Run]>, &[Run]) {
+    let fixed_len = 4 + state.registers.len() + 1 + state.former_hosts.len() * FORMER_HOST_LEN + COUNT_LEN;
+    let mut rest = state.plan.runs();
+    let mut rest_len: usize = rest.iter().map(run_len).sum();
+    let mut ahead = Vec::new();
+    while fixed_len + rest_len > len_max {
+        let mut len = COUNT_LEN;
+        let fits = |run: &&Run| {
+            len += run_len(run);
+            len <= len_max
+        };
+        let (part, after) = rest.split_at(rest.iter().take_while(fits).count());
+        ahead.push(part);
+        rest_len -= part.iter().map(run_len).sum::<usize>();
+        rest = after;
+    }
+    (ahead, rest)
+}
+
+fn run_len((_, entry): &Run) -> usize {
+    PLAN_RUN_LEN_MIN
+        + match entry.whereabouts {
+            Whereabouts::Travelled(_) => 8,
+            Whereabouts::At(..) => FORMER_HOST_LEN + 8,
+            Whereabouts::FileServer | Whereabouts::LocalStore => 0,
+        }
+}
+
+pub(super) fn encode_state(state: &State, runs: &[Run], out: &mut Vec<u8>) {
     out.extend_from_slice(&(state.registers.len() as u32).to_le_bytes());
     out.extend_from_slice(&state.registers);
     out.push(state.former_hosts.len() as u8);
     state.former_hosts.iter().for_each(|former| put_former_host(out, former));
-    out.extend_from_slice(&(state.plan.runs().len() as u32).to_le_bytes());
-    for (length, entry) in state.plan.runs() {
+    encode_runs(runs, out);
+}
+
+pub(super) fn encode_runs(runs: &[Run], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(runs.len() as u32).to_le_bytes());
+    for (length, entry) in runs {
         out.extend_from_slice(&length.to_le_bytes());
         encode_entry(entry, out);
     }
 }
 
-fn decode_state(reader: &mut Reader<'_>) -> Result<State, DecodeError> {
+/// A state, of whose plan so much came ahead.
+pub(super) fn decode_state(payload: &[u8], mut plan: Plan) -> Result<State, DecodeError> {
+    let mut reader = Reader::new(payload);
     let registers_len = reader.u32()? as usize;
     if registers_len > REGISTERS_LEN_MAX {
         return Err(DecodeError::Malformed("length of the registers"));
@@ -110,15 +151,35 @@ fn decode_state(reader: &mut Reader<'_>) -> Result<State, DecodeError> {
     if former_hosts_len > FORMER_HOSTS_MAX || former_hosts_len * FORMER_HOST_LEN > reader.remaining() {
         return Err(DecodeError::Malformed("number of former hosts"));
     }
-    let former_hosts = (0..former_hosts_len).map(|_| former_host(reader)).collect::<Result<_, _>>()?;
+    let former_hosts = (0..former_hosts_len).map(|_| former_host(&mut reader)).collect::<Result<_, _>>()?;
+    decode_runs(&mut reader, &mut plan)?;
+    reader.finish()?;
+    Ok(State { registers, former_hosts, plan })
+}
+
+/// More of the beginning of a plan.
+pub(super) fn decode_ahead(payload: &[u8], plan: &mut Plan) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(payload);
+    // Or frames could follow each other for ever.
+    if decode_runs(&mut reader, plan)? == 0 {
+        return Err(DecodeError::Malformed("length of the plan"));
+    }
+    reader.finish()
+}
+
+/// Appends runs to a plan, and returns how many.
+fn decode_runs(reader: &mut Reader<'_>, plan: &mut Plan) -> Result<usize, DecodeError> {
     let runs_len = reader.u32()? as usize;
     // What is announced must fit in what is there, before room is made for it.
     if runs_len > reader.remaining() / PLAN_RUN_LEN_MIN {
         return Err(DecodeError::Malformed("length of the plan"));
     }
-    let runs = (0..runs_len).map(|_| Ok((reader.u32()?, decode_entry(reader)?))).collect::<Result<_, _>>()?;
-    let plan = Plan::from_runs(runs).ok_or(DecodeError::Malformed("number of pages in the plan"))?;
-    Ok(State { registers, former_hosts, plan })
+    plan.reserve(runs_len);
+    for _ in 0..runs_len {
+        let (length, entry) = (reader.u32()?, decode_entry(reader)?);
+        plan.push(length, entry).ok_or(DecodeError::Malformed("number of pages in the plan"))?;
+    }
+    Ok(runs_len)
 }
 
 fn encode_resync(resync: &Resync, out: &mut Vec<u8>) {

@@ -1,5 +1,7 @@
 //! Where each page is when the process changes hosts: the dirty map and the way to every page.
 
+use std::ops::Range;
+
 use steplog::place::{Sequence, Version};
 
 use crate::page::PAGE_COUNT_MAX;
@@ -34,17 +36,31 @@ pub struct PlanEntry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     runs: Vec<(u32, PlanEntry)>,
+    page_count: u64,
 }
 
 impl Plan {
     /// The plan with these runs of (length, entry). `None` if a run is empty, or they make more pages than
     /// [`PAGE_COUNT_MAX`].
     pub fn from_runs(runs: Vec<(u32, PlanEntry)>) -> Option<Self> {
-        let total = runs.iter().try_fold(0u64, |total, (length, _)| {
-            let total = total + u64::from(*length);
-            (*length > 0 && total <= PAGE_COUNT_MAX).then_some(total)
-        });
-        total.map(|_| Self { runs })
+        let mut plan = Self::default();
+        plan.reserve(runs.len());
+        runs.into_iter().try_for_each(|(length, entry)| plan.push(length, entry))?;
+        Some(plan)
+    }
+
+    /// Makes room for so many more runs.
+    pub(super) fn reserve(&mut self, runs: usize) {
+        self.runs.reserve_exact(runs);
+    }
+
+    /// Appends a run. `None` if it is empty, or makes more pages than [`PAGE_COUNT_MAX`].
+    pub(super) fn push(&mut self, length: u32, entry: PlanEntry) -> Option<()> {
+        let page_count = self.page_count + u64::from(length);
+        (length > 0 && page_count <= PAGE_COUNT_MAX).then_some(())?;
+        self.runs.push((length, entry));
+        self.page_count = page_count;
+        Some(())
     }
 
     /// The runs of (length, entry).
@@ -54,7 +70,16 @@ impl Plan {
 
     /// Number of pages it covers.
     pub fn page_count(&self) -> u64 {
-        self.runs.iter().map(|(length, _)| u64::from(*length)).sum()
+        self.page_count
+    }
+
+    /// The runs as the pages that they cover, and their entry.
+    pub fn ranges(&self) -> impl Iterator<Item = (Range<u64>, PlanEntry)> + '_ {
+        self.runs.iter().scan(0, |end, &(length, entry)| {
+            let start = *end;
+            *end = start + u64::from(length);
+            Some((start..*end, entry))
+        })
     }
 
     /// The entries, page by page.
@@ -65,13 +90,14 @@ impl Plan {
 
 impl FromIterator<PlanEntry> for Plan {
     fn from_iter<I: IntoIterator<Item = PlanEntry>>(entries: I) -> Self {
-        let mut runs: Vec<(u32, PlanEntry)> = Vec::new();
+        let (mut runs, mut page_count): (Vec<(u32, PlanEntry)>, u64) = (Vec::new(), 0);
         for entry in entries {
+            page_count += 1;
             match runs.last_mut() {
                 Some((length, last)) if *last == entry && *length < u32::MAX => *length += 1,
                 _ => runs.push((1, entry)),
             }
         }
-        Self { runs }
+        Self { runs, page_count }
     }
 }

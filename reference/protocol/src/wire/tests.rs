@@ -7,13 +7,6 @@ use super::*;
 use crate::page::{PAGE_COUNT_MAX, PageBytes};
 use crate::wire::FormerHost;
 
-fn page_bytes(g: &mut Gen) -> PageBytes {
-    let mut content = PageBytes::zeroed();
-    let some = Vec::<u8>::arbitrary(g);
-    content.as_mut_slice().iter_mut().zip(some).for_each(|(to, from)| *to = from);
-    content
-}
-
 fn plan_entry(g: &mut Gen) -> PlanEntry {
     let former = FormerHost { host: HostId(u16::arbitrary(g)), epoch: Epoch(u64::arbitrary(g)) };
     let whereabouts = match u8::arbitrary(g) % 4 {
@@ -36,7 +29,7 @@ impl Arbitrary for Frame {
         let (page, number) = (PageNumber(u64::arbitrary(g)), u64::arbitrary(g));
         let (sequence, version) = (Sequence(number), Version(number));
         let message = match u8::arbitrary(g) % 15 {
-            0 => Message::Page { page, sequence, content: page_bytes(g) },
+            0 => Message::Page { page, sequence, content: PageBytes::arbitrary(g) },
             1 => Message::State(State {
                 registers: Vec::arbitrary(g),
                 former_hosts: (0..u8::arbitrary(g) % 5)
@@ -50,7 +43,7 @@ impl Arbitrary for Frame {
             5 => Message::Complete,
             6 => Message::Destroyed,
             7 => Message::Exit,
-            8 => Message::WriteBack { page, version, content: page_bytes(g) },
+            8 => Message::WriteBack { page, version, content: PageBytes::arbitrary(g) },
             9 => Message::WriteBackDone { page, version },
             10 => Message::Fetch { page },
             11 => Message::Cancel,
@@ -61,7 +54,7 @@ impl Arbitrary for Frame {
                 lacks: page_runs(g),
                 waits: page_runs(g),
             }),
-            _ => Message::Fetched { page, version, content: page_bytes(g) },
+            _ => Message::Fetched { page, version, content: PageBytes::arbitrary(g) },
         };
         Self { epoch: Epoch(u64::arbitrary(g)), message }
     }
@@ -128,7 +121,7 @@ fn frame(message: Message) -> Vec<u8> {
 #[test]
 fn the_header_is_as_specified() {
     let bytes = encode(Epoch(0x0102), &Message::Request { page: PageNumber(5) }).unwrap();
-    assert_eq!(bytes[..20], *b"SJRN\x02\x05\0\0\x02\x01\0\0\0\0\0\0\x08\0\0\0");
+    assert_eq!(bytes[..20], *b"SJRN\x03\x05\0\0\x02\x01\0\0\0\0\0\0\x08\0\0\0");
     assert_eq!(bytes[24..], 5u64.to_le_bytes());
 }
 
@@ -137,7 +130,7 @@ fn every_kind_has_its_own_byte() {
     for kind in KINDS {
         assert_eq!(kind_from_byte(kind_to_byte(kind)), Some(kind));
     }
-    assert_eq!((kind_from_byte(0), kind_from_byte(16)), (None, None));
+    assert_eq!((kind_from_byte(0), kind_from_byte(PLAN_AHEAD)), (None, None));
 }
 
 #[test]
@@ -146,8 +139,8 @@ fn a_foreign_header_is_refused() {
     bytes[0] = b'X';
     assert_eq!(decode(&bytes), Err(DecodeError::Magic));
     let mut bytes = frame(Message::Ready);
-    bytes[4] = 1;
-    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Version(1)));
+    bytes[4] = 2;
+    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Version(2)));
     let mut bytes = frame(Message::Ready);
     bytes[5] = 99;
     assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Kind(99)));
@@ -293,4 +286,151 @@ fn a_state_that_is_too_large_has_no_frame() {
     let state =
         State { registers: vec![0; REGISTERS_LEN_MAX + 1], former_hosts: vec![], plan: Plan::default() };
     assert!(encode(Epoch(1), &Message::State(state)).is_err());
+}
+
+/// A plan in which no two neighbours are equal.
+fn plan_of(pages: u64) -> Plan {
+    let former = FormerHost { host: HostId(0), epoch: Epoch(1) };
+    let whereabouts = [Whereabouts::At(former, Sequence(0)), Whereabouts::LocalStore];
+    let entry = |page: u64| PlanEntry {
+        whereabouts: whereabouts[(page % 2) as usize],
+        dirty: page % 2 == 0,
+        version: Version(0),
+    };
+    (0..pages).map(entry).collect()
+}
+
+fn state_of(plan: Plan) -> State {
+    let former_hosts = vec![FormerHost { host: HostId(2), epoch: Epoch(0) }];
+    State { registers: vec![7; 100], former_hosts, plan }
+}
+
+/// The frames of a message, one by one.
+fn frames(bytes: &[u8]) -> Vec<&[u8]> {
+    let (mut frames, mut rest) = (Vec::new(), bytes);
+    while !rest.is_empty() {
+        let len = u32::from_le_bytes(rest[16..20].try_into().unwrap()) as usize;
+        let (frame, after) = rest.split_at(HEADER_LEN + len);
+        frames.push(frame);
+        rest = after;
+    }
+    frames
+}
+
+/// Every other page modified: more runs than a frame holds.
+#[test]
+fn a_plan_travels_in_as_many_frames_as_it_needs() {
+    let message = Message::State(state_of(plan_of(2_000_000)));
+    let bytes = frame(message.clone());
+    let frames = frames(&bytes);
+    assert_eq!(frames.len(), 3);
+    assert!(frames.iter().all(|frame| frame.len() <= HEADER_LEN + STATE_PAYLOAD_LEN_MAX));
+    assert_eq!(frames.iter().map(|frame| frame[5]).collect::<Vec<_>>(), [PLAN_AHEAD, PLAN_AHEAD, 2]);
+    let decoded = decode(&bytes).unwrap();
+    assert!(decoded == (Frame { epoch: Epoch(1), message: message.clone() }, bytes.len()));
+    let mut decoder = Decoder::default();
+    for frame in &frames[..2] {
+        assert_eq!(decoder.next(frame), Ok((None, frame.len())));
+    }
+    assert!(decoder.next(frames[2]).unwrap().0.unwrap().message == message);
+    assert_eq!(decoder, Decoder::default());
+    // Cut anywhere, it is known how much is missing at least.
+    let cut = frames[0].len() + 30;
+    let needed = frames[0].len() + frames[1].len();
+    assert_eq!(decode(&bytes[..cut]), Err(DecodeError::Incomplete { needed }));
+}
+
+/// The parts are as long as may be, and not a run longer: that of the state, and those before it.
+#[test]
+fn parts_of_a_plan_fill_their_frames() {
+    let state = state_of(plan_of(100));
+    let mut whole = Vec::new();
+    payload::encode_state(&state, state.plan.runs(), &mut whole);
+    let (ahead, rest) = payload::parts(&state, whole.len());
+    assert_eq!((ahead.len(), rest.len()), (0, 100));
+    for len_max in [whole.len() - 1, whole.len() / 2, 200] {
+        let (ahead, rest) = payload::parts(&state, len_max);
+        assert!(!ahead.is_empty());
+        for (at, part) in ahead.iter().enumerate() {
+            let next = ahead.get(at + 1).unwrap_or(&rest).first();
+            let len = |runs: &[_]| {
+                let mut bytes = Vec::new();
+                payload::encode_runs(runs, &mut bytes);
+                bytes.len()
+            };
+            assert!(len(part) <= len_max, "{len_max}");
+            let longer: Vec<_> = part.iter().chain(next).copied().collect();
+            assert!(next.is_none() || len(&longer) > len_max, "{len_max}");
+        }
+        let mut last = Vec::new();
+        payload::encode_state(&state, rest, &mut last);
+        assert!(last.len() <= len_max);
+        assert_eq!([ahead.concat(), rest.to_vec()].concat(), state.plan.runs());
+    }
+}
+
+#[test]
+fn a_plan_ahead_of_anything_but_its_state_is_refused() {
+    let entry = PlanEntry { whereabouts: Whereabouts::LocalStore, dirty: false, version: Version(0) };
+    let ahead = |epoch, length| {
+        let mut bytes = Vec::new();
+        seal(PLAN_AHEAD, Epoch(epoch), &mut bytes, |payload| {
+            payload::encode_runs(&[(length, entry)], payload)
+        });
+        bytes
+    };
+    let of = |frames: &[Vec<u8>]| decode(&frames.concat()).map(|(frame, _)| frame.message);
+    let state = frame(Message::State(state_of(Plan::default())));
+    let plan = |message| match message {
+        Ok(Message::State(state)) => state.plan.page_count(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(plan(of(&[ahead(1, 3), ahead(1, 4), state.clone()])), 7);
+    let without = Err(DecodeError::Malformed("plan without its state"));
+    assert_eq!(of(&[ahead(1, 3), frame(Message::Ready), state.clone()]), without);
+    let other = Err(DecodeError::Malformed("plan of another migration"));
+    assert_eq!(of(&[ahead(2, 3), state.clone()]), other);
+    assert_eq!(of(&[ahead(1, 3), ahead(2, 3), state.clone()]), other);
+    let pages = Err(DecodeError::Malformed("number of pages in the plan"));
+    let all = PAGE_COUNT_MAX as u32;
+    assert_eq!(plan(of(&[ahead(1, all - 1), ahead(1, 1), state.clone()])), PAGE_COUNT_MAX);
+    assert_eq!(of(&[ahead(1, all), ahead(1, 1), state.clone()]), pages);
+    assert_eq!(of(&[ahead(1, 0), state.clone()]), pages);
+    let mut empty = Vec::new();
+    seal(PLAN_AHEAD, Epoch(1), &mut empty, |payload| payload::encode_runs(&[], payload));
+    assert_eq!(of(&[empty, state]), Err(DecodeError::Malformed("length of the plan")));
+}
+
+/// A frame may be as long as its kind allows, and not a byte longer.
+#[test]
+fn the_longest_payload_of_each_kind_is_awaited() {
+    let kinds = KINDS.map(|kind| (kind_to_byte(kind), payload_len_max(kind)));
+    for (kind, max) in kinds.into_iter().chain([(PLAN_AHEAD, STATE_PAYLOAD_LEN_MAX)]) {
+        let announced = |len: usize| {
+            let mut header = frame(Message::Ready);
+            header[5] = kind;
+            header[16..20].copy_from_slice(&(len as u32).to_le_bytes());
+            decode(&header)
+        };
+        if max > 0 {
+            assert_eq!(announced(max), Err(DecodeError::Incomplete { needed: HEADER_LEN + max }), "{kind}");
+        }
+        assert_eq!(announced(max + 1), Err(DecodeError::Oversized { len: max + 1, max }), "{kind}");
+    }
+}
+
+#[test]
+fn registers_a_byte_too_long_are_refused_by_the_receiver() {
+    let payload = |registers_len: usize| {
+        let mut bytes = Vec::new();
+        seal(2, Epoch(1), &mut bytes, |payload| {
+            payload.extend_from_slice(&(registers_len as u32).to_le_bytes());
+            payload.extend(vec![0; registers_len]);
+            payload.extend_from_slice(&[0; 5]);
+        });
+        decode(&bytes).map(drop)
+    };
+    assert_eq!(payload(REGISTERS_LEN_MAX), Ok(()));
+    let malformed = Err(DecodeError::Malformed("length of the registers"));
+    assert_eq!(payload(REGISTERS_LEN_MAX + 1), malformed);
 }

@@ -1,9 +1,7 @@
 //! How things go wrong, and what the driver tells the hosts about it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
-use protocol::error::Error;
 use protocol::host::{Host, Location, Resident, Role};
 use protocol::memory::PageStore;
 use protocol::source::Source;
@@ -95,7 +93,7 @@ impl World {
         lasts_ns: u64,
     ) -> Result<bool, WorldError> {
         let [a, b] = between;
-        if a == b || between.iter().any(|id| !self.hosts.contains_key(id)) {
+        if a == b || between.iter().any(|id| self.ensemble.host(*id).is_none()) {
             return Ok(false);
         }
         self.network.cut(a.into(), b.into());
@@ -116,7 +114,7 @@ impl World {
     }
 
     fn crash(&mut self, id: HostId, noticed_after_ns: u64, lasts_ns: u64) -> Result<bool, WorldError> {
-        let Some(host) = self.hosts.remove(&id) else { return Ok(false) };
+        let Some(host) = self.ensemble.crash(id) else { return Ok(false) };
         let at_ns = self.schedule.now_ns();
         self.log.push(Step { at_ns, place: id.into(), epoch: host.epoch(), event: Event::HostCrashed });
         let had_process = self.assess(&host);
@@ -135,7 +133,7 @@ impl World {
     /// True if it took the process itself.
     fn assess(&mut self, dead: &Host<PageStore>) -> bool {
         let handed_over = |host: &Host<_>| matches!(host.role(), Role::Source(Source::Shadow(shadow)) if shadow.route.to == dead.id());
-        let had_process = match self.hosts.get(&self.process.at) {
+        let had_process = match self.ensemble.host(self.process.at) {
             None => self.process.at == dead.id() && *dead.role() != Role::Vacant,
             Some(last) => handed_over(last),
         };
@@ -144,7 +142,7 @@ impl World {
             resident.pages.iter().any(|record| at_dead(record.location))
         };
         self.trouble.doomed |=
-            had_process || self.hosts.values().filter_map(|host| host.role().resident()).any(owes);
+            had_process || self.ensemble.hosts().filter_map(|host| host.role().resident()).any(owes);
         if had_process {
             self.lose_process();
         }
@@ -158,10 +156,9 @@ impl World {
     }
 
     fn cancel(&mut self) -> Result<bool, WorldError> {
-        let may = |host: &&mut Host<_>| matches!(host.role(), Role::Source(source) if source.can_carry_on());
-        let Some(host) = self.hosts.values_mut().find(may) else { return Ok(false) };
-        let place = host.id().into();
-        host.cancel().map_err(|error| WorldError::Endpoint { place, error })?;
+        let may = |host: &&Host<_>| matches!(host.role(), Role::Source(source) if source.can_carry_on());
+        let Some(id) = self.ensemble.hosts().find(may).map(Host::id) else { return Ok(false) };
+        self.ensemble.tell(id, Host::cancel)?;
         Ok(true)
     }
 
@@ -189,18 +186,13 @@ impl World {
         if !current {
             return Ok(());
         }
-        self.tell(by, |host| host.disconnected(of))
+        Ok(self.ensemble.part(by, of)?)
     }
 
     /// An obstacle between two places is gone; both hear of the new connection before anything is said over it.
     pub(super) fn join(&mut self, a: Place, b: Place) -> Result<(), WorldError> {
-        if !self.network.join(a, b) {
-            return Ok(());
-        }
-        for (of, with) in [(a, b), (b, a)] {
-            if let Place::Host(id) = of {
-                self.tell(id, |host| host.connected(with))?;
-            }
+        if self.network.join(a, b) {
+            self.ensemble.join(a, b)?;
         }
         Ok(())
     }
@@ -211,56 +203,32 @@ impl World {
         // A former host waits for the process, wherever that is; other machines are not its concern.
         let process_gone = had_process || self.exited;
         let concerned = |other: &&Host<_>| process_gone || former_route(other.role()).is_none();
-        let told: Vec<_> = self.hosts.values().filter(concerned).map(Host::id).collect();
-        told.iter().try_for_each(|&other| self.tell(other, |host| host.fenced(id)))?;
-        let (policy, image) = (self.scenario.policy.clone(), Arc::clone(&self.image));
-        let mut host = Host::without_process(id, policy, image)?;
-        host.configure(self.limits, self.timeouts);
-        self.hosts.insert(id, host);
-        // Those who were not told only see a new connection.
-        for place in self.places_but(id) {
-            let joined = self.network.join(id.into(), place);
-            match place {
-                Place::Host(other) if joined && !told.contains(&other) => {
-                    self.tell(other, |host| host.connected(id))?;
-                }
-                _ => {}
-            }
-        }
+        let told: Vec<_> = self.ensemble.hosts().filter(concerned).map(Host::id).collect();
+        let places = self.places_but(id);
+        let joined = places.into_iter().filter(|place| self.network.join(id.into(), *place));
+        let joined: Vec<_> = joined
+            .filter_map(|place| match place {
+                Place::Host(other) => Some(other),
+                Place::FileServer => None,
+            })
+            .collect();
+        // Those who are not told only see a new connection.
+        self.ensemble.replace(id, PageStore::vacant(self.image.page_count()), &told, &joined)?;
         Ok(())
-    }
-
-    pub(super) fn tick(&mut self, id: HostId) -> Result<(), WorldError> {
-        let now_ns = self.schedule.now_ns();
-        self.tell(id, |host| host.tick(now_ns))
     }
 
     /// The former hosts of the process on this host that have lost what they kept.
     pub(super) fn dead_former_hosts(&self, id: HostId) -> Vec<HostId> {
         let keeps = |former: &FormerHost| {
-            let kept = self.hosts.get(&former.host).and_then(|host| match host.role() {
+            let kept = self.ensemble.host(former.host).and_then(|host| match host.role() {
                 Role::Source(source) => Some(source.epoch()),
                 role => former_route(role).map(|(_, epoch)| epoch),
             });
             self.trouble.dead.contains_key(&former.host) || kept == Some(former.epoch)
         };
-        let resident = self.hosts.get(&id).and_then(|host| host.role().resident());
+        let resident = self.ensemble.host(id).and_then(|host| host.role().resident());
         let former_hosts = resident.into_iter().flat_map(|resident| &resident.former_hosts);
         former_hosts.filter(|former| !keeps(former)).map(|former| former.host).collect()
-    }
-
-    /// Repeats to a host that these machines were dead: it may not have needed them when it was told first.
-    pub(super) fn tell_of_the_dead(&mut self, id: HostId, dead: &[HostId]) -> Result<(), WorldError> {
-        dead.iter().try_for_each(|&dead| self.tell(id, |host| host.fenced(dead)))
-    }
-
-    fn tell(
-        &mut self,
-        id: HostId,
-        what: impl FnOnce(&mut Host<PageStore>) -> Result<(), Error>,
-    ) -> Result<(), WorldError> {
-        let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
-        what(host).map_err(|error| WorldError::Endpoint { place: id.into(), error })
     }
 
     fn places_but(&self, id: HostId) -> Vec<Place> {
@@ -281,7 +249,7 @@ impl World {
             }
             Event::PeerDisconnected { fate, .. } | Event::PeerFenced { fate, .. } => *fate,
             // Committed to a machine that was dead already, though nobody knew.
-            Event::ProcessHandedOver { to } if !self.hosts.contains_key(to) => {
+            Event::ProcessHandedOver { to } if self.ensemble.host(*to).is_none() => {
                 self.trouble.dead.insert(*to, true);
                 self.trouble.doomed = true;
                 self.lose_process();
@@ -321,7 +289,7 @@ impl World {
     /// At most one host runs the process.
     pub(super) fn check_one_runner(&self) -> Result<(), WorldError> {
         let running: BTreeSet<_> =
-            self.hosts.values().filter(|host| host.is_running()).map(Host::id).collect();
+            self.ensemble.hosts().filter(|host| host.is_running()).map(Host::id).collect();
         if running.len() > 1 { Err(Discrepancy::RunsTwice.into()) } else { Ok(()) }
     }
 }

@@ -30,7 +30,7 @@ impl World {
         self.check_vacant()?;
         let mapped = |page: &PageNumber| self.image.kind(*page) == PageKind::FileMapped;
         for page in self.image.page_numbers().filter(mapped).filter(|_| self.scenario.policy.writes_back()) {
-            let stored = self.file_server.stored(page).ok_or(Discrepancy::Lost(page))?;
+            let stored = self.ensemble.file_server().stored(page).ok_or(Discrepancy::Lost(page))?;
             self.oracle.check_content(page, &stored.content)?;
         }
         Ok(())
@@ -38,10 +38,10 @@ impl World {
 
     /// Nothing is left of the process on any host.
     fn check_vacant(&self) -> Result<(), WorldError> {
-        for (&id, host) in &self.hosts {
+        for host in self.ensemble.hosts() {
             let page_left = self.image.page_numbers().any(|page| host.memory().is_present(page));
             if page_left || *host.role() != Role::Vacant {
-                return Err(WorldError::NotCleanedUp(id));
+                return Err(WorldError::NotCleanedUp(host.id()));
             }
         }
         Ok(())
@@ -57,13 +57,15 @@ impl World {
     }
 
     fn content(&self, page: PageNumber) -> Option<PageBytes> {
-        let host = self.hosts.get(&self.process.at)?;
+        let host = self.ensemble.host(self.process.at)?;
         match host.role().resident()?.pages.get(page.index())?.location {
             Location::Here => host.memory().copy_out(page).ok(),
-            Location::FileServer => self.file_server.stored(page).map(|stored| stored.content.clone()),
+            Location::FileServer => {
+                self.ensemble.file_server().stored(page).map(|stored| stored.content.clone())
+            }
             Location::LocalStore => self.image.content(page).cloned(),
             Location::At(former, _) => {
-                let keeper = self.hosts.get(&former.host)?;
+                let keeper = self.ensemble.host(former.host)?;
                 let Role::Source(Source::Shadow(shadow)) = keeper.role() else { return None };
                 shadow.owed.contains(page).then(|| keeper.memory().copy_out(page).ok())?
             }

@@ -8,6 +8,8 @@ mod oracle;
 mod process;
 mod scenario;
 mod schedule;
+#[cfg(test)]
+mod seeded;
 mod statistics;
 
 pub use disruption::{Disrupted, Disruption, DisruptionKind, Injected, Moment, Scheduled};
@@ -18,13 +20,12 @@ pub use statistics::{Migration, migrations};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use protocol::error::Error;
-use protocol::file_server::FileServer;
-use protocol::host::{Host, Limits, Timeouts, Work};
+use protocol::ensemble::{Ensemble, PlaceError, Said};
+use protocol::host::{Host, Work};
 use protocol::memory::{Fault, Memory, PageStore};
 use protocol::page::Image;
 use protocol::policy::Contradiction;
-use protocol::wire::{self, DecodeError, EncodeError};
+use protocol::wire::{self, DecodeError, EncodeError, Envelope, Frame};
 use steplog::event::{Event, Step};
 use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
@@ -59,13 +60,8 @@ pub enum WorldError {
     #[error(transparent)]
     Discrepancy(#[from] Discrepancy),
     /// An endpoint refused what the protocol has it do.
-    #[error("{place}: {error}")]
-    Endpoint {
-        /// Which one.
-        place: Place,
-        /// What it said.
-        error: Error,
-    },
+    #[error(transparent)]
+    Endpoint(#[from] PlaceError),
     /// The process accessed something that is not there.
     #[error("the process faulted: {0}")]
     Fault(#[from] Fault),
@@ -98,8 +94,7 @@ pub enum WorldError {
 pub struct World {
     scenario: Scenario,
     image: Arc<Image>,
-    hosts: BTreeMap<HostId, Host<PageStore>>,
-    file_server: FileServer,
+    ensemble: Ensemble<PageStore>,
     network: Network,
     schedule: Schedule,
     process: Process,
@@ -112,8 +107,6 @@ pub struct World {
     exited: bool,
     /// Every host of the route, those included that are down.
     all_hosts: Vec<HostId>,
-    limits: Limits,
-    timeouts: Timeouts,
     trouble: Trouble,
     steps_max: usize,
     occurrences: usize,
@@ -132,24 +125,19 @@ impl World {
         let image = Arc::new(layout.image(seed));
         let mut hops: VecDeque<_> = scenario.route.iter().copied().collect();
         let first = hops.pop_front().unwrap_or(HostId(0));
-        let mut hosts = BTreeMap::new();
-        for &id in scenario.route.iter().chain([&first]) {
-            let (policy, image) = (scenario.policy.clone(), Arc::clone(&image));
-            let mut host = match id == first {
-                true => Host::with_process(id, policy, image)?,
-                false => Host::without_process(id, policy, image)?,
-            };
-            host.configure(*limits, *timeouts);
-            hosts.insert(id, host);
+        let mut ensemble = Ensemble::new(scenario.policy.clone(), Arc::clone(&image))?;
+        ensemble.configure(*limits, *timeouts);
+        ensemble.add_occupied(first, PageStore::loaded(&image))?;
+        for &id in scenario.route.iter().filter(|id| **id != first) {
+            ensemble.add_vacant(id, PageStore::vacant(image.page_count()))?;
         }
         let accesses = workload.accesses(image.page_count(), seed);
         let mut process = Process::new(first, layout.initial_writes(seed), accesses, registers_len);
         process.count_max = process.initial_len() + scenario.accesses_per_stay;
-        let all_hosts = hosts.keys().copied().collect();
+        let all_hosts = ensemble.hosts().map(Host::id).collect();
         let mut world = Self {
             scenario: scenario.clone(),
-            hosts,
-            file_server: FileServer::new(&image),
+            ensemble,
             network: Network::new(scenario.link, seed),
             schedule: Schedule::starting_with(Occurrence::Access),
             process,
@@ -160,8 +148,6 @@ impl World {
             exited: false,
             image,
             all_hosts,
-            limits: *limits,
-            timeouts: *timeouts,
             trouble: Trouble::default(),
             steps_max: usize::MAX,
             occurrences: 0,
@@ -223,7 +209,7 @@ impl World {
             Occurrence::Return(id) => self.return_from_the_dead(id)?,
             Occurrence::Tick(id) => {
                 self.schedule.ticks(id);
-                self.tick(id)?;
+                self.ensemble.tick(id, self.schedule.now_ns())?;
             }
         }
         self.settle()?;
@@ -234,7 +220,7 @@ impl World {
 
     /// A host of the world.
     pub fn host(&self, id: HostId) -> Option<&Host<PageStore>> {
-        self.hosts.get(&id)
+        self.ensemble.host(id)
     }
 
     /// Whether the process has exited.
@@ -249,32 +235,28 @@ impl World {
 
     fn arrive(&mut self, from: Place, to: Place, frame: &[u8]) -> Result<(), WorldError> {
         let (frame, _) = wire::decode(frame)?;
-        let handled = match to {
-            Place::FileServer => self.file_server.handle_message(from, frame.epoch, &frame.message),
-            Place::Host(id) => match self.hosts.get_mut(&id) {
-                Some(host) => host.handle_message(from, frame.epoch, &frame.message).map(|_| ()),
-                None => Ok(()),
-            },
-        };
-        handled.map_err(|error| WorldError::Endpoint { place: to, error })
+        let Frame { epoch, message } = frame;
+        self.ensemble.deliver(&Envelope { from, to, epoch, message })?;
+        Ok(())
     }
 
     /// The process does its next access, or faults and waits.
     fn access(&mut self) -> Result<(), WorldError> {
-        let Self { process, oracle, .. } = self;
-        let Some(host) = self.hosts.get_mut(&process.at).filter(|host| host.is_running()) else {
+        let Self { process, oracle, ensemble, .. } = self;
+        let at = process.at;
+        if !ensemble.host(at).is_some_and(Host::is_running) {
             return Ok(());
-        };
+        }
         let Some(access) = process.access().filter(|_| process.waits_for.is_none()) else { return Ok(()) };
         let (page, offset) = (access.page, access.offset);
         let mut read = [0; ACCESS_LEN];
-        let done = match access.write {
+        let done = ensemble.act(at, |host| match access.write {
             Some(bytes) => host.write(page, offset, &bytes),
             None => host.read(page, offset, &mut read),
-        };
+        });
         let mut next_ns = 0;
         match done {
-            Ok(()) => {
+            Ok(_) => {
                 match access.write {
                     Some(bytes) => oracle.write(page, offset, bytes),
                     None => oracle.check_read(&access, read)?,
@@ -283,9 +265,9 @@ impl World {
                 next_ns = self.scenario.workload.interval_ns;
             }
             Err(Fault::Missing(page)) => {
-                let place = process.at.into();
-                host.fault(page).map_err(|error| WorldError::Endpoint { place, error })?;
-                process.waits_for = Some(page).filter(|&page| !host.memory().is_present(page));
+                ensemble.tell(at, |host| host.fault(page))?;
+                let present = ensemble.host(at).is_some_and(|host| host.memory().is_present(page));
+                process.waits_for = Some(page).filter(|_| !present);
             }
             Err(fault) => return Err(fault.into()),
         }
@@ -301,7 +283,7 @@ impl World {
             let mut progress = self.operate()?;
             self.collect()?;
             self.disrupt_if_due()?;
-            let ids: Vec<_> = self.hosts.keys().copied().collect();
+            let ids: Vec<_> = self.ensemble.hosts().map(Host::id).collect();
             for id in ids {
                 while self.work(id)? {
                     if self.log.len() > self.steps_max {
@@ -320,8 +302,8 @@ impl World {
 
     /// Does the most urgent work of a host whose page, if any, has room on its link.
     fn work(&mut self, id: HostId) -> Result<bool, WorldError> {
-        let Self { hosts, network, schedule, .. } = self;
-        let Some(host) = hosts.get_mut(&id) else { return Ok(false) };
+        let Self { ensemble, network, schedule, .. } = self;
+        let Some(host) = ensemble.host(id) else { return Ok(false) };
         let now_ns = schedule.now_ns();
         let mut busy_until_ns = BTreeMap::new();
         let possible = host.tasks().find(|task| {
@@ -342,36 +324,27 @@ impl World {
             return Ok(false);
         };
         let refuses = task.work == Work::DeclareReady && self.takes_refusal();
-        let Some(host) = self.hosts.get_mut(&id) else { return Ok(false) };
-        let done = if refuses { host.refuse() } else { host.perform(task.work) };
-        done.map_err(|error| WorldError::Endpoint { place: id.into(), error })?;
+        self.ensemble.tell(id, |host| if refuses { host.refuse() } else { host.perform(task.work) })?;
         Ok(true)
     }
 
     /// Sees to it that every host that waits for a peer looks at the clock in time.
     fn wind_clocks(&mut self) {
-        for (&id, host) in &self.hosts {
+        for host in self.ensemble.hosts() {
             if let Some(at_ns) = host.next_timeout() {
-                self.schedule.tick_at(id, at_ns);
+                self.schedule.tick_at(host.id(), at_ns);
             }
         }
     }
 
     /// Takes what the endpoints have to say: messages to the network, events to the log and to the process.
     fn collect(&mut self) -> Result<(), WorldError> {
-        let Self { hosts, file_server, network, schedule, log, .. } = self;
+        let Self { ensemble, network, schedule, log, .. } = self;
         let at_ns = schedule.now_ns();
         let first_new = log.len();
-        let mut envelopes = Vec::new();
-        for (&id, host) in hosts.iter_mut() {
-            envelopes.extend(std::iter::from_fn(|| host.poll_message()));
-            let steps = std::iter::from_fn(|| host.poll_event());
-            log.extend(steps.map(|(epoch, event)| Step { at_ns, place: id.into(), epoch, event }));
-        }
-        envelopes.extend(std::iter::from_fn(|| file_server.poll_message()));
-        let steps = std::iter::from_fn(|| file_server.poll_event());
-        log.extend(steps.map(|(epoch, event)| Step { at_ns, place: Place::FileServer, epoch, event }));
-        for envelope in envelopes {
+        let Said { messages, steps } = ensemble.take();
+        log.extend(steps.into_iter().map(|(place, epoch, event)| Step { at_ns, place, epoch, event }));
+        for envelope in messages {
             let (from, to) = (envelope.from, envelope.to);
             let frame = wire::encode(envelope.epoch, &envelope.message)?;
             for delivery in network.send(from, to, at_ns, frame) {
@@ -392,7 +365,7 @@ impl World {
         let Place::Host(id) = *place else { return Ok(()) };
         match event {
             Event::ProcessResumed { .. } => {
-                let resident = self.hosts.get(&id).and_then(|host| host.role().resident());
+                let resident = self.ensemble.host(id).and_then(|host| host.role().resident());
                 if !resident.is_some_and(|resident| self.process.can_resume_with(&resident.registers)) {
                     return Err(Discrepancy::Registers.into());
                 }
@@ -400,7 +373,7 @@ impl World {
                 self.process.count_max = self.process.count + self.scenario.accesses_per_stay;
                 self.underway = None;
                 let dead = self.dead_former_hosts(id);
-                self.tell_of_the_dead(id, &dead)?;
+                dead.into_iter().try_for_each(|dead| self.ensemble.fence(id, dead))?;
                 self.schedule.after(0, Occurrence::Access);
             }
             Event::PageInstalled { page, .. } | Event::PageFetched { page, .. }

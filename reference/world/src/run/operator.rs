@@ -1,10 +1,10 @@
 //! The operator of the hosts, who follows the route of the scenario.
 
 use protocol::destination::Destination;
-use protocol::host::{Role, Work};
+use protocol::host::{Host, Role, Work};
 use protocol::policy::{Passes, Pre};
 use protocol::source::Source;
-use steplog::place::{Epoch, HostId};
+use steplog::place::HostId;
 
 use super::schedule::Occurrence;
 use super::{Ending, World, WorldError};
@@ -13,7 +13,7 @@ impl World {
     /// The operator: tells the hosts to migrate and suspends the process as soon as that makes sense.
     pub(super) fn operate(&mut self) -> Result<bool, WorldError> {
         let at = self.process.at;
-        let Some(host) = self.hosts.get(&at).filter(|host| host.is_running()) else { return Ok(false) };
+        let Some(host) = self.ensemble.host(at).filter(|host| host.is_running()) else { return Ok(false) };
         let last_stop = self.hops.is_empty();
         if self.underway.is_some() {
             let exits = last_stop && self.scenario.ending == Ending::ExitLeaving;
@@ -34,19 +34,9 @@ impl World {
     }
 
     fn start(&mut self, at: HostId) -> Result<bool, WorldError> {
-        let fails = |error| WorldError::Endpoint { place: at.into(), error };
         let Some(&to) = self.hops.front().filter(|to| self.is_possible(at, **to)) else { return Ok(false) };
         self.hops.pop_front();
-        let known = self.hosts.get(&at).map_or(Epoch(0), |host| host.epoch());
-        let epoch = known.next().unwrap_or(known);
-        if let Some(destination) = self.hosts.get_mut(&to) {
-            destination.expect_migration(at, epoch).map_err(fails)?;
-        }
-        // The log has the steps in the order in which they happen.
-        self.collect()?;
-        if let Some(source) = self.hosts.get_mut(&at) {
-            source.start_migration(to).map_err(fails)?;
-        }
+        self.ensemble.start(at, to)?;
         self.underway = Some(to);
         self.process.count_max += self.scenario.accesses_per_stay;
         self.schedule.after(0, Occurrence::Access);
@@ -55,7 +45,7 @@ impl World {
 
     /// Whether both are there, with a connection, and the destination is free.
     fn is_possible(&self, at: HostId, to: HostId) -> bool {
-        let (Some(source), Some(destination)) = (self.hosts.get(&at), self.hosts.get(&to)) else {
+        let (Some(source), Some(destination)) = (self.ensemble.host(at), self.ensemble.host(to)) else {
             return false;
         };
         let connected = source.is_connected(to) && destination.is_connected(at);
@@ -68,15 +58,14 @@ impl World {
     }
 
     fn exit(&mut self, at: HostId) -> Result<bool, WorldError> {
-        let Some(host) = self.hosts.get_mut(&at) else { return Ok(false) };
-        host.exit().map_err(|error| WorldError::Endpoint { place: at.into(), error })?;
+        self.ensemble.tell(at, Host::exit)?;
         self.exited = true;
         Ok(true)
     }
 
     /// Suspends when the source allows it and another pass would not follow.
     fn suspend(&mut self, at: HostId) -> Result<bool, WorldError> {
-        let Some(host) = self.hosts.get_mut(&at) else { return Ok(false) };
+        let Some(host) = self.ensemble.host(at) else { return Ok(false) };
         let passes_left = match (self.scenario.policy.pre, host.role()) {
             (Pre::Copy(Passes::AtMost(passes)), Role::Source(Source::PreMigration(pre))) => {
                 pre.pass.as_ref().is_some_and(|pass| pass.number < passes) && host.is_due(Work::BeginPass)
@@ -87,7 +76,7 @@ impl World {
             return Ok(false);
         }
         let suspension = self.process.suspension();
-        host.suspend(suspension).map_err(|error| WorldError::Endpoint { place: at.into(), error })?;
+        self.ensemble.tell(at, |host| host.suspend(suspension))?;
         Ok(true)
     }
 }

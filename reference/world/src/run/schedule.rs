@@ -107,3 +107,25 @@ impl Schedule {
         Some(occurrence)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Or a link that keeps order would not, between frames that arrive at the same moment.
+    #[test]
+    fn what_happens_at_the_same_moment_happens_in_the_order_in_which_it_was_foreseen() {
+        let arrival = |number: u8| Occurrence::Arrival {
+            from: Place::FileServer,
+            to: HostId(0).into(),
+            connection: 0,
+            frame: vec![number],
+        };
+        let mut schedule = Schedule::starting_with(Occurrence::Access);
+        schedule.at(5, arrival(9));
+        (0..4).for_each(|number| schedule.at(3, arrival(number)));
+        let order: Vec<_> = std::iter::from_fn(|| schedule.next()).collect();
+        let expected = [Occurrence::Access, arrival(0), arrival(1), arrival(2), arrival(3), arrival(9)];
+        assert_eq!((order, schedule.now_ns()), (expected.to_vec(), 5));
+    }
+}

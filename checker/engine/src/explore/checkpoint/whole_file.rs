@@ -55,14 +55,6 @@ pub(super) fn read(path: &Path) -> Result<(Vec<u8>, u32), CheckpointError> {
     Ok((contents, sum))
 }
 
-/// Removes a file if it is there.
-pub(super) fn remove(path: &Path) -> Result<(), CheckpointError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
-        _ => Ok(()),
-    }
-}
-
 struct Summing<W> {
     inner: W,
     sum: crc32fast::Hasher,

@@ -22,7 +22,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use population::system::{Judged, Live, System};
+use population::system::{Judged, Live, Scope, System};
 
 mod check;
 mod components;
@@ -67,6 +67,15 @@ pub fn judge<S: Live>(system: &S, property: S::Property, pairs: &Pairs<S>) -> Op
     Some(match check(system, pairs, &ranking) {
         Ok(()) => Outcome::HoldsForAny { ranking },
         Err(error) => Outcome::Inconclusive(format!("the ranking that was found is wrong: {error}")),
+    })
+}
+
+/// Is the property pending under none of the pairs, so that it says nothing of any population?
+pub fn is_vacuous<S: Live>(system: &S, property: S::Property, pairs: &Pairs<S>) -> bool {
+    !pairs.iter().any(|(control, page)| match system.scope(property) {
+        Some(Scope::Page) => system.pending(property, control, Some(page)),
+        Some(_) => system.pending(property, control, None),
+        None => false,
     })
 }
 

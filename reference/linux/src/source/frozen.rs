@@ -1,0 +1,238 @@
+//! Stopping all of a process, and what may follow.
+
+use super::{Source, gather, interrupted};
+use crate::error::{Doing, LinuxError, Result};
+use crate::inventory::{Inventory, process};
+use crate::obstacle::{self, Obstacle, StandardStreams};
+use crate::state::ProcessState;
+use crate::tracing::tracee::{Stop, Tracee};
+use nix::sys::ptrace::Options;
+use std::ops::Deref;
+use std::time::{Duration, Instant};
+
+/// A process whose threads are all stopped. Dropped, it runs on.
+#[derive(Debug)]
+pub struct FrozenSource {
+    source: Option<Source>,
+    threads: Vec<Tracee>,
+    state: ProcessState,
+    stopped_at: Instant,
+    froze_for: Duration,
+}
+
+/// A process that was handed over: it never runs again.
+#[derive(Debug)]
+pub struct DepartedSource {
+    source: Source,
+    threads: Vec<Tracee>,
+}
+
+impl Source {
+    /// Stops all threads and collects what travels with them. On an error the process runs on.
+    ///
+    /// # Errors
+    ///
+    /// The source comes back along with the reason: [`Gone`](LinuxError::Gone), a process traced by somebody else, what the kernel says.
+    pub fn freeze(self) -> std::result::Result<FrozenSource, (Box<Source>, LinuxError)> {
+        let numbers = process::thread_numbers(self.pid).unwrap_or_default();
+        self.look_at_waits(&numbers);
+        let stopped_at = Instant::now();
+        let frozen = self.worker.run(|| {
+            let threads = stop_all(self.pid)?;
+            let state = gather::gather(&self, &threads);
+            if state.is_err() {
+                let _ = let_go(&self, &threads);
+            }
+            Ok((state?, threads))
+        });
+        match frozen {
+            Ok((state, threads)) => {
+                let froze_for = stopped_at.elapsed();
+                Ok(FrozenSource { source: Some(self), threads, state, stopped_at, froze_for })
+            }
+            Err(error) => Err((Box::new(self), error)),
+        }
+    }
+}
+
+impl FrozenSource {
+    /// What travels.
+    pub fn state(&self) -> &ProcessState {
+        &self.state
+    }
+
+    /// Every reason that has come up since [`Source::obstacles`]: children, sockets, … With any, thaw.
+    pub fn new_obstacles(&self, streams: StandardStreams) -> Vec<Obstacle> {
+        let mut inventory = self.state.inventory.clone();
+        // Its tracer is this program now.
+        inventory.process.tracer = 0;
+        obstacle::in_inventory(&inventory, streams)
+    }
+
+    /// When its threads began to be stopped.
+    pub fn stopped_at(&self) -> Instant {
+        self.stopped_at
+    }
+
+    /// How long stopping and collecting took.
+    pub fn froze_for(&self) -> Duration {
+        self.froze_for
+    }
+
+    /// The process runs on here as if nothing had been.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`](LinuxError::Gone) if it was killed meanwhile.
+    pub fn thaw(mut self) -> Result<Source> {
+        let source = self.source.take().ok_or(LinuxError::TracerEnded)?;
+        let threads = std::mem::take(&mut self.threads);
+        source.worker.run(|| let_go(&source, &threads))?;
+        Ok(source)
+    }
+
+    /// From here on the process can only be read and killed. Should this program end, the kernel kills the process.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`](LinuxError::Gone) if it was killed meanwhile; a process that could not be tied to this program stays frozen and is lost
+    /// for both sides, so on any other error the caller has to kill it.
+    pub fn hand_over(mut self) -> Result<DepartedSource> {
+        let source = self.source.take().ok_or(LinuxError::TracerEnded)?;
+        let threads = std::mem::take(&mut self.threads);
+        source
+            .worker
+            .run(|| threads.iter().try_for_each(|thread| thread.set_options(Options::PTRACE_O_EXITKILL)))?;
+        Ok(DepartedSource { source, threads })
+    }
+}
+
+impl Deref for FrozenSource {
+    type Target = Source;
+
+    fn deref(&self) -> &Source {
+        // `thaw` and `hand_over`, which take it out, consume the whole.
+        match &self.source {
+            Some(source) => source,
+            None => unreachable!("a frozen source has its source until it is consumed"),
+        }
+    }
+}
+
+impl Drop for FrozenSource {
+    fn drop(&mut self) {
+        if let Some(source) = &self.source {
+            let _ = source.worker.run(|| let_go(source, &self.threads));
+        }
+    }
+}
+
+impl DepartedSource {
+    /// Ends what is left of the process here, and waits until its memory is gone.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says other than that it has ended already.
+    pub fn kill(self) -> Result<()> {
+        match rustix::process::pidfd_send_signal(&self.source.handle, rustix::process::Signal::KILL) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Err(error) => return Err(error).doing(|| format!("kill process {}", self.source.pid)),
+        }
+        self.source.worker.run(|| {
+            // The thread that leads is reported last.
+            for thread in self.threads.iter().rev() {
+                while !matches!(thread.wait(), Ok(Stop::Ended) | Err(_)) {}
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Deref for DepartedSource {
+    type Target = Source;
+
+    fn deref(&self) -> &Source {
+        &self.source
+    }
+}
+
+/// Stops every thread; again while new ones show up. On an error those stopped are let go by the caller's `let_go`, or here.
+fn stop_all(pid: i32) -> Result<Vec<Tracee>> {
+    let mut stopped: Vec<Tracee> = Vec::new();
+    let result = (|| {
+        loop {
+            let mut asked = Vec::new();
+            for tid in process::thread_numbers(pid)? {
+                if stopped.iter().any(|thread| thread.0 == tid) {
+                    continue;
+                }
+                match Tracee::seize(tid) {
+                    Ok(tracee) => {
+                        tracee.interrupt()?;
+                        asked.push(tracee);
+                    }
+                    // A thread made by one that is seized already is attached from birth; one that ended is none.
+                    Err(LinuxError::Gone { .. }) => {}
+                    Err(LinuxError::System { source, .. })
+                        if is_ours(pid, tid) && source.raw_os_error() == Some(libc::EPERM) =>
+                    {
+                        asked.push(Tracee(tid));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if asked.is_empty() {
+                break;
+            }
+            for thread in asked {
+                match thread.wait_requested() {
+                    Ok(_) => stopped.push(thread),
+                    Err(LinuxError::Gone { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        if stopped.is_empty() { Err(LinuxError::Gone { pid }) } else { Ok(()) }
+    })();
+    if result.is_err() {
+        stopped.iter().for_each(|thread| drop(thread.detach()));
+    }
+    stopped.sort_by_key(|thread| (thread.0 != pid, thread.0));
+    result.map(|()| stopped)
+}
+
+fn is_ours(pid: i32, tid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim);
+    let this = rustix::thread::gettid().as_raw_nonzero().get().to_string();
+    tracer.is_some_and(|tracer| {
+        tracer == this || tracer == rustix::process::getpid().as_raw_nonzero().get().to_string()
+    })
+}
+
+/// Lets every thread go on from where it was.
+fn let_go(source: &Source, threads: &[Tracee]) -> Result<()> {
+    let mut result = Ok(());
+    for thread in threads {
+        let one = (|| {
+            let registers = thread.registers()?;
+            let adjusted = interrupted::for_going_on(registers, gather::has_signal_to_deliver(thread.0));
+            if adjusted != registers {
+                thread.set_registers(&adjusted)?;
+            }
+            thread.detach()
+        })();
+        // A thread that was killed has nowhere to go; the rest has.
+        if let Err(error) = one
+            && (result.is_ok() && thread.0 == source.pid)
+        {
+            result = Err(error);
+        }
+    }
+    result
+}
+
+/// The inventory of a frozen process, with the threads in the order in which they were stopped.
+pub(super) fn inventory_of(pid: i32) -> Result<Inventory> {
+    Inventory::take_with(pid, false)
+}

@@ -1,0 +1,79 @@
+//! Whoever gives up before the hand-over leaves one process, and nothing besides.
+
+mod common;
+
+use common::{Program, compiled, lacks, missing};
+use linux::build::{BuildOptions, Destination};
+use linux::obstacle::StandardStreams;
+use linux::plan::FileChoices;
+use linux::source::Source;
+use std::path::Path;
+use std::process::Command;
+
+fn is_alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+fn program() -> Program {
+    let program = Program::start(&mut Command::new(compiled("threads", &[])));
+    program.await_output();
+    program
+}
+
+#[test]
+fn at_every_step_before_the_hand_over_the_source_runs_on() {
+    or_skip!(missing().or(lacks("gcc")));
+    let expected = Program::undisturbed(&mut Command::new(compiled("threads", &[])));
+    for step in 0..3 {
+        let mut program = program();
+        let source = Source::open(program.pid).unwrap();
+        let (inventory, _) = source.obstacles(StandardStreams::Replace).unwrap();
+        let options = BuildOptions { files: FileChoices::same_file_system(), ..BuildOptions::default() };
+        let destination = Destination::build(&inventory, options).unwrap();
+        let built = destination.pid();
+        assert!(is_alive(built));
+        match step {
+            0 => drop(destination),
+            1 => {
+                let frozen = source.freeze().map_err(|(_, error)| error).unwrap();
+                drop(destination.prepare(frozen.state()).unwrap());
+                drop(frozen.thaw().unwrap());
+            }
+            _ => {
+                // Dropped without a word, as by an error elsewhere.
+                let frozen = source.freeze().map_err(|(_, error)| error).unwrap();
+                drop(destination.prepare(frozen.state()).unwrap());
+                drop(frozen);
+            }
+        }
+        assert!(!is_alive(built), "step {step}: what was built is still there");
+        assert!(program.child().wait().unwrap().success(), "step {step}");
+        assert_eq!(program.printed(), expected, "step {step}");
+    }
+}
+
+#[test]
+fn after_the_hand_over_only_the_other_one_can_run() {
+    or_skip!(missing().or(lacks("gcc")));
+    let mut program = program();
+    let source = Source::open(program.pid).unwrap();
+    let frozen = source.freeze().map_err(|(_, error)| error).unwrap();
+    let departed = frozen.hand_over().unwrap();
+    let printed = program.printed();
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    // The tracing thread ends with it, as it does with this whole program.
+    drop(departed);
+    assert!(!program.child().wait().unwrap().success(), "it ran on");
+    assert_eq!(program.printed(), printed, "it ran on");
+    assert!(!Path::new(&format!("/proc/{}/task", program.pid)).exists());
+}
+
+#[test]
+fn a_process_that_is_gone_is_said_to_be() {
+    or_skip!(missing());
+    let mut child = Command::new("true").spawn().unwrap();
+    let pid = child.id() as i32;
+    child.wait().unwrap();
+    assert!(matches!(Source::open(pid), Err(linux::LinuxError::Gone { .. })));
+}

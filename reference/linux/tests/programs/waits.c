@@ -1,0 +1,80 @@
+/* Waits in system calls of every kind, with the time that it took. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + t.tv_nsec / 1e9; }
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int kind;
+
+/* The wait is 1 s; being moved may add to it, but nothing near another second. */
+static void report(const char *name, double began, long answer) {
+    double took = now() - began;
+    pthread_mutex_lock(&lock);
+    printf("%s %ld %s\n", name, answer, took < 0.97 ? "too short" : took > 1.6 ? "too long" : "right");
+    fflush(stdout);
+    pthread_mutex_unlock(&lock);
+}
+
+int main(int count, char **arguments) {
+    kind = count > 1 ? atoi(arguments[1]) : 0;
+    printf("begin\n"); fflush(stdout);
+    struct timespec second = {1, 0};
+    int pipes[2]; if (pipe(pipes)) return 1;
+    double began = now();
+    for (int round = 0; round < 3; round++) {
+        began = now();
+        switch (kind) {
+        case 0: report("nanosleep", began, nanosleep(&second, 0)); break;
+        case 1: { struct timespec rest; report("nanosleep with rest", began, nanosleep(&second, &rest)); break; }
+        case 2: report("clock_nanosleep", began, clock_nanosleep(CLOCK_MONOTONIC, 0, &second, 0)); break;
+        case 3: report("poll", began, poll(0, 0, 1000)); break;
+        case 4: { struct pollfd p = {pipes[0], POLLIN, 0}; report("poll of a pipe", began, poll(&p, 1, 1000)); break; }
+        case 5: { struct timeval t = {1, 0}; report("select", began, select(0, 0, 0, 0, &t)); break; }
+        case 6: {
+            int word = 0; struct timespec until; clock_gettime(CLOCK_MONOTONIC, &until); until.tv_sec++;
+            long answer = syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 0, &until, 0, -1);
+            report("futex", began, answer < 0 && errno == ETIMEDOUT ? 0 : answer); break;
+        }
+        case 7: {
+            int timer = timerfd_create(CLOCK_MONOTONIC, 0); struct itimerspec s = {{0, 0}, {1, 0}}; uint64_t n;
+            timerfd_settime(timer, 0, &s, 0);
+            report("timerfd", began, read(timer, &n, 8)); close(timer); break;
+        }
+        case 8: {
+            int timer = timerfd_create(CLOCK_MONOTONIC, 0), set = epoll_create1(0); struct itimerspec s = {{0, 0}, {1, 0}};
+            struct epoll_event e = {EPOLLIN, {.u64 = 77}}, got = {0};
+            timerfd_settime(timer, 0, &s, 0); epoll_ctl(set, EPOLL_CTL_ADD, timer, &e);
+            long answer = epoll_wait(set, &got, 1, -1);
+            report("epoll", began, answer * 1000 + got.data.u64); close(timer); close(set); break;
+        }
+        case 9: {
+            struct timespec until; clock_gettime(CLOCK_MONOTONIC, &until); until.tv_sec++;
+            report("sleep until", began, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, 0)); break;
+        }
+        case 10: {
+            sigset_t set; sigemptyset(&set); sigaddset(&set, SIGUSR1); sigprocmask(SIG_BLOCK, &set, 0);
+            struct itimerval t = {{0, 0}, {1, 0}}; sigset_t alarm; sigemptyset(&alarm); sigaddset(&alarm, SIGALRM);
+            sigprocmask(SIG_BLOCK, &alarm, 0); setitimer(ITIMER_REAL, &t, 0); int got;
+            sigwait(&alarm, &got); report("sigwait", began, got); break;
+        }
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,198 @@
+//! The command line.
+//!
+//! Results go to stdout, progress to stderr. Exit codes: 0 as expected, 1 not moved or cannot be moved, 2 usage or bad input, 130
+//! interrupted.
+
+mod host;
+mod migrate;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::key::{self, Key, Trust};
+
+/// Moves running processes between machines.
+#[derive(Parser)]
+#[command(name = "sojourn", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The key that machines have to have in common wherever an address is not loopback.
+    #[arg(long, global = true, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// How much to say on stderr: a filter such as `info` or `sojourn=debug`.
+    #[arg(long, global = true, value_name = "FILTER", default_value = "warn", env = "SOJOURN_LOG")]
+    logs: String,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A machine that takes processes.
+    Host {
+        /// Where others call it.
+        #[arg(long, value_name = "ADDR")]
+        listen: String,
+        /// The file server.
+        #[arg(long, value_name = "ADDR")]
+        store: Option<String>,
+    },
+    /// The file server.
+    Store {
+        /// Where hosts call it.
+        #[arg(long, value_name = "ADDR")]
+        listen: String,
+        /// What it serves.
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+    },
+    /// Moves a process.
+    Migrate(migrate::Migrate),
+    /// Can it be moved? Every reason why not.
+    Check {
+        /// Which.
+        pid: u32,
+        /// How to say it.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Starts a program that can be moved.
+    Run {
+        /// The program and its arguments.
+        #[arg(required = true, last = true, value_name = "PROGRAM")]
+        program: Vec<std::ffi::OsString>,
+    },
+    /// What is here, and how far it is.
+    Status {
+        /// Only this process.
+        pid: Option<u32>,
+        /// Again and again.
+        #[arg(long)]
+        watch: bool,
+        /// How to say it.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Calls a migration off: the process runs on where it is.
+    Cancel {
+        /// Which.
+        pid: u32,
+    },
+    /// Makes the key that machines have to have in common.
+    Key {
+        /// Where it goes; the usual place otherwise.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Completions for a shell.
+    Completions {
+        /// Which.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How to say something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one versioned document.
+    Json,
+}
+
+/// How a command ended that could be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    AsExpected,
+    Not,
+    Interrupted,
+}
+
+/// Runs the command.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_new(&arguments.logs);
+    let Ok(filter) = filter else {
+        anstream::eprintln!("error: '{}' is not a filter", arguments.logs);
+        return ExitCode::from(2);
+    };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(arguments) {
+        Ok(Ending::AsExpected) => ExitCode::SUCCESS,
+        Ok(Ending::Not) => ExitCode::from(1),
+        Ok(Ending::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<Ending> {
+    let Arguments { command, key, .. } = arguments;
+    match command {
+        Command::Host { listen, store } => host::host(&listen, store, &trust(key)?),
+        Command::Store { listen, root } => host::store(&listen, root, &trust(key)?),
+        Command::Migrate(migrate) => migrate.run(&trust(key)?),
+        Command::Check { pid, format } => check(pid, format),
+        Command::Run { program } => run_program(&program),
+        Command::Status { pid, watch, format } => status::status(pid, watch, format),
+        Command::Cancel { pid } => status::cancel(pid),
+        Command::Key { out } => {
+            let path =
+                out.or(key).or_else(key::default_path).context("no place for a key: HOME is not set")?;
+            Key::create(&path)?;
+            anstream::println!("{}", path.display());
+            anstream::eprintln!(
+                "Copy this file to every machine that is to take part. Who has it can run programs there."
+            );
+            Ok(Ending::AsExpected)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "sojourn", &mut std::io::stdout());
+            Ok(Ending::AsExpected)
+        }
+    }
+}
+
+/// The key that was named, or that is in the usual place.
+fn trust(named: Option<PathBuf>) -> anyhow::Result<Trust> {
+    let usual = key::default_path().filter(|path| path.exists());
+    let key = named.or(usual).map(|path| Key::load(&path)).transpose()?;
+    Ok(Trust::new(key))
+}
+
+fn check(pid: u32, format: Format) -> anyhow::Result<Ending> {
+    let obstacles = crate::process::obstacles(pid)?;
+    match format {
+        Format::Json => {
+            let document = serde_json::json!({ "version": 1, "pid": pid, "obstacles": obstacles });
+            anstream::println!("{document}");
+        }
+        Format::Text if obstacles.is_empty() => anstream::println!("process {pid} can be moved"),
+        Format::Text => {
+            anstream::println!("process {pid} cannot be moved:");
+            obstacles.iter().for_each(|obstacle| anstream::println!("  {obstacle}"));
+        }
+    }
+    Ok(if obstacles.is_empty() { Ending::AsExpected } else { Ending::Not })
+}
+
+/// The program is a child of this command, which waits for it and ends as it does.
+fn run_program(program: &[std::ffi::OsString]) -> anyhow::Result<Ending> {
+    let (name, arguments) = program.split_first().context("no program")?;
+    let mut child = std::process::Command::new(name)
+        .args(arguments)
+        .spawn()
+        .with_context(|| format!("cannot start {}", name.display()))?;
+    anstream::eprintln!("process {}", child.id());
+    let status = child.wait()?;
+    if std::os::unix::process::ExitStatusExt::signal(&status) == Some(9) {
+        anstream::eprintln!("process {} is gone from here", child.id());
+    }
+    Ok(if status.success() { Ending::AsExpected } else { Ending::Not })
+}

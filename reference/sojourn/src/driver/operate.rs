@@ -1,0 +1,152 @@
+//! What the operator of a host does: suspend the process when that makes sense; and when there is
+//! room for what the endpoint has to do.
+
+use std::time::Instant;
+
+use protocol::host::{Role, Suspension, Work};
+use protocol::policy::{Passes, Pre};
+use protocol::source::Source;
+use protocol::wire::REGISTERS_LEN_MAX;
+use steplog::place::Place;
+
+use super::Driver;
+use crate::aside::Aside;
+use crate::subject::{Stopped, SubjectError};
+
+/// Tasks that are looked at for one that has room. More of them wait for the same place.
+const TASKS_LOOKED_AT: usize = 64;
+
+/// The registers begin with this where they are the whole state, and with this where it was said beside them.
+const WHOLE: u8 = 0;
+const APART: u8 = 1;
+
+/// Work done in one turn at most, so that what arrives is heard in between.
+const WORK_MAX: usize = 64;
+
+impl Driver {
+    /// Suspends the process as soon as that makes sense.
+    pub(super) fn operate(&mut self) {
+        self.gather();
+        if self.unfit {
+            self.unfit = false;
+            let refused = self.host.refuse();
+            self.note_error("a refusal", refused);
+        }
+        let Role::Source(Source::PreMigration(pre)) = self.host.role() else { return };
+        if pre.pass.as_ref().is_some_and(|pass| !pass.due.is_empty()) || !self.host.is_connected(pre.route.to)
+        {
+            return;
+        }
+        let passes_left = match (self.host.policy().pre, &pre.pass) {
+            (Pre::Copy(Passes::AtMost(passes)), Some(pass)) => {
+                pass.number < passes && self.host.is_due(Work::BeginPass)
+            }
+            _ => false,
+        };
+        if passes_left || self.host.check_suspension().is_err() {
+            return;
+        }
+        self.suspend();
+    }
+
+    fn suspend(&mut self) {
+        self.stopped_at = Some(Instant::now());
+        let stopped = self.subject.lock().stop();
+        // What it did up to now comes before its suspension.
+        self.observe();
+        let suspended = stopped.map_err(|error| error.to_string()).and_then(
+            |Stopped { state, code_page, stack_page }| {
+                let registers = self.pack(state)?;
+                let suspension = Suspension { registers, code_page, stack_page };
+                self.host.suspend(suspension).map_err(|error| error.to_string())
+            },
+        );
+        let Err(reason) = suspended else {
+            self.collect();
+            return;
+        };
+        tracing::error!(session = %self.session, reason, "the process cannot be suspended; it runs on here");
+        self.handle.status.lock().error = Some(reason);
+        let cancelled = self.host.cancel();
+        self.note_error("a cancellation", cancelled);
+        self.go_on();
+        self.collect();
+    }
+
+    /// The state as registers of the protocol. What is too much for those is said at once, and they hold its checksum.
+    fn pack(&mut self, state: Vec<u8>) -> Result<Vec<u8>, String> {
+        if state.len() < REGISTERS_LEN_MAX {
+            return Ok([&[WHOLE], &state[..]].concat());
+        }
+        let Role::Source(source) = self.host.role() else { return Err("the process is not here".to_owned()) };
+        let to = source.route().map(|route| Place::Host(route.to));
+        let channel = to.and_then(|to| self.peers.channel_mut(to)).ok_or("there is no connection")?;
+        let registers = checksum(&state);
+        channel.aside(&Aside::State(state)).map_err(|error| error.to_string())?;
+        Ok(registers)
+    }
+
+    /// The state that came, from the registers and what was said beside them.
+    pub(super) fn unpack(&mut self) -> Result<Vec<u8>, SubjectError> {
+        let registers =
+            self.host.role().resident().map(|resident| resident.registers.clone()).unwrap_or_default();
+        let unfit = |reason: &str| SubjectError::Unfit(reason.to_owned());
+        match registers.split_first() {
+            Some((&WHOLE, state)) => Ok(state.to_vec()),
+            Some((&APART, _)) => {
+                let state = self.state.take().ok_or_else(|| unfit("a part of it is missing"))?;
+                if checksum(&state) == registers {
+                    Ok(state)
+                } else {
+                    Err(unfit("a part of it is of another state"))
+                }
+            }
+            _ => Err(unfit("no state")),
+        }
+    }
+
+    /// The process runs on here, if it was stopped.
+    pub(super) fn go_on(&mut self) {
+        if self.host.is_running() {
+            let thawed = protocol::memory::Memory::thaw(&mut self.subject.clone());
+            if let Err(error) = thawed {
+                tracing::error!(session = %self.session, %error, "the process cannot go on here");
+                self.handle.status.lock().error = Some(error.to_string());
+            }
+        }
+    }
+
+    /// Lets the endpoint do what is due and has room. True when it could do more at once.
+    pub(super) fn work(&mut self) -> bool {
+        for _ in 0..WORK_MAX {
+            let room = |place: Option<Place>| place.is_none_or(|place| self.peers.has_room(place));
+            // What is waited for does not wait for room.
+            let task = self
+                .host
+                .tasks()
+                .take(TASKS_LOOKED_AT)
+                .find(|task| matches!(task.work, Work::Serve(_)) || room(task.page_to));
+            let Some(task) = task else { return false };
+            if task.work == Work::HandOver
+                && let Err(error) = { self.subject.lock().part() }
+            {
+                tracing::error!(session = %self.session, %error, "the process cannot be handed over");
+                let cancelled = self.host.cancel();
+                self.note_error("a cancellation", cancelled);
+                self.collect();
+                continue;
+            }
+            let performed = self.host.perform(task.work);
+            if !self.note_error("work", performed) {
+                return false;
+            }
+            self.collect();
+        }
+        true
+    }
+}
+
+fn checksum(state: &[u8]) -> Vec<u8> {
+    let len = (state.len() as u64).to_le_bytes();
+    [&[APART], &len[..], &crc32fast::hash(state).to_le_bytes()].concat()
+}

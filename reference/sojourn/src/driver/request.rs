@@ -1,0 +1,211 @@
+//! A migration that is asked for: what has to be known first, the proposal to the host that is to take the subject, the
+//! beginning.
+
+use std::fs::File;
+
+use protocol::host::{Location, Role};
+use protocol::policy::Policy;
+use protocol::source::Source;
+use steplog::page::PageNumber;
+use steplog::place::Place;
+
+use super::{Driver, Log, Request};
+use crate::aside::{Hello, Proposal, Purpose, Welcome};
+use crate::dial::{Connection, DialError};
+use crate::recorder::{LogFile, Untangled};
+use crate::subject::PROCESS;
+
+/// Pages that are asked for in one turn although nobody waits for them.
+const GATHERED_MAX: usize = 64;
+
+impl Driver {
+    /// Somebody wants the subject moved. One that has to ask a host first asks now.
+    pub(super) fn consider(&mut self, request: Request) {
+        let inquiry = self.subject.lock().inquiry();
+        match inquiry {
+            Err(error) => request.refuse(error),
+            Ok(None) => self.propose(request),
+            Ok(Some(_)) if self.proposed.is_some() || self.deferred.is_some() => {
+                request.refuse("a migration is about to begin already");
+            }
+            Ok(Some(_)) if !self.is_complete() => self.deferred = Some(request),
+            Ok(Some(question)) => {
+                let purpose = Purpose::Inquire { subject: PROCESS.to_owned() };
+                let (from, address) = (self.setup.id, self.setup.address.clone());
+                let hello = Hello { session: self.session, from, address, purpose };
+                self.peers.inquire(request, &self.setup, hello, question);
+            }
+        }
+    }
+
+    /// A host has said what it has of what the subject needs.
+    pub(super) fn informed(&mut self, request: Request, answer: Result<Vec<u8>, DialError>) {
+        let heeded = answer.map_err(|error| error.to_string()).and_then(|answer| {
+            self.subject.lock().heed(&answer).map_err(|error| error.to_string())?;
+            if !self.is_complete() {
+                return Err("the process has begun to move meanwhile".to_owned());
+            }
+            self.renew(&request.policy).map_err(|error| error.to_string())
+        });
+        match heeded {
+            Ok(()) => self.propose(request),
+            Err(reason) => request.refuse(reason),
+        }
+    }
+
+    /// Whether the subject is at rest and nothing of it is elsewhere.
+    fn is_complete(&self) -> bool {
+        let Role::Source(Source::Resting(resident)) = self.host.role() else { return false };
+        self.gathering.is_none() && resident.write_backs.is_empty()
+    }
+
+    /// Gets what the subject has elsewhere, although it has not asked for it.
+    pub(super) fn gather(&mut self) {
+        let Some(mut page) = self.gathering else { return };
+        for _ in 0..GATHERED_MAX {
+            let Role::Source(Source::Resting(resident)) = self.host.role() else { return };
+            let Some(record) = resident.pages.get(page.index()) else {
+                let all_here = resident.pages.iter().all(|record| record.location == Location::Here);
+                if all_here && self.subject.lock().has_come() {
+                    self.settle();
+                } else {
+                    self.gathering = Some(PageNumber(0));
+                }
+                return;
+            };
+            if record.location != Location::Here && !record.requested {
+                if record.location == Location::FileServer && !self.peers.has_room(Place::FileServer) {
+                    break;
+                }
+                self.fault(page);
+            }
+            page = PageNumber(page.0 + 1);
+        }
+        self.gathering = Some(page);
+    }
+
+    /// Whether there is something to be gathered that waits for nobody.
+    pub(super) fn is_gathering(&self) -> bool {
+        self.gathering.is_some()
+    }
+
+    fn settle(&mut self) {
+        self.gathering = None;
+        let settled = self.subject.lock().settle();
+        if let Err(error) = settled {
+            tracing::error!(session = %self.session, %error, "the process cannot be settled here");
+            self.handle.status.lock().error = Some(error.to_string());
+        }
+        if let Some(request) = self.deferred.take() {
+            self.consider(request);
+        }
+    }
+
+    /// Asks a host to take the subject.
+    fn propose(&mut self, request: Request) {
+        let Request { to, policy, log, reply } = request;
+        let possible = self.may_start(&policy).and_then(|()| self.open_log(&policy, log));
+        let wants_steps = match possible {
+            Ok(wants_steps) => wants_steps,
+            Err(reason) => {
+                let _ = reply.send(Err(reason));
+                return;
+            }
+        };
+        let Some(epoch) = self.host.epoch().next() else {
+            let _ = reply.send(Err("the counter of migrations is exhausted".to_owned()));
+            return;
+        };
+        let mut roster = self.setup.roster.clone();
+        let own = usize::from(self.setup.id.0);
+        roster.resize(roster.len().max(own + 1), None);
+        roster[own].clone_from(&self.setup.address);
+        self.setup.roster.clone_from(&roster);
+        let proposal = Proposal {
+            policy,
+            epoch,
+            subject: self.subject_kind.clone(),
+            layout: self.layout.clone(),
+            roster,
+            store: self.setup.store.clone(),
+            log: wants_steps,
+            build_len: self.build.len() as u64,
+        };
+        let purpose = Purpose::Migrate(Box::new(proposal));
+        let (from, address) = (self.setup.id, self.setup.address.clone());
+        let hello = Hello { session: self.session, from, address, purpose };
+        self.setup.roster.push(Some(to.clone()));
+        self.peers.propose(to, &self.setup, hello, self.build.clone());
+        self.proposed = Some(reply);
+    }
+
+    fn may_start(&self, policy: &Policy) -> Result<(), String> {
+        if self.proposed.is_some() {
+            return Err("a migration is about to begin already".to_owned());
+        }
+        if policy != self.host.policy() {
+            return Err(format!("this process moves by {}", self.host.policy().name));
+        }
+        if !self.host.is_running() {
+            return Err("the process does not run here".to_owned());
+        }
+        Ok(())
+    }
+
+    /// True when other places are to send their steps here.
+    fn open_log(&mut self, policy: &Policy, log: Log) -> Result<bool, String> {
+        match log {
+            Log::None => Ok(false),
+            Log::Shared(log) => {
+                self.recorder = Box::new(log);
+                Ok(false)
+            }
+            Log::File(path) => {
+                let unseen = self.subject.lock().unseen();
+                let file =
+                    File::create(&path).and_then(|file| LogFile::create(file, policy, &self.layout, &unseen));
+                let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
+                self.recorder = Box::new(Untangled::new(file));
+                Ok(true)
+            }
+        }
+    }
+
+    /// The host that was asked will take the subject.
+    pub(super) fn begin(&mut self, connection: Connection, welcome: &Welcome) {
+        let Some(reply) = self.proposed.take() else { return };
+        let _ = reply.send(self.start(connection, welcome));
+    }
+
+    fn start(&mut self, connection: Connection, welcome: &Welcome) -> Result<(), String> {
+        let to = welcome.host;
+        let at = usize::from(to.0);
+        let Some(address) = self.setup.roster.pop().flatten() else {
+            return Err("nobody was called".to_owned());
+        };
+        if to == self.setup.id || at > self.setup.roster.len() {
+            return Err("the other end is none of the hosts that it could be".to_owned());
+        }
+        if at == self.setup.roster.len() {
+            self.setup.roster.push(Some(address.clone()));
+        }
+        let place = Place::Host(to);
+        self.subject.lock().must_travel(&welcome.lacking);
+        if !self.is_in_use(place) {
+            if !self.concerns(place) {
+                // Whatever was between the two before is over.
+                self.peers.forget(place);
+            }
+            self.connected(place, connection);
+        }
+        self.collect();
+        if let Err(error) = self.host.start_migration(to) {
+            // The other end forgets when the connection is gone.
+            self.peers.forget(place);
+            return Err(error.to_string());
+        }
+        self.peers.keep_calling(place, &address, Purpose::Resume { steps_seen: 0 });
+        self.collect();
+        Ok(())
+    }
+}

@@ -1,0 +1,29 @@
+//! Processes moved between machines: the sans-I/O endpoints of the reference, driven over TCP and TLS.
+//!
+//! The endpoints decide, a [`driver`] gives them a queue, a clock and memory. Reading order:
+//!
+//! * [`subject`]: the seam between the driver and what moves, and [`region`], the plainest thing that can move.
+//! * [`driver`]: one thread and one loop for each thing that moves, on each machine that it is on or has left.
+//! * [`channel`]: a connection to a peer: protocol and asides in frames, paced so that what is asked for finds at most
+//!   about one page ahead of it.
+//! * [`aside`]: what drivers say to each other beside the protocol, above all the greeting.
+//! * [`dial`]: how a connection comes about: TCP, TLS where the address is not loopback, the greeting.
+//! * [`host`]: a machine that takes processes; [`store`]: the file server.
+//! * [`recorder`]: the log of steps; [`status`]: how far a migration is, for a person to watch.
+//! * [`key`]: who may speak to whom; [`control`]: how the command talks to what is running.
+
+pub mod aside;
+pub mod channel;
+pub mod cli;
+pub mod control;
+pub mod dial;
+pub mod driver;
+pub mod host;
+pub mod key;
+pub mod layout;
+pub mod process;
+pub mod recorder;
+pub mod region;
+pub mod status;
+pub mod store;
+pub mod subject;

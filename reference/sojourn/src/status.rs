@@ -1,0 +1,157 @@
+//! How far a migration is, for a person to watch and for programs to read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use steplog::event::Event;
+use steplog::fate::Fate;
+
+use crate::aside::SessionId;
+
+/// What is known of a thing that moves, on one host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Which run of the protocol.
+    pub session: SessionId,
+    /// Its PID, where it is a process.
+    pub pid: Option<u32>,
+    /// The algorithm.
+    pub algorithm: String,
+    /// What this host does.
+    pub phase: Phase,
+    /// Number of pages.
+    pub pages: u64,
+    /// How many pages travelled which way, as the names of the steps have it.
+    pub steps: BTreeMap<String, u64>,
+    /// Pages that are still to come or to go.
+    pub remaining: u64,
+    /// Whether there is a connection to everybody who is needed.
+    pub connected: bool,
+    /// Bytes in a second to the peer, as last measured.
+    pub bytes_per_s: u64,
+    /// How long the process stood still for this migration, in nanoseconds; only the source knows.
+    pub freeze_ns: Option<u64>,
+    /// How long it would stand still if it were suspended now, in nanoseconds.
+    pub freeze_expected_ns: Option<u64>,
+    /// What has become of the migration, once something has.
+    pub fate: Option<Fate>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// What a host does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The process runs here and goes nowhere.
+    #[default]
+    Resting,
+    /// It runs here and is about to leave.
+    PreMigration,
+    /// It stands still here.
+    Frozen,
+    /// It has left; pages are still here.
+    Shadow,
+    /// All has left; the file server has not acknowledged everything.
+    Draining,
+    /// It is coming.
+    Receiving,
+    /// It could run here, and waits to be told.
+    AwaitingGo,
+    /// It runs here; pages are elsewhere.
+    Post,
+    /// It runs here and all is here; former hosts are cleaning up.
+    Completing,
+    /// Nothing of it is here.
+    Vacant,
+    /// This host cannot go on.
+    Failed,
+}
+
+impl Status {
+    /// Nothing has happened yet.
+    pub fn new(session: SessionId, pid: Option<u32>, algorithm: &str, pages: u64) -> Self {
+        Self {
+            session,
+            pid,
+            algorithm: algorithm.to_owned(),
+            phase: Phase::default(),
+            pages,
+            steps: BTreeMap::new(),
+            remaining: 0,
+            connected: true,
+            bytes_per_s: 0,
+            freeze_ns: None,
+            freeze_expected_ns: None,
+            fate: None,
+            error: None,
+        }
+    }
+
+    /// Counts a step.
+    pub fn note(&mut self, event: &Event) {
+        if let Some(name) = counted(event) {
+            *self.steps.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// How often such a step was taken.
+    pub fn count(&self, name: &str) -> u64 {
+        self.steps.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// The name of a step that is counted.
+fn counted(event: &Event) -> Option<&'static str> {
+    Some(match event {
+        Event::PageCopied { .. } => "copied",
+        Event::PageTransferred { .. } => "transferred",
+        Event::PageFlushed { .. } => "flushed",
+        Event::PageServed { .. } => "served",
+        Event::PagePushed { .. } => "pushed",
+        Event::PageWrittenBack { .. } => "written-back",
+        Event::WriteBackAcknowledged { .. } => "acknowledged",
+        Event::PageFaulted { .. } => "faulted",
+        Event::PageLoaded { .. } => "loaded",
+        Event::PageInstalled { .. } => "installed",
+        Event::PageFetched { .. } => "fetched",
+        Event::PassBegun { .. } => "passes",
+        _ => return None,
+    })
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resting => "at rest",
+            Self::PreMigration => "pre-migration",
+            Self::Frozen => "frozen",
+            Self::Shadow => "gone, pages left",
+            Self::Draining => "gone, write-backs left",
+            Self::Receiving => "arriving",
+            Self::AwaitingGo => "could run",
+            Self::Post => "here, pages missing",
+            Self::Completing => "here, completing",
+            Self::Vacant => "gone",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// A status that the driver keeps up to date and others read.
+#[derive(Clone)]
+pub struct SharedStatus(Arc<Mutex<Status>>);
+
+impl SharedStatus {
+    /// Shares a status.
+    pub fn new(status: Status) -> Self {
+        Self(Arc::new(Mutex::new(status)))
+    }
+
+    /// The status.
+    pub fn lock(&self) -> MutexGuard<'_, Status> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
