@@ -462,12 +462,19 @@ pub struct Explore {
 
 #[derive(Args, Debug)]
 pub struct Conform {
-    /// The step log, as NDJSON: a line that says what was run, then a line for each step
-    #[arg(value_name = "TRACE")]
-    pub trace: PathBuf,
+    /// The step log, as NDJSON: a line that says what was run, then a line for each step. Several logs of one run, one
+    /// a host, are merged
+    #[arg(value_name = "TRACE", required = true)]
+    pub traces: Vec<PathBuf>,
     /// The algorithm that was run, as a strategy file [default: the one that the trace names]
     #[arg(long, value_name = "FILE")]
     pub strategy: Option<PathBuf>,
+    /// How to print the result
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// Give up after this time, as in 90s or 5min
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
 }
 
 /// A year.

@@ -82,12 +82,14 @@ pub enum LinkOrder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unseen {
-    /// The process writes a page.
+    /// The process writes a page. A judge tries a write of every page before every line.
     Writes,
-    /// The process reads a page.
+    /// The process reads a page. Nothing follows from a read; what it asks for has a line of its own.
     Reads,
-    /// The destination declares, and the source learns, that the process could run there.
+    /// The destination declares, and the source learns, that the process could run there. A judge takes it that both
+    /// happen right before the hand-over, unless there are lines that say when.
     Readiness,
-    /// Connections break and come back.
+    /// Connections break and come back. Only where the header says that things go wrong; what a host makes of it still
+    /// has a line.
     Connections,
 }

@@ -34,7 +34,9 @@ pub enum Wait {
     #[error("{on} waits for the process from {from} in {epoch}")]
     Process { on: HostId, from: HostId, epoch: Epoch },
     /// The destination has said *ready*.
-    #[error("{on} has said *ready* and waits for *go*, or for word that the process stays, from {from} in {epoch}")]
+    #[error(
+        "{on} has said *ready* and waits for *go*, or for word that the process stays, from {from} in {epoch}"
+    )]
     Go { on: HostId, from: HostId, epoch: Epoch },
     /// Nothing is missing, but the former hosts have not all answered.
     #[error("{on} waits for *destroyed* from {from} in {epoch}")]
@@ -86,9 +88,8 @@ impl Follower<'_> {
         let in_all = |page: &usize| state.records(*page).iter().all(|record| is_waiting(&record.page));
         let page = state.representatives(is_waiting).into_iter().find(in_all)?;
         let migration = self.model.migration();
-        let stored = state.records(page).iter().all(|record| {
-            migration.comes_from_store(&state.control, &record.page)
-        });
+        let stored =
+            state.records(page).iter().all(|record| migration.comes_from_store(&state.control, &record.page));
         let former = self.roster.process.formers.last().map(|(host, _)| Place::Host(*host));
         let asked = former.filter(|_| !stored).unwrap_or(Place::FileServer);
         Some(Wait::Page { on, page: page as u64, asked })

@@ -226,9 +226,8 @@ impl<'m> Follower<'m> {
         let mut found = match &self.trouble {
             Some(trouble) => {
                 let found = trouble.explanations(migration, state, &self.roster, step);
-                let is_told = |found: &Explanation| {
-                    trouble.is_of_this_content(step, handling, is_older(found))
-                };
+                let is_told =
+                    |found: &Explanation| trouble.is_of_this_content(step, handling, is_older(found));
                 found.into_iter().filter(is_told).collect()
             }
             None => {
@@ -328,9 +327,7 @@ impl<'m> Follower<'m> {
                 Some(PageStep::DeliverPage) => false,
                 _ => over || before.destination == after.destination,
             },
-            Event::MessageIgnored { kind: MessageKind::Fetched, .. } => {
-                *step != Some(PageStep::DeliverPage)
-            }
+            Event::MessageIgnored { kind: MessageKind::Fetched, .. } => *step != Some(PageStep::DeliverPage),
             Event::MessageIgnored { kind: MessageKind::Request, .. } => before.asked == after.asked,
             _ => true,
         }
@@ -383,9 +380,8 @@ fn grouped(found: Vec<Explanation>) -> Vec<Group> {
 /// What the state says of pages that are there: those that are outdated are given up, and none that count. A host that
 /// the process was on before may still have what it has served.
 fn discards(mut state: Population, discarded: &[PageNumber], was_here: bool) -> Option<Population> {
-    let is_outdated = |page: &Page| {
-        matches!(page.plan, Plan::FromSource | Plan::FromStore) && page.destination.is_held()
-    };
+    let is_outdated =
+        |page: &Page| matches!(page.plan, Plan::FromSource | Plan::FromStore) && page.destination.is_held();
     let given_up = |page: &Page| {
         // An older content of a page that travels may be kept until the newest arrives.
         let on_its_way = page.plan == Plan::Travelled && !page.content.is_idle();

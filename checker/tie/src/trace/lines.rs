@@ -44,9 +44,7 @@ impl Roster {
             Event::PeerConnected { peer, resync } => self.peer_connected(host, epoch, peer, resync),
             Event::HostCrashed => self.host_crashed(host, epoch),
 
-            Event::PageRead { offset, length, .. } => {
-                self.page_accessed(host, epoch, offset, length.into())
-            }
+            Event::PageRead { offset, length, .. } => self.page_accessed(host, epoch, offset, length.into()),
             Event::PageWritten { offset, ref bytes, .. } => {
                 self.page_accessed(host, epoch, offset, bytes.0.len())
             }
@@ -132,7 +130,10 @@ impl Roster {
         }
         let member = self.member(host);
         if member.leaving.is_some() {
-            return Err(Objection::NoPart { host: host.into(), lacks: "it is giving the process away already" });
+            return Err(Objection::NoPart {
+                host: host.into(),
+                lacks: "it is giving the process away already",
+            });
         }
         is_epoch(epoch, next(member.known))?;
         member.leaving = Some(Leaving { to, epoch, pass: 1, offered: false, ready: false });
@@ -179,14 +180,7 @@ impl Roster {
         self.parted(host, epoch, peer, fate, Cause::TimedOut)
     }
 
-    fn parted(
-        &mut self,
-        host: HostId,
-        epoch: Epoch,
-        peer: Place,
-        fate: Option<Fate>,
-        cause: Cause,
-    ) -> Holds {
+    fn parted(&mut self, host: HostId, epoch: Epoch, peer: Place, fate: Option<Fate>, cause: Cause) -> Holds {
         is_other(host, peer)?;
         is_epoch(epoch, self.role_epoch(host))?;
         let member = self.member(host);
@@ -397,7 +391,11 @@ impl Roster {
         is_other(host, to.into())?;
         let left = *self.left(host, epoch)?;
         // Where there is a chain of former hosts, whoever has the process now may ask.
-        if self.process.formers.len() > 1 || self.process.at == Some(to) { Ok(()) } else { is_peer(to, left.to) }
+        if self.process.formers.len() > 1 || self.process.at == Some(to) {
+            Ok(())
+        } else {
+            is_peer(to, left.to)
+        }
     }
 
     fn page_pushed(&mut self, host: HostId, epoch: Epoch, to: HostId) -> Holds {
@@ -514,7 +512,10 @@ impl Roster {
         };
         awaited.remove(at);
         if awaited.is_empty() != at_rest {
-            return Err(Objection::NoPart { host: host.into(), lacks: "it is at rest when all have answered" });
+            return Err(Objection::NoPart {
+                host: host.into(),
+                lacks: "it is at rest when all have answered",
+            });
         }
         if at_rest {
             (self.process.awaited, self.process.formers) = (None, Vec::new());
@@ -591,7 +592,12 @@ impl Roster {
         let leaves = member.leaving.filter(|leaving| leaving.epoch == epoch && from == leaving.to.into());
         let left = member.left.filter(|left| left.epoch == epoch && left.done.is_none());
         let awaited = self.process.at == Some(host)
-            && self.process.awaited.iter().flatten().any(|former| (former.0.into(), former.1) == (from, epoch));
+            && self
+                .process
+                .awaited
+                .iter()
+                .flatten()
+                .any(|former| (former.0.into(), former.1) == (from, epoch));
         let awaits = match kind {
             MessageKind::State => comes.filter(|coming| !coming.accepted).map(|_| "the host waits for it"),
             MessageKind::Go => comes.filter(|coming| coming.ready).map(|_| "the host waits for it"),

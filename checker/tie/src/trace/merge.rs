@@ -65,9 +65,10 @@ pub enum MergeError {
 /// # Errors
 /// They are not well-formed, or not of one run.
 pub fn merge<R: BufRead>(logs: impl IntoIterator<Item = R>) -> Result<Merged, MergeError> {
-    let logs = logs.into_iter().enumerate().map(|(log, from)| {
-        read(from).map_err(|error| MergeError::Log { log, error })
-    });
+    let logs = logs
+        .into_iter()
+        .enumerate()
+        .map(|(log, from)| read(from).map_err(|error| MergeError::Log { log, error }));
     let logs = logs.collect::<Result<Vec<_>, _>>()?;
     let Some((first, _)) = logs.first() else {
         let error = TraceError::Header("there is no log".to_owned());
@@ -122,7 +123,10 @@ impl Merger {
             heads.filter_map(|(log, waiting)| waiting.front().map(|(line, step)| (log, *line, step)))
         };
         let ready = heads().filter(|(_, _, step)| self.ledger.is_missing(step).is_none());
-        let next = ready.min_by_key(|(log, _, step)| (step.at_ns, *log)).map(|(log, _, _)| log);
+        // What an operator or a machine does has no message for a cause; a line that nobody could take yet waits.
+        let waits = |step: &Step| self.roster.clone().take(step).is_err();
+        let next = ready.min_by_key(|(log, _, step)| (waits(step), step.at_ns, *log));
+        let next = next.map(|(log, _, _)| log);
         match (next, heads().next()) {
             (Some(log), _) => Ok(Some(log)),
             (None, Some((log, line, step))) => {

@@ -178,17 +178,23 @@ impl Ledger {
         if again && !doubles {
             return Err(Objection::HandledBefore(name));
         }
+        let is_only = count.handled + 1 == count.sent;
         count.handled = count.handled.saturating_add(1);
         let earlier = count.handled > 1;
         if self.rules.link == LinkOrder::Fifo {
-            self.dequeue(name)?;
+            self.dequeue(name, is_only)?;
         }
         Ok(earlier)
     }
 
     /// What was sent before it on the same connection has arrived.
-    fn dequeue(&mut self, name: MessageName) -> Result<(), Objection> {
+    fn dequeue(&mut self, name: MessageName, is_only: bool) -> Result<(), Objection> {
         let Some(queue) = self.queues.get_mut(&(name.from, name.to)) else { return Ok(()) };
+        // Mostly it is the first, and the only one of its name.
+        if is_only && queue.front().is_some_and(|queued| queued.name == name) {
+            queue.pop_front();
+            return Ok(());
+        }
         let ahead = |at: usize| {
             let connection = queue.get(at).map(|queued| queued.connection);
             let mut earlier = queue.iter().take(at);
@@ -342,7 +348,9 @@ impl Ledger {
         match self.outstanding.get(&(host, page)) {
             Some((epoch, _)) if *epoch != which.0 => Err(Objection::Epoch(*epoch)),
             Some((_, version)) => is_number(which.1, *version),
-            None => Err(Objection::NoPart { host: host.into(), lacks: "no write-back of the page is under way" }),
+            None => {
+                Err(Objection::NoPart { host: host.into(), lacks: "no write-back of the page is under way" })
+            }
         }
     }
 
@@ -402,13 +410,11 @@ pub(super) fn handled(step: &Step) -> Option<MessageName> {
 /// The messages that a line sends.
 pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
     let Step { place: from, epoch, ref event, .. } = *step;
-    let name = |to: Place, epoch, kind, page, number| {
-        vec![MessageName { from, to, epoch, kind, page, number }]
-    };
+    let name =
+        |to: Place, epoch, kind, page, number| vec![MessageName { from, to, epoch, kind, page, number }];
     let plain = |to: HostId, kind| name(to.into(), epoch, kind, None, None);
-    let of_page = |to: HostId, page, number: u64| {
-        name(to.into(), epoch, MessageKind::Page, Some(page), Some(number))
-    };
+    let of_page =
+        |to: HostId, page, number: u64| name(to.into(), epoch, MessageKind::Page, Some(page), Some(number));
     let to_store = |kind, page, number| name(Place::FileServer, epoch, kind, Some(page), number);
     let from_store =
         |to: HostId, kind, page, number: u64| name(to.into(), epoch, kind, Some(page), Some(number));

@@ -11,23 +11,26 @@
 //! | `trace` | version of the format: 1 |
 //! | `algorithm` | name of a built-in algorithm; need not be there when a strategy file is given |
 //! | `link` | `fifo`, `unordered` or `lossy`: what the links between any two places do |
-//! | `pages` | number of pages of the address space, at most 2¹⁶; all are loaded and clean at first |
+//! | `pages` | number of pages of the address space, at most 2²⁴; all are loaded and clean at first |
 //! | `file_mapped` | numbers, from 0, of the pages that are file-mapped; the others are private |
 //! | `disrupted` | whether things go wrong; without it nothing does. Then there are two hosts |
+//! | `unseen` | what happened without a line: any of `writes`, `reads`, `readiness`, `connections`; every moment is tried |
 //!
 //! Every other line is a step of one endpoint, in an order in which causes come before effects:
-//! [`steplog::event::Step`] has the fields, [`steplog::event::Event`] the events and theirs. The validator
-//! reads `place`, `event`, the number of the page and which message was handled; `at_ns` is not looked at. Losses
-//! and retransmissions leave no line: to the receiver they are a delay.
+//! [`steplog::event::Step`] has the fields, [`steplog::event::Event`] the events and theirs. The validator reads all of
+//! them but `at_ns`, which is a hint where logs are merged, and the bytes. Losses and retransmissions leave no line: to the
+//! receiver they are a delay.
 //!
 //! Nor does a connection that breaks, or a file server that is out of reach, when it happens. Hosts notice later, or
 //! when there is a new connection, and that is what the lines `peer-disconnected`, `peer-timed-out` and
 //! `peer-connected` say; the validator tries every moment since. A machine's death has a line where it happens,
 //! `host-crashed`, and one where another host is told, `peer-fenced`. Any number of things may go wrong.
 //!
-//! The model runs along as a set of states, those that it can be in after the lines so far. Each line leaves the
-//! states that one of the steps it stands for leads to (see [`explain`](super::explain)). A trace is accepted when
-//! it is consumed to its last line, and rejected at the first line that leaves no state.
+//! Three judges look at each line: whether the place has the part for it, in that migration and with that peer; whether
+//! the message that it handles was sent and not handled before; and whether the model, which runs along, has a step that
+//! the line stands for (see [`explain`](super::explain)) and that has the effect that the line says. A trace is
+//! accepted when it is consumed to its last line and nobody waits for anything then, *unfinished* when somebody does, and
+//! rejected at the first line that a judge objects to.
 
 mod differ;
 mod disrupted;
@@ -58,8 +61,8 @@ use steplog::place::{HostId, Place};
 use super::explain::Explanation;
 use crate::uncounted::Uncounted;
 use disrupted::Trouble;
-use follow::{Follower, STATES_MAX};
 pub use ending::Wait;
+use follow::{Follower, STATES_MAX};
 pub use merge::{MergeError, Merged, Origin, merge};
 pub use objection::{Difference, MessageName, Objection};
 use population::{Population, Record};
@@ -334,12 +337,7 @@ pub fn seen(model: &Uncounted, header: &Header, run: &Explanation) -> Vec<Seen<U
 }
 
 /// Does the step go with the header, and with the hosts that there have been?
-fn check(
-    header: &Header,
-    hosts: &mut BTreeSet<HostId>,
-    line: usize,
-    step: &Step,
-) -> Result<(), TraceError> {
+fn check(header: &Header, hosts: &mut BTreeSet<HostId>, line: usize, step: &Step) -> Result<(), TraceError> {
     let fails = |reason: String| Err(TraceError::Line { line, reason });
     if let Some(page) = page_of(&step.event).filter(|page| page.0 >= header.pages) {
         return fails(format!("no page {} of {}", page.0, header.pages));

@@ -101,15 +101,8 @@ impl Population {
         let (noticed, noticed_outage) = (BTreeSet::new(), None);
         let unseen = |what| header.unseen.contains(&what);
         let (writes_unseen, connections_unseen) = (unseen(Unseen::Writes), unseen(Unseen::Connections));
-        let mut population = Self {
-            control,
-            classes,
-            of_page,
-            writes_unseen,
-            connections_unseen,
-            noticed,
-            noticed_outage,
-        };
+        let mut population =
+            Self { control, classes, of_page, writes_unseen, connections_unseen, noticed, noticed_outage };
         population.close(model);
         population
     }
@@ -319,9 +312,11 @@ impl Population {
     fn others_can(&self, model: &Uncounted, page: usize, required: Conditions) -> bool {
         let own = self.of_page.get(page).map(usize::from);
         let meets = |record: &Record| model.conditions(&record.page).is_superset(required);
-        let others = self.classes.iter().enumerate().filter(|(class, Class { pages, .. })| {
-            *pages > usize::from(Some(*class) == own)
-        });
+        let others = self
+            .classes
+            .iter()
+            .enumerate()
+            .filter(|(class, Class { pages, .. })| *pages > usize::from(Some(*class) == own));
         required.is_empty() || others.into_iter().all(|(_, class)| class.records.iter().any(meets))
     }
 

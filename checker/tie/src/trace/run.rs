@@ -93,7 +93,9 @@ fn of_page(model: &Uncounted, way: &[&Trodden], page: usize, first: Record) -> V
             }
         }
         control = match step {
-            Trodden::Control(step) => model.control_move(*step, &control).map_or(control, |taken| taken.control),
+            Trodden::Control(step) => {
+                model.control_move(*step, &control).map_or(control, |taken| taken.control)
+            }
             Trodden::Page(effect) => effect.control,
         };
         layers.push(layer);

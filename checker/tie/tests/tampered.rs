@@ -1,0 +1,225 @@
+//! Random changes of real logs: lines dropped, doubled, swapped, and any field of a line changed. What is accepted all
+//! the same is harmless, and why is said here for each kind. With `TAMPERED=10000` in the environment it is
+//! as many changes; `proofs-notes/refinement.md` has what came of them.
+//!
+//! ```sh
+//! TAMPERED=10000 cargo test -p tie --test tampered -- --nocapture
+//! ```
+
+use std::collections::BTreeMap;
+
+use protocol::policy::Policy;
+use serde_json::Value;
+use steplog::event::{Event, Step};
+use steplog::header::{Header, LinkOrder};
+use steplog::place::HostId;
+use tie::policy::strategy;
+use tie::trace::conform_steps;
+use world::net::{LinkConfig, Order};
+use world::storm;
+use world::workload::{Layout, Pattern, Workload};
+use world::{Ending, Scenario, World};
+
+/// Changes where nothing else is said.
+const CHANGES_DEFAULT: u64 = 2_000;
+
+/// Runs in which things go wrong, beside those in which nothing does.
+const DISRUPTED_RUNS: usize = 100;
+
+struct Log {
+    policy: Policy,
+    header: Header,
+    steps: Vec<Step>,
+}
+
+/// What was done to a log.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    Dropped,
+    Doubled,
+    Swapped,
+    /// This field has another value.
+    Field(String),
+}
+
+fn undisturbed() -> Vec<Log> {
+    let (jitter_ns, retransmit_after_ns) = (2_000_000, 3_000_000);
+    let lossy = Order::Lossy { jitter_ns, loss_percent: 20, duplicate_percent: 20, retransmit_after_ns };
+    let routes = [[0, 1, 2], [0, 1, 0]].map(|route| route.map(HostId).to_vec());
+    let mut logs = Vec::new();
+    for policy in Policy::ALL {
+        for order in [Order::Fifo, Order::Unordered { jitter_ns }, lossy] {
+            for (route, (ending, seed)) in routes.iter().zip([(Ending::Idle, 1), (Ending::Exit, 2)]) {
+                let (initially_dirty_percent, noise_percent) = (50, 0);
+                let (pages, file_mapped_percent) = (8, 40);
+                let layout = Layout { pages, file_mapped_percent, initially_dirty_percent, noise_percent };
+                let scenario = Scenario {
+                    policy: policy.clone(),
+                    layout,
+                    workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 300_000 },
+                    link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
+                    route: route.clone(),
+                    accesses_per_stay: 20,
+                    registers_len: 8,
+                    ending,
+                    seed,
+                };
+                let steps = World::run(&scenario).expect("a legal scenario").log;
+                logs.push(Log { policy: policy.clone(), header: scenario.header(false), steps });
+            }
+        }
+    }
+    logs
+}
+
+fn disrupted() -> impl Iterator<Item = Log> {
+    let runs = (0..).map(|at| storm::run(storm::number(7, at)));
+    let runs = runs.filter(|run| run.scenario.route.iter().all(|host| host.0 < 2));
+    runs.take(DISRUPTED_RUNS).map(|run| {
+        let mut world = World::disrupted(&run).expect("a legal scenario");
+        world.finish_within(storm::RUN_STEPS_MAX).expect("it comes to its end");
+        let (policy, header) = (run.scenario.policy.clone(), run.scenario.header(true));
+        Log { policy, header, steps: world.log().to_vec() }
+    })
+}
+
+fn pick(at: u64, what: u64, of: usize) -> usize {
+    (storm::number(at, what) % of.max(1) as u64) as usize
+}
+
+fn word(step: &Step) -> String {
+    let value = serde_json::to_value(step).expect("a step is JSON");
+    value["event"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The log with change number `at`: what it was, of which kind of line, and the log.
+fn changed(log: &[Step], at: u64) -> Option<(Change, Step, Vec<Step>)> {
+    let mut steps = log.to_vec();
+    let one = pick(at, 1, log.len());
+    let change = match at % 5 {
+        0 => {
+            steps.remove(one);
+            Change::Dropped
+        }
+        1 => {
+            let later = one + 1 + pick(at, 2, log.len() - one);
+            steps.insert(later, log[one].clone());
+            Change::Doubled
+        }
+        2 => {
+            steps.swap(one, (one + 1 + pick(at, 2, 12)).min(log.len() - 1));
+            Change::Swapped
+        }
+        _ => {
+            let (field, step) = with_other_field(&log[one], at)?;
+            steps[one] = step;
+            Change::Field(field)
+        }
+    };
+    (steps != log).then(|| (change, log[one].clone(), steps))
+}
+
+fn with_other_field(step: &Step, at: u64) -> Option<(String, Step)> {
+    let mut value = serde_json::to_value(step).ok()?;
+    let fields: Vec<_> =
+        value.as_object()?.keys().filter(|key| !["event", "at_ns"].contains(&&key[..])).cloned().collect();
+    let field = fields.get(pick(at, 2, fields.len()))?.clone();
+    let by = 1 + pick(at, 3, 3) as u64;
+    let other = match &value[&field] {
+        Value::Number(number) => {
+            let number = number.as_u64()?;
+            Value::from(if pick(at, 4, 2) == 0 { number + by } else { number.saturating_sub(by) })
+        }
+        Value::Bool(is_so) => Value::from(!is_so),
+        Value::Null => Value::from(by),
+        Value::Array(list) if list.is_empty() || pick(at, 4, 2) == 0 => {
+            let more = Value::from(pick(at, 3, 3));
+            Value::from(list.iter().cloned().chain([more]).collect::<Vec<_>>())
+        }
+        Value::Array(list) => Value::from(list[1..].to_vec()),
+        // A place, or what has become of the migration.
+        Value::Object(_) if pick(at, 4, 4) == 0 => Value::from("file-server"),
+        Value::Object(_) | Value::String(_) => serde_json::json!({ "host": pick(at, 3, 3) }),
+    };
+    value[&field] = other;
+    Some((field, serde_json::from_value(value).ok()?))
+}
+
+/// Why a log with such a change may be right as well; `None` if it must not be accepted.
+fn excuse(change: &Change, step: &Step, Log { header, steps, .. }: &Log) -> Option<&'static str> {
+    let event = &word(step)[..];
+    let resumed =
+        |other: &Step| other.epoch == step.epoch && matches!(other.event, Event::ProcessResumed { .. });
+    let called_off = header.disrupted && !steps.iter().any(resumed);
+    let lossy = header.link == LinkOrder::Lossy;
+    let field = match change {
+        Change::Field(field) => &field[..],
+        _ => "",
+    };
+    Some(match (change, event) {
+        (Change::Swapped, _) => "two lines of which neither causes the other",
+        (Change::Field(_), "page-read" | "page-written") if !["place", "epoch"].contains(&field) => {
+            "the process may as well access another part, or another page that is there"
+        }
+        (Change::Dropped | Change::Doubled, "page-read" | "page-written") => "one access more or less",
+        (Change::Doubled, "page-faulted") => "another thread touches the page",
+        (_, "process-suspended") if ["code_page", "stack_page"].contains(&field) => {
+            "where its pointers are is for the process to say"
+        }
+        (_, "message-ignored" | "fetch-served" | "write-back-superseded") if lossy || header.disrupted => {
+            "one duplicate more or less, or another one, or one that is lost"
+        }
+        (Change::Dropped, "write-back-repeated" | "fetch-repeated" | "state-accepted")
+            if header.disrupted =>
+        {
+            "it was lost, and nothing came of it"
+        }
+        (Change::Dropped, "page-copied" | "page-transferred" | "page-installed") if called_off => {
+            "a copy more or less in an attempt that came to nothing"
+        }
+        (Change::Doubled, "host-crashed") => "a machine on which there is nothing dies twice",
+        (Change::Dropped, "cancellation-learned" | "host-crashed") if header.disrupted => {
+            "the next attempt says as much, or nothing was there to be lost"
+        }
+        (
+            Change::Dropped | Change::Doubled,
+            "peer-connected" | "peer-disconnected" | "peer-timed-out" | "peer-fenced",
+        ) if header.disrupted => {
+            "a connection more or less was noticed, or a death told, with nothing at stake"
+        }
+        _ => return None,
+    })
+}
+
+#[test]
+fn what_is_accepted_is_harmless() {
+    let changes = std::env::var("TAMPERED").ok().and_then(|number| number.parse().ok());
+    let changes = changes.unwrap_or(CHANGES_DEFAULT);
+    let logs: Vec<_> = undisturbed().into_iter().chain(disrupted()).collect();
+    let mut accepted: BTreeMap<&str, u64> = BTreeMap::new();
+    let (mut all, mut elsewhere, mut harmful) = (0, 0, Vec::new());
+    for at in 0..changes {
+        let log = &logs[pick(at, 0, logs.len())];
+        let Some((change, step, steps)) = changed(&log.steps, at) else { continue };
+        let strategy = strategy(&log.policy).expect("a variant of a built-in algorithm");
+        all += 1;
+        let why = excuse(&change, &step, log);
+        elsewhere += u64::from(why.is_none());
+        if conform_steps(log.header.clone(), strategy, &steps).is_err() {
+            continue;
+        }
+        match why {
+            Some(why) => *accepted.entry(why).or_default() += 1,
+            None => {
+                let (name, link) = (&log.policy.name, log.header.link);
+                harmful.push(format!("{at}: {name}, {link:?}: {change:?}: {step:?}"));
+            }
+        }
+    }
+    let sum: u64 = accepted.values().sum();
+    println!("{sum} of {all} changed logs accepted; of {elsewhere} without an excuse: {}", harmful.len());
+    accepted.iter().for_each(|(why, number)| println!("{number:>6}  {why}"));
+    assert!(harmful.is_empty(), "{harmful:#?}");
+    assert!(elsewhere * 3 > all, "most changes are excused, so little is judged: {elsewhere} of {all}");
+    assert!(sum * 2 < all, "{sum} of {all} are accepted");
+}
