@@ -91,6 +91,62 @@ mod tests {
         }
     }
 
+    /// Every combination of choices.
+    fn combinations() -> impl Iterator<Item = Strategy> {
+        let pres = [
+            Pre::None,
+            Pre::Copy(Passes::AtMost(1)),
+            Pre::Copy(Passes::AtMost(6)),
+            Pre::Copy(Passes::Unbounded),
+            Pre::WriteBack,
+        ];
+        let freezes = [Freeze::All, Freeze::Modified, Freeze::NotInStep, Freeze::FlushModified, Freeze::None];
+        let missings = [Missing::Nothing, Missing::Source, Missing::Store, Missing::Split];
+        let of = move |pre| {
+            let (name, clean, rest) = ("combination".into(), Clean::Travel, Rest::Normal);
+            let (freeze, missing, push) = (Freeze::All, Missing::Nothing, Push::None);
+            Strategy { name, pre, freeze, working_set: false, missing, push, clean, rest }
+        };
+        let all = pres.into_iter().map(of);
+        let all = all.flat_map(move |strategy| freezes.map(|freeze| Strategy { freeze, ..strategy.clone() }));
+        let all =
+            all.flat_map(move |strategy| missings.map(|missing| Strategy { missing, ..strategy.clone() }));
+        let all = all.flat_map(|strategy| {
+            [Push::None, Push::Next, Push::Pivot].map(|push| Strategy { push, ..strategy.clone() })
+        });
+        let all = all.flat_map(|strategy| {
+            [Clean::Travel, Clean::LocalStore].map(|clean| Strategy { clean, ..strategy.clone() })
+        });
+        let all = all.flat_map(|strategy| {
+            [Rest::Normal, Rest::PreMigration].map(|rest| Strategy { rest, ..strategy.clone() })
+        });
+        all.flat_map(|strategy| [false, true].map(|working_set| Strategy { working_set, ..strategy.clone() }))
+    }
+
+    /// A file that describes an algorithm to the model describes the same one to the reference, or none.
+    #[test]
+    fn one_file_is_read_alike_on_both_sides() {
+        let (mut same, mut refused) = (0, 0);
+        for strategy in combinations().chain(model::algorithms::BUILT_IN) {
+            if strategy.clone().check().is_err() {
+                continue;
+            }
+            let read = strategy.to_toml().parse::<Policy>();
+            match policy(&strategy) {
+                Ok(policy) => {
+                    assert_eq!(read, Ok(policy.clone()), "{}", strategy.to_toml());
+                    assert_eq!(policy.to_toml().parse::<Strategy>(), Ok(strategy));
+                    same += 1;
+                }
+                Err(_) => {
+                    assert!(read.is_err(), "{}", strategy.to_toml());
+                    refused += 1;
+                }
+            }
+        }
+        assert!(same > 9 && refused > 0, "{same} read alike, {refused} refused");
+    }
+
     #[test]
     fn a_policy_is_found_again() {
         for strategy in model::algorithms::BUILT_IN {
