@@ -251,7 +251,8 @@ fn both_engines_agree_from_the_command_line() {
 fn a_checkpoint_resumes_to_the_same_counts() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().to_str().expect("text");
-    let base = ["check", "pre-copy", "--pages", "4", "--proof", "off", "--property", "S1", "--format", "json"];
+    let base =
+        ["check", "pre-copy", "--pages", "4", "--proof", "off", "--property", "S1", "--format", "json"];
     let counts = |output: &Output| -> (Value, Value) {
         let document: Value = serde_json::from_slice(&output.stdout).expect("a document");
         (document["runs"][0]["states"].clone(), document["runs"][0]["transitions"].clone())
