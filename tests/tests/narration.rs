@@ -88,6 +88,9 @@ fn lie(
     if !backed {
         return Some(format!("no message is behind the arrow '{text}'"));
     }
+    if line.event.manner != Manner::Local && line.event.from == line.event.to {
+        return Some(format!("'{text}' goes from a place to itself"));
+    }
     let (was, is) = (&before.control, &after.control);
     let runs = |control: &Control| control.source_runs || control.destination_runs;
     let starts = !runs(was) && runs(is);

@@ -131,8 +131,10 @@ fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, inde
     use Manner::{Arrived, Lost, Sent};
     let here = if control.phase.at_source() { hosts.source } else { hosts.destination };
     let owner = owner(hosts, control, page);
-    let (request, answer) = ((here, owner), (owner, here));
     let forth = (hosts.source, hosts.destination);
+    // A broken source serves what it still has itself: to the other host.
+    let answer = if owner == here { forth } else { (owner, here) };
+    let request = (answer.1, answer.0);
     let content = if page.plan == Plan::Undecided && page.source.is_held() { forth } else { answer };
     let content = if matches!(page.plan, Plan::Travelled | Plan::Settled) { forth } else { content };
     let keeper = write_back_host(hosts, control, page);

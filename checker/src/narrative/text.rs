@@ -82,7 +82,7 @@ impl Lanes {
         }
         let event = &line.event;
         let (from, to) = (self.column(event.from), self.column(event.to));
-        if event.manner == Manner::Local {
+        if event.manner == Manner::Local || from == to {
             row[from] = '●';
             write_at(&mut row, from + 2, &event.text);
         } else {
