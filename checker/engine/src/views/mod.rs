@@ -110,6 +110,14 @@ pub struct AnyNumber<S: Judged> {
 
 /// Judges the safety properties for any number of pages.
 ///
+/// ```
+/// use engine::example::{Coherence, Directory};
+/// use engine::views::{Bounds, Outcome, prove};
+///
+/// let proof = prove(&Directory::default(), Bounds::default());
+/// assert_eq!(proof.verdicts[&Coherence::OneWriter], Outcome::HoldsForAny { view_pages: 2 });
+/// ```
+///
 /// Views get one page more, up to the bound, as long as they suggest a violation that no concrete
 /// population up to the bound confirms.
 pub fn prove<S: Judged + Clone>(system: &S, bounds: Bounds) -> AnyNumber<S> {

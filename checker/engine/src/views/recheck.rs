@@ -71,6 +71,19 @@ pub type ObjectionTo<S> = Box<Objection<State<S>, Step<S>, <S as Judged>::Proper
 
 /// Checks an invariant.
 ///
+/// ```
+/// use engine::example::Directory;
+/// use engine::views::{Bounds, Invariant, prove, recheck};
+///
+/// // The proof as a file, and the file judged by code that did not find it.
+/// let text = prove(&Directory::default(), Bounds::default()).invariant.to_json()?;
+/// assert!(recheck(&Directory::default(), &Invariant::from_json(&text)?).is_ok());
+/// // It proves nothing of another protocol.
+/// let hasty = Directory { hasty: true, ..Directory::default() };
+/// assert!(recheck(&hasty, &Invariant::from_json(&text)?).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// The first objection found.
