@@ -15,7 +15,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use protocol::destination::{Assembling, AwaitingGo, Destination, Receiving};
 use protocol::error::Error;
 use protocol::host::{Host, Location, Outcome, Resident, Role};
-use protocol::memory::{Fault, Memory};
+use protocol::memory::{Accesses, Fault, Memory};
 use protocol::source::{Shadow, Source};
 use protocol::wire::{Envelope, Message, Resync};
 use steplog::message::Progress;

@@ -2,7 +2,6 @@
 
 use enumset::EnumSetType;
 
-use crate::defects::Defect;
 use crate::migration::Migration;
 use crate::page::DirtyLog::{Due, InStep};
 use crate::page::{Holding, Kind, Page, Plan, Transit, WriteBack};
@@ -41,14 +40,14 @@ pub enum Condition {
 
 impl Migration {
     /// The conditions that a page record meets. Reads protocol variables alone.
-    pub(crate) fn conditions_of(&self, page: &Page) -> Conditions {
+    pub(crate) fn sound_conditions(&self, page: &Page) -> Conditions {
         let idle = page.write_back == WriteBack::Idle;
         let clean = !page.dirty && idle;
         let freeze_done = match self.strategy.freeze {
             Freeze::All => page.sent,
             Freeze::Modified => page.sent || clean,
             Freeze::NotInStep => page.log == InStep,
-            Freeze::FlushModified => clean || (!page.dirty && self.is_broken(Defect::FlushUnacknowledged)),
+            Freeze::FlushModified => clean,
             Freeze::None => true,
         };
         let arrived = page.destination.is_held() && page.content.is_idle();

@@ -23,9 +23,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disruption::{Aftermath, Connection, Leftover, Stage};
-use crate::page::Transit;
-use crate::strategy::{Pre, Strategy};
+use crate::disruption::Aftermath;
 
 /// The state of the process, as the literature names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -157,7 +155,7 @@ pub struct Control {
 
 impl Control {
     /// A process at rest in the given state.
-    pub fn at_rest(process: Process) -> Self {
+    pub const fn at_rest(process: Process) -> Self {
         Control {
             phase: Phase::Rest,
             process,
@@ -184,53 +182,9 @@ impl Control {
         aftermath: Aftermath::NONE,
     };
 
-    /// The record with a control message on its way, whose name is the phase; it is lost where there is no connection.
-    #[must_use]
-    pub fn saying(self, phase: Phase) -> Self {
-        Control { phase, message_lost: self.aftermath.connection == Connection::Broken, ..self }
-    }
-
-    /// A message sent to the other host.
-    pub fn on_link<T>(&self, message: T) -> Transit<T> {
-        match self.aftermath.connection {
-            Connection::Broken => Transit::Lost(message),
-            Connection::Up | Connection::Resyncing => Transit::Flying(message),
-        }
-    }
-
-    /// A message sent to the file server.
-    pub fn to_store<T>(&self, message: T) -> Transit<T> {
-        if self.aftermath.store_down { Transit::Lost(message) } else { Transit::Flying(message) }
-    }
-
     /// Does some host execute the process?
     pub fn runs(&self) -> bool {
         self.source_runs || self.destination_runs
-    }
-
-    /// The part of a migration under way, or `None` between migrations. A process whose write-back never stops
-    /// rests in its Pre-migration; and what an aborted attempt has left behind remains to be cleaned up.
-    pub fn stage(&self, strategy: &Strategy) -> Option<Stage> {
-        match self.phase {
-            Phase::Rest if strategy.pre == Pre::WriteBack => Some(Stage::PreMigration),
-            Phase::Rest => (self.aftermath.for_next_attempt().is_unsettled()).then_some(Stage::CleanUp),
-            Phase::Forgotten if self.process == Process::PreMigration => Some(Stage::PreMigration),
-            Phase::PreCopy { .. } => Some(Stage::PreMigration),
-            Phase::Freeze | Phase::Offered | Phase::Rebuilding | Phase::Accepted | Phase::Forgotten => {
-                Some(Stage::Freeze)
-            }
-            Phase::Committed => Some(Stage::HandOver),
-            Phase::Running if self.process == Process::PostMigration => Some(Stage::PostMigration),
-            Phase::Running | Phase::Completing | Phase::Departing => Some(Stage::CleanUp),
-            Phase::Exiting | Phase::Exited | Phase::Doomed | Phase::Lost => None,
-        }
-    }
-
-    /// Has a migration been interrupted after its commit, or a host been left in doubt about one, so that somebody
-    /// waits for a connection, an answer or a fence?
-    pub fn is_paused(&self) -> bool {
-        let interrupted = self.phase.committed() && !self.aftermath.is_connected();
-        interrupted || self.phase == Phase::Doomed || self.aftermath.leftover == Leftover::InDoubt
     }
 }
 

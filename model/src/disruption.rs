@@ -26,6 +26,9 @@ use std::str::FromStr;
 use enumset::{EnumSet, EnumSetType};
 use serde::{Deserialize, Serialize};
 
+use crate::control::{Control, Phase, Process};
+use crate::strategy::{Pre, Strategy};
+
 /// Something that goes wrong.
 #[derive(Debug, EnumSetType, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -264,10 +267,49 @@ impl Aftermath {
         Aftermath { connection, source_down, destination_down, ..Aftermath::NONE }
     }
 
+    /// What still matters when the process is at rest where it is.
+    #[must_use]
+    pub(crate) fn at_rest_again(self) -> Self {
+        Aftermath { old_ready: false, ..self.for_next_attempt() }
+    }
+
     /// What lasts from one attempt to the next.
     #[must_use]
     pub fn for_next_attempt(self) -> Self {
         Aftermath { recoveries: 0, began_returned: false, ..self }
+    }
+}
+
+impl Control {
+    /// The record with a control message on its way, whose name is the phase; it is lost where there is no connection.
+    #[must_use]
+    pub(crate) fn saying(self, phase: Phase) -> Self {
+        Control { phase, message_lost: self.aftermath.connection == Connection::Broken, ..self }
+    }
+
+    /// The part of a migration under way, or `None` between migrations. A process whose write-back never stops
+    /// rests in its Pre-migration; and what an aborted attempt has left behind remains to be cleaned up.
+    pub fn stage(&self, strategy: &Strategy) -> Option<Stage> {
+        match self.phase {
+            Phase::Rest if strategy.pre == Pre::WriteBack => Some(Stage::PreMigration),
+            Phase::Rest => (self.aftermath.for_next_attempt().is_unsettled()).then_some(Stage::CleanUp),
+            Phase::Forgotten if self.process == Process::PreMigration => Some(Stage::PreMigration),
+            Phase::PreCopy { .. } => Some(Stage::PreMigration),
+            Phase::Freeze | Phase::Offered | Phase::Rebuilding | Phase::Accepted | Phase::Forgotten => {
+                Some(Stage::Freeze)
+            }
+            Phase::Committed => Some(Stage::HandOver),
+            Phase::Running if self.process == Process::PostMigration => Some(Stage::PostMigration),
+            Phase::Running | Phase::Completing | Phase::Departing => Some(Stage::CleanUp),
+            Phase::Exiting | Phase::Exited | Phase::Doomed | Phase::Lost => None,
+        }
+    }
+
+    /// Has a migration been interrupted after its commit, or a host been left in doubt about one, so that somebody
+    /// waits for a connection, an answer or a fence?
+    pub fn is_paused(&self) -> bool {
+        let interrupted = self.phase.committed() && !self.aftermath.is_connected();
+        interrupted || self.phase == Phase::Doomed || self.aftermath.leftover == Leftover::InDoubt
     }
 }
 

@@ -4,24 +4,27 @@
 //! algorithms differ in when each page travels. This crate says, for each of them, which steps are
 //! possible in which state; it holds no bytes, reads no clock, draws no random number and does no I/O.
 //!
-//! Reading order:
+//! # An hour's reading
 //!
-//! 1. [`strategy`]: an algorithm is a value, made of a few choices; [`algorithms`] has the nine of the
-//!    literature, each with its story and a diagram.
-//! 2. [`control`] and [`page`]: a state is one control record and a population of page records.
-//! 3. `moves/`: every step, guard first, effect below, in the order of a migration; [`disruption`]: what may go
-//!    wrong, and what it leaves behind.
-//! 4. [`properties`]: what must be true, one file each; [`defects`]: deliberate errors that show that
-//!    each property can fail.
-//! 5. [`system`]: the shape behind it all, and why it is kept; [`concrete`]: the same with a given number
-//!    of pages, also a [`::stateright::Model`].
+//! | minutes | read | and you know |
+//! |---|---|---|
+//! | 10 | [`algorithms`], then [`strategy`] | what the nine algorithms are, and the few choices in which they differ |
+//! | 10 | [`control`], [`page`], [`condition`] | what a state is: one control record, and a record a page |
+//! | 5 | [`system`] | why nothing counts or names pages, and what that buys |
+//! | 20 | [`step`], and `moves/` in the order that its `mod.rs` gives, without `hindrance` | every step of every algorithm where nothing goes wrong: when it may be taken, and what it does |
+//! | 15 | [`properties`] | what must be true, and what is meant by it |
+//!
+//! After the hour: [`defects`] has the errors that show that each property can fail, and what they make of the steps.
+//! [`disruption`] says what may go wrong and has the picture; `moves/hindrance.rs` is all that it adds to the steps that
+//! you have read, and `cut`, `outage`, `abort` and `recovery` are the steps of its own. `population` has the plain
+//! semantics for a given number of pages, which [`Stateright`] makes a [`::stateright::Model`]:
 //!
 //! ```
-//! use model::{Concrete, Hosts, Link, Migration, algorithms};
+//! use model::{Concrete, Hosts, Link, Migration, Stateright, algorithms};
 //! use stateright::{Checker, Model};
 //!
 //! let system = Migration::new(algorithms::TOTAL_COPY, Hosts::Two, Link::Fifo);
-//! let checker = Concrete { system, pages: 2 }.checker().spawn_bfs().join();
+//! let checker = Stateright(Concrete { system, pages: 2 }).checker().spawn_bfs().join();
 //! checker.assert_properties();
 //! ```
 

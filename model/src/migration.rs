@@ -11,7 +11,7 @@ use crate::disruption::{Disruption, Disruptions};
 use crate::page::{Kind, Page};
 use crate::property::Property;
 use crate::step::{ControlStep, PageStep};
-use crate::strategy::{Clean, Freeze, Passes, Pre, Push, Strategy};
+use crate::strategy::Strategy;
 use crate::system::{
     Conditions, ControlMove, Fairness, Judged, Live, PageMove, Properties, Scope, System, Verdict,
 };
@@ -119,11 +119,11 @@ impl Migration {
     }
 
     fn with_steps(mut self) -> Self {
-        self.control_steps =
-            ControlStep::ALL.into_iter().filter(|step| self.has_control_step(*step)).collect();
+        let exists = |step: &ControlStep| step.row().exists(&self) || self.adds(*step);
+        self.control_steps = ControlStep::ALL.into_iter().filter(exists).collect();
+        self.page_steps = PageStep::ALL.into_iter().filter(|step| step.row().exists(&self)).collect();
         let safety = Properties::all().iter().filter(|property| property.is_safety());
         self.safety = safety.filter(|property| self.is_judged(*property)).collect();
-        self.page_steps = PageStep::ALL.into_iter().filter(|step| self.has_page_step(*step)).collect();
         self
     }
 
@@ -132,99 +132,29 @@ impl Migration {
         !self.disruptions.is_none() || !property.is_about_disruptions()
     }
 
-    /// Is this the defect built in?
-    pub(crate) fn is_broken(&self, defect: Defect) -> bool {
-        self.defect == Some(defect)
+    pub(crate) fn is_lossy(&self) -> bool {
+        self.link == Link::Lossy
     }
 
-    /// Does the algorithm have the step in this setting? Without a defect every such step must occur in
-    /// some explored run: the checker reports one that does not.
-    fn has_control_step(&self, step: ControlStep) -> bool {
-        match step {
-            ControlStep::MigrateOnward => self.hosts == Hosts::Three,
-            ControlStep::NextPass => {
-                matches!(self.strategy.pre, Pre::Copy(passes) if passes != Passes::AtMost(1))
-            }
-            ControlStep::Suspend => matches!(self.strategy.pre, Pre::Copy(_)),
-            ControlStep::LoseMessage | ControlStep::ResendMessage => self.link == Link::Lossy,
-            _ => self.has_disruption_step(step),
-        }
+    /// Does the process ever ask another host or the file server for a page?
+    pub(crate) fn requests(&self) -> bool {
+        self.strategy.owes_pages() || self.strategy.fetches_from_store()
     }
 
-    /// Can the step be taken with the disruptions there are? Every other control step can.
-    fn has_disruption_step(&self, step: ControlStep) -> bool {
-        use Disruption::{Cancel, CrashDestination, CrashSource, Cut, Outage, Refuse, Suspect};
-        let any = |kinds: &[Disruption]| kinds.iter().any(|kind| self.disruptions.include(*kind));
-        match step {
-            ControlStep::Abort => any(&[Cut, CrashDestination, Refuse, Suspect]),
-            ControlStep::Forget => any(&[Cut]),
-            ControlStep::DeliverCancel | ControlStep::SendOldReady => any(&[Cut, Cancel, Suspect]),
-            ControlStep::DeliverOldState | ControlStep::DeliverOldReady => any(&[Cancel, Suspect]),
-            ControlStep::Reconnect | ControlStep::DeliverResync => any(&[Cut, Suspect]),
-            ControlStep::Fence => {
-                any(&[CrashSource, CrashDestination]) || self.is_broken(Defect::LostOnTimeOut)
-            }
-            ControlStep::StoreReturns => any(&[Outage]),
-            _ => step.disruption().is_none_or(|kind| any(&[kind])),
-        }
+    pub(crate) fn resends_requests(&self) -> bool {
+        let outage = self.disruptions.include(Disruption::Outage);
+        (self.is_lossy() && self.requests()) || (outage && self.strategy.fetches_from_store())
     }
 
-    /// Do pages travel to the destination before the commit?
-    fn sends_before_commit(&self) -> bool {
-        let strategy = &self.strategy;
-        let in_freeze = matches!(strategy.freeze, Freeze::All | Freeze::Modified | Freeze::NotInStep);
-        matches!(strategy.pre, Pre::Copy(_)) || in_freeze || strategy.working_set || strategy.is_lazy()
+    pub(crate) fn resends_write_backs(&self) -> bool {
+        let loses = self.is_lossy() || self.disruptions.include(Disruption::Outage);
+        loses && self.strategy.writes_to_store()
     }
 
-    fn has_page_step(&self, step: PageStep) -> bool {
-        let strategy = &self.strategy;
-        let lossy = self.link == Link::Lossy;
-        let hits = |kind| self.disruptions.include(kind);
-        let outage = hits(Disruption::Outage);
-        let flushes = strategy.freeze == Freeze::FlushModified;
-        let loads = strategy.clean == Clean::LocalStore;
-        let fetches = flushes || (strategy.pre == Pre::WriteBack && loads);
-        let copies = matches!(strategy.pre, Pre::Copy(_));
-        match step {
-            PageStep::Write | PageStep::DeliverPage => true,
-            PageStep::LoadLocal => loads,
-            PageStep::Fault => strategy.owes_pages() || fetches,
-            PageStep::Copy | PageStep::DeliverOlder => copies,
-            PageStep::SendFrozen => {
-                let settled_before = strategy.pre == Pre::Copy(Passes::Unbounded);
-                let sends = matches!(strategy.freeze, Freeze::All | Freeze::Modified | Freeze::NotInStep);
-                (sends && !settled_before) || strategy.is_lazy()
-            }
-            PageStep::SendWorkingSet => strategy.working_set,
-            PageStep::Serve | PageStep::DeliverRequest => strategy.owes_pages(),
-            PageStep::Push => strategy.push != Push::None,
-            PageStep::DuplicateRequest => lossy && strategy.owes_pages(),
-            PageStep::ServeFromStore => fetches,
-            PageStep::WriteBack | PageStep::Store | PageStep::DeliverAcknowledgement => {
-                strategy.writes_to_store()
-            }
-            PageStep::DuplicatePage | PageStep::DeliverEcho | PageStep::LosePage | PageStep::ResendPage => {
-                lossy
-            }
-            PageStep::LoseRequest => lossy && (strategy.owes_pages() || fetches),
-            PageStep::ResendRequest => (lossy && (strategy.owes_pages() || fetches)) || (outage && fetches),
-            PageStep::DuplicateStore | PageStep::StoreEcho | PageStep::LoseWriteBack => {
-                lossy && strategy.writes_to_store()
-            }
-            PageStep::ResendWriteBack => (lossy || outage) && strategy.writes_to_store(),
-            PageStep::SendInVain => {
-                (hits(Disruption::Refuse) || hits(Disruption::Suspect)) && self.sends_before_commit()
-            }
-            PageStep::DeliverStray => {
-                let aborts = [Disruption::Cancel, Disruption::Refuse, Disruption::Suspect];
-                aborts.into_iter().any(hits) && self.sends_before_commit()
-            }
-            PageStep::DeclareLost => {
-                let dies = hits(Disruption::CrashSource)
-                    || (hits(Disruption::CrashDestination) && strategy.is_lazy());
-                dies && strategy.owes_pages()
-            }
-        }
+    /// Can a host die that owes pages?
+    pub(crate) fn can_lose_pages(&self) -> bool {
+        let either = self.disruptions.include(Disruption::CrashSource) || self.strategy.is_lazy();
+        either && self.strategy.owes_pages()
     }
 }
 
@@ -256,7 +186,7 @@ impl System for Migration {
     }
 
     fn control_move(&self, step: ControlStep, control: &Control) -> Option<ControlMove<Control>> {
-        self.control_step(step, control)
+        self.control_step(step, control).map(|step| step.taken)
     }
 
     fn carry(&self, step: ControlStep, control: &Control, page: &Page) -> Page {

@@ -1,307 +1,299 @@
-//! The names of the steps: what a control record and what a page can do.
+//! The steps: what a control record and what a page can do, a row for each.
+//!
+//! A row says what the step is, how fair the scheduler is to it, in which worlds it exists ([`Row::only`], and for the
+//! steps of disruptions the ones that give it an occasion), and which function takes it: guard and effect are there.
+//! The order of the rows is the order in which moves are listed.
 
 use std::fmt;
 
-use crate::disruption::Disruption;
+use crate::control::Control;
+use crate::disruption::Disruption::{
+    self, Cancel, CrashDestination, CrashSource, Cut, Outage, Refuse, Suspect,
+};
+use crate::migration::{Hosts, Migration};
+use crate::moves::{AfterControl, AfterPage};
+use crate::page::Page;
+use crate::strategy::{Clean, Push};
 use crate::system::Fairness;
 
-/// A step of the control record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ControlStep {
-    /// The operator starts a migration to the host at the other end of the last one. Without pre-copy
-    /// this suspends the process.
-    MigrateBack,
-    /// The operator starts a migration to the third host.
-    MigrateOnward,
-    /// Pre-copy begins its next pass.
-    NextPass,
-    /// Pre-copy ends, the process is suspended.
-    Suspend,
-    /// The freeze transfer is done: the source sends the state and the dirty map.
-    SendState,
-    /// The destination gets the state, and discards what the dirty map says is stale.
-    DeliverState,
-    /// The destination has reconstructed the process and says *ready*.
-    SendReady,
-    /// The source gets *ready*, commits, and says *go*.
-    Commit,
-    /// The destination gets *go* and resumes the process.
-    Resume,
-    /// The destination needs the source no more and says *complete*.
-    SendComplete,
-    /// The source gets *complete*, destroys its process, and says *destroyed*.
-    Destroy,
-    /// The destination gets *destroyed*: back at rest.
-    Finish,
-    /// The process exits.
-    Exit,
-    /// The other host gets the notice of exit and frees everything.
-    DeliverExit,
-    /// The link loses the control message in flight.
-    LoseMessage,
-    /// Its sender's timer sends it again.
-    ResendMessage,
-    /// Disruption: the source's machine dies. Before the hand-over is complete the process dies with it.
-    CrashSource,
-    /// Disruption: the destination's machine dies. After the commit the process dies with it.
-    CrashDestination,
-    /// Disruption: the link between the hosts breaks, and what is in flight on it is lost.
-    Cut,
-    /// Disruption: the file server gets out of reach, and what is in flight to and from it is lost.
-    Outage,
-    /// Disruption: the operator cancels. Before the commit that aborts the attempt; afterwards it is too late, and the
-    /// answer says so.
-    Cancel,
-    /// Disruption: the destination refuses where it could say *ready*, and forgets the attempt.
-    Refuse,
-    /// Disruption: the source takes the destination for dead. Before the commit it aborts; afterwards it gives the
-    /// connection up.
-    SuspectDestination,
-    /// Disruption: the destination takes the source for dead. Before *ready* it forgets the attempt; afterwards it
-    /// gives the connection up.
-    SuspectSource,
-    /// The source has lost the connection, or hears that the destination has refused or forgotten: it aborts, and the
-    /// process thaws.
-    Abort,
-    /// The destination has lost the connection before it said *ready*: it forgets the attempt.
-    Forget,
-    /// The destination hears that an attempt was aborted (from *cancel*, from a later attempt's first message, or in
-    /// answer to its resync), and forgets it.
-    DeliverCancel,
-    /// The state of an aborted attempt arrives.
-    DeliverOldState,
-    /// The destination says *ready* in an aborted attempt.
-    SendOldReady,
-    /// *Ready* of an aborted attempt arrives, and is ignored.
-    DeliverOldReady,
-    /// The hosts have a new connection. After the commit the destination's *resync* is on its way, or its *complete*
-    /// again.
-    Reconnect,
-    /// The source hears how far the destination is, what it holds and what it waits for. It says *go* or *destroyed*
-    /// again if that is awaited; what is owed and not held is owed again; what is waited for is a demand.
-    DeliverResync,
-    /// Reliable word that a machine is dead reaches the other host. If that was the last host of the process, it is
-    /// lost; if nothing is needed from there any more, the process goes on without it; if it was the destination of an
-    /// attempt, the source aborts. The machine comes back vacant.
-    Fence,
-    /// The file server is in reach again.
-    StoreReturns,
+use Fair::{Delivery, Free, Strong, Weak};
+
+macro_rules! steps {
+    ($(#[$about:meta])* $name:ident, $take:ty {
+        $($(#[$meaning:meta])* $step:ident: $row:ident($($what:expr),*) $(.$adapt:ident($($with:expr)?))*,)*
+    }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$meaning])* $step,)* }
+
+        impl $name {
+            /// All of them, in the order in which moves are listed.
+            pub const ALL: [$name; [$($name::$step),*].len()] = [$($name::$step),*];
+
+            pub(crate) fn row(self) -> &'static Row<$take> {
+                static ROWS: [Row<$take>; $name::ALL.len()] =
+                    [$(Row::<$take>::$row($($what),*)$(.$adapt($($with)?))*),*];
+                &ROWS[self as usize]
+            }
+        }
+    };
 }
 
-/// A step of one page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PageStep {
-    /// The process writes to the page. Where the state tells no difference, the step leads to the same
-    /// state. (Reads never make one; `S2` judges every read that is possible.)
-    Write,
-    /// The process touches a missing page, and its host loads it from the local backing store.
-    LoadLocal,
-    /// The process touches a missing page, and its host requests it from its owner or the file server.
-    Fault,
-    /// Pre-copy sends the page.
-    Copy,
-    /// The freeze transfer sends the page to the destination.
-    SendFrozen,
-    /// The page under the instruction or the stack pointer goes along with the state.
-    SendWorkingSet,
-    /// The owner sends a requested page.
-    Serve,
-    /// The source sends a page unasked.
-    Push,
-    /// The owner gets a request; one for a page that it has sent is dropped.
-    DeliverRequest,
-    /// The same, and the link keeps a duplicate of the request.
-    DuplicateRequest,
-    /// The newest content message arrives.
-    DeliverPage,
-    /// The same, and the link keeps a duplicate of it.
-    DuplicatePage,
-    /// An earlier content message arrives.
-    DeliverOlder,
-    /// A duplicate of a content message arrives.
-    DeliverEcho,
-    /// The file server gets a request and sends the page.
-    ServeFromStore,
-    /// The process's host sends the page to the file server.
-    WriteBack,
-    /// The file server gets a write-back, stores it, and acknowledges.
-    Store,
-    /// The same, and the link keeps a duplicate of the write-back.
-    DuplicateStore,
-    /// A duplicate of a write-back arrives at the file server.
-    StoreEcho,
-    /// The acknowledgement of a write-back arrives.
-    DeliverAcknowledgement,
-    /// The link loses the request.
-    LoseRequest,
-    /// Its sender sends it again: by its timer, or when the file server is in reach again.
-    ResendRequest,
-    /// The link loses the newest content message.
-    LosePage,
-    /// Its sender's timer sends it again.
-    ResendPage,
-    /// The link loses the write-back, or its acknowledgement.
-    LoseWriteBack,
-    /// The sender sends it again: by its timer, or when the file server is in reach again.
-    ResendWriteBack,
-    /// The source, which has not heard that the destination has forgotten the attempt, sends the page.
-    SendInVain,
-    /// A message with the page's content from an aborted attempt arrives; its epoch tells, and it is dropped.
-    DeliverStray,
-    /// The destination has reliable word of the source's death and was still owed the page: the process is lost.
-    DeclareLost,
+pub(crate) type TakeControl = fn(&Migration, &Control) -> AfterControl;
+pub(crate) type TakePage = fn(&Migration, &Control, &Page) -> AfterPage;
+
+steps! {
+    /// A step of the control record.
+    ControlStep, TakeControl {
+        /// The operator starts a migration to the host at the other end of the last one. Without pre-copy
+        /// this suspends the process.
+        MigrateBack: step(Free, Migration::migrate_back),
+        /// The operator starts a migration to the third host.
+        MigrateOnward: step(Free, Migration::migrate_onward).only(|world| world.hosts == Hosts::Three),
+        /// Pre-copy begins its next pass.
+        NextPass: step(Weak, Migration::next_pass).only(|world| world.strategy.copies_in_passes()),
+        /// Pre-copy ends, the process is suspended.
+        Suspend: step(Weak, Migration::suspend).only(|world| world.strategy.copies()),
+        /// The freeze transfer is done: the source sends the state and the dirty map.
+        SendState: step(Weak, Migration::send_state),
+        /// The destination gets the state, and discards what the dirty map says is stale.
+        DeliverState: step(Delivery, Migration::deliver_state),
+        /// The destination has reconstructed the process and says *ready*.
+        SendReady: step(Weak, Migration::send_ready),
+        /// The source gets *ready*, commits, and says *go*.
+        Commit: step(Delivery, Migration::commit),
+        /// The destination gets *go* and resumes the process.
+        Resume: step(Delivery, Migration::resume),
+        /// The destination needs the source no more and says *complete*.
+        SendComplete: step(Weak, Migration::send_complete),
+        /// The source gets *complete*, destroys its process, and says *destroyed*.
+        Destroy: step(Delivery, Migration::destroy),
+        /// The destination gets *destroyed*: back at rest.
+        Finish: step(Delivery, Migration::finish),
+        /// The process exits.
+        Exit: step(Free, Migration::exit),
+        /// The other host gets the notice of exit and frees everything.
+        DeliverExit: step(Delivery, Migration::deliver_exit),
+        /// The link loses the control message in flight.
+        LoseMessage: step(Free, Migration::lose_message).only(Migration::is_lossy),
+        /// Its sender's timer sends it again.
+        ResendMessage: step(Weak, Migration::resend_message).only(Migration::is_lossy),
+        /// Disruption: the source's machine dies. Before the hand-over is complete the process dies with it.
+        CrashSource: strike(Disruption::CrashSource, Migration::crash_source),
+        /// Disruption: the destination's machine dies. After the commit the process dies with it.
+        CrashDestination: strike(Disruption::CrashDestination, Migration::crash_destination),
+        /// Disruption: the link between the hosts breaks, and what is in flight on it is lost.
+        Cut: strike(Disruption::Cut, Migration::cut),
+        /// Disruption: the file server gets out of reach, and what is in flight to and from it is lost.
+        Outage: strike(Disruption::Outage, Migration::outage),
+        /// Disruption: the operator cancels. Before the commit that aborts the attempt; afterwards it is too late, and the
+        /// answer says so.
+        Cancel: strike(Disruption::Cancel, Migration::cancel),
+        /// Disruption: the destination refuses where it could say *ready*, and forgets the attempt.
+        Refuse: strike(Disruption::Refuse, Migration::refuse),
+        /// Disruption: the source takes the destination for dead. Before the commit it aborts; afterwards it gives the
+        /// connection up.
+        SuspectDestination: strike(Disruption::Suspect, Migration::suspect_destination),
+        /// Disruption: the destination takes the source for dead. Before *ready* it forgets the attempt; afterwards it
+        /// gives the connection up.
+        SuspectSource: strike(Disruption::Suspect, Migration::suspect_source),
+        /// The source has lost the connection, or hears that the destination has refused or forgotten: it aborts, and the
+        /// process thaws.
+        Abort: repair(&[Cut, CrashDestination, Refuse, Suspect], Delivery, Migration::abort),
+        /// The destination has lost the connection before it said *ready*: it forgets the attempt.
+        Forget: repair(&[Cut], Weak, Migration::forget),
+        /// The destination hears that an attempt was aborted (from *cancel*, from a later attempt's first message, or in
+        /// answer to its resync), and forgets it.
+        DeliverCancel: repair(&[Cut, Cancel, Suspect], Weak, Migration::deliver_cancel),
+        /// The state of an aborted attempt arrives.
+        DeliverOldState: repair(&[Cancel, Suspect], Weak, Migration::deliver_old_state),
+        /// The destination says *ready* in an aborted attempt.
+        SendOldReady: repair(&[Cut, Cancel, Suspect], Weak, Migration::send_old_ready),
+        /// *Ready* of an aborted attempt arrives, and is ignored.
+        DeliverOldReady: repair(&[Cancel, Suspect], Weak, Migration::deliver_old_ready),
+        /// The hosts have a new connection. After the commit the destination's *resync* is on its way, or its *complete*
+        /// again.
+        Reconnect: repair(&[Cut, Suspect], Weak, Migration::reconnect),
+        /// The source hears how far the destination is, what it holds and what it waits for. It says *go* or *destroyed*
+        /// again if that is awaited; what is owed and not held is owed again; what is waited for is a demand.
+        DeliverResync: repair(&[Cut, Suspect], Weak, Migration::deliver_resync),
+        /// Reliable word that a machine is dead reaches the other host. If that was the last host of the process, it is
+        /// lost; if nothing is needed from there any more, the process goes on without it; if it was the destination of an
+        /// attempt, the source aborts. The machine comes back vacant.
+        Fence: repair(&[CrashSource, CrashDestination], Weak, Migration::fence),
+        /// The file server is in reach again.
+        StoreReturns: repair(&[Outage], Weak, Migration::store_returns),
+    }
+}
+
+steps! {
+    /// A step of one page.
+    PageStep, TakePage {
+        /// The process writes to the page. Where the state tells no difference, the step leads to the same
+        /// state. (Reads never make one; `S2` judges every read that is possible.)
+        Write: step(Free, Migration::write),
+        /// The process touches a missing page, and its host loads it from the local backing store.
+        LoadLocal: step(Free, Migration::load_local).only(|world| world.strategy.clean == Clean::LocalStore),
+        /// The process touches a missing page, and its host requests it from its owner or the file server.
+        Fault: step(Free, Migration::fault).only(Migration::requests),
+        /// Pre-copy sends the page.
+        Copy: step(Weak, Migration::copy).only(|world| world.strategy.copies()).sending(),
+        /// The freeze transfer sends the page to the destination.
+        SendFrozen: step(Weak, Migration::send_frozen).only(|world| world.strategy.sends_frozen()).sending(),
+        /// The page under the instruction or the stack pointer goes along with the state.
+        SendWorkingSet: step(Free, Migration::send_working_set).only(|world| world.strategy.working_set).sending(),
+        /// The owner sends a requested page.
+        Serve: step(Weak, Migration::serve).only(|world| world.strategy.owes_pages()).sending(),
+        /// The source sends a page unasked.
+        Push: step(Weak, Migration::push).only(|world| world.strategy.push != Push::None).sending(),
+        /// The owner gets a request; one for a page that it has sent is dropped.
+        DeliverRequest: step(Delivery, Migration::deliver_request).only(|world| world.strategy.owes_pages()),
+        /// The same, and the link keeps a duplicate of the request.
+        DuplicateRequest: step(Free, Migration::duplicate_request).only(|world| world.is_lossy() && world.strategy.owes_pages()),
+        /// The newest content message arrives.
+        DeliverPage: step(Delivery, Migration::deliver_page),
+        /// The same, and the link keeps a duplicate of it.
+        DuplicatePage: step(Free, Migration::duplicate_page).only(Migration::is_lossy),
+        /// An earlier content message arrives.
+        DeliverOlder: step(Weak, Migration::deliver_older).only(|world| world.strategy.copies()),
+        /// A duplicate of a content message arrives.
+        DeliverEcho: step(Weak, Migration::deliver_echo).only(Migration::is_lossy),
+        /// The file server gets a request and sends the page.
+        ServeFromStore: step(Delivery, Migration::serve_from_store).only(|world| world.strategy.fetches_from_store()),
+        /// The process's host sends the page to the file server.
+        WriteBack: step(Strong, Migration::write_back).only(|world| world.strategy.writes_to_store()),
+        /// The file server gets a write-back, stores it, and acknowledges.
+        Store: step(Delivery, Migration::store).only(|world| world.strategy.writes_to_store()),
+        /// The same, and the link keeps a duplicate of the write-back.
+        DuplicateStore: step(Free, Migration::duplicate_store).only(|world| world.is_lossy() && world.strategy.writes_to_store()),
+        /// A duplicate of a write-back arrives at the file server.
+        StoreEcho: step(Weak, Migration::store_echo).only(|world| world.is_lossy() && world.strategy.writes_to_store()),
+        /// The acknowledgement of a write-back arrives.
+        DeliverAcknowledgement: step(Delivery, Migration::deliver_acknowledgement).only(|world| world.strategy.writes_to_store()),
+        /// The link loses the request.
+        LoseRequest: step(Free, Migration::lose_request).only(|world| world.is_lossy() && world.requests()),
+        /// Its sender sends it again: by its timer, or when the file server is in reach again.
+        ResendRequest: step(Weak, Migration::resend_request).only(|world| world.resends_requests()),
+        /// The link loses the newest content message.
+        LosePage: step(Free, Migration::lose_page).only(Migration::is_lossy),
+        /// Its sender's timer sends it again.
+        ResendPage: step(Weak, Migration::resend_page).only(Migration::is_lossy),
+        /// The link loses the write-back, or its acknowledgement.
+        LoseWriteBack: step(Free, Migration::lose_write_back).only(|world| world.is_lossy() && world.strategy.writes_to_store()),
+        /// The sender sends it again: by its timer, or when the file server is in reach again.
+        ResendWriteBack: step(Weak, Migration::resend_write_back).only(Migration::resends_write_backs),
+        /// The source, which has not heard that the destination has forgotten the attempt, sends the page.
+        SendInVain: repair(&[Refuse, Suspect], Free, Migration::send_in_vain).only(|world| world.strategy.sends_before_commit()),
+        /// A message with the page's content from an aborted attempt arrives; its epoch tells, and it is dropped.
+        DeliverStray: repair(&[Cancel, Refuse, Suspect], Weak, Migration::deliver_stray).only(|world| world.strategy.sends_before_commit()),
+        /// The destination has reliable word of the source's death and was still owed the page: the process is lost.
+        DeclareLost: repair(&[CrashSource, CrashDestination], Weak, Migration::declare_lost).only(Migration::can_lose_pages),
+    }
+}
+
+/// What there is to know of a step.
+pub(crate) struct Row<T> {
+    /// A step of the undisturbed protocol, or of what goes wrong.
+    pub(crate) part: Part,
+    exists: fn(&Migration) -> bool,
+    fair: Fair,
+    sends: bool,
+    /// The step from a control record (and a page): `None` where its guard forbids it.
+    pub(crate) take: T,
+}
+
+/// Where a step belongs.
+#[derive(Clone, Copy)]
+pub(crate) enum Part {
+    /// It is there even if nothing goes wrong.
+    Undisturbed,
+    /// It is the disruption itself.
+    Strike(Disruption),
+    /// One of these disruptions gives it an occasion.
+    Repair(&'static [Disruption]),
+}
+
+/// What may be ignored for how long.
+#[derive(Clone, Copy)]
+enum Fair {
+    /// For ever: what the operator, the process, a disruption or the link's faults do.
+    Free,
+    /// Not while it remains possible.
+    Weak,
+    /// Not while it is possible again and again: writing back, which each migration interrupts.
+    Strong,
+    /// Strong on a lossy link, which loses again and again, and weak on others.
+    Delivery,
+}
+
+impl<T: Copy> Row<T> {
+    const fn step(fair: Fair, take: T) -> Self {
+        Row { part: Part::Undisturbed, exists: |_| true, fair, sends: false, take }
+    }
+
+    const fn strike(kind: Disruption, take: T) -> Self {
+        Row { part: Part::Strike(kind), ..Row::step(Free, take) }
+    }
+
+    const fn repair(kinds: &'static [Disruption], fair: Fair, take: T) -> Self {
+        Row { part: Part::Repair(kinds), ..Row::step(fair, take) }
+    }
+
+    /// Only some algorithms have it, or only some worlds.
+    const fn only(self, exists: fn(&Migration) -> bool) -> Self {
+        Row { exists, ..self }
+    }
+
+    /// It puts a page's content on the link from source to destination.
+    const fn sending(self) -> Self {
+        Row { sends: true, ..self }
+    }
+
+    /// Can the step ever be taken there? Without a defect every such step must occur in some explored run: the checker
+    /// reports one that does not.
+    pub(crate) fn exists(&self, world: &Migration) -> bool {
+        let occasion = match self.part {
+            Part::Undisturbed => true,
+            Part::Strike(kind) => world.disruptions.include(kind),
+            Part::Repair(kinds) => kinds.iter().any(|kind| world.disruptions.include(*kind)),
+        };
+        occasion && (self.exists)(world)
+    }
+
+    fn fairness(&self, lossy: bool) -> Fairness {
+        match self.fair {
+            Free => Fairness::None,
+            Delivery if !lossy => Fairness::Weak,
+            Weak => Fairness::Weak,
+            Strong | Delivery => Fairness::Strong,
+        }
+    }
 }
 
 impl ControlStep {
-    /// All of them, in the order in which moves are listed.
-    pub const ALL: [ControlStep; 34] = [
-        ControlStep::MigrateBack,
-        ControlStep::MigrateOnward,
-        ControlStep::NextPass,
-        ControlStep::Suspend,
-        ControlStep::SendState,
-        ControlStep::DeliverState,
-        ControlStep::SendReady,
-        ControlStep::Commit,
-        ControlStep::Resume,
-        ControlStep::SendComplete,
-        ControlStep::Destroy,
-        ControlStep::Finish,
-        ControlStep::Exit,
-        ControlStep::DeliverExit,
-        ControlStep::LoseMessage,
-        ControlStep::ResendMessage,
-        ControlStep::CrashSource,
-        ControlStep::CrashDestination,
-        ControlStep::Cut,
-        ControlStep::Outage,
-        ControlStep::Cancel,
-        ControlStep::Refuse,
-        ControlStep::SuspectDestination,
-        ControlStep::SuspectSource,
-        ControlStep::Abort,
-        ControlStep::Forget,
-        ControlStep::DeliverCancel,
-        ControlStep::DeliverOldState,
-        ControlStep::SendOldReady,
-        ControlStep::DeliverOldReady,
-        ControlStep::Reconnect,
-        ControlStep::DeliverResync,
-        ControlStep::Fence,
-        ControlStep::StoreReturns,
-    ];
-
     /// The disruption that the step is, if it is one.
     pub fn disruption(self) -> Option<Disruption> {
-        match self {
-            ControlStep::CrashSource => Some(Disruption::CrashSource),
-            ControlStep::CrashDestination => Some(Disruption::CrashDestination),
-            ControlStep::Cut => Some(Disruption::Cut),
-            ControlStep::Outage => Some(Disruption::Outage),
-            ControlStep::Cancel => Some(Disruption::Cancel),
-            ControlStep::Refuse => Some(Disruption::Refuse),
-            ControlStep::SuspectDestination | ControlStep::SuspectSource => Some(Disruption::Suspect),
-            _ => None,
+        match self.row().part {
+            Part::Strike(kind) => Some(kind),
+            Part::Undisturbed | Part::Repair(_) => None,
         }
     }
 
-    /// The operator, the process, disruptions and the link's faults are free; all else happens when it can.
+    /// May the scheduler ignore it?
     pub fn fairness(self, lossy: bool) -> Fairness {
-        match self {
-            _ if self.disruption().is_some() => Fairness::None,
-            ControlStep::MigrateBack
-            | ControlStep::MigrateOnward
-            | ControlStep::Exit
-            | ControlStep::LoseMessage => Fairness::None,
-            ControlStep::DeliverState
-            | ControlStep::Commit
-            | ControlStep::Resume
-            | ControlStep::Destroy
-            | ControlStep::Finish
-            | ControlStep::DeliverExit
-            | ControlStep::Abort
-                if lossy =>
-            {
-                Fairness::Strong
-            }
-            _ => Fairness::Weak,
-        }
+        self.row().fairness(lossy)
     }
 }
 
 impl PageStep {
-    /// All of them, in the order in which moves are listed.
-    pub const ALL: [PageStep; 29] = [
-        PageStep::Write,
-        PageStep::LoadLocal,
-        PageStep::Fault,
-        PageStep::Copy,
-        PageStep::SendFrozen,
-        PageStep::SendWorkingSet,
-        PageStep::Serve,
-        PageStep::Push,
-        PageStep::DeliverRequest,
-        PageStep::DuplicateRequest,
-        PageStep::DeliverPage,
-        PageStep::DuplicatePage,
-        PageStep::DeliverOlder,
-        PageStep::DeliverEcho,
-        PageStep::ServeFromStore,
-        PageStep::WriteBack,
-        PageStep::Store,
-        PageStep::DuplicateStore,
-        PageStep::StoreEcho,
-        PageStep::DeliverAcknowledgement,
-        PageStep::LoseRequest,
-        PageStep::ResendRequest,
-        PageStep::LosePage,
-        PageStep::ResendPage,
-        PageStep::LoseWriteBack,
-        PageStep::ResendWriteBack,
-        PageStep::SendInVain,
-        PageStep::DeliverStray,
-        PageStep::DeclareLost,
-    ];
-
     /// Does the step put a page's content on the link from source to destination?
     pub fn sends_content(self) -> bool {
-        matches!(
-            self,
-            PageStep::Copy
-                | PageStep::SendFrozen
-                | PageStep::SendWorkingSet
-                | PageStep::Serve
-                | PageStep::Push
-        )
+        self.row().sends
     }
 
-    /// The process and the link's faults are free; all else happens when it can. Writing back needs
-    /// strong fairness, because each migration interrupts it; so does delivery over a lossy link.
+    /// May the scheduler ignore it?
     pub fn fairness(self, lossy: bool) -> Fairness {
-        match self {
-            PageStep::Write
-            | PageStep::LoadLocal
-            | PageStep::Fault
-            | PageStep::SendWorkingSet
-            | PageStep::SendInVain
-            | PageStep::DuplicateRequest
-            | PageStep::DuplicatePage
-            | PageStep::DuplicateStore
-            | PageStep::LoseRequest
-            | PageStep::LosePage
-            | PageStep::LoseWriteBack => Fairness::None,
-            PageStep::WriteBack => Fairness::Strong,
-            PageStep::DeliverRequest
-            | PageStep::DeliverPage
-            | PageStep::ServeFromStore
-            | PageStep::Store
-            | PageStep::DeliverAcknowledgement
-                if lossy =>
-            {
-                Fairness::Strong
-            }
-            _ => Fairness::Weak,
-        }
+        self.row().fairness(lossy)
     }
 }
 

@@ -237,6 +237,35 @@ impl Strategy {
         self.pre == Pre::WriteBack || self.freeze == Freeze::FlushModified
     }
 
+    /// Does it copy pages while the process still runs?
+    pub fn copies(&self) -> bool {
+        matches!(self.pre, Pre::Copy(_))
+    }
+
+    /// Does it copy them more than once?
+    pub(crate) fn copies_in_passes(&self) -> bool {
+        self.copies() && self.pre != Pre::Copy(Passes::AtMost(1))
+    }
+
+    /// Does the freeze transfer ever have a page to send to the destination?
+    pub(crate) fn sends_frozen(&self) -> bool {
+        let settled_before = self.pre == Pre::Copy(Passes::Unbounded);
+        let sends = matches!(self.freeze, Freeze::All | Freeze::Modified | Freeze::NotInStep);
+        (sends && !settled_before) || self.is_lazy()
+    }
+
+    /// Do pages travel to the destination before the commit?
+    pub(crate) fn sends_before_commit(&self) -> bool {
+        let in_freeze = matches!(self.freeze, Freeze::All | Freeze::Modified | Freeze::NotInStep);
+        self.copies() || in_freeze || self.working_set || self.is_lazy()
+    }
+
+    /// Does the file server answer faults?
+    pub(crate) fn fetches_from_store(&self) -> bool {
+        self.freeze == Freeze::FlushModified
+            || (self.pre == Pre::WriteBack && self.clean == Clean::LocalStore)
+    }
+
     /// The state in which the process rests.
     pub fn resting(&self) -> Process {
         match self.rest {

@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 use protocol::error::Error;
 use protocol::host::Host;
-use protocol::memory::{Elided, Fault, Memory, PageStore};
+use protocol::memory::{Accesses, Elided, Fault, Memory, PageStore};
 use protocol::page::{Image, PAGE_SIZE};
 use protocol::policy::Contradiction;
 use steplog::place::{HostId, Place};
@@ -105,7 +105,7 @@ pub fn run_with_contents(setup: &Setup) -> Result<Outcome, SimulationError> {
     simulate(setup, PageStore::loaded(&setup.image()?), PageStore::vacant(pages))
 }
 
-fn simulate<M: Memory>(setup: &Setup, here: M, there: M) -> Result<Outcome, SimulationError> {
+fn simulate<M: Memory + Accesses>(setup: &Setup, here: M, there: M) -> Result<Outcome, SimulationError> {
     let image: Arc<Image> = Arc::new(setup.image()?);
     let source = Host::occupied(SOURCE, setup.policy.clone(), Arc::clone(&image), here)?;
     let destination = Host::vacant(DESTINATION, setup.policy.clone(), Arc::clone(&image), there)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use protocol::error::Error;
 use protocol::file_server::FileServer;
 use protocol::host::{Host, Work};
-use protocol::memory::{Fault, Memory};
+use protocol::memory::{Accesses, Fault, Memory};
 use protocol::page::{Image, PageKind};
 use protocol::wire::Envelope;
 use steplog::event::Event;
@@ -55,7 +55,7 @@ enum Occurrence {
     Access,
 }
 
-impl<'a, M: Memory> World<'a, M> {
+impl<'a, M: Memory + Accesses> World<'a, M> {
     pub fn new(setup: &'a Setup, image: &'a Arc<Image>, hosts: [Host<M>; 2]) -> Self {
         let mut of_kind = image.page_numbers();
         let code = of_kind.find(|&page| image.kind(page) == PageKind::FileMapped);

@@ -4,7 +4,7 @@
 //! themselves stay free of test code.
 
 use model::Defect;
-use protocol::memory::{Fault, Memory, MemoryError, PageStore};
+use protocol::memory::{Accesses, Fault, Memory, MemoryError, PageStore};
 use protocol::page::PageBytes;
 use protocol::wire::{Envelope, Message, PageRuns, Plan, PlanEntry, Resync, State, Whereabouts};
 use steplog::page::PageNumber;
@@ -142,6 +142,10 @@ impl Memory for FlawedMemory {
         self.store.is_written(page) && !self.has(Flaw::WritesUnnoticed)
     }
 
+    fn first_written(&self, from: PageNumber) -> Option<PageNumber> {
+        if self.has(Flaw::WritesUnnoticed) { None } else { self.store.first_written(from) }
+    }
+
     fn take_written(&mut self, page: PageNumber) -> Result<bool, MemoryError> {
         match self.flaw {
             Some(Flaw::WritesUnnoticed) => self.store.take_written(page).map(|_| false),
@@ -171,16 +175,16 @@ impl Memory for FlawedMemory {
         if self.has(Flaw::StaleKept) { Ok(()) } else { self.store.discard(page) }
     }
 
-    fn freeze(&mut self) {
-        if !self.has(Flaw::RunsOn) {
-            self.store.freeze();
-        }
+    fn freeze(&mut self) -> Result<(), MemoryError> {
+        if self.has(Flaw::RunsOn) { Ok(()) } else { self.store.freeze() }
     }
 
-    fn thaw(&mut self) {
-        self.store.thaw();
+    fn thaw(&mut self) -> Result<(), MemoryError> {
+        self.store.thaw()
     }
+}
 
+impl Accesses for FlawedMemory {
     fn read(&self, page: PageNumber, offset: usize, into: &mut [u8]) -> Result<(), Fault> {
         self.store.read(page, offset, into)
     }

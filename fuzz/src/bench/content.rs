@@ -2,7 +2,7 @@
 
 use protocol::destination::Destination;
 use protocol::host::{Host, Location, Resident, Role};
-use protocol::memory::{Fault, Memory};
+use protocol::memory::{Accesses, Fault, Memory};
 use protocol::page::{PAGE_SIZE, PageBytes, PageKind};
 use protocol::source::Source;
 use steplog::page::PageNumber;

@@ -10,69 +10,56 @@
 //! their way; they carry its epoch, and whoever has moved on ignores them. A destination in doubt decides nothing
 //! alone: the source may have committed.
 
-use super::{AfterControl, AfterPage, alone, freely, when};
+use super::{AfterControl, AfterPage, Taken, alone, to};
 use crate::condition::Condition;
 use crate::control::{Control, Phase, Process};
-use crate::defects::Defect;
-use crate::disruption::{Aftermath, Connection, Disruption, Leftover};
+use crate::disruption::{Aftermath, Connection, Leftover};
 use crate::migration::{Link, Migration};
 use crate::page::{Currency, DirtyLog, Holding, Page, Plan, Transit};
 use crate::strategy::Pre;
 
 impl Migration {
     /// The operator's cancel. After the commit it is answered with *too late*, which changes nothing.
-    pub(super) fn cancel(&self, control: &Control) -> AfterControl {
-        let control = self.struck_by(Disruption::Cancel, control)?;
+    pub(crate) fn cancel(&self, control: &Control) -> AfterControl {
         match control.phase {
             Phase::Rest => None,
-            phase if phase.can_abort() => freely(self.aborted(&control)),
-            _ if self.is_broken(Defect::CancelAfterCommit) => {
-                freely(Control { source_runs: true, ..control })
-            }
-            _ => freely(control),
+            phase if phase.can_abort() => Some(self.aborts(control)),
+            _ => Some(to(*control)),
         }
     }
 
     /// The destination could say *ready*, and says that it will not.
-    pub(super) fn refuse(&self, control: &Control) -> AfterControl {
-        let control = self.struck_by(Disruption::Refuse, control)?;
-        if control.phase != Phase::Rebuilding {
-            return None;
-        }
-        when([Condition::Arrived], forsaken(&control).saying(Phase::Forgotten))
+    pub(crate) fn refuse(&self, control: &Control) -> AfterControl {
+        (control.phase == Phase::Rebuilding).then_some(forgets(control).when(Condition::Arrived))
     }
 
     /// The source takes the destination for dead, and is wrong.
-    pub(super) fn suspect_destination(&self, control: &Control) -> AfterControl {
-        let control = self.struck_by(Disruption::Suspect, control)?;
+    pub(crate) fn suspect_destination(&self, control: &Control) -> AfterControl {
         match control.phase {
             Phase::Rest => None,
-            phase if phase.can_abort() => freely(self.aborted(&control)),
-            _ => self.give_up(&control),
+            phase if phase.can_abort() => Some(self.aborts(control)),
+            _ => self.cut(control),
         }
     }
 
     /// The destination takes the source for dead, and is wrong.
-    pub(super) fn suspect_source(&self, control: &Control) -> AfterControl {
-        let control = self.struck_by(Disruption::Suspect, control)?;
+    pub(crate) fn suspect_source(&self, control: &Control) -> AfterControl {
         match control.phase {
             Phase::Rest | Phase::Forgotten => None,
-            phase if is_before_ready(phase) => freely(forsaken(&control).saying(Phase::Forgotten)),
-            _ => self.give_up(&control),
+            phase if is_before_ready(phase) => Some(forgets(control)),
+            _ => self.cut(control),
         }
     }
 
     /// The source hears of the refusal, or has lost the connection.
-    pub(super) fn abort(&self, control: &Control) -> AfterControl {
+    pub(crate) fn abort(&self, control: &Control) -> AfterControl {
         let broken = control.aftermath.connection == Connection::Broken;
-        if self.is_broken(Defect::ResumeAfterHandOver) && broken && control.phase == Phase::Committed {
-            return freely(Control { source_runs: true, ..*control });
-        }
         let told = control.phase == Phase::Forgotten && !control.message_lost;
-        if !control.phase.can_abort() || !(told || broken) {
-            return None;
-        }
-        freely(self.aborted(control))
+        (control.phase.can_abort() && (told || broken)).then_some(self.aborts(control))
+    }
+
+    fn aborts(&self, control: &Control) -> Taken {
+        to(self.aborted(control)).each(Migration::thaw)
     }
 
     /// Back to where the attempt began: at rest, or, where lazy copy moved on with pages elsewhere, in
@@ -80,17 +67,12 @@ impl Migration {
     pub(super) fn aborted(&self, control: &Control) -> Control {
         let (leftover, old_ready) = left_behind(control);
         let aftermath = Aftermath { leftover, old_ready, ..control.aftermath.for_next_attempt() };
-        let thaws = !self.is_broken(Defect::AbortLeavesFrozen);
-        let (rest, post) = match thaws {
-            true => (self.strategy.resting(), Process::PostMigration),
-            false => (control.process, control.process),
-        };
         match control.returning {
-            false => Control { source_runs: thaws, aftermath, ..Control::at_rest(rest) },
+            false => Control { aftermath, ..Control::at_rest(self.strategy.resting()) },
             true => Control {
                 phase: Phase::Running,
                 source_runs: false,
-                destination_runs: thaws,
+                destination_runs: true,
                 returning: control.aftermath.began_returned,
                 // The roles of before the attempt: its destination is the source again.
                 aftermath: Aftermath {
@@ -98,20 +80,14 @@ impl Migration {
                     destination_down: aftermath.source_down,
                     ..aftermath
                 },
-                ..Control::at_rest(post)
+                ..Control::at_rest(Process::PostMigration)
             },
         }
     }
 
     /// What an abort does to a page.
     pub(super) fn thaw(&self, control: &Control, page: &mut Page) {
-        let in_step = page.log == DirtyLog::InStep && matches!(self.strategy.pre, Pre::Copy(_));
-        let consumed = page.sent && self.is_broken(Defect::ConsumeDirtyBits);
         self.forsake(control, page);
-        page.dirty &= !consumed;
-        if self.is_broken(Defect::RetryTrustsLog) {
-            page.sent = in_step;
-        }
         if control.returning {
             // What the process's host holds is settled there; what it lacks, the other host owes it again.
             let owed = !page.source.is_held();
@@ -142,7 +118,7 @@ impl Migration {
     }
 
     /// The source of a forgotten attempt sends on until it hears of it.
-    pub(super) fn send_in_vain(&self, control: &Control, page: &Page) -> AfterPage {
+    pub(crate) fn send_in_vain(&self, control: &Control, page: &Page) -> AfterPage {
         let sends = matches!(self.strategy.pre, Pre::Copy(_)) || control.process == Process::Migration;
         let nothing_moved = self.strategy.is_lazy() && !control.returning;
         let in_vain = control.phase == Phase::Forgotten && control.aftermath.is_connected();
@@ -153,90 +129,62 @@ impl Migration {
     }
 
     /// A page message of an aborted attempt arrives. Its epoch is not the one expected.
-    pub(super) fn deliver_stray(&self, control: &Control, page: &Page) -> AfterPage {
-        let Holding::Held(content) = page.stray else { return None };
-        let mut next = Page { stray: Holding::Absent, ..*page };
-        let open = control.phase.can_abort() && control.phase != Phase::Forgotten;
-        let owed = page.plan == Plan::FromSource && !page.destination.is_held();
-        if self.is_broken(Defect::AcceptEarlierEpoch) && (open || owed) {
-            self.install(control, &mut next, content);
-        }
-        alone(control, next)
+    pub(crate) fn deliver_stray(&self, control: &Control, page: &Page) -> AfterPage {
+        let next = Page { stray: Holding::Absent, ..*page };
+        if page.stray.is_held() { alone(control, next) } else { None }
     }
 
     /// *Cancel* arrives, or the first message of a later attempt, which is as good; on a FIFO link behind whatever
     /// was sent before.
-    pub(super) fn deliver_cancel(&self, control: &Control) -> AfterControl {
+    pub(crate) fn deliver_cancel(&self, control: &Control) -> AfterControl {
         let Aftermath { leftover, .. } = control.aftermath;
         let ahead = leftover == Leftover::Offered && self.link == Link::Fifo;
-        let unanswered = leftover == Leftover::InDoubt && self.is_broken(Defect::DoubtUnanswered);
-        if leftover == Leftover::None || !control.aftermath.is_connected() || ahead || unanswered {
+        if leftover == Leftover::None || !control.aftermath.is_connected() || ahead {
             return None;
         }
-        self.behind_strays(with_leftover(control, Leftover::None))
+        Some(self.behind_strays(with_leftover(control, Leftover::None)))
     }
 
     /// The state of an aborted attempt arrives before the cancel.
-    pub(super) fn deliver_old_state(&self, control: &Control) -> AfterControl {
+    pub(crate) fn deliver_old_state(&self, control: &Control) -> AfterControl {
         let offered = control.aftermath.leftover == Leftover::Offered && control.aftermath.is_connected();
-        if !offered {
-            return None;
-        }
-        self.behind_strays(with_leftover(control, Leftover::Rebuilding))
+        offered.then_some(self.behind_strays(with_leftover(control, Leftover::Rebuilding)))
     }
 
     /// The destination of an aborted attempt has all it needs, and says *ready* to a source that has moved on.
-    pub(super) fn send_old_ready(&self, control: &Control) -> AfterControl {
+    pub(crate) fn send_old_ready(&self, control: &Control) -> AfterControl {
         if control.aftermath.leftover != Leftover::Rebuilding {
             return None;
         }
         let old_ready = control.aftermath.connection != Connection::Broken;
         let aftermath = Aftermath { leftover: Leftover::InDoubt, old_ready, ..control.aftermath };
-        self.behind_strays(Control { aftermath, ..*control })
+        Some(self.behind_strays(Control { aftermath, ..*control }))
     }
 
     /// The source is in another epoch than that *ready*, or in none.
-    pub(super) fn deliver_old_ready(&self, control: &Control) -> AfterControl {
-        if !control.aftermath.old_ready {
-            return None;
-        }
-        let next = Control { aftermath: Aftermath { old_ready: false, ..control.aftermath }, ..*control };
-        let offered = matches!(control.phase, Phase::Offered | Phase::Rebuilding);
-        if self.is_broken(Defect::AcceptOldReady) && offered {
-            return freely(next.saying(Phase::Committed));
-        }
-        freely(next)
+    pub(crate) fn deliver_old_ready(&self, control: &Control) -> AfterControl {
+        let aftermath = Aftermath { old_ready: false, ..control.aftermath };
+        control.aftermath.old_ready.then_some(to(Control { aftermath, ..*control }))
     }
 
     /// A destination that has not said *ready* gives up an attempt whose connection is lost.
-    pub(super) fn forget(&self, control: &Control) -> AfterControl {
+    pub(crate) fn forget(&self, control: &Control) -> AfterControl {
         if control.aftermath.connection != Connection::Broken || control.aftermath.destination_down {
             return None;
         }
-        let rash = self.is_broken(Defect::ForgetInDoubt);
         if is_before_ready(control.phase) {
-            return freely(forsaken(control).saying(Phase::Forgotten));
+            return Some(forgets(control));
         }
         match control.aftermath.leftover {
             Leftover::Receiving | Leftover::Offered | Leftover::Rebuilding => {
-                freely(with_leftover(control, Leftover::None))
+                Some(to(with_leftover(control, Leftover::None)))
             }
-            _ if rash && control.phase == Phase::Committed => freely(*control),
-            _ => None,
+            Leftover::None | Leftover::InDoubt => None,
         }
     }
 
-    /// What forgetting does to a page.
-    pub(super) fn forget_page(&self, control: &Control, page: &mut Page) {
-        if is_before_ready(control.phase) {
-            self.forsake(control, page);
-        } else if control.phase == Phase::Committed {
-            page.destination = Holding::Absent;
-        }
-    }
-
-    fn behind_strays(&self, next: Control) -> AfterControl {
-        if self.link == Link::Fifo { when([Condition::NoStray], next) } else { freely(next) }
+    fn behind_strays(&self, next: Control) -> Taken {
+        if self.link == Link::Fifo { to(next).when(Condition::NoStray) } else { to(next) }
     }
 }
 
@@ -245,14 +193,15 @@ pub(super) fn is_before_ready(phase: Phase) -> bool {
     phase.can_abort() && !matches!(phase, Phase::Accepted | Phase::Forgotten)
 }
 
-/// The destination has forgotten the attempt, and all earlier ones.
-pub(super) fn forsaken(control: &Control) -> Control {
-    Control {
+/// The destination has forgotten the attempt, and all earlier ones; word of it goes to the source.
+pub(super) fn forgets(control: &Control) -> Taken {
+    let forgotten = Control {
         code_page_sent: false,
         stack_page_sent: false,
         aftermath: Aftermath { leftover: Leftover::None, ..control.aftermath },
         ..*control
-    }
+    };
+    to(forgotten.saying(Phase::Forgotten)).each(Migration::forsake)
 }
 
 fn with_leftover(control: &Control, leftover: Leftover) -> Control {

@@ -3,7 +3,8 @@
 //! Nobody is told: each side notices when it likes, and sends in vain until then. What it sends in vain is marked as
 //! lost, as what a lossy link drops is.
 
-use super::{AfterControl, freely};
+use super::abort::forgets;
+use super::{AfterControl, to};
 use crate::control::{Control, Phase, Process};
 use crate::disruption::{Aftermath, Connection, Disruption, Leftover};
 use crate::migration::Migration;
@@ -18,38 +19,27 @@ impl Migration {
         self.disruptions.allow(struck, kind, stage).then_some(Control { aftermath, ..*control })
     }
 
-    /// The link breaks.
-    pub(super) fn cut(&self, control: &Control) -> AfterControl {
-        let control = self.struck_by(Disruption::Cut, control)?;
-        self.give_up(&control)
-    }
-
-    /// Who gives a connection up breaks it.
-    pub(super) fn give_up(&self, control: &Control) -> AfterControl {
+    /// The link breaks. Who gives a connection up breaks it.
+    pub(crate) fn cut(&self, control: &Control) -> AfterControl {
         let there = control.aftermath.connection != Connection::Broken;
-        there.then(|| broken(control)).and_then(freely)
+        there.then(|| to(broken(control)).each(Migration::lose_in_flight))
     }
 
     /// The source's machine dies. Until the destination runs the process, the process dies with it: a destination
     /// in doubt cannot know whether the source ran on.
-    pub(super) fn crash_source(&self, control: &Control) -> AfterControl {
-        let control = self.struck_by(Disruption::CrashSource, control)?;
+    pub(crate) fn crash_source(&self, control: &Control) -> AfterControl {
         if control.phase.at_source() {
-            return freely(DOOMED);
+            return Some(to(DOOMED).each(|_, _, page| *page = Page::GONE));
         }
         if control.aftermath.source_down {
             return None;
         }
-        let after = broken(&control);
+        let after = broken(control);
         let aftermath = Aftermath { source_down: true, leftover: Leftover::None, ..after.aftermath };
-        freely(Control { aftermath, ..after })
+        Some(to(Control { aftermath, ..after }).each(Migration::die_with_source))
     }
 
-    pub(super) fn die_with_source(&self, control: &Control, page: &mut Page) {
-        if control.phase.at_source() {
-            *page = Page::GONE;
-            return;
-        }
+    fn die_with_source(&self, control: &Control, page: &mut Page) {
         self.lose_in_flight(control, page);
         let write_back = if page.plan == Plan::FromSource { WriteBack::Idle } else { page.write_back };
         // Nobody is left who would send it again.
@@ -62,28 +52,21 @@ impl Migration {
     }
 
     /// The destination's machine dies. Before the commit that ends the attempt and nothing else.
-    pub(super) fn crash_destination(&self, control: &Control) -> AfterControl {
-        let control = self.struck_by(Disruption::CrashDestination, control)?;
+    pub(crate) fn crash_destination(&self, control: &Control) -> AfterControl {
         if control.phase.committed() {
-            return freely(DOOMED);
+            return Some(to(DOOMED).each(|_, _, page| *page = Page::GONE));
         }
         if control.aftermath.destination_down {
             return None;
         }
-        let after = broken(&control);
+        let after = broken(control);
         let aftermath = Aftermath { destination_down: true, leftover: Leftover::None, ..after.aftermath };
         let after = Control { aftermath, ..after };
-        match control.phase.can_abort() {
-            true => freely(super::abort::forsaken(&after).saying(Phase::Forgotten)),
-            false => freely(after),
-        }
+        let died = if control.phase.can_abort() { forgets(&after) } else { to(after) };
+        Some(died.each(Migration::die_with_destination))
     }
 
-    pub(super) fn die_with_destination(&self, control: &Control, page: &mut Page) {
-        if control.phase.committed() {
-            *page = Page::GONE;
-            return;
-        }
+    fn die_with_destination(&self, control: &Control, page: &mut Page) {
         self.lose_in_flight(control, page);
         if control.phase.can_abort() {
             self.forsake(control, page);

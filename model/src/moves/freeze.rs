@@ -1,10 +1,8 @@
 //! The process is suspended: the freeze transfer, the working set, and the state with the dirty map.
 
-use super::pre_migration::is_owed_by_freeze;
-use super::{AfterControl, AfterPage, alone, when};
+use super::{AfterControl, AfterPage, alone, to};
 use crate::condition::Condition;
 use crate::control::{Control, Phase};
-use crate::defects::Defect;
 use crate::migration::Migration;
 use crate::page::{DirtyLog, Kind, Page, Plan, Transit, WriteBack};
 use crate::strategy::{Clean, Freeze, Pre};
@@ -12,32 +10,33 @@ use crate::system::{Conditions, PageMove};
 
 impl Migration {
     /// A page that the freeze owes. Lazy copy owes none, unless it carries pages back on a return.
-    pub(super) fn send_frozen(&self, control: &Control, page: &Page) -> AfterPage {
-        let owed = match control.returning {
-            true => page.source.is_held() && !self.is_broken(Defect::ReturnEmptyHanded),
-            false => is_owed_by_freeze(self.strategy.freeze, page) || self.is_broken(Defect::FreezeSendsAll),
+    pub(crate) fn send_frozen(&self, control: &Control, page: &Page) -> AfterPage {
+        let owed = match self.strategy.freeze {
+            _ if control.returning => page.source.is_held(),
+            Freeze::All => true,
+            Freeze::Modified => page.dirty,
+            Freeze::NotInStep => page.log != DirtyLog::InStep,
+            Freeze::FlushModified | Freeze::None => false,
         };
-        if control.phase != Phase::Freeze || !owed || page.sent || page.write_back != WriteBack::Idle {
+        if owed { self.send_while_frozen(control, page) } else { None }
+    }
+
+    pub(crate) fn send_while_frozen(&self, control: &Control, page: &Page) -> AfterPage {
+        if control.phase != Phase::Freeze || page.sent || page.write_back != WriteBack::Idle {
             return None;
         }
-        let next = self.send_content(control, page, page.source)?;
-        let sent = !matches!(self.strategy.pre, Pre::Copy(_)) || self.is_broken(Defect::FreezeSendsAll);
-        alone(control, Page { log: DirtyLog::InStep, sent, ..next })
+        let sent = !matches!(self.strategy.pre, Pre::Copy(_));
+        alone(control, Page { log: DirtyLog::InStep, sent, ..self.send_content(page, page.source)? })
     }
 
     /// One code page and one stack page at most: any one may be the page that the pointer is in.
-    pub(super) fn send_working_set(&self, control: &Control, page: &Page) -> AfterPage {
+    pub(crate) fn send_working_set(&self, control: &Control, page: &Page) -> AfterPage {
         let (code, stack) = (page.kind == Kind::FileMapped, page.kind == Kind::Private);
         let already_sent = (code && control.code_page_sent) || (stack && control.stack_page_sent);
-        if control.phase != Phase::Freeze
-            || !self.strategy.working_set
-            || (already_sent && !self.is_broken(Defect::SwollenWorkingSet))
-            || page.sent
-            || page.write_back != WriteBack::Idle
-        {
+        if control.phase != Phase::Freeze || already_sent || page.sent || page.write_back != WriteBack::Idle {
             return None;
         }
-        let page = Page { sent: true, ..self.send_content(control, page, page.source)? };
+        let page = Page { sent: true, ..self.send_content(page, page.source)? };
         let control = Control {
             code_page_sent: control.code_page_sent || code,
             stack_page_sent: control.stack_page_sent || stack,
@@ -47,21 +46,18 @@ impl Migration {
     }
 
     /// When the freeze transfer is done, the state without pages goes, and the dirty map with it.
-    pub(super) fn send_state(&self, control: &Control) -> AfterControl {
+    pub(crate) fn send_state(&self, control: &Control) -> AfterControl {
         if control.phase != Phase::Freeze {
             return None;
         }
-        let carries = control.returning && !self.is_broken(Defect::ReturnEmptyHanded);
-        let done = if carries { Condition::Carried } else { Condition::FreezeDone };
-        when([done], control.saying(Phase::Offered))
+        let done = if control.returning { Condition::Carried } else { Condition::FreezeDone };
+        let offered = Control { phase: Phase::Offered, ..*control };
+        Some(to(offered).when(done).each(Migration::map_page))
     }
 
     /// The dirty map's entry for a page.
-    pub(super) fn map_page(&self, control: &Control, page: &mut Page) {
+    fn map_page(&self, _: &Control, page: &mut Page) {
         page.plan = self.plan(page);
-        if control.returning && self.is_broken(Defect::ReturnEmptyHanded) {
-            page.plan = Plan::Settled;
-        }
         let left_behind = matches!(page.plan, Plan::FromSource | Plan::FromStore);
         if left_behind && !page.content.is_idle() {
             // A copy made by a pre-copy pass, modified since: the map makes it an older one.
@@ -88,21 +84,9 @@ impl Migration {
         match self.strategy.freeze {
             Freeze::FlushModified => Plan::FromStore,
             Freeze::All | Freeze::Modified | Freeze::NotInStep if !held_back => Plan::Travelled,
-            Freeze::None if self.is_broken(Defect::DropDirtyMap) => self.plan_without_dirty_map(),
-            Freeze::None if self.is_broken(Defect::LiteralGeneric) && page.kind == Kind::FileMapped => {
-                Plan::FromStore
-            }
             _ if held_back => Plan::FromStore,
             _ if pre_copied => Plan::Travelled,
             _ => Plan::FromSource,
-        }
-    }
-
-    /// What a destination would make of pages about which it was told nothing.
-    fn plan_without_dirty_map(&self) -> Plan {
-        match self.strategy.pre {
-            Pre::Copy(_) => Plan::Travelled,
-            Pre::None | Pre::WriteBack => Plan::FromStore,
         }
     }
 }

@@ -10,19 +10,17 @@
 //! old one is gone does so now. The source sends nothing on the new one before it has heard the resync, so each page
 //! crosses at most once more for each of them.
 
-use super::{AfterControl, AfterPage, freely, when};
+use super::{AfterControl, AfterPage, to};
 use crate::condition::Condition;
 use crate::control::{Control, Phase, Process};
-use crate::defects::Defect;
 use crate::disruption::{Aftermath, Connection, Leftover};
 use crate::migration::Migration;
-use crate::page::{Currency, Holding, Page, Plan, Transit};
-use crate::strategy::Pre;
+use crate::page::{Holding, Page, Plan, Transit};
 use crate::system::{Conditions, PageMove};
 
 impl Migration {
     /// Not before the source has aborted an attempt that it can abort.
-    pub(super) fn reconnect(&self, control: &Control) -> AfterControl {
+    pub(crate) fn reconnect(&self, control: &Control) -> AfterControl {
         let Aftermath { connection, leftover, .. } = control.aftermath;
         if connection != Connection::Broken || control.aftermath.awaits_fence() || control.phase.can_abort() {
             return None;
@@ -33,77 +31,59 @@ impl Migration {
             leftover: if leftover == Leftover::InDoubt { leftover } else { Leftover::None },
             ..control.aftermath
         };
-        freely(Control { message_lost: resyncs && control.message_lost, aftermath, ..*control })
+        Some(to(Control { message_lost: resyncs && control.message_lost, aftermath, ..*control }))
     }
 
     /// The source hears the resync. One that has destroyed its process says so again; one that has committed says
     /// *go* again.
-    pub(super) fn deliver_resync(&self, control: &Control) -> AfterControl {
-        let resyncing = control.aftermath.connection == Connection::Resyncing;
-        if !resyncing || self.is_broken(Defect::ResyncUnanswered) {
-            return None;
-        }
+    pub(crate) fn deliver_resync(&self, control: &Control) -> AfterControl {
         let recoveries = control.aftermath.recoveries + 1;
         let aftermath = Aftermath { connection: Connection::Up, recoveries, ..control.aftermath };
-        freely(Control { message_lost: false, aftermath, ..*control })
+        let heard = to(Control { message_lost: false, aftermath, ..*control }).each(Migration::owe_again);
+        (control.aftermath.connection == Connection::Resyncing).then_some(heard)
     }
 
     /// What the resync says of a page that the source owes: it is not there, and the process waits for it or not.
-    pub(super) fn owe_again(&self, page: &mut Page) {
+    fn owe_again(&self, _: &Control, page: &mut Page) {
         let requested_since = page.request == Transit::Flying(());
         if page.request == Transit::Lost(()) && page.plan != Plan::FromStore {
             page.request = Transit::Idle;
         }
-        if page.plan != Plan::FromSource {
-            return;
+        if page.plan == Plan::FromSource {
+            page.content = Transit::Idle;
+            page.sent = false;
+            page.asked = page.waiting && !requested_since;
         }
-        if self.is_broken(Defect::LoseDiscardList) && matches!(self.strategy.pre, Pre::Copy(_)) {
-            page.destination = Holding::Held(Currency::Stale);
-            page.plan = Plan::Settled;
-            return;
-        }
-        page.content = Transit::Idle;
-        page.sent &= self.is_broken(Defect::BelieveInFlight);
-        page.asked = page.waiting && !requested_since && !self.is_broken(Defect::ForgetDemandOnReconnect);
     }
 
     /// Word of a death.
-    pub(super) fn fence(&self, control: &Control) -> AfterControl {
+    pub(crate) fn fence(&self, control: &Control) -> AfterControl {
         let Aftermath { source_down, destination_down, .. } = control.aftermath;
-        let interrupted = control.aftermath.connection == Connection::Broken;
-        if self.is_broken(Defect::LostOnTimeOut) && interrupted && control.phase == Phase::Running {
-            return freely(LOST);
-        }
         match control.phase {
-            Phase::Doomed => freely(LOST),
-            Phase::Exiting if source_down || destination_down => freely(Control::GONE),
-            Phase::Rest if destination_down => freely(back(control)),
+            Phase::Doomed => Some(to(LOST)),
+            Phase::Exiting if source_down || destination_down => Some(to(Control::GONE)),
+            Phase::Rest if destination_down => Some(to(back(control))),
             Phase::Forgotten if destination_down && !control.returning => {
-                freely(back(&self.aborted(control)))
+                Some(to(back(&self.aborted(control))).each(Migration::thaw))
             }
             Phase::Running | Phase::Completing | Phase::Departing if source_down => {
-                let next = back(&self.at_rest_again(control));
-                if self.is_broken(Defect::IgnoreLoss) {
-                    freely(next)
-                } else {
-                    when([Condition::Settled], next)
-                }
+                let aftermath = control.aftermath.at_rest_again();
+                let alone = Control { aftermath, ..Control::at_rest(self.strategy.resting()) };
+                Some(to(back(&alone)).when(Condition::Settled).each(Migration::leave_peer))
             }
             _ => None,
         }
     }
 
-    pub(super) fn settle_without_peer(&self, control: &Control, page: &mut Page) {
-        match control.phase {
-            Phase::Forgotten => self.thaw(control, page),
-            Phase::Running | Phase::Completing | Phase::Departing => self.rotate(page),
-            _ => {}
-        }
+    /// The peer is needed no more, and all that came from it is void.
+    pub(crate) fn leave_peer(&self, control: &Control, page: &mut Page) {
+        self.rotate(control, page);
+        page.stray = Holding::Absent;
     }
 
     /// The only place that had the page is dead.
-    pub(super) fn declare_lost(&self, control: &Control, page: &Page) -> AfterPage {
-        let owed = page.plan == Plan::FromSource || self.is_broken(Defect::HastyLost);
+    pub(crate) fn declare_lost(&self, control: &Control, page: &Page) -> AfterPage {
+        let owed = page.plan == Plan::FromSource;
         if !control.aftermath.source_down || control.phase != Phase::Running || !owed {
             return None;
         }
@@ -111,7 +91,7 @@ impl Migration {
     }
 }
 
-const LOST: Control = Control { phase: Phase::Lost, process: Process::Lost, ..Control::GONE };
+pub(crate) const LOST: Control = Control { phase: Phase::Lost, process: Process::Lost, ..Control::GONE };
 
 /// The dead machine is back, with nothing in it.
 fn back(control: &Control) -> Control {

@@ -16,4 +16,10 @@ impl Migration {
         let recoveries = control.aftermath.recoveries;
         self.strategy.crossings_max().is_some_and(|bound| after.crossings > bound + recoveries)
     }
+
+    /// One crossing more. Saturates one above the bound, which is enough to judge it; counts nothing where none exists.
+    pub(crate) fn count_crossing(&self, crossings: u8) -> u8 {
+        let recoveries_max = self.disruptions.budget();
+        self.strategy.crossings_max().map_or(0, |bound| (crossings + 1).min(bound + recoveries_max + 1))
+    }
 }

@@ -25,6 +25,9 @@ pub enum Error {
     /// This host cannot go on.
     #[error("fault on this host: {0}")]
     LocalFault(#[from] LocalFault),
+    /// The process could not be stopped, and runs on. Nothing has changed.
+    #[error("the process was not suspended: {0}")]
+    NotSuspended(MemoryError),
     /// The operator, the process or the driver asked for something that is not possible now.
     #[error("refused: {0}")]
     Refused(#[from] Refusal),
@@ -122,7 +125,7 @@ pub enum Misbehaviour {
 }
 
 /// What is wrong with this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LocalFault {
     /// Its memory.
     #[error(transparent)]

@@ -1,7 +1,7 @@
 //! The operator: suspends the process as soon as that makes sense, and gives up copying that never ends.
 
 use protocol::host::{Role, Suspension, Work};
-use protocol::memory::Memory;
+use protocol::memory::{Accesses, Memory};
 use protocol::policy::{Passes, Pre};
 use protocol::source::{PreMigration, Source};
 
@@ -14,7 +14,7 @@ const PASSES_IN_VAIN: u32 = 8;
 /// Passes after which it is given up in any case.
 const PASSES_MAX: u32 = 10_000;
 
-impl<M: Memory> World<'_, M> {
+impl<M: Memory + Accesses> World<'_, M> {
     /// The operator suspends the process as soon as that makes sense.
     pub(super) fn operate(&mut self) -> Result<bool, SimulationError> {
         let Role::Source(Source::PreMigration(pre)) = self.hosts[0].role() else { return Ok(false) };

@@ -3,7 +3,7 @@
 use model::{Control, Phase, Process};
 use protocol::destination::Destination;
 use protocol::host::{Host, ProcessState, Role};
-use protocol::memory::{Fault, Memory};
+use protocol::memory::{Accesses, Fault};
 use protocol::page::PageKind;
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;

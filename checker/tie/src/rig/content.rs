@@ -1,7 +1,7 @@
 //! Independent of the model: the process sees what a process that never moved would see.
 
 use protocol::host::{Host, Location, Resident, Role};
-use protocol::memory::{Fault, Memory};
+use protocol::memory::{Accesses, Fault, Memory};
 use protocol::page::{PAGE_SIZE, PageBytes, PageKind};
 use steplog::page::PageNumber;
 

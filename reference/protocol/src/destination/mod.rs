@@ -268,8 +268,8 @@ impl Destination {
                 Ok((Next::Dismissed(former), Some((epoch, Event::ExitLearned { from }))))
             }
             (Self::AwaitingGo(awaiting), Message::Go) if awaiting.from == from => {
+                cx.thaw()?;
                 *self = Self::Post(Post { resident: std::mem::take(&mut awaiting.resident) });
-                cx.memory.thaw();
                 Ok((Next::Same, Some((epoch, Event::ProcessResumed { from }))))
             }
             (Self::AwaitingGo(_), Message::Go) => Err(misbehaved(from, Misbehaviour::NotThePeer { kind })),

@@ -10,7 +10,7 @@ use steplog::place::{Epoch, HostId, Place};
 
 use super::links::Links;
 use super::{Resident, Work};
-use crate::error::{Error, Misbehaviour};
+use crate::error::{Error, LocalFault, Misbehaviour};
 use crate::memory::Memory;
 use crate::page::{Image, PageBytes, PageKind};
 use crate::policy::Policy;
@@ -96,13 +96,20 @@ impl Context<'_> {
         self.outbox.len() < self.outbox_messages_max
     }
 
+    /// Stops the process's access to its memory.
+    pub(crate) fn freeze(&mut self) -> Result<(), LocalFault> {
+        Ok(self.memory.freeze()?)
+    }
+
+    /// Lets the process run.
+    pub(crate) fn thaw(&mut self) -> Result<(), LocalFault> {
+        Ok(self.memory.thaw()?)
+    }
+
     /// Drops every page: nothing of the process is left on this host.
-    pub(crate) fn discard_all(&mut self) -> Result<(), Error> {
-        self.memory.freeze();
-        for page in self.image.page_numbers() {
-            self.memory.discard(page).map_err(crate::error::LocalFault::from)?;
-        }
-        Ok(())
+    pub(crate) fn discard_all(&mut self) -> Result<(), LocalFault> {
+        self.memory.freeze()?;
+        Ok(self.memory.discard_all()?)
     }
 }
 

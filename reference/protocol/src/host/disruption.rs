@@ -81,7 +81,9 @@ impl<M: Memory> Host<M> {
             _ => return Err(Refusal::NotRunning.into()),
         };
         let (role, mut cx) = self.parts();
-        role.carry_on(&mut cx);
+        let stays = role.carry_on(&mut cx).map_err(Error::from);
+        self.settle(stays)?;
+        let (_, mut cx) = self.parts();
         cx.send(to, epoch, Message::Cancel);
         self.conclude((epoch, Event::MigrationCancelled { to }));
         Ok(())

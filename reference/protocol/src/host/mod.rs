@@ -363,6 +363,12 @@ impl<M: Memory> Host<M> {
         &self.memory
     }
 
+    /// The memory of the process on this host, for the driver's side of it: a real process is attached here, and given
+    /// its registers before it runs.
+    pub fn memory_mut(&mut self) -> &mut M {
+        &mut self.memory
+    }
+
     /// The latest migration in which this host had a part.
     pub fn epoch(&self) -> Epoch {
         self.known
@@ -452,8 +458,9 @@ impl<M: Memory> Host<M> {
     /// A fault of this host ends its part, and the process goes no further; any other error has changed nothing.
     fn settle<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::LocalFault(fault)) = &result {
-            self.memory.freeze();
-            self.role = Role::Failed(*fault);
+            // If the process cannot be stopped either, there is nothing left to do about it.
+            let _ = self.memory.freeze();
+            self.role = Role::Failed(fault.clone());
         }
         result
     }

@@ -6,24 +6,22 @@ use steplog::place::HostId;
 use super::context::Context;
 use super::{Resident, Role};
 use crate::destination::{Destination, Post};
-use crate::error::Error;
+use crate::error::{Error, LocalFault};
 use crate::source::{Route, Source};
 use crate::wire::Message;
 
 impl Role {
     /// The process stays: whatever the attempt to move it has sent counts for nothing. Only before the hand-over.
-    pub(super) fn carry_on(&mut self, cx: &mut Context<'_>) {
-        *self = match std::mem::take(self) {
-            Self::Source(source) => match source.carry_on(cx) {
-                // Where pages were left behind before, they still are.
-                Ok(resident) if !resident.former_hosts.is_empty() => {
-                    Self::Destination(Destination::Post(Post { resident }))
-                }
-                Ok(resident) => Self::Source(Source::Resting(resident)),
-                Err(source) => Self::Source(*source),
-            },
-            other => other,
-        };
+    pub(super) fn carry_on(&mut self, cx: &mut Context<'_>) -> Result<(), LocalFault> {
+        let Self::Source(source) = self else { return Ok(()) };
+        if let Some(resident) = source.carry_on(cx)? {
+            // Where pages were left behind before, they still are.
+            *self = match resident.former_hosts.is_empty() {
+                true => Self::Source(Source::Resting(resident)),
+                false => Self::Destination(Destination::Post(Post { resident })),
+            };
+        }
+        Ok(())
     }
 
     /// The process does not come: nothing of it stays but what was here before.
@@ -49,7 +47,7 @@ impl Role {
             Self::Source(source)
                 if source.can_carry_on() && source.route().is_some_and(|route| route.to == peer) =>
             {
-                self.carry_on(cx);
+                self.carry_on(cx)?;
                 Ok(Some(Fate::CarriedOn(cause)))
             }
             Self::Destination(destination) if destination.undecided() == Some(peer) => {
@@ -89,7 +87,7 @@ impl Role {
                 self.forget(cx)?;
                 self.part_from_the_dead(peer, cx)?
             }
-            _ => self.part_from_a_dead_former_host(peer, cx),
+            _ => self.part_from_a_dead_former_host(peer, cx)?,
         };
         Ok(match certain {
             Some(Fate::Lost(_)) => certain,
@@ -98,27 +96,31 @@ impl Role {
     }
 
     /// The process goes on without it, unless it had pages that nobody else has.
-    fn part_from_a_dead_former_host(&mut self, peer: HostId, cx: &mut Context<'_>) -> Option<Fate> {
-        let resident = self.held_mut()?;
+    fn part_from_a_dead_former_host(
+        &mut self,
+        peer: HostId,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Fate>, LocalFault> {
+        let Some(resident) = self.held_mut() else { return Ok(None) };
         if !resident.former_hosts.iter().any(|former| former.host == peer) {
-            return None;
+            return Ok(None);
         }
         let owed = resident.owed_by(peer, cx.view());
         if owed > 0 {
+            cx.freeze()?;
             let (draining, told) = resident.perish(peer);
-            cx.memory.freeze();
             told.into_iter().for_each(|former| cx.say_exit(former));
             if let Some(Route { to, epoch }) = self.route() {
                 cx.send(to, epoch, Message::Cancel);
             }
             *self = Self::Source(Source::Draining(draining));
-            return Some(Fate::Lost(Loss::Pages(owed)));
+            return Ok(Some(Fate::Lost(Loss::Pages(owed))));
         }
         resident.former_hosts.retain(|former| former.host != peer);
-        let Self::Destination(destination) = self else { return None };
-        let resident = destination.rest_without(peer)?;
+        let Self::Destination(destination) = self else { return Ok(None) };
+        let Some(resident) = destination.rest_without(peer) else { return Ok(None) };
         *self = Self::Source(Source::Resting(resident));
-        Some(Fate::Migrated)
+        Ok(Some(Fate::Migrated))
     }
 
     /// Where the process is going from here.

@@ -8,7 +8,7 @@ use steplog::place::Epoch;
 use super::{Host, Role};
 use crate::destination::Destination;
 use crate::error::{Error, Refusal};
-use crate::memory::{Fault, Memory};
+use crate::memory::{Accesses, Fault, Memory};
 use crate::policy::{Policy, Pre, Rest};
 use crate::source::Source;
 
@@ -37,7 +37,7 @@ pub enum ProcessState {
     PostMigration,
 }
 
-impl<M: Memory> Host<M> {
+impl<M: Memory + Accesses> Host<M> {
     /// The process reads from a page.
     pub fn read(&mut self, page: PageNumber, offset: u16, into: &mut [u8]) -> Result<(), Fault> {
         let length = u16::try_from(into.len()).map_err(|_| Fault::OutOfRange(page))?;
@@ -53,7 +53,9 @@ impl<M: Memory> Host<M> {
         self.events.push_back((self.resident_epoch(), Event::PageWritten { page, offset, bytes }));
         Ok(())
     }
+}
 
+impl<M: Memory> Host<M> {
     /// The process cannot go on without this page: load it, or ask for it.
     pub fn fault(&mut self, page: PageNumber) -> Result<(), Error> {
         self.check_failure()?;
@@ -72,7 +74,8 @@ impl<M: Memory> Host<M> {
         self.record(stepped)
     }
 
-    /// Suspends the process, which is then on its way.
+    /// Suspends the process, which is then on its way. Where its memory cannot be frozen, it runs on and nothing has
+    /// changed.
     pub fn suspend(&mut self, suspension: Suspension) -> Result<(), Error> {
         self.check_failure()?;
         let (role, mut cx) = self.parts();

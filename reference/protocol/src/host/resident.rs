@@ -285,14 +285,14 @@ impl Resident {
         self.page(page).dirty || view.memory.is_written(page)
     }
 
-    /// Takes over from the memory whether the page was written since this was last called; true if so.
-    pub(crate) fn note_writes(&mut self, page: PageNumber, cx: &mut Context<'_>) -> Result<bool, LocalFault> {
-        let written = cx.memory.take_written(page)?;
-        if written {
+    /// Takes over from the memory that a page was written; true if it is here.
+    pub(crate) fn note_written(&mut self, page: PageNumber) -> bool {
+        let here = self.is_here(page);
+        if here {
             self.page_mut(page).dirty = true;
             self.unsaved.insert(page);
         }
-        Ok(written)
+        here
     }
 
     /// Whether this host may send the page to the file server now.
@@ -335,7 +335,7 @@ impl Resident {
         if self.exited {
             return Err(Refusal::Exited.into());
         }
-        cx.memory.freeze();
+        cx.freeze()?;
         self.exited = true;
         Ok((self.epoch, Event::ProcessExited))
     }
@@ -343,14 +343,15 @@ impl Resident {
     /// Whether nothing of an exited process is needed any more. Where file-mapped pages are written back, every
     /// write must be safe: those made here, and those whose page a former host still has to send.
     pub(crate) fn release_due(&self, view: View<'_>) -> bool {
-        let file_mapped = |page| view.image.kind(page) == PageKind::FileMapped;
-        let unsafe_page = |(page, record): (PageNumber, &PageRecord)| {
-            // A shared page is left at a former host only while it is modified or its write-back is under way, and
-            // only that host knows when this is over; the page follows then.
-            file_mapped(page)
-                && (record.is_owed() || self.write_backs.contains(page) || self.is_dirty(page, view))
-        };
-        self.exited && !(view.policy.writes_back() && self.numbered().any(unsafe_page))
+        if !self.exited || !view.policy.writes_back() {
+            return self.exited;
+        }
+        // A shared page is left at a former host only while it is modified or its write-back is under way, and only
+        // that host knows when this is over; the page follows then.
+        let owed = |page: PageNumber| self.page(page).is_owed();
+        self.write_backs.is_empty()
+            && view.write_backs(self).next().is_none()
+            && (self.owed == 0 || !view.image.file_mapped().iter().any(owed))
     }
 
     /// Frees everything and tells the former hosts, and the destination of a migration that has begun.

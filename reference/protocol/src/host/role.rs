@@ -70,7 +70,7 @@ impl Role {
         }
         match self {
             Self::Source(source) if *message == Message::Refuse && source.may_be_refused(from, epoch) => {
-                self.carry_on(cx);
+                self.carry_on(cx)?;
                 Ok(Some((epoch, Event::RefusalLearned { from })))
             }
             Self::Source(source) => source.handle(from, epoch, message, cx.policy),

@@ -2,7 +2,7 @@
 
 use steplog::page::PageNumber;
 
-use super::{Fault, Memory, MemoryError};
+use super::{Accesses, Fault, Memory, MemoryError};
 use crate::page::{PAGE_SIZE, PageBytes};
 use crate::page_set::PageSet;
 
@@ -85,14 +85,31 @@ impl Memory for Elided {
         Ok(())
     }
 
-    fn freeze(&mut self) {
+    fn written_pages(&self) -> Result<PageSet, MemoryError> {
+        Ok(self.written.clone())
+    }
+
+    fn take_written_pages(&mut self) -> Result<PageSet, MemoryError> {
+        Ok(std::mem::replace(&mut self.written, PageSet::empty(self.page_count)))
+    }
+
+    fn discard_all(&mut self) -> Result<(), MemoryError> {
+        *self = Self { frozen: self.frozen, ..Self::vacant(self.page_count) };
+        Ok(())
+    }
+
+    fn freeze(&mut self) -> Result<(), MemoryError> {
         self.frozen = true;
+        Ok(())
     }
 
-    fn thaw(&mut self) {
+    fn thaw(&mut self) -> Result<(), MemoryError> {
         self.frozen = false;
+        Ok(())
     }
+}
 
+impl Accesses for Elided {
     fn read(&self, page: PageNumber, offset: usize, into: &mut [u8]) -> Result<(), Fault> {
         self.access(page, offset, into.len())?;
         into.fill(0);
@@ -125,12 +142,12 @@ mod tests {
     impl Arbitrary for Step {
         fn arbitrary(g: &mut Gen) -> Self {
             let offset = *g.choose(&[0, PAGE_SIZE - 1, PAGE_SIZE, usize::MAX]).unwrap_or(&0);
-            Self { kind: u8::arbitrary(g) % 7, page: PageNumber(u64::arbitrary(g) % (PAGES + 1)), offset }
+            Self { kind: u8::arbitrary(g) % 10, page: PageNumber(u64::arbitrary(g) % (PAGES + 1)), offset }
         }
     }
 
     /// What a memory answers to a step, contents aside.
-    fn answer(memory: &mut impl Memory, Step { kind, page, offset }: &Step) -> String {
+    fn answer(memory: &mut (impl Memory + Accesses), Step { kind, page, offset }: &Step) -> String {
         match kind {
             0 => format!("{:?}", memory.take_written(*page)),
             1 => format!("{:?}", memory.copy_out(*page).map(drop)),
@@ -138,13 +155,11 @@ mod tests {
             3 => format!("{:?}", memory.discard(*page)),
             4 => format!("{:?}", memory.write(*page, *offset, b"x")),
             5 => format!("{:?}", memory.read(*page, *offset, &mut [0])),
+            6 => format!("{:?}", memory.take_written_pages()),
+            7 if *offset == 0 => format!("{:?}", memory.discard_all()),
+            8 => format!("{:?}", if *offset == 0 { memory.freeze() } else { memory.thaw() }),
             _ => {
-                if *offset == 0 {
-                    memory.freeze()
-                } else {
-                    memory.thaw()
-                };
-                let written = (memory.is_written(*page), memory.first_written(*page));
+                let written = (memory.is_written(*page), memory.first_written(*page), memory.written_pages());
                 format!("{} {written:?}", memory.is_present(*page))
             }
         }

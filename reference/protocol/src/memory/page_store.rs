@@ -2,37 +2,37 @@
 
 use steplog::page::PageNumber;
 
-use super::{Fault, Memory, MemoryError};
+use super::{Accesses, Fault, Memory, MemoryError};
 use crate::page::{Image, PAGE_SIZE, PageBytes};
+use crate::page_set::PageSet;
 
-/// Pages on the heap, with a written bit each and one switch that freezes them all.
+/// Pages on the heap, the set of those that were written, and one switch that freezes them all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageStore {
-    slots: Vec<Option<Slot>>,
+    contents: Vec<Option<PageBytes>>,
+    written: PageSet,
     frozen: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Slot {
-    content: PageBytes,
-    written: bool,
 }
 
 impl PageStore {
     /// Room for `page_count` pages, none present, frozen: no process runs here yet.
     pub fn vacant(page_count: u64) -> Self {
-        Self { slots: vec![None; PageNumber(page_count).index()], frozen: true }
+        let contents = vec![None; PageNumber(page_count).index()];
+        Self { contents, written: PageSet::empty(page_count), frozen: true }
     }
 
     /// Every page of the image, unmodified, accessible.
     pub fn loaded(image: &Image) -> Self {
-        let slot =
-            |page| image.content(page).map(|content| Slot { content: content.clone(), written: false });
-        Self { slots: image.page_numbers().map(slot).collect(), frozen: false }
+        let contents = image.page_numbers().map(|page| image.content(page).cloned()).collect();
+        Self { contents, written: PageSet::empty(image.page_count()), frozen: false }
     }
 
-    fn slot(&self, page: PageNumber) -> Option<&Slot> {
-        self.slots.get(page.index()).and_then(Option::as_ref)
+    fn slot(&mut self, page: PageNumber) -> Result<&mut Option<PageBytes>, MemoryError> {
+        self.contents.get_mut(page.index()).ok_or(MemoryError::OutOfRange(page))
+    }
+
+    fn content(&self, page: PageNumber) -> Option<&PageBytes> {
+        self.contents.get(page.index()).and_then(Option::as_ref)
     }
 
     fn access(&self, page: PageNumber, offset: usize, len: usize) -> Result<std::ops::Range<usize>, Fault> {
@@ -48,57 +48,67 @@ impl PageStore {
 
 impl Memory for PageStore {
     fn page_count(&self) -> u64 {
-        self.slots.len() as u64
+        self.contents.len() as u64
     }
 
     fn is_present(&self, page: PageNumber) -> bool {
-        self.slot(page).is_some()
+        self.content(page).is_some()
     }
 
     fn is_written(&self, page: PageNumber) -> bool {
-        self.slot(page).is_some_and(|slot| slot.written)
+        self.written.contains(page)
+    }
+
+    fn first_written(&self, from: PageNumber) -> Option<PageNumber> {
+        self.written.first_from(from)
     }
 
     fn take_written(&mut self, page: PageNumber) -> Result<bool, MemoryError> {
-        let slot = self.slots.get_mut(page.index()).ok_or(MemoryError::OutOfRange(page))?;
-        Ok(slot.as_mut().is_some_and(|slot| std::mem::take(&mut slot.written)))
+        self.slot(page)?;
+        Ok(self.written.remove(page))
     }
 
     fn copy_out(&self, page: PageNumber) -> Result<PageBytes, MemoryError> {
-        self.slot(page).map(|slot| slot.content.clone()).ok_or(MemoryError::Absent(page))
+        self.content(page).cloned().ok_or(MemoryError::Absent(page))
     }
 
     fn install(&mut self, page: PageNumber, content: &PageBytes) -> Result<(), MemoryError> {
-        let slot = self.slots.get_mut(page.index()).ok_or(MemoryError::OutOfRange(page))?;
-        *slot = Some(Slot { content: content.clone(), written: false });
+        *self.slot(page)? = Some(content.clone());
+        self.written.remove(page);
         Ok(())
     }
 
     fn discard(&mut self, page: PageNumber) -> Result<(), MemoryError> {
-        *self.slots.get_mut(page.index()).ok_or(MemoryError::OutOfRange(page))? = None;
+        *self.slot(page)? = None;
+        self.written.remove(page);
         Ok(())
     }
 
-    fn freeze(&mut self) {
+    fn freeze(&mut self) -> Result<(), MemoryError> {
         self.frozen = true;
+        Ok(())
     }
 
-    fn thaw(&mut self) {
+    fn thaw(&mut self) -> Result<(), MemoryError> {
         self.frozen = false;
+        Ok(())
     }
+}
 
+impl Accesses for PageStore {
     fn read(&self, page: PageNumber, offset: usize, into: &mut [u8]) -> Result<(), Fault> {
         let range = self.access(page, offset, into.len())?;
-        let slot = self.slot(page).ok_or(Fault::Missing(page))?;
-        into.copy_from_slice(&slot.content.as_slice()[range]);
+        let content = self.content(page).ok_or(Fault::Missing(page))?;
+        into.copy_from_slice(&content.as_slice()[range]);
         Ok(())
     }
 
     fn write(&mut self, page: PageNumber, offset: usize, bytes: &[u8]) -> Result<(), Fault> {
         let range = self.access(page, offset, bytes.len())?;
-        let slot = self.slots.get_mut(page.index()).and_then(Option::as_mut).ok_or(Fault::Missing(page))?;
-        slot.content.as_mut_slice()[range].copy_from_slice(bytes);
-        slot.written = true;
+        let content =
+            self.contents.get_mut(page.index()).and_then(Option::as_mut).ok_or(Fault::Missing(page))?;
+        content.as_mut_slice()[range].copy_from_slice(bytes);
+        self.written.insert(page);
         Ok(())
     }
 }
@@ -137,9 +147,9 @@ mod tests {
         assert_eq!(store.read(PageNumber(2), 0, &mut byte), Err(Fault::OutOfRange(PageNumber(2))));
         store.discard(PAGE).unwrap();
         assert_eq!(store.write(PAGE, 0, b"x"), Err(Fault::Missing(PAGE)));
-        store.freeze();
+        store.freeze().unwrap();
         assert_eq!(store.write(PageNumber(0), 0, b"x"), Err(Fault::Frozen));
-        store.thaw();
+        store.thaw().unwrap();
         assert_eq!(store.write(PageNumber(0), PAGE_SIZE - 1, b"x"), Ok(()));
     }
 

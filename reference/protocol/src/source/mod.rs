@@ -23,7 +23,7 @@ use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Version};
 
-use crate::error::{Error, Misbehaviour, Refusal};
+use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::host::context::{Context, Handled, Stepped, View, misbehaved};
 use crate::host::{Resident, Suspension, Work};
 use crate::policy::Policy;
@@ -91,16 +91,16 @@ impl Source {
         self.can_carry_on() && self.route() == Some(Route { to: by, epoch })
     }
 
-    /// The process stays and runs on. What was sent counts for nothing: a page is modified as long as the file server
-    /// has not acknowledged it, whoever else has been sent it.
-    pub(crate) fn carry_on(self, cx: &mut Context<'_>) -> Result<Resident, Box<Self>> {
+    /// The process stays and runs on, if it has not been handed over. What was sent counts for nothing: a page is
+    /// modified as long as the file server has not acknowledged it, whoever else has been sent it.
+    pub(crate) fn carry_on(&mut self, cx: &mut Context<'_>) -> Result<Option<Resident>, LocalFault> {
         match self {
-            Self::PreMigration(PreMigration { resident, .. }) => Ok(resident),
+            Self::PreMigration(PreMigration { resident, .. }) => Ok(Some(std::mem::take(resident))),
             Self::Frozen(Frozen { resident, .. }) | Self::Offered(Offered { resident, .. }) => {
-                cx.memory.thaw();
-                Ok(resident)
+                cx.thaw()?;
+                Ok(Some(std::mem::take(resident)))
             }
-            other => Err(Box::new(other)),
+            Self::Resting(_) | Self::Shadow(_) | Self::Draining(_) => Ok(None),
         }
     }
 

@@ -1,11 +1,13 @@
 //! The process still runs here; a destination is chosen. Pre-copy happens in this phase.
 
+use std::iter::successors;
+
 use steplog::event::{Bytes, Event};
 use steplog::page::PageNumber;
 use steplog::place::Sequence;
 
 use super::{Frozen, Route};
-use crate::error::{LocalFault, Refusal};
+use crate::error::{Error, LocalFault, Refusal};
 use crate::host::context::{Context, Stepped, View};
 use crate::host::{Resident, Suspension, Work};
 use crate::page::PageKind;
@@ -77,10 +79,6 @@ impl PreMigration {
         Self { resident, route, sent: Sent::nothing(page_count), pass }
     }
 
-    fn is_in_step(&self, page: PageNumber, view: View<'_>) -> bool {
-        self.sent.in_step.contains(page) && !view.memory.is_written(page)
-    }
-
     fn copy_due(&self, page: PageNumber) -> bool {
         !self.resident.exited && self.pass.as_ref().is_some_and(|pass| pass.due.contains(page))
     }
@@ -90,7 +88,11 @@ impl PreMigration {
     }
 
     fn all_in_step(&self, view: View<'_>) -> bool {
-        view.image.page_numbers().all(|page| !self.resident.is_here(page) || self.is_in_step(page, view))
+        let out_of_step = |page| self.resident.is_here(page) && !self.sent.in_step.contains(page);
+        let mut written = successors(view.memory.first_written(PageNumber(0)), |page| {
+            view.memory.first_written(PageNumber(page.0 + 1))
+        });
+        !written.any(|page| self.resident.is_here(page)) && !view.image.page_numbers().any(out_of_step)
     }
 
     fn next_pass_due(&self, view: View<'_>) -> bool {
@@ -133,15 +135,18 @@ impl PreMigration {
         let epoch = self.route.epoch;
         match (work, &mut self.pass) {
             (Work::Copy(page), Some(pass)) => {
-                self.resident.note_writes(page, cx)?;
+                if cx.memory.take_written(page).map_err(LocalFault::from)? {
+                    self.resident.note_written(page);
+                }
                 let (from, to) = (FormerHost { host: self.route.to, epoch }, self.route.to);
                 let sequence = self.sent.send(page, from, cx)?;
                 pass.due.remove(page);
                 Ok((epoch, Event::PageCopied { page, sequence, pass: pass.number, to }))
             }
             (Work::BeginPass, Some(pass)) => {
+                let written = cx.memory.written_pages().map_err(LocalFault::from)?;
                 let due = PageSet::filled(cx.image.page_count(), |page| {
-                    let in_step = self.sent.in_step.contains(page) && !cx.memory.is_written(page);
+                    let in_step = self.sent.in_step.contains(page) && !written.contains(page);
                     self.resident.is_here(page) && !in_step
                 });
                 *pass = Pass { number: pass.number + 1, due };
@@ -158,14 +163,14 @@ impl PreMigration {
         &mut self,
         suspension: Suspension,
         cx: &mut Context<'_>,
-    ) -> Result<(Frozen, Event), crate::error::Error> {
+    ) -> Result<(Frozen, Event), Error> {
         if suspension.registers.len() > REGISTERS_LEN_MAX {
             return Err(Refusal::RegistersTooLarge(suspension.registers.len()).into());
         }
         self.check_suspension(cx.view())?;
-        cx.memory.freeze();
-        for page in cx.image.page_numbers() {
-            if self.resident.is_here(page) && self.resident.note_writes(page, cx)? {
+        cx.memory.freeze().map_err(Error::NotSuspended)?;
+        for page in cx.memory.take_written_pages().map_err(LocalFault::from)?.iter() {
+            if self.resident.note_written(page) {
                 self.sent.in_step.remove(page);
             }
         }

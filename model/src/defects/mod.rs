@@ -3,6 +3,8 @@
 //! A defect that nothing catches is a hole in the properties. Where a defect needs a particular link,
 //! a third host or a second migration to show, its entry says so.
 
+mod overlay;
+
 use std::fmt;
 use std::str::FromStr;
 
