@@ -8,6 +8,7 @@ mod conform;
 mod explore;
 mod faults;
 mod list;
+mod log;
 mod output;
 mod progress;
 mod prove;
@@ -47,6 +48,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Claims(claims)) => claims::run(&claims),
         Some(Command::Explore(explore)) => explore::run(&explore),
         Some(Command::Faults(faults)) => faults::run(&faults),
+        Some(Command::Log(log)) => log::run(&log),
         Some(Command::Conform(conform)) => conform::run(&conform),
         Some(Command::Storm(storm)) => storm::run(&storm),
         Some(Command::Simulate(args)) => simulate::run(&args),
