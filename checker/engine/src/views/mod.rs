@@ -43,8 +43,8 @@ pub mod transitions;
 pub use invariant::{Configurations, Invariant, InvariantError, InvariantOf};
 pub use recheck::recheck;
 pub use set::VIEW_PAGES_MAX;
-pub use small_populations::{Run, Trace};
 
+use crate::explore::Trace;
 use set::ViewSet;
 use steps::Steps;
 
