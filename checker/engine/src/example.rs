@@ -38,7 +38,7 @@ pub struct Directory {
 
 /// A kind of copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Access {
+pub enum CopyMode {
     /// Many caches may read.
     Shared,
     /// One cache may write.
@@ -49,7 +49,7 @@ pub enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Home {
     /// The request that is being served; `None` when idle.
-    pub serving: Option<Access>,
+    pub serving: Option<CopyMode>,
 }
 
 /// What home has noted of a cache.
@@ -58,7 +58,7 @@ pub enum Listing {
     /// It has no copy.
     Unlisted,
     /// It has been granted a copy.
-    Listed(Access),
+    Listed(CopyMode),
     /// It has been told to invalidate its copy.
     Told,
 }
@@ -67,7 +67,7 @@ pub enum Listing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Word {
     /// Here is a copy.
-    Grant(Access),
+    Grant(CopyMode),
     /// Drop your copy.
     Invalidate,
 }
@@ -76,9 +76,9 @@ pub enum Word {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Cache {
     /// Its copy.
-    pub copy: Option<Access>,
+    pub copy: Option<CopyMode>,
     /// Its request, which home has not taken up.
-    pub wish: Option<Access>,
+    pub wish: Option<CopyMode>,
     /// Home is serving it.
     pub served: bool,
     /// On its way from home.
@@ -93,7 +93,7 @@ pub struct Cache {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CacheStep {
     /// The cache asks for a copy.
-    Ask(Access),
+    Ask(CopyMode),
     /// Home takes the request up.
     Serve,
     /// Home tells the cache to invalidate its copy.
@@ -107,8 +107,8 @@ pub enum CacheStep {
 }
 
 const STEPS: [CacheStep; 7] = [
-    CacheStep::Ask(Access::Shared),
-    CacheStep::Ask(Access::Exclusive),
+    CacheStep::Ask(CopyMode::Shared),
+    CacheStep::Ask(CopyMode::Exclusive),
     CacheStep::Serve,
     CacheStep::Tell,
     CacheStep::Obey,
@@ -172,11 +172,11 @@ type Move = system::PageMove<Home, Cache, CacheCondition>;
 
 impl Directory {
     /// What home asks of all caches before it grants.
-    fn before_grant(self, access: Access) -> CacheCondition {
+    fn before_grant(self, access: CopyMode) -> CacheCondition {
         match access {
-            Access::Shared => CacheCondition::ListedShared,
-            Access::Exclusive if self.hasty => CacheCondition::Told,
-            Access::Exclusive => CacheCondition::Unlisted,
+            CopyMode::Shared => CacheCondition::ListedShared,
+            CopyMode::Exclusive if self.hasty => CacheCondition::Told,
+            CopyMode::Exclusive => CacheCondition::Unlisted,
         }
     }
 
@@ -185,7 +185,7 @@ impl Directory {
         let mut requires = EnumSet::empty();
         match step {
             CacheStep::Ask(access) => {
-                let enough = cache.copy == Some(Access::Exclusive) || cache.copy == Some(access);
+                let enough = cache.copy == Some(CopyMode::Exclusive) || cache.copy == Some(access);
                 let waits = cache.wish.is_some() || cache.served || cache.word.is_some();
                 if enough || waits {
                     return None;
@@ -201,8 +201,8 @@ impl Directory {
             }
             CacheStep::Tell => {
                 let conflict = match home.serving? {
-                    Access::Shared => cache.listing == Listing::Listed(Access::Exclusive),
-                    Access::Exclusive => matches!(cache.listing, Listing::Listed(_)),
+                    CopyMode::Shared => cache.listing == Listing::Listed(CopyMode::Exclusive),
+                    CopyMode::Exclusive => matches!(cache.listing, Listing::Listed(_)),
                 };
                 if !conflict || cache.word.is_some() {
                     return None;
@@ -260,11 +260,11 @@ impl System for Directory {
             (CacheCondition::Unlisted, cache.listing == Listing::Unlisted),
             (
                 CacheCondition::ListedShared,
-                matches!(cache.listing, Listing::Unlisted | Listing::Listed(Access::Shared)),
+                matches!(cache.listing, Listing::Unlisted | Listing::Listed(CopyMode::Shared)),
             ),
             (CacheCondition::Told, matches!(cache.listing, Listing::Unlisted | Listing::Told)),
             (CacheCondition::WithoutCopy, cache.copy.is_none()),
-            (CacheCondition::NotExclusive, cache.copy != Some(Access::Exclusive)),
+            (CacheCondition::NotExclusive, cache.copy != Some(CopyMode::Exclusive)),
             (CacheCondition::Unserved, !cache.served),
         ];
         met.into_iter().filter(|(_, met)| *met).map(|(condition, _)| condition).collect()
@@ -324,8 +324,8 @@ impl Judged for Directory {
             return system::Verdict::default();
         };
         let others = match access {
-            Access::Shared => CacheCondition::NotExclusive,
-            Access::Exclusive => CacheCondition::WithoutCopy,
+            CopyMode::Shared => CacheCondition::NotExclusive,
+            CopyMode::Exclusive => CacheCondition::WithoutCopy,
         };
         system::Verdict {
             violated_unless: Coherence::OneWriter.into(),

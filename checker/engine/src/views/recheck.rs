@@ -35,7 +35,7 @@ pub struct Rechecked {
 
 /// Why an invariant is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Objection<State: Debug, Step: Debug, R: PropertyName> {
+pub enum ProofObjection<State: Debug, Step: Debug, R: PropertyName> {
     /// An initial configuration is not permitted.
     #[error("the initial configuration {0:?} is not in the invariant")]
     Initial(State),
@@ -67,7 +67,7 @@ pub enum Objection<State: Debug, Step: Debug, R: PropertyName> {
 }
 
 /// Why the invariant of a system is not accepted.
-pub type ObjectionTo<S> = Box<Objection<State<S>, Step<S>, <S as Judged>::Property>>;
+pub type ObjectionTo<S> = Box<ProofObjection<State<S>, Step<S>, <S as Judged>::Property>>;
 
 /// Checks an invariant.
 ///
@@ -132,7 +132,7 @@ impl<'s, S: Judged> Recheck<'s, S> {
 
     fn initial(&self, concrete: &Concrete<S>) -> Result<(), ObjectionTo<S>> {
         match concrete.initial().into_iter().find(|state| self.outside(state).is_some()) {
-            Some(state) => Err(Box::new(Objection::Initial(state))),
+            Some(state) => Err(Box::new(ProofObjection::Initial(state))),
             None => Ok(()),
         }
     }
@@ -174,7 +174,7 @@ impl<'s, S: Judged> Recheck<'s, S> {
             self.judge(concrete.judge_step(state, step), state, Some(step))?;
             if let Some(missing) = self.outside(&after) {
                 let before = state.clone();
-                return Err(Box::new(Objection::NotInductive { before, step, after, missing }));
+                return Err(Box::new(ProofObjection::NotInductive { before, step, after, missing }));
             }
         }
         done.configurations += 1;
@@ -191,7 +191,9 @@ impl<'s, S: Judged> Recheck<'s, S> {
         step: Option<Step<S>>,
     ) -> Result<(), ObjectionTo<S>> {
         match (violated & self.claims).iter().next() {
-            Some(property) => Err(Box::new(Objection::Violated { property, state: state.clone(), step })),
+            Some(property) => {
+                Err(Box::new(ProofObjection::Violated { property, state: state.clone(), step }))
+            }
             None => Ok(()),
         }
     }
@@ -219,7 +221,7 @@ impl<'s, S: Judged> Recheck<'s, S> {
                     stuck.iter().filter(|page| !self.page_step(&control, page, &stuck)).copied().collect();
                 if stuck.len() == before {
                     let pages = stuck.into_iter().take(population::concrete::PAGES_MAX).collect();
-                    return Err(Box::new(Objection::Stuck(Configuration { control, pages })));
+                    return Err(Box::new(ProofObjection::Stuck(Configuration { control, pages })));
                 }
             }
         }
