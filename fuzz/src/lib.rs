@@ -2,6 +2,7 @@
 //! all call the same ones.
 //!
 //! ```sh
+//! cargo run -p fuzz --bin corpus -- unpack           # the committed inputs, for the fuzzer to start from
 //! cargo +nightly fuzz run source_steps               # look for findings, adding to fuzz/corpus/source_steps
 //! cargo test -p fuzz                                 # the committed inputs again, on stable
 //! cargo run -p fuzz --bin source_steps -- INPUT…     # a finding again, on stable
@@ -23,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod corpus;
 pub mod destination_steps;
 pub mod file_server_steps;
 pub mod foreign;

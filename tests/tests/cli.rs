@@ -12,41 +12,6 @@ use std::time::Duration;
 use common::programs::{checker, code, command, refused, stderr, stdout};
 use serde_json::Value;
 
-/// Running times differ; everything else does not.
-fn without_times(text: &str) -> String {
-    let mut words: Vec<String> = text.split_inclusive(' ').map(str::to_owned).collect();
-    for index in 1..words.len() {
-        if words[index].starts_with("s;") || words[index].starts_with("s,") {
-            words[index - 1] = "T ".to_owned();
-        }
-    }
-    words.concat()
-}
-
-/// Every `console` block of the README whose command is the checker shows what the checker prints.
-#[test]
-fn the_readme_shows_real_output() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let text = fs::read_to_string(readme).expect("a README");
-    let mut shown = 0;
-    for block in text.split("```console\n").skip(1) {
-        let block = block.split("```").next().expect("a block ends");
-        let (command, expected) = block.split_once('\n').expect("a command and its output");
-        let Some(arguments) = command
-            .strip_prefix("$ cargo run -p checker")
-            .or_else(|| command.strip_prefix("$ checker"))
-            .map(|rest| rest.trim().trim_start_matches("-- "))
-        else {
-            continue;
-        };
-        let arguments: Vec<&str> = arguments.split_whitespace().collect();
-        let output = checker(&arguments);
-        assert_eq!(without_times(&stdout(&output)).trim(), without_times(expected).trim(), "{command}");
-        shown += 1;
-    }
-    assert!(shown >= 3, "the README shows {shown} commands");
-}
-
 #[test]
 fn results_and_nothing_else_are_on_standard_output() {
     let output = checker(&["check", "total-copy", "--format", "json"]);

@@ -176,6 +176,18 @@ pub enum Error {
 
 /// Explores all reachable states of a system with a given number of pages.
 ///
+/// ```
+/// use engine::example::{Coherence, Directory};
+/// use engine::explore::{Options, Outcome, explore};
+/// use population::concrete::Concrete;
+///
+/// let three = Concrete { system: Directory { hasty: true, ..Directory::default() }, pages: 3 };
+/// let explored = explore(&three, Options::default())?;
+/// assert_eq!(explored.outcome, Outcome::Complete, "or else nothing that was not found means anything");
+/// assert_eq!(explored.violations[&Coherence::OneWriter].steps.len(), 9);
+/// # Ok::<(), engine::explore::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// See [`Error`]. Violated properties are no errors, and neither are limits: a limit makes the outcome

@@ -21,7 +21,7 @@ use population::concrete::PAGES_MAX;
 use population::system::{Conditions, Judged, Properties, PropertyName, System, Verdict};
 
 use interner::Interner;
-pub use interner::{ControlId, Kind, Origin, PageId, RECORDS_MAX, TooManyRecords};
+pub use interner::{ControlId, Origin, PageId, RECORDS_MAX, RecordKind, TooManyRecords};
 pub use restore::NotDerivable;
 
 /// A system with numbered records and tabulated moves.
@@ -281,8 +281,8 @@ impl<'a, S: Judged> Tabled<'a, S> {
     pub fn new(system: &'a S) -> Self {
         Tabled {
             system,
-            controls: Interner::new(Kind::Control),
-            pages: Interner::new(Kind::Page),
+            controls: Interner::new(RecordKind::Control),
+            pages: Interner::new(RecordKind::Page),
             rows: Vec::new(),
             page_edges: Vec::new(),
             carried: Vec::new(),
@@ -394,7 +394,7 @@ impl<'a, S: Judged> Tabled<'a, S> {
             self.verdicts.push(verdict);
             self.verdicts.len() - 1
         });
-        u16::try_from(nth).map_err(|_| TooManyRecords { kind: Kind::Verdict })
+        u16::try_from(nth).map_err(|_| TooManyRecords { kind: RecordKind::Verdict })
     }
 
     fn intern_control(&mut self, control: S::Control, origin: Origin) -> Result<ControlId, TooManyRecords> {

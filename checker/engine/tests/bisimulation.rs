@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use engine::bisimulation::{Comparison, Edge, Labelled, Move, Node, Side, compare};
+use engine::bisimulation::{Comparison, Edge, Labelled, Node, PlayedMove, Side, compare};
 
 const PAIRS: u64 = 20_000;
 const STATES_MAX: u64 = 5;
@@ -156,7 +156,7 @@ fn agrees_with_the_definition() {
 }
 
 /// Every move can be taken, an answer looks like the attack, and the last attack has none.
-fn check_play(seed: u64, left: &Small, right: &Small, play: &[Move<u8>]) {
+fn check_play(seed: u64, left: &Small, right: &Small, play: &[PlayedMove<u8>]) {
     let (mut at_left, mut at_right) = (0, 0);
     let last = play.last().unwrap_or_else(|| panic!("seed {seed}: a play has a move"));
     assert!(last.answer.is_none(), "seed {seed}: {play:?}");

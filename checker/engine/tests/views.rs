@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine::liveness;
-use engine::testing::toy::{Page, Phase, Toy, ToyProperty};
+use engine::testing::toy::{Toy, ToyPage, ToyPhase, ToyProperty};
 use engine::testing::{RandomProperty, RandomSystem, Shape};
 use engine::views::ranking::{self, Level, RankingError, RankingOf, Unranked};
-use engine::views::recheck::Objection;
+use engine::views::recheck::ProofObjection;
 use engine::views::{Bounds, Invariant, InvariantError, InvariantOf, Outcome, prove, recheck};
 use enumset::EnumSet;
 use population::concrete::{Concrete, State};
@@ -273,13 +273,13 @@ fn the_rechecker_names_what_is_wrong() {
     let toy = Toy::default();
     let invariant = prove(&toy, Bounds::default()).invariant;
     let hasty = Toy { hasty: true, ..toy };
-    assert!(matches!(*recheck(&hasty, &invariant).unwrap_err(), Objection::NotInductive { .. }));
+    assert!(matches!(*recheck(&hasty, &invariant).unwrap_err(), ProofObjection::NotInductive { .. }));
     let rude = Toy { rude: true, ..toy };
     let objection = *recheck(&rude, &invariant).unwrap_err();
-    assert!(matches!(objection, Objection::Violated { property: ToyProperty::S7, .. }), "{objection}");
+    assert!(matches!(objection, ProofObjection::Violated { property: ToyProperty::S7, .. }), "{objection}");
     let stalled = Toy { stalled: true, ..toy };
     let objection = *recheck(&stalled, &invariant).unwrap_err();
-    assert!(matches!(objection, Objection::Violated { property: ToyProperty::S10, .. }), "{objection}");
+    assert!(matches!(objection, ProofObjection::Violated { property: ToyProperty::S10, .. }), "{objection}");
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn without_pushing_only_requested_pages_arrive() {
     let Err(Unranked::Left(left)) = ranking::find(&lazy, ToyProperty::L1, &pairs) else {
         panic!("a page that is never touched keeps the source needed");
     };
-    assert!(left.contains(&(Phase::Post, Page::Missing)));
+    assert!(left.contains(&(ToyPhase::Post, ToyPage::Missing)));
     assert!(ranking::find(&lazy, ToyProperty::L3, &pairs).is_ok());
 }
 
@@ -320,7 +320,7 @@ fn wrong_rankings_are_rejected() {
     let every_page = right.levels.iter().position(|level| matches!(level, Level::EveryPage(_))).unwrap();
     let mut flat = right.clone();
     let Level::EveryPage(ranks) = &mut flat.levels[every_page] else { unreachable!() };
-    let settled = ranks.ranks[&(Phase::Post, Page::Present)];
+    let settled = ranks.ranks[&(ToyPhase::Post, ToyPage::Present)];
     ranks.ranks.values_mut().for_each(|rank| *rank = settled);
     assert!(ranking::check(&toy, &pairs, &flat).is_err());
 

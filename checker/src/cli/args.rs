@@ -111,6 +111,9 @@ pub enum Command {
     /// What survives what: the end of a migration for every algorithm, disruption and stage
     #[command(after_help = EXIT_CODES)]
     Faults(Faults),
+    /// Run the reference once, and write its step log to standard output
+    #[command(after_help = EXIT_CODES)]
+    Log(Log),
     /// Validate the recorded step log of a real migration against the model
     #[command(after_help = EXIT_CODES)]
     Conform(Conform),
@@ -459,6 +462,31 @@ pub struct Explore {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     pub address: std::net::SocketAddr,
 }
+
+#[derive(Args, Debug)]
+pub struct Log {
+    /// A built-in algorithm, or the path of a strategy file
+    #[arg(required_unless_present = "scenario")]
+    pub algorithm: Option<String>,
+    /// How many pages the process has
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u64).range(1..=PAGES_OF_A_LOG_MAX))]
+    pub pages: u64,
+    /// How often it moves, between A and B in turn
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(0..=16))]
+    pub moves: u8,
+    /// What links do to messages
+    #[arg(long, default_value = "fifo", value_parser = links())]
+    pub link: Link,
+    /// What is left to chance follows from this number
+    #[arg(long, value_name = "S", default_value = "1")]
+    pub seed: u64,
+    /// All of that and more, from a file in TOML
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["algorithm", "pages", "moves", "link", "seed"])]
+    pub scenario: Option<PathBuf>,
+}
+
+/// Pages of an address space of which `log` writes all steps: 64 MiB, some ten thousand lines.
+pub const PAGES_OF_A_LOG_MAX: u64 = 1 << 14;
 
 #[derive(Args, Debug)]
 pub struct Conform {

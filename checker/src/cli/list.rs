@@ -91,7 +91,7 @@ fn text(listing: &Listing) -> String {
     let defects = listing.defects.iter();
     lines.extend(
         defects.map(|defect| {
-            format!("  {:24}{:4}{}", defect.name, defect.caught_by.to_string(), defect.meaning)
+            format!("  {:28}{:4}{}", defect.name, defect.caught_by.to_string(), defect.meaning)
         }),
     );
     lines.push("\nAn algorithm as a strategy file: checker list --algorithm NAME --format toml".to_owned());

@@ -8,6 +8,7 @@ mod conform;
 mod explore;
 mod faults;
 mod list;
+mod log;
 mod observe;
 mod output;
 mod patience;
@@ -51,6 +52,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Claims(claims)) => claims::run(&claims),
         Some(Command::Explore(explore)) => explore::run(&explore),
         Some(Command::Faults(faults)) => faults::run(&faults),
+        Some(Command::Log(log)) => log::run(&log),
         Some(Command::Conform(conform)) => conform::run(&conform),
         Some(Command::Observe(observe)) => observe::run(&observe),
         Some(Command::Record(record)) => record::run(&record),

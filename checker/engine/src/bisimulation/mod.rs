@@ -22,7 +22,7 @@ use std::ops::Range;
 use population::concrete::{State, Step};
 use population::system::Judged;
 
-pub use play::{Move, Side};
+pub use play::{PlayedMove, Side};
 
 use crate::state_graph::StateGraph;
 
@@ -80,7 +80,7 @@ pub enum Comparison<L> {
     /// An initial state of one has no bisimilar one in the other.
     Different {
         /// A play that shows it, against the best defence.
-        play: Vec<Move<L>>,
+        play: Vec<PlayedMove<L>>,
     },
 }
 

@@ -22,7 +22,7 @@ pub enum Side {
 
 /// A step of the attacker and its answer. Transitions are numbered as in the system they belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Move<L> {
+pub struct PlayedMove<L> {
     /// Whose step the attacker takes.
     pub attacker: Side,
     /// What an observer sees; `None` for a hidden step.
@@ -45,14 +45,14 @@ pub(super) fn play<L: Clone + Ord + Debug>(
     rounds: &Rounds,
     mut left: Node,
     mut right: Node,
-) -> Vec<Move<L>> {
+) -> Vec<PlayedMove<L>> {
     let mut moves = Vec::new();
     while let Some(separation) = rounds.separated(left, right) {
         let class = rounds.before(separation);
         let Some((attacker, attack)) = attack(union, class, left, right) else { break };
         let defender = if attacker == Side::Left { right } else { left };
         let answer = answer(union, rounds, class, defender, &attack);
-        moves.push(Move {
+        moves.push(PlayedMove {
             attacker,
             label: union.labels.get(attack.label as usize).cloned(),
             attack: union.own(attack.edges),

@@ -12,7 +12,7 @@ use super::graph::{Label, Node};
 use super::lasso::{self, Lasso, Tail};
 use super::possibility;
 use super::replay::{ReplayError, replay};
-use super::response::{self, Found, Response};
+use super::response::{self, FairWaits, Response};
 use super::space::Space;
 use super::verdict::{Liveness, Outcome};
 
@@ -56,7 +56,7 @@ impl<'a, S: Live> Judgement<'a, S> {
         self.search(property, discharging.as_deref()).none()
     }
 
-    fn search(&self, property: S::Property, discharging: Option<&[bool]>) -> Found {
+    fn search(&self, property: S::Property, discharging: Option<&[bool]>) -> FairWaits {
         let pending = |state: Node| self.pending(property, state);
         let response = Response { pending, discharging, fairness: &self.fairness };
         response::search(&self.space.graph, &response)

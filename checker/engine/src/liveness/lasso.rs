@@ -5,7 +5,7 @@ use population::system::Fairness;
 use super::components::Allowed;
 use super::cycle::Inside;
 use super::graph::{Graph, Label, Node};
-use super::response::Found;
+use super::response::FairWaits;
 
 /// A run from an initial state that violates a liveness property.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ const STARTS_MAX: usize = 64;
 /// components nothing is shorter.
 pub fn shortest(
     graph: &Graph,
-    found: &Found,
+    found: &FairWaits,
     allowed: Allowed<'_>,
     fairness: &[Fairness],
 ) -> Option<Lasso<Node, Label>> {

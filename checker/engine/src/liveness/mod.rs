@@ -110,6 +110,18 @@ pub fn strong_needed<S: Live>(
 
 /// Explores a whole state space and judges liveness properties on it.
 ///
+/// ```
+/// use engine::example::{Coherence, Directory};
+/// use engine::liveness::check;
+/// use population::concrete::Concrete;
+///
+/// // Home may serve two caches in turn for ever, and overlook the third.
+/// let partial = Concrete { system: Directory { partial: true, ..Directory::default() }, pages: 3 };
+/// let verdicts = check(&partial, Coherence::Answered.into())?;
+/// assert!(verdicts[0].outcome.counterexample().is_some());
+/// # Ok::<(), engine::liveness::ReplayError<Coherence>>(())
+/// ```
+///
 /// # Errors
 ///
 /// As [`judge`].

@@ -36,7 +36,7 @@ pub struct Response<'a, P> {
 
 /// What the search found. The property holds if `stutter` is `None` and `components` is empty.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct FairWaits {
     /// The number of states in which the property is pending.
     pub pending: u64,
     /// The pending state nearest to the initial ones in which a fair run may stutter for ever.
@@ -48,7 +48,7 @@ pub struct Found {
     pub strong: Vec<Label>,
 }
 
-impl Found {
+impl FairWaits {
     /// Does the property hold on the states that were expanded?
     pub fn none(&self) -> bool {
         self.stutter.is_none() && self.components.is_empty()
@@ -56,8 +56,8 @@ impl Found {
 }
 
 /// Searches the expanded states of a graph for fair runs that wait for ever.
-pub fn search<P: Fn(Node) -> bool>(graph: &Graph, response: &Response<'_, P>) -> Found {
-    let mut found = Found::default();
+pub fn search<P: Fn(Node) -> bool>(graph: &Graph, response: &Response<'_, P>) -> FairWaits {
+    let mut found = FairWaits::default();
     let mut components = Components::new(graph);
     for state in (0..graph.expanded()).filter(|state| (response.pending)(*state)) {
         components.admit(state);
@@ -90,7 +90,7 @@ pub fn search<P: Fn(Node) -> bool>(graph: &Graph, response: &Response<'_, P>) ->
 }
 
 struct Search<'a> {
-    found: Found,
+    found: FairWaits,
     /// Parts that are still to be decomposed.
     again: Vec<Vec<Node>>,
     judge: Judge<'a>,

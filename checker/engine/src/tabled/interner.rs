@@ -32,7 +32,7 @@ impl PageId {
 
 /// What is numbered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// Control records.
     Control,
     /// Page records.
@@ -41,12 +41,12 @@ pub enum Kind {
     Verdict,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RecordKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Control => "control",
-            Kind::Page => "page",
-            Kind::Verdict => "verdict",
+            RecordKind::Control => "control",
+            RecordKind::Page => "page",
+            RecordKind::Verdict => "verdict",
         })
     }
 }
@@ -58,7 +58,7 @@ impl fmt::Display for Kind {
 )]
 pub struct TooManyRecords {
     /// Which kind of record there are too many of.
-    pub kind: Kind,
+    pub kind: RecordKind,
 }
 
 /// The most distinct records of one kind: what fits into a [`ControlId`] or a [`PageId`].
@@ -99,14 +99,14 @@ pub enum Origin {
 
 /// Numbers the records of one kind in the order in which they are met.
 pub(super) struct Interner<T> {
-    kind: Kind,
+    kind: RecordKind,
     ids: FxHashMap<T, u16>,
     records: Vec<T>,
     origins: Vec<Origin>,
 }
 
 impl<T: Copy + Eq + Hash> Interner<T> {
-    pub(super) fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: RecordKind) -> Self {
         Interner { kind, ids: FxHashMap::default(), records: Vec::new(), origins: Vec::new() }
     }
 

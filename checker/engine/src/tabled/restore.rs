@@ -2,14 +2,14 @@
 
 use population::system::Judged;
 
-use super::{Kind, Origin, Tabled};
+use super::{Origin, RecordKind, Tabled};
 
 /// The origins do not lead to the records that they are said to number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} record {number} cannot be derived from those before it")]
 pub struct NotDerivable {
     /// Which kind of record.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// Its number.
     pub number: usize,
 }
@@ -30,8 +30,11 @@ impl<'a, S: Judged> Tabled<'a, S> {
                 return Ok(tabled);
             }
             if after == before {
-                let (kind, number) =
-                    if after.0 < controls.len() { (Kind::Control, after.0) } else { (Kind::Page, after.1) };
+                let (kind, number) = if after.0 < controls.len() {
+                    (RecordKind::Control, after.0)
+                } else {
+                    (RecordKind::Page, after.1)
+                };
                 return Err(NotDerivable { kind, number });
             }
         }
@@ -43,7 +46,7 @@ impl<'a, S: Judged> Tabled<'a, S> {
             let Some(control) = self.derive_control(origin) else { return Ok(()) };
             match self.intern_control(control, origin) {
                 Ok(id) if id.index() == number => {}
-                _ => return Err(NotDerivable { kind: Kind::Control, number }),
+                _ => return Err(NotDerivable { kind: RecordKind::Control, number }),
             }
         }
         Ok(())
@@ -55,7 +58,7 @@ impl<'a, S: Judged> Tabled<'a, S> {
             let Some(page) = self.derive_page(origin) else { return Ok(()) };
             match self.intern_page(page, origin) {
                 Ok(id) if id.index() == number => {}
-                _ => return Err(NotDerivable { kind: Kind::Page, number }),
+                _ => return Err(NotDerivable { kind: RecordKind::Page, number }),
             }
         }
         Ok(())

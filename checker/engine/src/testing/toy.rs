@@ -26,13 +26,13 @@ pub struct Toy {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Phase {
+pub enum ToyPhase {
     Normal,
     Post,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Page {
+pub enum ToyPage {
     Missing,
     Requested,
     InFlight,
@@ -92,31 +92,31 @@ impl PropertyName for ToyProperty {
 
 type Conditions = EnumSet<ToyCondition>;
 type Properties = EnumSet<ToyProperty>;
-type ControlMove = system::ControlMove<Phase, ToyCondition>;
-type PageMove = system::PageMove<Phase, Page, ToyCondition>;
+type ControlMove = system::ControlMove<ToyPhase, ToyCondition>;
+type PageMove = system::PageMove<ToyPhase, ToyPage, ToyCondition>;
 type Verdict = system::Verdict<ToyCondition, ToyProperty>;
 
 impl System for Toy {
-    type Control = Phase;
-    type Page = Page;
+    type Control = ToyPhase;
+    type Page = ToyPage;
     type ControlStep = ControlStep;
     type PageStep = PageStep;
     type Condition = ToyCondition;
 
-    fn initial_control(&self) -> Phase {
-        Phase::Normal
+    fn initial_control(&self) -> ToyPhase {
+        ToyPhase::Normal
     }
 
-    fn initial_pages(&self) -> Vec<Page> {
-        vec![Page::Present]
+    fn initial_pages(&self) -> Vec<ToyPage> {
+        vec![ToyPage::Present]
     }
 
-    fn conditions(&self, page: &Page) -> Conditions {
+    fn conditions(&self, page: &ToyPage) -> Conditions {
         let mut met = Conditions::empty();
-        if *page != Page::Requested {
+        if *page != ToyPage::Requested {
             met |= Quiet;
         }
-        if *page == Page::Present {
+        if *page == ToyPage::Present {
             met |= Settled;
         }
         met
@@ -126,19 +126,19 @@ impl System for Toy {
         &[ControlStep::Depart, ControlStep::Finish]
     }
 
-    fn control_move(&self, step: ControlStep, control: &Phase) -> Option<ControlMove> {
+    fn control_move(&self, step: ControlStep, control: &ToyPhase) -> Option<ControlMove> {
         let (requires, control) = match (step, control) {
-            (ControlStep::Depart, Phase::Normal) => (Conditions::empty(), Phase::Post),
-            (ControlStep::Finish, Phase::Post) if self.hasty => (Conditions::empty(), Phase::Normal),
-            (ControlStep::Finish, Phase::Post) => (Settled.into(), Phase::Normal),
+            (ControlStep::Depart, ToyPhase::Normal) => (Conditions::empty(), ToyPhase::Post),
+            (ControlStep::Finish, ToyPhase::Post) if self.hasty => (Conditions::empty(), ToyPhase::Normal),
+            (ControlStep::Finish, ToyPhase::Post) => (Settled.into(), ToyPhase::Normal),
             _ => return None,
         };
         Some(ControlMove { requires, control })
     }
 
-    fn carry(&self, step: ControlStep, _: &Phase, page: &Page) -> Page {
+    fn carry(&self, step: ControlStep, _: &ToyPhase, page: &ToyPage) -> ToyPage {
         match step {
-            ControlStep::Depart => Page::Missing,
+            ControlStep::Depart => ToyPage::Missing,
             ControlStep::Finish => *page,
         }
     }
@@ -147,17 +147,17 @@ impl System for Toy {
         &[PageStep::Fault, PageStep::Serve, PageStep::Push, PageStep::Arrive]
     }
 
-    fn page_move(&self, step: PageStep, control: &Phase, page: &Page) -> Option<PageMove> {
-        if *control != Phase::Post {
+    fn page_move(&self, step: PageStep, control: &ToyPhase, page: &ToyPage) -> Option<PageMove> {
+        if *control != ToyPhase::Post {
             return None;
         }
         let (requires, page) = match (step, page) {
-            (PageStep::Fault, Page::Missing) => (Conditions::empty(), Page::Requested),
-            (PageStep::Serve, Page::Requested) => (Conditions::empty(), Page::InFlight),
-            (PageStep::Push, Page::Missing) if self.lazy => return None,
-            (PageStep::Push, Page::Missing) if self.rude => (Conditions::empty(), Page::InFlight),
-            (PageStep::Push, Page::Missing) => (Quiet.into(), Page::InFlight),
-            (PageStep::Arrive, Page::InFlight) if !self.stalled => (Conditions::empty(), Page::Present),
+            (PageStep::Fault, ToyPage::Missing) => (Conditions::empty(), ToyPage::Requested),
+            (PageStep::Serve, ToyPage::Requested) => (Conditions::empty(), ToyPage::InFlight),
+            (PageStep::Push, ToyPage::Missing) if self.lazy => return None,
+            (PageStep::Push, ToyPage::Missing) if self.rude => (Conditions::empty(), ToyPage::InFlight),
+            (PageStep::Push, ToyPage::Missing) => (Quiet.into(), ToyPage::InFlight),
+            (PageStep::Arrive, ToyPage::InFlight) if !self.stalled => (Conditions::empty(), ToyPage::Present),
             _ => return None,
         };
         Some(PageMove { requires, control: *control, page })
@@ -167,20 +167,20 @@ impl System for Toy {
 impl Judged for Toy {
     type Property = ToyProperty;
 
-    fn judge_control(&self, _: &Phase) -> Properties {
+    fn judge_control(&self, _: &ToyPhase) -> Properties {
         Properties::empty()
     }
 
-    fn judge_page(&self, control: &Phase, page: &Page) -> Properties {
-        let left_behind = *control == Phase::Normal && *page != Page::Present;
+    fn judge_page(&self, control: &ToyPhase, page: &ToyPage) -> Properties {
+        let left_behind = *control == ToyPhase::Normal && *page != ToyPage::Present;
         if left_behind { ToyProperty::S5.into() } else { Properties::empty() }
     }
 
-    fn judge_control_move(&self, _: ControlStep, _: &Phase, _: &ControlMove) -> Properties {
+    fn judge_control_move(&self, _: ControlStep, _: &ToyPhase, _: &ControlMove) -> Properties {
         Properties::empty()
     }
 
-    fn judge_page_move(&self, step: PageStep, _: &Phase, _: &Page, _: &PageMove) -> Verdict {
+    fn judge_page_move(&self, step: PageStep, _: &ToyPhase, _: &ToyPage, _: &PageMove) -> Verdict {
         match step {
             PageStep::Push => Verdict {
                 violated_unless: ToyProperty::S7.into(),
@@ -191,7 +191,7 @@ impl Judged for Toy {
         }
     }
 
-    fn may_end(&self, _: &Phase) -> bool {
+    fn may_end(&self, _: &ToyPhase) -> bool {
         false
     }
 }
@@ -220,10 +220,10 @@ impl Live for Toy {
         }
     }
 
-    fn pending(&self, property: ToyProperty, control: &Phase, page: Option<&Page>) -> bool {
+    fn pending(&self, property: ToyProperty, control: &ToyPhase, page: Option<&ToyPage>) -> bool {
         match property {
-            ToyProperty::L1 => *control == Phase::Post,
-            ToyProperty::L3 => matches!(page, Some(Page::Requested | Page::InFlight)),
+            ToyProperty::L1 => *control == ToyPhase::Post,
+            ToyProperty::L3 => matches!(page, Some(ToyPage::Requested | ToyPage::InFlight)),
             _ => false,
         }
     }

@@ -45,8 +45,8 @@ pub use fingerprint::fingerprint;
 pub use invariant::{Configurations, Invariant, InvariantError, InvariantOf};
 pub use recheck::{recheck, recheck_while};
 pub use set::VIEW_PAGES_MAX;
-pub use small_populations::{Run, Trace};
 
+use crate::explore::Trace;
 use set::ViewSet;
 use steps::Steps;
 
@@ -111,6 +111,14 @@ pub struct AnyNumber<S: Judged> {
 }
 
 /// Judges the safety properties for any number of pages.
+///
+/// ```
+/// use engine::example::{Coherence, Directory};
+/// use engine::views::{Bounds, Outcome, prove};
+///
+/// let proof = prove(&Directory::default(), Bounds::default());
+/// assert_eq!(proof.verdicts[&Coherence::OneWriter], Outcome::HoldsForAny { view_pages: 2 });
+/// ```
 ///
 /// Views get one page more, up to the bound, as long as they suggest a violation that no concrete
 /// population up to the bound confirms.

@@ -35,7 +35,7 @@ pub struct Rechecked {
 
 /// Why an invariant is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Objection<State: Debug, Step: Debug, R: PropertyName> {
+pub enum ProofObjection<State: Debug, Step: Debug, R: PropertyName> {
     /// An initial configuration is not permitted.
     #[error("the initial configuration {0:?} is not in the invariant")]
     Initial(State),
@@ -76,9 +76,22 @@ pub enum Objection<State: Debug, Step: Debug, R: PropertyName> {
 }
 
 /// Why the invariant of a system is not accepted.
-pub type ObjectionTo<S> = Box<Objection<State<S>, Step<S>, <S as Judged>::Property>>;
+pub type ObjectionTo<S> = Box<ProofObjection<State<S>, Step<S>, <S as Judged>::Property>>;
 
 /// Checks an invariant.
+///
+/// ```
+/// use engine::example::Directory;
+/// use engine::views::{Bounds, Invariant, prove, recheck};
+///
+/// // The proof as a file, and the file judged by code that did not find it.
+/// let text = prove(&Directory::default(), Bounds::default()).invariant.to_json()?;
+/// assert!(recheck(&Directory::default(), &Invariant::from_json(&text)?).is_ok());
+/// // It proves nothing of another protocol.
+/// let hasty = Directory { hasty: true, ..Directory::default() };
+/// assert!(recheck(&hasty, &Invariant::from_json(&text)?).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -101,10 +114,10 @@ pub fn recheck_while<S: Judged + Clone>(
     goes_on: &dyn Fn(&Rechecked) -> bool,
 ) -> Result<Rechecked, ObjectionTo<S>> {
     if !(PAGES_MIN..=VIEW_PAGES_MAX).contains(&invariant.view_pages) {
-        return Err(Box::new(Objection::ViewPages(invariant.view_pages)));
+        return Err(Box::new(ProofObjection::ViewPages(invariant.view_pages)));
     }
     if let Some(property) = (invariant.claims - system.safety()).iter().next() {
-        return Err(Box::new(Objection::NotJudged(property)));
+        return Err(Box::new(ProofObjection::NotJudged(property)));
     }
     let recheck = Recheck::new(system, invariant);
     let mut done = Rechecked::default();
@@ -113,7 +126,7 @@ pub fn recheck_while<S: Judged + Clone>(
         recheck.initial(&concrete)?;
         for state in recheck.permitted(pages) {
             if !goes_on(&done) {
-                return Err(Box::new(Objection::Unfinished(done.configurations)));
+                return Err(Box::new(ProofObjection::Unfinished(done.configurations)));
             }
             recheck.state(&concrete, &state, &mut done)?;
         }
@@ -150,7 +163,7 @@ impl<'s, S: Judged> Recheck<'s, S> {
 
     fn initial(&self, concrete: &Concrete<S>) -> Result<(), ObjectionTo<S>> {
         match concrete.initial().into_iter().find(|state| self.outside(state).is_some()) {
-            Some(state) => Err(Box::new(Objection::Initial(state))),
+            Some(state) => Err(Box::new(ProofObjection::Initial(state))),
             None => Ok(()),
         }
     }
@@ -192,7 +205,7 @@ impl<'s, S: Judged> Recheck<'s, S> {
             self.judge(concrete.judge_step(state, step), state, Some(step))?;
             if let Some(missing) = self.outside(&after) {
                 let before = state.clone();
-                return Err(Box::new(Objection::NotInductive { before, step, after, missing }));
+                return Err(Box::new(ProofObjection::NotInductive { before, step, after, missing }));
             }
         }
         done.configurations += 1;
@@ -209,7 +222,9 @@ impl<'s, S: Judged> Recheck<'s, S> {
         step: Option<Step<S>>,
     ) -> Result<(), ObjectionTo<S>> {
         match (violated & self.claims).iter().next() {
-            Some(property) => Err(Box::new(Objection::Violated { property, state: state.clone(), step })),
+            Some(property) => {
+                Err(Box::new(ProofObjection::Violated { property, state: state.clone(), step }))
+            }
             None => Ok(()),
         }
     }
@@ -237,7 +252,7 @@ impl<'s, S: Judged> Recheck<'s, S> {
                     stuck.iter().filter(|page| !self.page_step(&control, page, &stuck)).copied().collect();
                 if stuck.len() == before {
                     let pages = stuck.into_iter().take(population::concrete::PAGES_MAX).collect();
-                    return Err(Box::new(Objection::Stuck(Configuration { control, pages })));
+                    return Err(Box::new(ProofObjection::Stuck(Configuration { control, pages })));
                 }
             }
         }

@@ -8,17 +8,7 @@ use population::concrete::{Concrete, State, Step};
 use population::system::{Judged, Properties, PropertyName};
 use rustc_hash::FxHashMap;
 
-/// A run that violates a property with its last state or its last step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run<State, Step> {
-    /// Where it starts.
-    pub initial: State,
-    /// Each step with the state that it leads to.
-    pub steps: Vec<(Step, State)>,
-}
-
-/// The runs of a system.
-pub type Trace<S> = Run<State<S>, Step<S>>;
+use crate::explore::{Run, Trace};
 
 /// A population, explored as far as it was allowed.
 pub(super) struct Explored<S: Judged> {

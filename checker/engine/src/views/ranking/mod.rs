@@ -53,6 +53,16 @@ pub enum Outcome<Ranking> {
 
 /// Judges a response property for every population whose states consist of `pairs`; `None` if it is not a
 /// response property of the system.
+///
+/// ```
+/// use engine::example::{Coherence, Directory};
+/// use engine::views::{Bounds, prove, ranking};
+///
+/// let system = Directory::default();
+/// let pairs = prove(&system, Bounds::default()).invariant.pairs();
+/// let answered = ranking::judge(&system, Coherence::Answered, &pairs);
+/// assert!(matches!(answered, Some(ranking::Outcome::HoldsForAny { .. })));
+/// ```
 pub fn judge<S: Live>(system: &S, property: S::Property, pairs: &Pairs<S>) -> Option<Outcome<RankingOf<S>>> {
     let ranking = match find(system, property, pairs) {
         Ok(ranking) => ranking,

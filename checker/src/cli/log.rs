@@ -1,0 +1,79 @@
+//! `log`: one run of the reference in which nothing goes wrong, as the log of its steps.
+
+use std::fs;
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use checker::report::Conclusion;
+use model::Link;
+use steplog::place::HostId;
+use world::net::{LinkConfig, Order};
+use world::workload::{Layout, Pattern, Workload};
+use world::{Ending, Scenario, World};
+
+use super::args::{Log, PAGES_OF_A_LOG_MAX};
+use super::{End, algorithm};
+
+const JITTER_NS: u64 = 300_000;
+const RETRANSMIT_AFTER_NS: u64 = 1_000_000;
+
+pub(super) fn run(args: &Log) -> Result<End> {
+    let scenario = match (&args.scenario, &args.algorithm) {
+        (Some(path), _) => from_file(path)?,
+        (None, Some(name)) => from_options(args, name)?,
+        (None, None) => bail!("neither an algorithm nor a scenario is given"),
+    };
+    let report = World::run(&scenario).context("the run")?;
+    let out = BufWriter::new(anstream::stdout().lock());
+    match write(&scenario, &report.log, out) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written.context("cannot write to standard output")?,
+    }
+    Ok(End::Concluded(Conclusion::AsExpected))
+}
+
+fn write(scenario: &Scenario, steps: &[steplog::event::Step], mut out: impl Write) -> std::io::Result<()> {
+    scenario.header(false).write_with(steps, &mut out)?;
+    out.flush()
+}
+
+fn from_file(path: &Path) -> Result<Scenario> {
+    let named = || path.display().to_string();
+    let text = fs::read_to_string(path).with_context(named)?;
+    let scenario: Scenario = toml::from_str(&text).with_context(named)?;
+    let pages = scenario.layout.pages;
+    if pages > PAGES_OF_A_LOG_MAX {
+        bail!("{}: layout: pages: {pages} are more than {PAGES_OF_A_LOG_MAX}", named());
+    }
+    Ok(scenario)
+}
+
+fn from_options(args: &Log, name: &str) -> Result<Scenario> {
+    let order = match args.link {
+        Link::Fifo => Order::Fifo,
+        Link::Unordered => Order::Unordered { jitter_ns: JITTER_NS },
+        Link::Lossy => Order::Lossy {
+            jitter_ns: JITTER_NS,
+            loss_percent: 10,
+            duplicate_percent: 10,
+            retransmit_after_ns: RETRANSMIT_AFTER_NS,
+        },
+    };
+    Ok(Scenario {
+        policy: tie::policy::policy(&algorithm(name)?).with_context(|| name.to_owned())?,
+        layout: Layout {
+            pages: args.pages,
+            file_mapped_percent: 50,
+            initially_dirty_percent: 50,
+            noise_percent: 50,
+        },
+        workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 350_000 },
+        link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
+        route: (0..=args.moves).map(|stay| HostId(u16::from(stay % 2))).collect(),
+        accesses_per_stay: args.pages,
+        registers_len: 8,
+        ending: Ending::Idle,
+        seed: args.seed,
+    })
+}
