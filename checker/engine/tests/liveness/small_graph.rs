@@ -3,7 +3,7 @@
 use engine::liveness::components::Allowed;
 use engine::liveness::graph::{Builder, Graph, Label, Node};
 use engine::liveness::lasso::{self, Lasso};
-use engine::liveness::response::{self, Found, Response};
+use engine::liveness::response::{self, FairWaits, Response};
 use population::system::Fairness;
 
 /// A graph as a list of transitions. States are numbered as the author of a test likes.
@@ -44,7 +44,7 @@ impl SmallGraph {
         Numbered { graph: builder.finish(), names }
     }
 
-    pub fn search(&self, numbered: &Numbered) -> Found {
+    pub fn search(&self, numbered: &Numbered) -> FairWaits {
         let response = Response {
             pending: |state: Node| self.pending.contains(&numbered.names[state as usize]),
             discharging: Some(&self.discharging),
@@ -54,13 +54,13 @@ impl SmallGraph {
     }
 
     /// The counterexample that is shown, in terms of the names.
-    pub fn lasso(&self, numbered: &Numbered, found: &Found) -> Option<Lasso<Node, Label>> {
+    pub fn lasso(&self, numbered: &Numbered, found: &FairWaits) -> Option<Lasso<Node, Label>> {
         let allowed = Allowed { barred: Some(&self.discharging) };
         lasso::shortest(&numbered.graph, found, allowed, &self.fairness)
     }
 
     /// Searches the whole graph and shows the counterexample.
-    pub fn check(&self) -> (Found, Option<Lasso<Node, Label>>) {
+    pub fn check(&self) -> (FairWaits, Option<Lasso<Node, Label>>) {
         let numbered = self.number(usize::MAX);
         let found = self.search(&numbered);
         let lasso = self.lasso(&numbered, &found);
