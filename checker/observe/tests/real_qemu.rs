@@ -276,7 +276,7 @@ fn memory_is_the_same_on_both_sides_of_a_pre_copy() {
     source.ask("migrate", json!({ "uri": format!("unix:{}", tape.listen.display()) }));
     source.reaches(&["completed"]);
     destination.reaches(&["completed"]);
-    let mut dump = |qemu: &mut Qemu, name: &str| {
+    let dump = |qemu: &mut Qemu, name: &str| {
         let file = path(&folder, name);
         let answer = qemu.ask("pmemsave", json!({ "val": 0, "size": 8 << 20, "filename": file }));
         assert!(answer.get("return").is_some(), "{answer}");

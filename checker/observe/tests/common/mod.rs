@@ -1,5 +1,7 @@
 //! The recorded runs, unpacked.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::fs::{self, File};
 use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
