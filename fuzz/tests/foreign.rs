@@ -1,9 +1,7 @@
 //! The inputs of the targets for foreign systems, changed a little and often: what a fuzzer would do first.
 
-use std::fs;
-use std::path::Path;
-
 use fuzz::TARGETS;
+use fuzz::corpus::{committed, home};
 
 const CHANGES: u64 = 300;
 
@@ -13,14 +11,10 @@ fn changed_inputs_are_read_or_refused() {
         ["qemu_stream", "qemu_return_path", "qemu_channels", "qemu_text", "criu", "cloud_hypervisor"];
     for name in targets {
         let (_, target) = TARGETS.into_iter().find(|(other, _)| *other == name).expect("a target");
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
-        for entry in fs::read_dir(&folder).expect("a corpus") {
-            let file = entry.expect("a readable folder").path();
-            let input = fs::read(&file).expect("a readable file");
+        for (file, input) in committed(home(), name).unwrap_or_else(|error| panic!("{error}")) {
             for seed in 0..CHANGES {
                 let changed = changed(&input, seed);
-                target(&changed)
-                    .unwrap_or_else(|finding| panic!("{}, change {seed}: {finding}", file.display()));
+                target(&changed).unwrap_or_else(|finding| panic!("{name}: {file}, change {seed}: {finding}"));
             }
         }
     }
