@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use engine::views::recheck::{Objection, Rechecked};
+use engine::views::recheck::{ProofObjection, Rechecked};
 use engine::views::{AnyNumber, Bounds, InvariantError, InvariantOf, prove, ranking, recheck_while};
 use enumset::EnumSet;
 use model::system::Properties;
@@ -104,7 +104,7 @@ pub fn judge(text: &str, goes_on: &dyn Fn(&Rechecked) -> bool) -> Result<Proved,
     let liveness = invariant.claims - safety;
     invariant.claims = safety;
     let checked = recheck_while(&migration, &invariant, goes_on).map_err(|objection| match *objection {
-        Objection::Unfinished(configurations) => Refusal::Unfinished(configurations),
+        ProofObjection::Unfinished(configurations) => Refusal::Unfinished(configurations),
         objection => Refusal::Objection(objection.to_string()),
     })?;
     // The invariant is one, so no other pairs of records occur.
