@@ -14,7 +14,6 @@ use std::str::FromStr;
 
 use enumset::EnumSet;
 use model::property::UnknownProperty;
-
 use model::{Expectation, Property, Strategy, StrategyFileError};
 use serde::Deserialize;
 use toml::Spanned;

@@ -5,8 +5,9 @@ mod common;
 use std::fs::{self, File};
 use std::path::Path;
 
-use common::programs::{checker, code, refused, stderr, stdout};
 use serde_json::Value;
+
+use common::programs::{checker, code, refused, stderr, stdout};
 
 const ALL: [&str; 3] = ["pre-copy", "generic", "post-copy"];
 

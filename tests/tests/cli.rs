@@ -9,8 +9,9 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use common::programs::{checker, code, command, refused, stderr, stdout};
 use serde_json::Value;
+
+use common::programs::{checker, code, command, refused, stderr, stdout};
 
 #[test]
 fn results_and_nothing_else_are_on_standard_output() {

@@ -5,8 +5,9 @@ mod common;
 use std::fmt::Write;
 
 use checker::judge::Engine;
-use common::{everything, exactly, run, safety, sound};
 use model::{Hosts, Link};
+
+use common::{everything, exactly, run, safety, sound};
 
 #[test]
 fn states_transitions_and_depth() {

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use checker::judge::Engine;
 use checker::report::Actual;
 use checker::setting::Setting;
-use common::{everything, exactly, run};
 use model::defects::{DEFECTS, Entry};
 use model::{Disruption, Disruptions, Hosts, Link, Migration, Strategy};
+
+use common::{everything, exactly, run};
 
 /// What is to be said of a defect in a world: what catches it, or `None` where it makes no difference.
 fn judged(entry: &Entry, strategy: &Strategy, link: Link, disruptions: Disruptions) -> Option<String> {

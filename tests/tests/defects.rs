@@ -9,13 +9,14 @@ use std::num::NonZeroUsize;
 use checker::judge::Engine;
 use checker::report::{Actual, Conclusion};
 use checker::setting::{Pages, Setting};
-use common::{exactly, run};
 use enumset::EnumSet;
 use model::concrete::State;
 use model::defects::{DEFECTS, Entry};
 use model::{
     ControlStep, Defect, Disruption, Disruptions, Hosts, Link, Migration, Move, Property, algorithms,
 };
+
+use common::{exactly, run};
 
 fn broken(entry: &Entry) -> Setting {
     let strategy = algorithms::built_in(entry.algorithm).expect("a built-in algorithm");

@@ -5,9 +5,10 @@ mod common;
 use checker::judge::Engine;
 use checker::report::{Conclusion, Run};
 use checker::setting::{Pages, Setting};
-use common::{everything, exactly, run, safety};
 use enumset::EnumSet;
 use model::{Disruption, Disruptions, Hosts, Link, Property, Strategy};
+
+use common::{everything, exactly, run, safety};
 
 fn disrupted(strategy: Strategy, link: Link, budget: usize, kinds: EnumSet<Disruption>) -> Setting {
     let disruptions = Disruptions::up_to(budget, kinds);

@@ -13,11 +13,12 @@ use std::fs;
 use checker::judge::Engine;
 use checker::report::Conclusion;
 use checker::setting::{Pages, Setting};
-use common::{exactly, run};
 use enumset::EnumSet;
 use model::defects::{DEFECTS, Entry};
 use model::{Defect, Link, Strategy, algorithms};
 use tie::flaws::Flaw;
+
+use common::{exactly, run};
 
 const NOTE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../proofs-notes/kill-matrix.md");
 

@@ -10,9 +10,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use common::programs::{checker, code, command, refused, stderr, stdout};
 use serde_json::Value;
 use world::storm;
+
+use common::programs::{checker, code, command, refused, stderr, stdout};
 
 #[test]
 fn every_size_has_a_bound_that_is_named() {

@@ -5,8 +5,9 @@ mod common;
 use std::num::NonZeroUsize;
 
 use checker::survival::{Blow, Cell, Outcome, PAGES, cell, cells, pairs_table, setting, table, witness};
-use common::everything;
 use model::{Disruption, Move, Phase, Stage, Strategy, algorithms};
+
+use common::everything;
 
 const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 

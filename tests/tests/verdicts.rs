@@ -5,10 +5,11 @@ mod common;
 use checker::judge::Engine;
 use checker::report::{Actual, Conclusion, Run};
 use checker::setting::Pages;
-use common::{everything, exactly, run, safety, sound};
 use enumset::EnumSet;
 use model::strategy::Pre;
 use model::{Hosts, Link, Property, Strategy};
+
+use common::{everything, exactly, run, safety, sound};
 
 fn assert_expected(run: &Run) {
     let surprises: Vec<String> = run

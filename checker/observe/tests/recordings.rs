@@ -5,12 +5,13 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::BufReader;
 
-use common::{RUNS, Recording, tell};
 use observe::qemu::return_path::{Message, ReturnPath};
 use observe::qemu::run::Inputs;
 use observe::qemu::stream::{Command, Content, Item, Known, Stream};
 use observe::qemu::trace::Trace;
 use observe::report::{CostKind, Property, Report, Verdict};
+
+use common::{RUNS, Recording, tell};
 
 /// How often each kind of item comes.
 fn items(bytes: &[u8], known: Option<Known>) -> (BTreeMap<&'static str, u64>, Known) {

@@ -7,11 +7,12 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::Recording;
 use observe::account::{Account, Limits};
 use observe::fact::{Arrival, Fact, Observations, ObserveError, Observed, Pages, Side};
 use observe::merge::Merge;
 use observe::qemu::run::Run;
+
+use common::Recording;
 
 const PLACES: usize = 20;
 

@@ -7,6 +7,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use checker::bounds::Cost;
+use checker::console::{remark, say};
+use checker::expectations::Word;
+use checker::judge::Engine;
+use checker::setting::Pages;
+use checker::survival::{Outcome, UnknownOutcome};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -21,12 +27,6 @@ use model::{
 };
 
 use super::simulate::args::Simulate;
-use checker::bounds::Cost;
-use checker::console::{remark, say};
-use checker::expectations::Word;
-use checker::judge::Engine;
-use checker::setting::Pages;
-use checker::survival::{Outcome, UnknownOutcome};
 
 /// Which migration algorithm keeps which promise: judged exhaustively, for any number of pages where
 /// possible, with a counterexample where it is broken.

@@ -4,9 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Instant;
+use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::{Context, Result};
 use checker::report::Conclusion;
@@ -14,8 +12,8 @@ use serde::Serialize;
 use tie::trace::{Accepted, MergeError, Merged, Origin, TraceError, conform_merged, conform_watched, merge};
 
 use super::args::{Conform, Format};
-use super::check::stop_on_interrupt;
 use super::output::say;
+use super::patience::Patience;
 use super::progress::Teller;
 use super::{End, strategy_file};
 
@@ -59,16 +57,13 @@ struct Quoted {
 
 pub(super) fn run(args: &Conform) -> Result<End> {
     let strategy = args.strategy.as_deref().map(strategy_file).transpose()?;
-    let interrupted = Arc::<AtomicBool>::default();
-    stop_on_interrupt(&interrupted)?;
-    let until = args.timeout.and_then(|time| Instant::now().checked_add(time));
+    let patience = Patience::start(args.timeout)?;
     let teller = Teller::new();
     let mut watch = |line: usize| {
         if line.is_multiple_of(LINES_PER_REMARK) {
             teller.begin(format!("conform: {line} lines"));
         }
-        let late = until.is_some_and(|until| Instant::now() >= until);
-        if late || interrupted.load(Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if patience.is_out() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let (judged, merged) = match &args.traces[..] {
         [path] => (conform_watched(open(path)?, strategy, &mut watch), None),
@@ -114,7 +109,7 @@ pub(super) fn run(args: &Conform) -> Result<End> {
         Err(error) => return Err(error).with_context(|| report.logs.join(", ")),
     };
     report.tell(args.format)?;
-    Ok(if interrupted.load(Relaxed) { End::Interrupted } else { End::Concluded(conclusion) })
+    Ok(if patience.interrupted().load(Relaxed) { End::Interrupted } else { End::Concluded(conclusion) })
 }
 
 fn open(path: &Path) -> Result<BufReader<File>> {

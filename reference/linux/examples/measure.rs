@@ -2,6 +2,9 @@
 //!
 //! Needs the privileges of a tracer and of who makes namespaces (root).
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use linux::build::{BuildOptions, Destination};
 use linux::obstacle::StandardStreams;
 use linux::pagemap::PageState;
@@ -10,8 +13,6 @@ use linux::region::Region;
 use linux::source::Source;
 use linux::userfault::MemoryEvent;
 use linux::{PAGE_SIZE, Result};
-use std::process::Command;
-use std::time::{Duration, Instant};
 
 const REPETITIONS: usize = 15;
 

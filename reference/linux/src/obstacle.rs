@@ -1,14 +1,16 @@
 //! Every reason why a process cannot be moved.
 
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::error::Result;
 use crate::inventory::host::KERNEL_VERSION_MIN;
 use crate::inventory::{
     Descriptor, DescriptorKind, HostFacts, Inventory, Mapping, MappingKind, PipeEnd, descriptor,
 };
 use crate::state::NAMELESS_BYTES_MAX;
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::os::unix::fs::MetadataExt;
 
 /// One reason why a process cannot be moved.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -1,15 +1,17 @@
 //! `PAGEMAP_SCAN`: which pages are there, and which were written since they were last taken.
 
-use crate::error::{Doing, Result};
-use crate::range::{AddressRange, PAGE_SIZE};
+use std::ffi::c_void;
+use std::fs::File;
+
 use linux_raw_sys::general::{
     self as raw, PAGE_IS_FILE, PAGE_IS_PFNZERO, PAGE_IS_PRESENT, PAGE_IS_SWAPPED, PAGE_IS_WRITTEN,
     page_region, pm_scan_arg,
 };
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl};
 use serde::{Deserialize, Serialize};
-use std::ffi::c_void;
-use std::fs::File;
+
+use crate::error::{Doing, Result};
+use crate::range::{AddressRange, PAGE_SIZE};
 
 /// What is behind the addresses of a page right now.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

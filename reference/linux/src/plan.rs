@@ -1,11 +1,13 @@
 //! What stands behind each mapping of the process that is built: the same answer at both ends, from the same data.
 
-use crate::inventory::{Inventory, Mapping, MappingKind, MemoryKind};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::inventory::{Inventory, Mapping, MappingKind, MemoryKind};
 
 /// What the destination has of a file that the process maps or has open.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! Ranges of addresses, always whole pages.
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// Bytes in a page; the only size this package knows.
 pub const PAGE_SIZE: u64 = 4096;

@@ -4,15 +4,17 @@
 //! the machine reached: [`expect`](Region::expect) makes absent what is not there yet; [`memory`](Region::memory) serves faults of whoever
 //! touches it, a guest's processor too, from another thread.
 
-use crate::error::{Doing, LinuxError, Result};
-use crate::pagemap::{PageRun, Pagemap};
-use crate::range::{AddressRange, PAGE_SIZE};
-use crate::userfault::{Cover, Userfault, of_this_process};
-use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 use std::sync::Arc;
+
+use rustix::mm::{Advice, MapFlags, ProtFlags};
+
+use crate::error::{Doing, LinuxError, Result};
+use crate::pagemap::{PageRun, Pagemap};
+use crate::range::{AddressRange, PAGE_SIZE};
+use crate::userfault::{Cover, Userfault, of_this_process};
 
 /// Private anonymous memory of this program.
 #[derive(Debug)]

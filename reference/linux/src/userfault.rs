@@ -3,15 +3,17 @@
 //! All requests act on the address space that the descriptor was *made* in, whoever makes them: so one call is put into the
 //! process, the descriptor is taken out and closed there, and everything else happens from here without stopping anything.
 
-use crate::error::{Doing, LinuxError, Result};
-use crate::range::{AddressRange, PAGE_SIZE};
+use std::io;
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+
 use linux_raw_sys::general as raw;
 use linux_raw_sys::ioctl as request;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::ioctl::{Updater, ioctl};
-use std::io;
-use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+
+use crate::error::{Doing, LinuxError, Result};
+use crate::range::{AddressRange, PAGE_SIZE};
 
 const UFFDIO_API: u32 = request::UFFDIO_API;
 const UFFDIO_REGISTER: u32 = request::UFFDIO_REGISTER;

@@ -2,10 +2,12 @@
 
 mod common;
 
-use common::{Program, compiled, lacks, missing};
-use linux::source::Source;
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+use linux::source::Source;
+
+use common::{Program, compiled, lacks, missing};
 
 fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()

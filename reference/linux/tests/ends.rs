@@ -2,13 +2,15 @@
 
 mod common;
 
-use common::{Program, compiled, lacks, missing};
+use std::path::Path;
+use std::process::Command;
+
 use linux::build::{BuildOptions, Destination};
 use linux::obstacle::StandardStreams;
 use linux::plan::FileChoices;
 use linux::source::Source;
-use std::path::Path;
-use std::process::Command;
+
+use common::{Program, compiled, lacks, missing};
 
 fn is_alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -2,11 +2,13 @@
 
 mod common;
 
-use common::{Program, compiled, lacks, missing};
+use std::process::Command;
+
 use linux::inventory::{HostFacts, Inventory};
 use linux::obstacle::{self, Culprit, Obstacle, Reason, StandardStreams};
 use linux::source::Source;
-use std::process::Command;
+
+use common::{Program, compiled, lacks, missing};
 
 fn obstacles_of(what: &str) -> Option<Vec<Obstacle>> {
     let directory = tempfile::tempdir().unwrap();

@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{compiled, missing, same_when_moved};
 use std::process::Command;
+
+use common::{compiled, missing, same_when_moved};
 
 macro_rules! moves {
     ($($name:ident, $file:literal, $options:expr, $hops:literal;)*) => {$(

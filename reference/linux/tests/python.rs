@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::same_when_moved;
 use std::process::Command;
+
+use common::same_when_moved;
 
 const COMPUTING: &str = r#"
 import hashlib, sys

@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{lacks, missing, same_when_moved};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use common::{lacks, missing, same_when_moved};
 
 /// A file of text that compresses, the same in every run.
 fn text(directory: &Path, lines: usize) -> PathBuf {

@@ -19,9 +19,8 @@ use protocol::memory::{Memory, MemoryError};
 use protocol::page::PageBytes;
 use protocol::page_set::PageSet;
 use protocol::policy::Policy;
-use steplog::page::PageNumber;
-
 use steplog::header::Unseen;
+use steplog::page::PageNumber;
 
 use crate::layout::Layout;
 

@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{World, conform};
 use protocol::policy::Policy;
+
+use common::{World, conform};
 
 #[test]
 fn there_and_back_under_every_algorithm() {

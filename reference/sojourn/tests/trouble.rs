@@ -6,13 +6,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{World, conform};
 use protocol::policy::Policy;
 use sojourn::driver::Command;
 use sojourn::key::{Key, Trust};
 use sojourn::status::Phase;
 use sojourn::store::Store;
 use steplog::place::{HostId, Place};
+
+use common::{World, conform};
 
 /// The process is at rest at one end, or as near to it as the algorithm gets, and nothing is left at the other.
 fn settled(world: &World) -> bool {

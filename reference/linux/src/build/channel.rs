@@ -1,12 +1,14 @@
 //! Descriptors passed into another process.
 
-use crate::error::{Doing, Result};
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
+
+use crate::error::{Doing, Result};
 
 /// Two ends; the second one is for the other process.
 pub(super) fn pair() -> Result<(OwnedFd, OwnedFd)> {

@@ -3,6 +3,13 @@
 //! This program keeps a handle of each open file description until the process runs: offsets and flags belong to the description, so they are
 //! set from here.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io;
+
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+
 use super::BuildOptions;
 use super::target::{CLOSE, DUP3, Target};
 use crate::error::{Doing, LinuxError, Result};
@@ -11,11 +18,6 @@ use crate::obstacle::standard_stream_of;
 use crate::plan::FileChoices;
 use crate::state::ProcessState;
 use crate::tracing::inject::Call;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::io;
 
 const EPOLL_CTL: Call = Call("epoll_ctl", libc::SYS_epoll_ctl);
 const FCNTL: Call = Call("fcntl", libc::SYS_fcntl);

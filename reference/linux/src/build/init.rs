@@ -3,11 +3,13 @@
 //!
 //! It is a fork of this program that never allocates, locks or returns: a fork of a program with several threads may only make system calls.
 
+use std::io;
+
+use rustix::fd::{AsRawFd, OwnedFd};
+
 use super::channel;
 use crate::error::{Doing, LinuxError, Result};
 use crate::tracing::tracee::{Stop, Tracee};
-use rustix::fd::{AsRawFd, OwnedFd};
-use std::io;
 
 /// What the host keeps of it.
 #[derive(Debug)]

@@ -17,6 +17,13 @@ mod space;
 mod target;
 mod threads;
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fd::OwnedFd;
+
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::Inventory;
 use crate::obstacle;
@@ -26,11 +33,6 @@ use crate::state::ProcessState;
 use crate::tracing::Worker;
 use crate::userfault::{Installed, Userfault};
 use descriptors::Descriptions;
-use rustix::fd::OwnedFd;
-use std::collections::BTreeMap;
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 use target::Target;
 
 /// How a process is to be built.

@@ -1,5 +1,11 @@
 //! From what was built ahead to what was frozen: the difference, then everything that only the freeze knows.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+
 use super::descriptors::{self, Descriptions};
 use super::target::{MUNMAP, Target};
 use super::{space, threads};
@@ -10,10 +16,6 @@ use crate::range::{AddressRange, PAGE_SIZE, subtract};
 use crate::state::{PosixTimer, ProcessState};
 use crate::tracing::inject::Call;
 use crate::userfault::Userfault;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
-use std::collections::BTreeMap;
-use std::os::unix::fs::FileExt;
 
 const FCHDIR: Call = Call("fchdir", libc::SYS_fchdir);
 const UMASK: Call = Call("umask", libc::SYS_umask);

@@ -1,5 +1,12 @@
 //! The address space: emptied, filled, covered.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+
 use super::target::{CLOSE, MMAP, MUNMAP, Target, free_range};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::mapping::name_in_memory;
@@ -8,11 +15,6 @@ use crate::plan::{Backing, FileChoices, backing};
 use crate::range::{AddressRange, PAGE_SIZE};
 use crate::tracing::inject::Call;
 use crate::userfault::{Cover, Userfault};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::path::{Path, PathBuf};
 
 pub(super) const MREMAP: Call = Call("mremap", libc::SYS_mremap);
 pub(super) const MPROTECT: Call = Call("mprotect", libc::SYS_mprotect);

@@ -1,5 +1,11 @@
 //! The process that is being built, and the calls put into it.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use nix::sys::ptrace::Options;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+
 use super::channel;
 use super::init::{ARGUMENTS, Init};
 use crate::error::{Doing, LinuxError, Result};
@@ -11,10 +17,6 @@ use crate::tracing::inject::{Call, Injector};
 use crate::tracing::raw::{self, RestartableSequences};
 use crate::tracing::tracee::{Stop, Tracee};
 use crate::userfault::{MAKE_FOR_SERVING, Userfault};
-use nix::sys::ptrace::Options;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 const UNSHARE: Call = Call("unshare", libc::SYS_unshare);
 pub(super) const CLONE3: Call = Call("clone3", libc::SYS_clone3);

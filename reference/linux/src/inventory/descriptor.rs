@@ -1,10 +1,12 @@
 //! Open descriptors, by `/proc/PID/fd` and `/proc/PID/fdinfo`.
 
-use crate::error::{Doing, LinuxError, Result};
-use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Doing, LinuxError, Result};
 
 /// One descriptor.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

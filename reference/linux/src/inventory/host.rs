@@ -1,11 +1,13 @@
 //! What of a machine a process can depend on.
 
-use crate::error::{Doing, LinuxError, Result};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Doing, LinuxError, Result};
 
 /// A machine, as far as processes can tell.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -1,11 +1,13 @@
 //! The address space: one record for each line of `/proc/PID/maps`.
 
+use std::path::PathBuf;
+
+use procfs::process::{MMPermissions, MMapPath, MemoryMap, MemoryMaps, Process, VmFlags};
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Result, from_procfs};
 use crate::pagemap::{PageState, Pagemap};
 use crate::range::{AddressRange, PAGE_SIZE};
-use procfs::process::{MMPermissions, MMapPath, MemoryMap, MemoryMaps, Process, VmFlags};
-use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 
 /// One mapping.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

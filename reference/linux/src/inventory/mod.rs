@@ -13,9 +13,10 @@ pub use host::HostFacts;
 pub use mapping::{Mapping, MappingKind, MemoryKind};
 pub use process::{Clocks, Credentials, FileLock, Limit, MemoryLayout, ProcessFacts, ThreadFacts};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Result, from_procfs};
 use crate::range::AddressRange;
-use serde::{Deserialize, Serialize};
 
 /// What a process consists of.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -1,10 +1,12 @@
 //! What there is once in a process, and once in each thread, as far as `/proc` tells.
 
-use crate::error::{Doing, LinuxError, Result, from_procfs};
-use procfs::process::{LimitValue, Process, Status};
-use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
+
+use procfs::process::{LimitValue, Process, Status};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Doing, LinuxError, Result, from_procfs};
 
 /// What there is once in a process.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -1,14 +1,16 @@
 //! Stopping all of a process, and what may follow.
 
+use std::ops::Deref;
+use std::time::{Duration, Instant};
+
+use nix::sys::ptrace::Options;
+
 use super::{Source, gather, interrupted};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{Inventory, process};
 use crate::obstacle::{self, Obstacle, StandardStreams};
 use crate::state::ProcessState;
 use crate::tracing::tracee::{Stop, Tracee};
-use nix::sys::ptrace::Options;
-use std::ops::Deref;
-use std::time::{Duration, Instant};
 
 /// A process whose threads are all stopped. Dropped, it runs on.
 #[derive(Debug)]

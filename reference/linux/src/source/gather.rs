@@ -1,5 +1,8 @@
 //! What a frozen process is asked, thread by thread: partly by `ptrace`, partly by calls put into it.
 
+use std::fs;
+use std::os::unix::fs::FileExt;
+
 use super::Source;
 use super::frozen::inventory_of;
 use super::interrupted;
@@ -13,8 +16,6 @@ use crate::state::{
 use crate::tracing::inject::Call;
 use crate::tracing::raw;
 use crate::tracing::tracee::Tracee;
-use std::fs;
-use std::os::unix::fs::FileExt;
 
 const MMAP: Call = Call("mmap", libc::SYS_mmap);
 const MUNMAP: Call = Call("munmap", libc::SYS_munmap);

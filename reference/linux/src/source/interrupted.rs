@@ -5,9 +5,10 @@
 //! need more: calls that wait for a *relative* time would begin that time anew, and calls that the kernel never restarts
 //! (`epoll_wait`, `semop`, …) would return an error that no signal handler explains.
 
-use crate::state::{InterruptedWait, Registers};
 use std::collections::HashMap;
 use std::fs;
+
+use crate::state::{InterruptedWait, Registers};
 
 const RESTART: [i64; 3] = [-512, -513, -514];
 const RESTART_BLOCK: i64 = -516;

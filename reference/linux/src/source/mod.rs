@@ -17,16 +17,18 @@ pub use frozen::{DepartedSource, FrozenSource};
 pub use tracking::TrackingStop;
 pub(crate) use tracking::take_descriptor;
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
+
+use rustix::fd::OwnedFd;
+
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{Inventory, Mapping, MappingKind, mapping};
 use crate::obstacle::{self, Obstacle, StandardStreams};
 use crate::pagemap::{PageRun, Pagemap};
 use crate::tracing::{Injector, Worker};
 use interrupted::Waits;
-use rustix::fd::OwnedFd;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::sync::Mutex;
 use tracking::Tracking;
 
 /// A process that runs here and may leave.

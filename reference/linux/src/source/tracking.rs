@@ -1,5 +1,10 @@
 //! Noting which pages are written, while the process runs.
 
+use std::time::{Duration, Instant};
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+
 use super::Source;
 use super::interrupted::{self, SchedulerClock};
 use crate::error::{Doing, LinuxError, Result};
@@ -8,9 +13,6 @@ use crate::range::AddressRange;
 use crate::tracing::inject::{Call, Injector};
 use crate::tracing::tracee::{Stop, Tracee};
 use crate::userfault::{Cover, MAKE_FOR_TRACKING, Userfault};
-use rustix::fd::OwnedFd;
-use rustix::io::Errno;
-use std::time::{Duration, Instant};
 
 const USERFAULTFD: Call = Call("userfaultfd", libc::SYS_userfaultfd);
 const CLOSE: Call = Call("close", libc::SYS_close);

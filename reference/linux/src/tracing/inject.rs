@@ -6,10 +6,11 @@
 //! of stop that `PTRACE_INTERRUPT` makes: only on its way out of that one does the kernel look whether a system call
 //! has to be restarted, and so an interrupted call goes on as if nothing had happened once the registers are put back.
 
+use std::io;
+
 use super::raw::Registers;
 use super::tracee::{Stop, Tracee};
 use crate::error::{LinuxError, Result};
-use std::io;
 
 /// Where the `syscall` instruction (`0f 05`) is.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,11 @@
 //! The `ptrace` requests that no crate wraps, as functions that are safe to call.
 
-use crate::error::{Doing, Result};
+use std::io;
+
 use libc::{c_uint, c_void};
 use serde::{Deserialize, Serialize};
-use std::io;
+
+use crate::error::{Doing, Result};
 
 /// The general registers of a thread, in the order of `struct user_regs_struct` (27 words).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

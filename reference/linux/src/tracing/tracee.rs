@@ -1,11 +1,12 @@
 //! One traced thread: seize, interrupt, wait, look, let go.
 
-use super::raw::{self, Registers};
-use crate::error::{LinuxError, Result};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+
+use super::raw::{self, Registers};
+use crate::error::{LinuxError, Result};
 
 /// A thread that this (tracing) thread has seized.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,8 +1,9 @@
 //! The one thread that traces: the kernel takes `ptrace` requests from the thread that attached only.
 
-use crate::error::{LinuxError, Result};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+
+use crate::error::{LinuxError, Result};
 
 type Job = Box<dyn FnOnce() + Send>;
 

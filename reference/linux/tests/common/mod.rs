@@ -2,6 +2,14 @@
 
 #![allow(dead_code)]
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use linux::build::{BuildOptions, Destination, Resumed};
 use linux::inventory::Inventory;
 use linux::obstacle::StandardStreams;
@@ -11,13 +19,6 @@ use linux::source::{DepartedSource, Source};
 use linux::state::ProcessState;
 use linux::userfault::{Installed, MemoryEvent, Userfault};
 use linux::{AddressRange, PAGE_SIZE};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 /// When pages travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
