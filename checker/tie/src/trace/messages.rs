@@ -162,8 +162,11 @@ impl Ledger {
     }
 
     fn is_judged(&self, name: &MessageName) -> bool {
-        !(self.rules.readiness_unseen && name.kind == MessageKind::Ready)
-            && !(self.rules.connections_unseen && name.kind == MessageKind::Resync)
+        match name.kind {
+            MessageKind::Ready => !self.rules.readiness_unseen,
+            MessageKind::Resync => !self.rules.connections_unseen,
+            _ => true,
+        }
     }
 
     fn handle(&mut self, name: MessageName) -> Result<bool, Objection> {
@@ -202,8 +205,7 @@ impl Ledger {
         };
         let of_name = || queue.iter().enumerate().filter(|(_, queued)| queued.name == name);
         // Of several of the same name the last one has arrived, if the connection of the others is gone.
-        let (Some((first, _)), last) =
-            (of_name().next(), of_name().filter(|(at, _)| ahead(*at).is_none()).last())
+        let (Some((first, _)), last) = (of_name().next(), of_name().rfind(|(at, _)| ahead(*at).is_none()))
         else {
             return Ok(());
         };
