@@ -309,7 +309,8 @@ fn memory_is_the_same_on_both_sides_of_a_pre_copy() {
     let mut wrong = fs::read(before.as_ref().unwrap()).unwrap();
     wrong[page * 4096 + 77] ^= 1;
     fs::write(path(&folder, "wrong.memory"), wrong).unwrap();
-    let report = judge(Dumps { source: Some(path(&folder, "wrong.memory")), destination: after, block: None });
+    let report =
+        judge(Dumps { source: Some(path(&folder, "wrong.memory")), destination: after, block: None });
     let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
     assert_eq!((finding.property, finding.page.as_deref()), (S1, Some("pc.ram at 0x234000")));
 }

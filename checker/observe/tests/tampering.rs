@@ -41,7 +41,7 @@ impl Observations for Listed {
 
 fn lanes(run: &Run) -> Lanes {
     let (mut merge, mut lanes) = (run.observations().unwrap(), Lanes { source: vec![], destination: vec![] });
-    while let Some(merged) = merge.next().unwrap() {
+    while let Some(merged) = merge.next_merged().unwrap() {
         match merged.observed.side {
             Side::Source => lanes.source.push(merged.observed),
             Side::Destination => lanes.destination.push(merged.observed),
@@ -59,7 +59,7 @@ fn objection(run: &Run, lanes: &Lanes) -> Option<String> {
     let mut account = Account::new(&run.layout, known);
     let mut step = 0;
     loop {
-        match merge.next() {
+        match merge.next_merged() {
             Ok(Some(merged)) => account.take(&merged, step),
             Ok(None) => break,
             Err(error) => return Some(error.to_string()),
