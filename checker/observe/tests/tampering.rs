@@ -53,7 +53,7 @@ fn lanes(run: &Run) -> Lanes {
 /// Is something wrong with it, and if so what?
 fn objection(run: &Run, lanes: &Lanes) -> Option<String> {
     let (known, _) = run.knowledge();
-    let listed = |lane: &[Observed]| Box::new(Listed(lane.to_vec().into_iter()));
+    let listed = |lane: &[Observed]| Box::new(Listed(Vec::from(lane).into_iter()));
     let (source, destination) = (listed(&lanes.source), listed(&lanes.destination));
     let mut merge = Merge::new(source, destination, &run.layout, run.watched());
     let mut account = Account::new(&run.layout, known);
