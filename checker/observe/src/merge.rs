@@ -60,7 +60,7 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// An input is not what it should be, or inputs contradict each other.
-    pub fn next(&mut self) -> Result<Option<Merged>, ObserveError> {
+    pub fn next_merged(&mut self) -> Result<Option<Merged>, ObserveError> {
         self.source.fill()?;
         self.destination.fill()?;
         let free = |lane: &Lane<'_>| lane.head.as_ref().is_some_and(|head| self.wire.is_free(head));
@@ -348,7 +348,7 @@ mod tests {
         let (source, destination) = (listed(Side::Source, source), listed(Side::Destination, destination));
         let mut merge = Merge::new(source, destination, &layout, watched);
         let mut order = Vec::new();
-        while let Some(Merged { observed, sequence, .. }) = merge.next()? {
+        while let Some(Merged { observed, sequence, .. }) = merge.next_merged()? {
             order.push((observed.side, observed.origin.position, sequence));
         }
         Ok(order)

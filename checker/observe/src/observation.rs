@@ -45,7 +45,7 @@ pub fn tell(
     let mut scribe = Scribe::default();
     // The header is line 1.
     let mut line = 2;
-    while let Some(merged) = merge.next()? {
+    while let Some(merged) = merge.next_merged()? {
         account.take(&merged, line);
         scribe.tell(&merged, &account, &mut |step| {
             serde_json::to_writer(&mut log, &step).map_err(as_io)?;

@@ -159,11 +159,14 @@ fn live() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     (requests, responses)
 }
 
+/// What is asked and what is answered on the connection for faults.
+type Faults = (Vec<Vec<u8>>, Vec<Vec<u8>>);
+
 fn cloud(
     folder: &Path,
     requests: &[Vec<u8>],
     responses: &[Vec<u8>],
-    faults: Option<(Vec<Vec<u8>>, Vec<Vec<u8>>)>,
+    faults: Option<Faults>,
 ) -> Result<Report, ObserveError> {
     let (fault_requests, fault_responses) = match faults {
         Some((asked, answered)) => (write(folder, "faults", &asked), write(folder, "answers", &answered)),

@@ -42,7 +42,7 @@ impl Observations for Listed {
 
 fn lanes(run: &Run) -> Lanes {
     let (mut merge, mut lanes) = (run.observations().unwrap(), Lanes { source: vec![], destination: vec![] });
-    while let Some(merged) = merge.next().unwrap() {
+    while let Some(merged) = merge.next_merged().unwrap() {
         match merged.observed.side {
             Side::Source => lanes.source.push(merged.observed),
             Side::Destination => lanes.destination.push(merged.observed),
@@ -54,13 +54,13 @@ fn lanes(run: &Run) -> Lanes {
 /// Is something wrong with it, and if so what?
 fn objection(run: &Run, lanes: &Lanes) -> Option<String> {
     let (known, _) = run.knowledge();
-    let listed = |lane: &[Observed]| Box::new(Listed(lane.to_vec().into_iter()));
+    let listed = |lane: &[Observed]| Box::new(Listed(Vec::from(lane).into_iter()));
     let (source, destination) = (listed(&lanes.source), listed(&lanes.destination));
     let mut merge = Merge::new(source, destination, &run.layout, run.watched());
     let mut account = Account::new(&run.layout, known);
     let mut step = 0;
     loop {
-        match merge.next() {
+        match merge.next_merged() {
             Ok(Some(merged)) => account.take(&merged, step),
             Ok(None) => break,
             Err(error) => return Some(error.to_string()),

@@ -159,8 +159,8 @@ mod tests {
         read_log(text.as_bytes(), |line| lines.push(line)).unwrap();
         let line = |number, at_us, event| Line { number, at_us, pid: Some(42), event };
         let expected = [
-            line(1, Some(100), Event::Faulted { page: 0x7f000_0003 }),
-            line(3, Some(1_000_200), Event::Copied { page: 0x7f000_0003, pages: 2 }),
+            line(1, Some(100), Event::Faulted { page: 0x7_f000_0003 }),
+            line(3, Some(1_000_200), Event::Copied { page: 0x7_f000_0003, pages: 2 }),
             line(4, None, Event::Zeroed { page: 5 }),
             line(5, Some(1_000_300), Event::Transferred { done: 3, all: 5 }),
         ];

@@ -136,10 +136,10 @@ impl Encoder {
 
     fn record(&mut self, block: &str, page: u64, flags: u64) -> &mut Self {
         if self.last_block.as_deref() == Some(block) {
-            return self.word(page * PAGE_BYTES | flags | 0x020);
+            return self.word((page * PAGE_BYTES) | flags | 0x020);
         }
         self.last_block = Some(block.to_owned());
-        self.word(page * PAGE_BYTES | flags).name(block)
+        self.word((page * PAGE_BYTES) | flags).name(block)
     }
 
     fn section(&mut self, kind: u8, name: &str, version: u32) -> &mut Self {

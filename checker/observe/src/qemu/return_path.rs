@@ -134,7 +134,7 @@ impl<R: Read> ReturnPath<R> {
             (number::PONG, 4) => Ok(Message::Pong(self.input.be32()?)),
             (number::REQ_PAGES_ID, 13..) => {
                 let (start, bytes) = (self.input.be64()?, self.input.be32()?);
-                let block = self.name(length - 12).map_err(|error| error.or(&malformed))?;
+                let block = self.name(length - 12).map_err(|error| error.or(malformed))?;
                 self.last_block = Some(block.clone());
                 request(block, start, bytes).ok_or_else(|| malformed("not whole pages"))
             }
@@ -146,7 +146,7 @@ impl<R: Read> ReturnPath<R> {
                 request(block, start, bytes).ok_or_else(|| malformed("not whole pages"))
             }
             (number::RECV_BITMAP, 1..) => {
-                let block = self.name(length).map_err(|error| error.or(&malformed))?;
+                let block = self.name(length).map_err(|error| error.or(malformed))?;
                 let size = self.input.be64()?;
                 let bitmap = self.input.bytes(size, BITMAP_MAX, "a bitmap")?;
                 match self.input.be64()? {
@@ -196,7 +196,7 @@ impl Name {
 fn request(block: String, start: u64, bytes: u32) -> Option<Message> {
     let bytes = u64::from(bytes);
     let whole = start.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES) && bytes > 0;
-    whole.then(|| Message::PagesRequested { block, page: start / PAGE_BYTES, count: bytes / PAGE_BYTES })
+    whole.then_some(Message::PagesRequested { block, page: start / PAGE_BYTES, count: bytes / PAGE_BYTES })
 }
 
 #[cfg(test)]

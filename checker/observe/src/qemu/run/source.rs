@@ -74,13 +74,13 @@ impl<'a> Source<'a> {
             over: false,
         };
         if source.trace.is_none() {
-            source.from_events(run);
+            source.tell_events(run);
         }
         Ok(source)
     }
 
     /// Without a trace: the beginning and the end as the monitor tells them, or else the beginning of the stream.
-    fn from_events(&mut self, run: &Run) {
+    fn tell_events(&mut self, run: &Run) {
         let stream = Origin { input: fact::Source::Stream(0), position: 0 };
         let observed = |at_us, origin, fact| Observed { side: Side::Source, at_us, origin, fact };
         let mut started = observed(None, stream, Fact::Started);

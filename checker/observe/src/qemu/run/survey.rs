@@ -41,10 +41,8 @@ fn of_stream(inputs: &Inputs) -> Result<Layout, ObserveError> {
     let mut stream = Stream::new(open(path)?);
     loop {
         match stream.next_item() {
-            Ok(Some(located)) => match located.item {
-                Item::BlocksAnnounced => break,
-                _ => {}
-            },
+            Ok(Some(located)) if located.item == Item::BlocksAnnounced => break,
+            Ok(Some(_)) => {}
             Ok(None) => break,
             Err(error) if error.cut().is_some() => break,
             Err(error) => return Err(wrong(path, error)),
