@@ -40,7 +40,7 @@ use parcel::{BuildPlan, Frozen, Question, pack, unpack};
 use table::Table;
 
 /// Pages that may come between the inventory and the freeze.
-const SPARES_MIN: u64 = 512;
+const SPARES_MIN: u64 = 2048;
 
 /// Larger mappings are taken into the table only as far as there are pages.
 const MAPPING_WHOLE_MAX: u64 = 1 << 20;
@@ -498,7 +498,12 @@ impl Subject for Process {
         if let (Body::Settled, Some(running)) = (&self.body, &self.running) {
             self.body = Body::Here(Source::open(running.pid()).map_err(system)?);
         }
-        let Body::Here(source) = &self.body else { return Ok(Some(Vec::new())) };
+        let source = match &self.body {
+            Body::Here(source) => source,
+            Body::Gone => return Err(system("the process is not here any more")),
+            // It has to settle first; then it is asked again.
+            _ => return Ok(Some(Vec::new())),
+        };
         let (stock, obstacles) = source.obstacles(StandardStreams::Replace).map_err(system)?;
         if !obstacles.is_empty() {
             return Err(SubjectError::Immovable(obstacles.iter().map(ToString::to_string).collect()));
@@ -530,7 +535,7 @@ impl Subject for Process {
         let ranges = self.ranges(source, &stock)?;
         let places: Vec<_> = ranges.iter().map(|(range, _)| *range).collect();
         let count: u64 = places.iter().map(|range| range.len() / PAGE_SIZE).sum();
-        let spares = SPARES_MIN + count / 8;
+        let spares = SPARES_MIN + count / 4;
         self.table = Table::new(&places, spares);
         let runs = ranges.into_iter().map(|(range, origin)| PageRun {
             pages: range.len() / PAGE_SIZE,
@@ -651,9 +656,17 @@ impl Subject for Process {
         match std::mem::replace(&mut self.body, Body::Gone) {
             Body::Came(resumed) => {
                 self.memory = None;
-                self.running = Some(resumed.complete().map_err(system)?);
-                self.body = Body::Settled;
-                Ok(())
+                match resumed.complete() {
+                    Ok(running) => {
+                        (self.running, self.body) = (Some(running), Body::Settled);
+                        Ok(())
+                    }
+                    // Most likely it has just ended.
+                    Err(error) => {
+                        self.exited();
+                        Err(system(error))
+                    }
+                }
             }
             other => {
                 self.body = other;
