@@ -36,7 +36,7 @@ fn missing() -> Option<String> {
 }
 
 fn lacks(program: &str) -> bool {
-    !Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err()
 }
 
 fn ip(arguments: &str) {

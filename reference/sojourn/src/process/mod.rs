@@ -59,6 +59,8 @@ pub struct Process {
     /// The plan by which it was, or is to be, built: both ends have it.
     build: Vec<u8>,
     written: PageSet,
+    /// Every page that has had content of its own since the inventory: without any now, it was given up, and is zero.
+    touched: PageSet,
     present: PageSet,
     /// Pages that the process has discarded since it came: zero, whatever still comes.
     void: PageSet,
@@ -129,6 +131,7 @@ impl Process {
             files,
             build,
             written: none.clone(),
+            touched: none.clone(),
             present: none.clone(),
             void: none,
             unplaced: BTreeMap::new(),
@@ -164,6 +167,7 @@ impl Process {
                     .collect();
                 pages.into_iter().for_each(|page| {
                     self.written.insert(page);
+                    self.touched.insert(page);
                 });
             }
             // The freeze will say so as well, and that is when it matters.
@@ -301,8 +305,25 @@ impl Process {
                 });
             }
         }
+        self.touched = written.clone();
         self.written = written;
         self.present = PageSet::filled(self.table.page_count(), |_| true);
+        Ok(())
+    }
+
+    /// Pages that the process has discarded or unmapped count as written: they are zero, whatever was sent of them.
+    fn mark_given_up(&mut self) -> Result<(), SubjectError> {
+        let source = self.source().ok_or_else(|| system("the process is not here"))?;
+        let mut there = PageSet::empty(self.table.page_count());
+        for run in source.population().map_err(system)? {
+            self.table.numbers_in(run.range).for_each(|page| {
+                there.insert(page);
+            });
+        }
+        let given_up: Vec<_> = self.touched.iter().filter(|page| !there.contains(*page)).collect();
+        given_up.into_iter().for_each(|page| {
+            self.written.insert(page);
+        });
         Ok(())
     }
 
@@ -611,6 +632,7 @@ impl Subject for Process {
             return Err(system("the process has grown so fast that it has to be looked at again"));
         }
         self.scan();
+        self.mark_given_up()?;
         for page in extra.iter().flat_map(|range| self.table.numbers_in(*range).collect::<Vec<_>>()) {
             self.written.insert(page);
         }
