@@ -203,7 +203,7 @@ impl<R: Recorder> Recorder for Untangled<R> {
         let is_over = |broken: &Break| by_other(broken) || again(broken);
         let gone = matches!(step.event, Event::PeerFenced { .. });
         let known = self.breaks.iter().any(is_over);
-        self.breaks.retain(|broken| !is_over(broken) && !(gone && noticed == Some(broken.of)));
+        self.breaks.retain(|broken| !(is_over(broken) || gone && noticed == Some(broken.of)));
         match self.before(&step).filter(|_| !known) {
             Some(at) => {
                 self.held.insert(at, step);

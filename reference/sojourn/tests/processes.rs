@@ -36,7 +36,7 @@ fn missing() -> Option<String> {
 }
 
 fn lacks(program: &str) -> bool {
-    !Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err()
 }
 
 fn ip(arguments: &str) {
@@ -201,7 +201,7 @@ fn an_interpreter_that_computes() {
 import hashlib
 print('begin', flush=True)
 table, value = {}, 1
-for turn in range(80):
+for turn in range(150):
     for i in range(20000):
         value = (value * 6364136223846793005 + 1442695040888963407) % 2**64
         table[value % 50021] = hashlib.sha256(str(value).encode()).hexdigest()[:8]

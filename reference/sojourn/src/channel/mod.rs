@@ -171,7 +171,7 @@ impl Channel {
     /// Takes in what has arrived. False when there may be more, because so much has.
     ///
     /// # Errors
-    /// The connection is broken or closed; what arrived before can still be taken with [`next`](Self::next).
+    /// The connection is broken or closed; what arrived before can still be taken with [`hear`](Self::hear).
     pub fn fill(&mut self) -> Result<bool, ChannelError> {
         if self.read_to > 0 {
             self.inbox.drain(..self.read_to);
@@ -202,7 +202,7 @@ impl Channel {
     ///
     /// # Errors
     /// What arrived is not the protocol.
-    pub fn next(&mut self) -> Result<Option<Heard>, ChannelError> {
+    pub fn hear(&mut self) -> Result<Option<Heard>, ChannelError> {
         loop {
             let bytes = &self.inbox[self.read_to..];
             if bytes.len() < ASIDE_MAGIC.len() {

@@ -184,7 +184,7 @@ impl Pace {
         let product = u64::try_from(product).unwrap_or(u64::MAX).min(ALLOWANCE_MAX);
         self.allowance = if self.starting {
             (2 * product).max(self.allowance)
-        } else if self.rounds % PROBE_ROUNDS == 0 {
+        } else if self.rounds.is_multiple_of(PROBE_ROUNDS) {
             product + product / 4 + 2 * SEGMENT
         } else {
             product + SEGMENT

@@ -121,15 +121,14 @@ impl Migrate {
         if let Err(reason) = handle.migrate(&self.to, policy, log) {
             return self.not_moved(&reason);
         }
-        let ended = self.watch(
+        self.watch(
             &interrupted,
             || (handle.status.lock().clone(), driving.is_finished()),
             || {
                 // What cannot be called off any more goes on.
                 let _ = handle.cancel();
             },
-        );
-        ended
+        )
     }
 
     fn watch(

@@ -182,7 +182,7 @@ impl Driver {
     fn take_in(&mut self, place: Place) -> Result<(), ChannelError> {
         loop {
             let Some(channel) = self.peers.channel_mut(place) else { return Ok(()) };
-            match channel.next()? {
+            match channel.hear()? {
                 None => return Ok(()),
                 Some(Heard::Protocol(frame)) => {
                     let handled = self.host.handle_message(place, frame.epoch, &frame.message);

@@ -80,7 +80,9 @@ fn check(ranges: &[AddressRange], spares: u64, pages: u64) -> Result<(), Subject
     let mut sorted = ranges.to_vec();
     sorted.sort_by_key(|range| range.start);
     let whole = |range: &AddressRange| {
-        range.start < range.end && range.start % PAGE_SIZE == 0 && range.end % PAGE_SIZE == 0
+        range.start < range.end
+            && range.start.is_multiple_of(PAGE_SIZE)
+            && range.end.is_multiple_of(PAGE_SIZE)
     };
     let apart = sorted.windows(2).all(|pair| pair[0].end <= pair[1].start);
     let count = ranges

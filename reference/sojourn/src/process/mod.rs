@@ -40,7 +40,7 @@ use parcel::{BuildPlan, Frozen, Question, pack, unpack};
 use table::Table;
 
 /// Pages that may come between the inventory and the freeze.
-const SPARES_MIN: u64 = 512;
+const SPARES_MIN: u64 = 2048;
 
 /// Larger mappings are taken into the table only as far as there are pages.
 const MAPPING_WHOLE_MAX: u64 = 1 << 20;
@@ -59,6 +59,8 @@ pub struct Process {
     /// The plan by which it was, or is to be, built: both ends have it.
     build: Vec<u8>,
     written: PageSet,
+    /// Every page that has had content of its own since the inventory: without any now, it was given up, and is zero.
+    touched: PageSet,
     present: PageSet,
     /// Pages that the process has discarded since it came: zero, whatever still comes.
     void: PageSet,
@@ -129,6 +131,7 @@ impl Process {
             files,
             build,
             written: none.clone(),
+            touched: none.clone(),
             present: none.clone(),
             void: none,
             unplaced: BTreeMap::new(),
@@ -164,6 +167,7 @@ impl Process {
                     .collect();
                 pages.into_iter().for_each(|page| {
                     self.written.insert(page);
+                    self.touched.insert(page);
                 });
             }
             // The freeze will say so as well, and that is when it matters.
@@ -301,8 +305,25 @@ impl Process {
                 });
             }
         }
+        self.touched = written.clone();
         self.written = written;
         self.present = PageSet::filled(self.table.page_count(), |_| true);
+        Ok(())
+    }
+
+    /// Pages that the process has discarded or unmapped count as written: they are zero, whatever was sent of them.
+    fn mark_given_up(&mut self) -> Result<(), SubjectError> {
+        let source = self.source().ok_or_else(|| system("the process is not here"))?;
+        let mut there = PageSet::empty(self.table.page_count());
+        for run in source.population().map_err(system)? {
+            self.table.numbers_in(run.range).for_each(|page| {
+                there.insert(page);
+            });
+        }
+        let given_up: Vec<_> = self.touched.iter().filter(|page| !there.contains(*page)).collect();
+        given_up.into_iter().for_each(|page| {
+            self.written.insert(page);
+        });
         Ok(())
     }
 
@@ -498,7 +519,12 @@ impl Subject for Process {
         if let (Body::Settled, Some(running)) = (&self.body, &self.running) {
             self.body = Body::Here(Source::open(running.pid()).map_err(system)?);
         }
-        let Body::Here(source) = &self.body else { return Ok(Some(Vec::new())) };
+        let source = match &self.body {
+            Body::Here(source) => source,
+            Body::Gone => return Err(system("the process is not here any more")),
+            // It has to settle first; then it is asked again.
+            _ => return Ok(Some(Vec::new())),
+        };
         let (stock, obstacles) = source.obstacles(StandardStreams::Replace).map_err(system)?;
         if !obstacles.is_empty() {
             return Err(SubjectError::Immovable(obstacles.iter().map(ToString::to_string).collect()));
@@ -530,7 +556,7 @@ impl Subject for Process {
         let ranges = self.ranges(source, &stock)?;
         let places: Vec<_> = ranges.iter().map(|(range, _)| *range).collect();
         let count: u64 = places.iter().map(|range| range.len() / PAGE_SIZE).sum();
-        let spares = SPARES_MIN + count / 8;
+        let spares = SPARES_MIN + count / 4;
         self.table = Table::new(&places, spares);
         let runs = ranges.into_iter().map(|(range, origin)| PageRun {
             pages: range.len() / PAGE_SIZE,
@@ -606,6 +632,7 @@ impl Subject for Process {
             return Err(system("the process has grown so fast that it has to be looked at again"));
         }
         self.scan();
+        self.mark_given_up()?;
         for page in extra.iter().flat_map(|range| self.table.numbers_in(*range).collect::<Vec<_>>()) {
             self.written.insert(page);
         }
@@ -651,9 +678,17 @@ impl Subject for Process {
         match std::mem::replace(&mut self.body, Body::Gone) {
             Body::Came(resumed) => {
                 self.memory = None;
-                self.running = Some(resumed.complete().map_err(system)?);
-                self.body = Body::Settled;
-                Ok(())
+                match resumed.complete() {
+                    Ok(running) => {
+                        (self.running, self.body) = (Some(running), Body::Settled);
+                        Ok(())
+                    }
+                    // Most likely it has just ended.
+                    Err(error) => {
+                        self.exited();
+                        Err(system(error))
+                    }
+                }
             }
             other => {
                 self.body = other;

@@ -178,7 +178,7 @@ impl Store {
         loop {
             let filled = channel.fill();
             let mut batch = Vec::new();
-            while let Some(heard) = channel.next()? {
+            while let Some(heard) = channel.hear()? {
                 if let Heard::Protocol(frame) = heard {
                     batch.push(frame);
                 }
