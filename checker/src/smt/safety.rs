@@ -202,8 +202,11 @@ fn no_page_step<S: Judged>(vocabulary: &Vocabulary<'_, S>, script: &mut Script) 
     }
 }
 
+/// Pairs of a control record and a page record, by index.
+type Pairs = BTreeSet<(usize, usize)>;
+
 /// For each requirement of page steps: the records under which a page has such a step.
-fn takers<S: Judged>(vocabulary: &Vocabulary<'_, S>) -> Vec<(Conditions<S>, BTreeSet<(usize, usize)>)> {
+fn takers<S: Judged>(vocabulary: &Vocabulary<'_, S>) -> Vec<(Conditions<S>, Pairs)> {
     let rows = || vocabulary.system.page_steps().iter().flat_map(|step| vocabulary.page_rows(*step));
     let required: BTreeSet<_> = rows().map(|row| row.requires).collect();
     let takers = |requires: Conditions<S>| {

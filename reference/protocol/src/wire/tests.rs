@@ -294,7 +294,7 @@ fn plan_of(pages: u64) -> Plan {
     let whereabouts = [Whereabouts::At(former, Sequence(0)), Whereabouts::LocalStore];
     let entry = |page: u64| PlanEntry {
         whereabouts: whereabouts[(page % 2) as usize],
-        dirty: page % 2 == 0,
+        dirty: page.is_multiple_of(2),
         version: Version(0),
     };
     (0..pages).map(entry).collect()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use population::system::{Conditions, Fairness, Judged, Live, PropertyName, Scope};
+use population::system::{Conditions, Fairness, Judged, Live, PropertyName, Scope, System};
 use thiserror::Error;
 
 use super::{Level, LevelOf, Pair, Pairs, RankingOf, Ranks};
@@ -49,6 +49,9 @@ pub enum RankingError<Pair: Debug, R: PropertyName> {
 
 /// Why a ranking of a system proves nothing.
 pub type RankingErrorOf<S> = RankingError<Pair<S>, <S as Judged>::Property>;
+
+/// For each control record, the records that may follow it, with what the step requires of other pages.
+type Changes<S> = BTreeMap<<S as System>::Control, BTreeSet<(Conditions<S>, <S as System>::Control)>>;
 
 /// Verifies that the ranking proves its property for every population whose states consist of `pairs`.
 ///
@@ -262,7 +265,7 @@ impl<S: Live> Known<'_, S> {
 
     /// What a page sees of the steps of other pages: for each control record, the records that may follow
     /// it, with what the step requires of others.
-    fn changes_of_control(&self) -> BTreeMap<S::Control, BTreeSet<(Conditions<S>, S::Control)>> {
+    fn changes_of_control(&self) -> Changes<S> {
         let mut changes = BTreeMap::<_, BTreeSet<_>>::new();
         for (control, page) in &self.every {
             for step in self.system.page_steps() {
