@@ -79,8 +79,8 @@ pub(super) fn judge(
     Run {
         verdicts: verdicts.collect(),
         states: checker.unique_state_count() as u64,
-        transitions: Some(checker.state_count() as u64 - initial),
-        depth: checker.max_depth() as u64 - 1,
+        transitions: Some((checker.state_count() as u64).saturating_sub(initial)),
+        depth: (checker.max_depth() as u64).saturating_sub(1),
         seconds: started.elapsed().as_secs_f64(),
         engine: "stateright",
         inconclusive: inconclusive.clone(),

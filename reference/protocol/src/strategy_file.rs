@@ -22,6 +22,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Clean, Contradiction, Freeze, Missing, Passes, Policy, Pre, Push, Rest};
@@ -96,6 +97,9 @@ pub(crate) struct File {
     push: PushName,
     clean: Clean,
     rest: Rest,
+    /// What its author expects of it is for a judge to read.
+    #[serde(rename = "expect", default, skip_serializing)]
+    _expect: IgnoredAny,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,7 +178,7 @@ impl TryFrom<File> for Policy {
     type Error = NoPolicy;
 
     fn try_from(file: File) -> Result<Self, NoPolicy> {
-        let File { name, pre, passes, freeze, working_set, missing, push, clean, rest } = file;
+        let File { name, pre, passes, freeze, working_set, missing, push, clean, rest, _expect } = file;
         if name.trim().is_empty() || name.chars().any(char::is_control) {
             return Err(NoPolicy::Name);
         }
@@ -251,6 +255,7 @@ impl From<Policy> for File {
             },
             clean,
             rest,
+            _expect: IgnoredAny,
         }
     }
 }

@@ -26,7 +26,7 @@ const BOUNDS: [(&str, u64, u64); 13] = [
     ("send-buffer-frames", 1, 1_000_000),
     ("outbox-messages-max", 1, 1_000_000),
     // Passes of pre-copy.
-    ("at-most", 1, 10_000),
+    ("passes", 1, 10_000),
 ];
 
 /// The most disruptions of one run.
@@ -133,9 +133,9 @@ mod tests {
         let pre_copy = (0..).map(storm::run).find(|run| run.scenario.policy.name == "pre-copy").expect("one");
         let mut value = serde_json::to_value(&pre_copy).unwrap();
         for passes in [0, u64::from(u32::MAX)] {
-            value["scenario"]["policy"]["pre"]["copy"]["at-most"] = passes.into();
+            value["scenario"]["policy"]["passes"] = passes.into();
             let error = format!("{:#}", read(&value.to_string()).unwrap_err());
-            let message = format!("scenario.policy.pre.copy.at-most is {passes}: say 1 to 10000");
+            let message = format!("scenario.policy.passes is {passes}: say 1 to 10000");
             assert!(error.contains(&message), "{error}");
         }
     }
