@@ -113,7 +113,7 @@ fn lie(
         ("it is lost", is.phase == Phase::Lost),
         ("declares the process lost", is.phase == Phase::Lost),
         ("which owed", is.phase == Phase::Lost),
-        ("forgets the attempt", is.phase == Phase::Forgotten || is.aftermath.leftover == Leftover::None),
+        ("forgets the attempt", is.phase == Phase::Forgotten || has_no_state(is)),
         ("gives up the connection", is.aftermath.connection == Connection::Broken),
     ];
     if let Some((verb, _)) = verbs.iter().find(|(verb, so)| claims(verb) && !so) {
@@ -135,6 +135,11 @@ fn lie(
         return Some("the process is lost, without a word".to_owned());
     }
     None
+}
+
+/// The destination has nothing of the attempt but pages at most.
+fn has_no_state(control: &Control) -> bool {
+    matches!(control.aftermath.leftover, Leftover::None | Leftover::Receiving)
 }
 
 /// The messages with a page's content, requests for it, and write-backs of it.

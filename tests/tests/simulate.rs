@@ -55,12 +55,13 @@ fn every_cell_of_the_tables_is_in_the_documents() {
 }
 
 #[test]
-fn the_figures_of_the_readme_are_reproduced_byte_for_byte() {
-    let readme = fs::read_to_string(root().join("README.md")).expect("a README");
+fn the_figures_of_the_documents_are_reproduced_byte_for_byte() {
+    let document = fs::read_to_string(root().join("docs/cost.md")).expect("a document");
     let directory = tempfile::tempdir().expect("a directory");
     for (file, arguments) in FIGURES {
         let command = format!("checker simulate {} --plot {file}", arguments.join(" "));
-        assert!(readme.contains(&command) && readme.contains(&format!("]({file})")), "{command}");
+        let link = format!("]({})", file.trim_start_matches("docs/"));
+        assert!(document.contains(&command) && document.contains(&link), "{command}");
         let path = directory.path().join("figure.svg");
         let plot = ["--plot", path.to_str().expect("text")];
         stdout(&simulate(&[arguments, &plot].concat()));

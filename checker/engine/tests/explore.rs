@@ -256,8 +256,14 @@ fn damaged_and_foreign_checkpoints_are_refused_by_name() {
             assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
         }
         std::fs::remove_file(&file).unwrap();
-        let error = refused_by(resume(&concrete, true, "random"));
-        assert!(matches!(&error, CheckpointError::Io { path, .. } if *path == file), "{error}");
+        let resumed = resume(&concrete, true, "random");
+        if file.ends_with("manifest") {
+            // Without one nothing has been saved to its end, and the exploration begins.
+            resumed.unwrap();
+        } else {
+            let error = refused_by(resumed);
+            assert!(matches!(&error, CheckpointError::Io { path, .. } if *path == file), "{error}");
+        }
         std::fs::write(&file, &whole).unwrap();
     }
     resume(&concrete, true, "random").unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::{Context, Result};
-use checker::report::Conclusion;
+use checker::report::{Conclusion, counted};
 use serde::Serialize;
 use tie::trace::{Accepted, MergeError, Merged, Origin, TraceError, conform_merged, conform_watched, merge};
 
@@ -189,8 +189,8 @@ impl Report {
             self;
         let mut text = format!("{}: {verdict}", logs.join(", "));
         if let (Some(algorithm), Some(lines), Some(migrations)) = (algorithm, lines, migrations) {
-            text +=
-                &format!(": {algorithm}; {lines} steps, all consumed; the process moved {migrations} times");
+            let moved = counted(*migrations, "migration");
+            text += &format!(": {algorithm}; {lines} steps, all consumed; {moved}");
         }
         let place = |quoted: &Quoted| match logs.len() {
             1 => format!("line {}", quoted.line),

@@ -72,7 +72,10 @@ impl Follower<'_> {
         if waits.is_empty() {
             waits.extend(self.ledger.undelivered().map(Wait::Message));
         }
-        if waits.is_empty() && !self.reached.iter().any(|reached| self.may_end(&reached.state)) {
+        // Of a process that is gone, and of which no host keeps anything, nothing is left to come.
+        let over =
+            self.roster.process.gone || self.reached.iter().any(|reached| self.may_end(&reached.state));
+        if waits.is_empty() && !over {
             waits.push(Wait::Model);
         }
         waits
