@@ -15,7 +15,7 @@ use checker::report::Conclusion;
 use checker::setting::{Pages, Setting};
 use enumset::EnumSet;
 use model::defects::{DEFECTS, Entry};
-use model::{Defect, Link, Strategy, algorithms};
+use model::{Link, Strategy, algorithms};
 use tie::flaws::Flaw;
 
 use common::{exactly, run};

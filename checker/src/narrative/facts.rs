@@ -70,7 +70,10 @@ fn page_has_left(step: PageStep, before: &Page, after: &Page) -> bool {
         }
         PageStep::WriteBack | PageStep::ResendWriteBack => {
             let sent = matches!(after.write_back, WriteBack::Sent(_));
-            sent && !matches!(before.write_back, WriteBack::Sent(Transit::Flying(_)))
+            // One step of the model: it is sent again because the answer was lost, and answered again.
+            let answered = after.write_back == WriteBack::Acknowledged(true);
+            (sent && !matches!(before.write_back, WriteBack::Sent(Transit::Flying(_))))
+                || (answered && before.write_back == WriteBack::Acknowledged(false))
         }
         _ => contents(after) > contents(before) || again || after.crossings > before.crossings,
     }

@@ -4,7 +4,7 @@
 //! messages that come of them, on the same connection, so that the order in which they arrive will do. Steps are
 //! numbered, so that those lost with a connection are sent again over the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use protocol::page::PageKind;
 use protocol::policy::Policy;
 use steplog::event::{Event, Step};
 use steplog::header::{Header, LinkOrder, Unseen};
-use steplog::place::{HostId, Place};
+use steplog::place::{Epoch, HostId, Place};
 
 use crate::layout::Layout;
 
@@ -225,6 +225,50 @@ impl<R: Recorder> Recorder for Untangled<R> {
     }
 }
 
+/// Puts the word that a host expects a process before the start of its migration, as it was: the host said so when it was
+/// asked, and its steps come here with its first message.
+pub struct Announced<R: Recorder> {
+    to: R,
+    /// Who has said that it expects a process, in which migration.
+    expected: BTreeSet<(Place, Epoch)>,
+    /// Steps from the start of a migration that has not been announced.
+    held: Vec<Step>,
+}
+
+impl<R: Recorder> Announced<R> {
+    /// Writes the log to this place.
+    pub fn new(to: R) -> Self {
+        Self { to, expected: BTreeSet::new(), held: Vec::new() }
+    }
+
+    fn release(&mut self) {
+        self.held.drain(..).for_each(|step| self.to.record(step));
+    }
+}
+
+impl<R: Recorder> Drop for Announced<R> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl<R: Recorder> Recorder for Announced<R> {
+    fn record(&mut self, step: Step) {
+        match step.event {
+            Event::MigrationExpected { .. } => {
+                self.expected.insert((step.place, step.epoch));
+                self.to.record(step);
+                self.release();
+            }
+            Event::MigrationStarted { to } if !self.expected.contains(&(to.into(), step.epoch)) => {
+                self.held.push(step);
+            }
+            _ if self.held.is_empty() => self.to.record(step),
+            _ => self.held.push(step),
+        }
+    }
+}
+
 fn is_disruption(event: &Event) -> bool {
     matches!(
         event,
@@ -280,12 +324,23 @@ impl Outgoing {
 
 #[cfg(test)]
 mod tests {
-    use steplog::place::Epoch;
-
     use super::*;
 
     fn step(at_ns: u64, event: Event) -> Step {
         Step { at_ns, place: Place::Host(HostId(0)), epoch: Epoch(1), event }
+    }
+
+    #[test]
+    fn a_migration_is_announced_before_it_starts() {
+        let log = SharedLog::default();
+        let mut announced = Announced::new(log.clone());
+        let here = [Event::MigrationStarted { to: HostId(1) }, Event::StateSent { to: HostId(1) }];
+        here.into_iter().for_each(|event| announced.record(step(1, event)));
+        assert_eq!(log.steps(), [], "what the announcement may still have to come before is written");
+        let expected = Event::MigrationExpected { from: HostId(0) };
+        announced.record(Step { place: Place::Host(HostId(1)), ..step(2, expected) });
+        announced.record(step(3, Event::ProcessExited));
+        assert_eq!(log.steps().iter().map(|step| step.at_ns).collect::<Vec<_>>(), [2, 1, 1, 3]);
     }
 
     #[test]

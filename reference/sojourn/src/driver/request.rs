@@ -12,7 +12,7 @@ use steplog::place::Place;
 use super::{Driver, Log, Request};
 use crate::aside::{Hello, Proposal, Purpose, Welcome};
 use crate::dial::{Connection, DialError};
-use crate::recorder::{LogFile, Untangled};
+use crate::recorder::{Announced, LogFile, Untangled};
 use crate::subject::PROCESS;
 
 /// Pages that are asked for in one turn although nobody waits for them.
@@ -165,7 +165,7 @@ impl Driver {
                 let file =
                     File::create(&path).and_then(|file| LogFile::create(file, policy, &self.layout, &unseen));
                 let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
-                self.recorder = Box::new(Untangled::new(file));
+                self.recorder = Box::new(Untangled::new(Announced::new(file)));
                 Ok(true)
             }
         }
