@@ -3,7 +3,7 @@
 //! A state is one control record and any number of page records. There are two kinds of move:
 //!
 //! * a *control move* reads the control record and, at most, asks that **all** pages meet some
-//!   [`Condition`]s; it may map one function over all pages;
+//!   conditions; it may map one function over all pages;
 //! * a *page move* reads the control record and one page's own record and, at most, asks that **all
 //!   other** pages meet some conditions; it changes that record and possibly the control record.
 //!

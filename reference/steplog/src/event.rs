@@ -9,7 +9,7 @@
 //! The log holds every input of the endpoints: the commands of the operator, the accesses of the process with the
 //! bytes written, which message was handled when, and which work was done when. Messages are named, not quoted:
 //! place of origin, epoch, kind, page and number identify a message of a run. So a log is enough to run the
-//! same endpoints through the same steps again, see [`replay`](protocol::replay).
+//! same endpoints through the same steps again, as `replay` of the package `protocol` does.
 
 use std::io::{self, BufRead, Write};
 

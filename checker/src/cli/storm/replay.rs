@@ -132,10 +132,13 @@ mod tests {
     fn passes_are_bounded_on_both_sides() {
         let pre_copy = (0..).map(storm::run).find(|run| run.scenario.policy.name == "pre-copy").expect("one");
         let mut value = serde_json::to_value(&pre_copy).unwrap();
-        for passes in [0, u64::from(u32::MAX)] {
+        let cases = [
+            (0, "passes: a pre-copy makes at least one pass".to_owned()),
+            (u64::from(u32::MAX), format!("scenario.policy.passes is {}: say 1 to 10000", u32::MAX)),
+        ];
+        for (passes, message) in cases {
             value["scenario"]["policy"]["passes"] = passes.into();
             let error = format!("{:#}", read(&value.to_string()).unwrap_err());
-            let message = format!("scenario.policy.passes is {passes}: say 1 to 10000");
             assert!(error.contains(&message), "{error}");
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! One connection for each pair of places, so the order between them is first in, first out, and that is what the
 //! endpoints and the model are told. Requests go against the stream of pages and meet nobody. Answers to them go with
-//! it, and would queue behind whatever has been written to the socket; so hardly anything is: see [`pace`]. A second
+//! it, and would queue behind whatever has been written to the socket; so hardly anything is: see `pace`. A second
 //! connection for answers would still share the queue of the network interface with the first, where the bytes of a send
 //! buffer end up, and would give up the order.
 
