@@ -6,7 +6,7 @@ use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
 use serde::Serialize;
 
 use super::disruption;
-use super::facts::{has_arrived, has_left};
+use super::facts::{has_arrived, has_left, starts};
 use super::hosts::{Hosts, Place};
 
 /// How a step involves its places.
@@ -48,7 +48,7 @@ pub(super) fn tell(
         Move::Control(step) => tell_control(hosts, &before.control, step, &after.control),
         Move::Page(step, index) => tell_page(hosts, &before.control, &before.pages[index], step, index),
     };
-    match meant.manner {
+    let mut told = match meant.manner {
         Manner::Sent if !has_left(before, step, after) => {
             local(meant.from, format!("takes this for sent, and sends nothing: {}", meant.text))
         }
@@ -56,7 +56,13 @@ pub(super) fn tell(
             local(meant.to, format!("acts as if this had come: {}", meant.text))
         }
         _ => meant,
+    };
+    // A process that an earlier error has left suspended can run again with a step that is about something else.
+    let said = ["thaws", "resumes", "runs the process"].iter().any(|verb| told.text.contains(verb));
+    if starts(&before.control, &after.control) && !said {
+        told.text += "; runs the process again";
     }
+    told
 }
 
 pub(super) fn local(place: Place, text: impl Into<String>) -> Event {

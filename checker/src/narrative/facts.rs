@@ -101,6 +101,12 @@ fn is_held(holding: Holding) -> bool {
     matches!(holding, Holding::Held(Currency::Stale | Currency::Current))
 }
 
+/// Does the process run, and did not before?
+pub(super) fn starts(before: &Control, after: &Control) -> bool {
+    let runs = |control: &Control| control.source_runs || control.destination_runs;
+    !runs(before) && runs(after)
+}
+
 /// What has become of the attempt and of the process, as verbs of whoever does it; nothing where all is as before.
 pub(super) fn deeds(before: &Control, after: &Control) -> Vec<&'static str> {
     let mut deeds = Vec::new();
@@ -115,7 +121,7 @@ pub(super) fn deeds(before: &Control, after: &Control) -> Vec<&'static str> {
     if after.phase == Phase::Forgotten && before.phase != Phase::Forgotten {
         deeds.push("forgets the attempt");
     }
-    if !runs(before) && runs(after) {
+    if starts(before, after) {
         deeds.push("thaws");
     } else if undone {
         deeds.push("runs the process again");
