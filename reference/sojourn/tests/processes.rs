@@ -22,6 +22,9 @@ struct Net {
 
 /// Why nothing can be moved here.
 fn missing() -> Option<String> {
+    if std::env::var_os("SOJOURN_PROCESSES").is_none() {
+        return Some("no real process is moved unless SOJOURN_PROCESSES is set".to_owned());
+    }
     if !rustix::process::geteuid().is_root() {
         return Some("not root".to_owned());
     }
