@@ -166,9 +166,9 @@ fn same_when_moved(tag: &str, program: &str, arguments: &[&str], policies: &[Pol
     for policy in policies {
         let net = Net::new(tag);
         let printed = net.path("printed");
-        let mut command = net.in_namespace(0, Path::new("sh"));
+        let mut command = net.in_namespace(0, Path::new("bash"));
         // What this test was started with is none of the program's business.
-        command.args(["-c", "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -gt 2 ] && eval \"exec $n>&-\"; done; exec \"$@\"", "sh"]);
+        command.args(["-c", "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -gt 2 ] && eval \"exec $n>&-\"; done; exec \"$@\"", "bash"]);
         command.arg(program).args(arguments).stdout(std::fs::File::create(&printed).unwrap());
         command.stderr(Stdio::null());
         let mut child = command.spawn().unwrap();

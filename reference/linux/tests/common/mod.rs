@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use linux::build::{BuildOptions, Destination, Resumed};
+use linux::build::{BuildOptions, Destination, Prepared, Resumed};
 use linux::inventory::Inventory;
 use linux::obstacle::StandardStreams;
 use linux::pagemap::PageState;
@@ -185,7 +185,7 @@ pub fn move_with(pid: i32, way: Way, files: &FileChoices) -> (Resumed, Cost) {
         }
         Way::Before => {
             let written: BTreeSet<u64> =
-                frozen.written().unwrap().into_iter().flat_map(AddressRange::pages).collect();
+                frozen.take_written().unwrap().into_iter().flat_map(AddressRange::pages).collect();
             let discarded: Vec<AddressRange> = put
                 .iter()
                 .filter(|page| !wanted.contains(page))
@@ -197,6 +197,9 @@ pub fn move_with(pid: i32, way: Way, files: &FileChoices) -> (Resumed, Cost) {
             }
         }
         Way::Asked => {}
+    }
+    if way != Way::Asked {
+        same_contents(&frozen, &state.inventory, files, &prepared);
     }
     let departed = frozen.hand_over().unwrap();
     let memory = prepared.memory();
@@ -249,6 +252,24 @@ pub fn wanted_pages(source: &Source, inventory: &Inventory, files: &FileChoices)
         }
     }
     wanted
+}
+
+/// Every page has come as it was at the freeze; what has not come is zero.
+fn same_contents(source: &Source, inventory: &Inventory, files: &FileChoices, built: &Prepared) {
+    for (mapping, _) in plan(inventory, files).filter(|(_, backing)| backing.is_installed()) {
+        let there: BTreeSet<u64> =
+            built.population_of(mapping.range).unwrap().iter().flat_map(|run| run.range.pages()).collect();
+        for page in mapping.range.pages() {
+            let (mut sent, mut come) = ([0; PAGE_SIZE as usize], [0; PAGE_SIZE as usize]);
+            if source.read(page * PAGE_SIZE, &mut sent).is_err() {
+                continue;
+            }
+            if there.contains(&page) {
+                built.read(page * PAGE_SIZE, &mut come).unwrap();
+            }
+            assert!(sent == come, "page {page:x} of {:?} at {} is another one", mapping.kind, mapping.range);
+        }
+    }
 }
 
 /// Whether there was such a page: behind the end of a file there is none.
