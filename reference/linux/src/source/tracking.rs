@@ -138,7 +138,7 @@ impl Source {
 
     /// Remembers what threads wait for, since a stop makes them forget.
     pub(super) fn look_at_waits(&self, threads: &[i32]) {
-        let clock = SchedulerClock::calibrate();
+        let clock = SchedulerClock::default();
         let Ok(mut waits) = self.waits.lock() else { return };
         for tid in threads {
             let earlier = waits.get(tid).copied();

@@ -472,7 +472,31 @@ impl Memory for Process {
             self.present = PageSet::empty(self.table.page_count());
             return Ok(());
         }
-        (0..self.page_count()).map(PageNumber).try_for_each(|page| self.discard(page))
+        self.discard_all_but(&PageSet::empty(self.page_count()))
+    }
+
+    /// In one go: taking pages out uncovers their whole mapping for a moment, and covers it again.
+    fn discard_all_but(&mut self, kept: &PageSet) -> Result<(), MemoryError> {
+        let dropped: Vec<_> = self.present.iter().filter(|page| !kept.contains(*page)).collect();
+        let mut places: Vec<_> = dropped.iter().filter_map(|page| self.table.place_of(*page)).collect();
+        places.sort_unstable();
+        let ranges = joined(places.into_iter().map(AddressRange::of_page));
+        for page in &dropped {
+            self.present.remove(*page);
+            self.unplaced.remove(page);
+        }
+        for page in self.written.iter().filter(|page| !kept.contains(*page)).collect::<Vec<_>>() {
+            self.written.remove(page);
+        }
+        let discarded = match &mut self.body {
+            Body::Built(destination) => destination.discard(&ranges),
+            Body::Prepared(prepared) => prepared.discard(&ranges),
+            _ => Ok(()),
+        };
+        discarded.map_err(|error| {
+            tracing::error!(%error, "pages could not be taken out");
+            MemoryError::Absent(dropped.first().copied().unwrap_or(PageNumber(0)))
+        })
     }
 
     /// It is frozen by [`stop`](Subject::stop), which also says its state.
