@@ -7,6 +7,7 @@ use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -84,10 +85,16 @@ pub fn lacks(program: &str) -> Option<String> {
     (!found).then(|| format!("{program} is not installed"))
 }
 
-/// Compiles a C program of the tests.
+/// Compiles a C program of the tests: once, since one that runs cannot be written.
 pub fn compiled(name: &str, options: &[&str]) -> PathBuf {
+    static COMPILED: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().unwrap();
+    compiled.entry(format!("{name} {options:?}")).or_insert_with(|| compile(name, options)).clone()
+}
+
+fn compile(name: &str, options: &[&str]) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let target = directory.join(format!("{name}-{}", std::process::id()));
+    let target = directory.join(format!("{name}{}-{}", options.concat(), std::process::id()));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(format!("{name}.c"));
     let status = Command::new("gcc")
         .args(["-O1", "-pthread"])
