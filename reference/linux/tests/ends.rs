@@ -10,7 +10,7 @@ use linux::obstacle::StandardStreams;
 use linux::plan::FileChoices;
 use linux::source::Source;
 
-use common::{Program, compiled, lacks, missing};
+use common::{Program, Way, compiled, lacks, missing, move_once};
 
 fn is_alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -69,6 +69,30 @@ fn after_the_hand_over_only_the_other_one_can_run() {
     assert!(!program.child().wait().unwrap().success(), "it ran on");
     assert_eq!(program.printed(), printed, "it ran on");
     assert!(!Path::new(&format!("/proc/{}/task", program.pid)).exists());
+}
+
+#[test]
+fn a_process_that_has_come_can_be_tracked_at_once() {
+    or_skip!(missing());
+    let program = Program::start(Command::new("sh").args(["-c", "echo begin; while :; do :; done"]));
+    program.await_output();
+    let mut pid = program.pid;
+    let mut come = Vec::new();
+    for hop in 0..20 {
+        let (resumed, _) = move_once(pid, Way::Before);
+        pid = resumed.pid();
+        come.push(resumed.complete().unwrap());
+        let tracked = Source::open(pid).and_then(|mut source| source.track());
+        let ended = come.last_mut().map(linux::build::Running::ended);
+        assert!(
+            tracked.is_ok(),
+            "hop {hop}: {tracked:?}, {ended:?}, {}",
+            String::from_utf8_lossy(&program.printed())
+        );
+    }
+    let killed = Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(come.pop().unwrap().wait().unwrap(), 137);
 }
 
 #[test]

@@ -10,7 +10,16 @@
 //! * [`dial`]: how a connection comes about: TCP, TLS where the address is not loopback, the greeting.
 //! * [`host`]: a machine that takes processes; [`store`]: the file server.
 //! * [`recorder`]: the log of steps; [`status`]: how far a migration is, for a person to watch.
+//! * [`process`]: an unmodified Linux process as what moves.
 //! * [`key`]: who may speak to whom; [`control`]: how the command talks to what is running.
+//!
+//! # Processes and files
+//!
+//! Pages of mapped files never go through the file server when a process moves: where the destination has a file with the same
+//! content, pages that were not modified come from there; all others travel like memory. So `flushing` and `generic`, which write
+//! back what is modified, find nothing to write back in a process. What it writes to a *shared* mapping of a file reaches
+//! the file itself only where both hosts are on one machine and see the same file, which is then mapped as it is; elsewhere
+//! it stays in memory at the destination.
 
 pub mod aside;
 pub mod channel;

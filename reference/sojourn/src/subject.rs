@@ -316,6 +316,10 @@ impl Memory for Shared {
         self.lock().discard_all()
     }
 
+    fn discard_all_but(&mut self, kept: &PageSet) -> Result<(), MemoryError> {
+        self.lock().discard_all_but(kept)
+    }
+
     fn freeze(&mut self) -> Result<(), MemoryError> {
         self.lock().freeze()
     }

@@ -61,8 +61,17 @@ impl Init {
         channel::send(&self.control, KEEP, &[descriptor.as_fd()])
     }
 
+    /// Returns once it has closed what it kept. That it has ended, with the process, is no reason not to.
     pub(super) fn complete(&self) -> Result<()> {
-        channel::send(&self.control, COMPLETE, &[])
+        channel::send(&self.control, COMPLETE, &[])?;
+        let mut byte = [0];
+        loop {
+            match rustix::io::read(&self.control, &mut byte) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::CONNRESET) => return Ok(()),
+                answer => return answer.map(drop).doing(|| "wait for init".to_owned()),
+            }
+        }
     }
 
     /// The exit code, if it has ended.
@@ -181,7 +190,9 @@ unsafe fn main([control, passed]: [i32; 2]) -> ! {
                         complete = true;
                         if kept >= 0 {
                             libc::close(kept);
+                            kept = -1;
                         }
+                        libc::write(control, ready.as_ptr().cast(), 1);
                     }
                     Some((_, descriptor)) => kept = descriptor,
                     None => {

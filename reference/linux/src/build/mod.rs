@@ -27,6 +27,7 @@ use rustix::fd::OwnedFd;
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::Inventory;
 use crate::obstacle;
+use crate::pagemap::PageRun;
 use crate::plan::FileChoices;
 use crate::range::AddressRange;
 use crate::state::ProcessState;
@@ -137,6 +138,26 @@ impl Destination {
         }
     }
 
+    /// What is there of a range: pages that were put in and not taken out again.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn population_of(&self, range: AddressRange) -> Result<Vec<PageRun>> {
+        let mut runs = Vec::new();
+        self.target.pagemap()?.population(range, true, &mut runs)?;
+        Ok(runs)
+    }
+
+    /// Reads from its memory where a page is there; elsewhere it would wait for one.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+        self.target.memory().read_exact_at(bytes, address).doing(|| format!("read memory at {address:x}"))
+    }
+
     /// Takes pages out again, sorted ranges: they are absent from then on.
     ///
     /// # Errors
@@ -210,6 +231,24 @@ impl Prepared {
     /// As [`Destination::discard`].
     pub fn discard(&mut self, ranges: &[AddressRange]) -> Result<()> {
         self.destination.discard(ranges)
+    }
+
+    /// As [`Destination::population_of`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Destination::population_of`].
+    pub fn population_of(&self, range: AddressRange) -> Result<Vec<PageRun>> {
+        self.destination.population_of(range)
+    }
+
+    /// As [`Destination::read`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Destination::read`].
+    pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+        self.destination.read(address, bytes)
     }
 
     /// Where pages are installed and faults are read, for other threads.

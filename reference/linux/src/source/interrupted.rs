@@ -5,6 +5,7 @@
 //! need more: calls that wait for a *relative* time would begin that time anew, and calls that the kernel never restarts
 //! (`epoll_wait`, `semop`, …) would return an error that no signal handler explains.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
 
@@ -129,7 +130,7 @@ pub(crate) fn look(
         if let Some(same) = earlier.filter(|seen| seen.instruction == instruction) {
             return Some(same);
         }
-        call = call_by_wait_channel(pid, tid)?;
+        call = call_by_wait_channel(pid, tid, &arguments)?;
         return Some(SeenWaiting { call, instruction, since_ns: None, rest_ns: None });
     }
     let rest_ns = relative_wait_ns(call, &arguments, read);
@@ -157,10 +158,10 @@ fn relative_wait_ns(call: u64, arguments: &[u64; 6], read: impl Fn(u64, &mut [u8
     }
 }
 
-fn call_by_wait_channel(pid: i32, tid: i32) -> Option<u64> {
+fn call_by_wait_channel(pid: i32, tid: i32, arguments: &[u64; 6]) -> Option<u64> {
     let channel = fs::read_to_string(format!("/proc/{pid}/task/{tid}/wchan")).ok()?;
     let call = match channel.as_str() {
-        name if name.contains("nanosleep") => libc::SYS_nanosleep,
+        name if name.contains("nanosleep") => sleep_with(arguments[0]),
         name if name.contains("poll") => libc::SYS_poll,
         name if name.contains("futex") => libc::SYS_futex,
         _ => return None,
@@ -168,26 +169,55 @@ fn call_by_wait_channel(pid: i32, tid: i32) -> Option<u64> {
     Some(call as u64)
 }
 
-/// Relates the scheduler's clock, in which `/proc/…/sched` tells when a thread last ran, to the monotonic one.
-#[derive(Clone, Copy, Debug)]
+/// The two ways to sleep wait at the same place; one begins with the address of a time, the other with the number of a clock.
+fn sleep_with(first: u64) -> libc::c_long {
+    const LOWEST_ADDRESS: u64 = 0x1_0000;
+    let is_clock = first < LOWEST_ADDRESS || (first as i64) < 0;
+    if is_clock { libc::SYS_clock_nanosleep } else { libc::SYS_nanosleep }
+}
+
+/// Relates the scheduler's clock, in which `/proc/…/sched` tells when a thread last ran, to the monotonic one. Each CPU has its
+/// own: it stands still while the CPU serves interrupts, or another machine.
+#[derive(Debug, Default)]
 pub(crate) struct SchedulerClock {
-    offset_ns: Option<i64>,
+    offsets_ns: RefCell<HashMap<usize, Option<i64>>>,
 }
 
 impl SchedulerClock {
-    /// A thread that has just slept has just begun to run.
-    pub(crate) fn calibrate() -> Self {
-        std::thread::sleep(std::time::Duration::from_micros(1));
-        let now_ns = monotonic_ns();
-        let tid = rustix::thread::gettid().as_raw_nonzero().get();
-        Self {
-            offset_ns: exec_start_ns(&format!("/proc/self/task/{tid}/sched")).map(|ran_ns| now_ns - ran_ns),
-        }
+    fn last_ran_ns(&self, pid: i32, tid: i32) -> Option<i64> {
+        let ran_ns = exec_start_ns(&format!("/proc/{pid}/task/{tid}/sched"))?;
+        let cpu = last_cpu(pid, tid)?;
+        let offset_ns = *self.offsets_ns.borrow_mut().entry(cpu).or_insert_with(|| offset_on(cpu));
+        Some(ran_ns + offset_ns?)
     }
+}
 
-    fn last_ran_ns(self, pid: i32, tid: i32) -> Option<i64> {
-        Some(exec_start_ns(&format!("/proc/{pid}/task/{tid}/sched"))? + self.offset_ns?)
+/// The CPU that a thread last ran on.
+fn last_cpu(pid: i32, tid: i32) -> Option<usize> {
+    const FIELD_BEHIND_NAME: usize = 36;
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+    let (_, behind_name) = text.rsplit_once(')')?;
+    behind_name.split_whitespace().nth(FIELD_BEHIND_NAME)?.parse().ok()
+}
+
+/// Measured there: a thread that has just slept has just begun to run. Where this thread may not run on that CPU, its own one has to do.
+fn offset_on(cpu: usize) -> Option<i64> {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let before = sched_getaffinity(None).ok()?;
+    let mut only = CpuSet::new();
+    if cpu < CpuSet::MAX_CPU {
+        only.set(cpu);
     }
+    let moved = sched_setaffinity(None, &only).is_ok();
+    std::thread::sleep(std::time::Duration::from_micros(1));
+    let now_ns = monotonic_ns();
+    let tid = rustix::thread::gettid().as_raw_nonzero().get();
+    let ran_ns = exec_start_ns(&format!("/proc/self/task/{tid}/sched"));
+    if moved {
+        // It was permitted before.
+        let _ = sched_setaffinity(None, &before);
+    }
+    Some(now_ns - ran_ns?)
 }
 
 pub(crate) fn monotonic_ns() -> i64 {
@@ -256,6 +286,13 @@ mod tests {
         assert_eq!(for_going_on(stopped, false).rip, 0x1000);
         assert_eq!(for_going_on(stopped, true), stopped);
         assert_eq!(for_going_on(registers(0, -4), false).rip, 0x1002);
+    }
+
+    #[test]
+    fn the_two_ways_to_sleep_are_told_apart() {
+        assert_eq!(sleep_with(libc::CLOCK_REALTIME as u64), libc::SYS_clock_nanosleep);
+        assert_eq!(sleep_with(-6i64 as u64), libc::SYS_clock_nanosleep);
+        assert_eq!(sleep_with(0x7ffd_0000_1000), libc::SYS_nanosleep);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::Source;
 use super::interrupted::{self, SchedulerClock};
 use crate::error::{Doing, LinuxError, Result};
-use crate::inventory::{Mapping, MappingKind, MemoryKind};
+use crate::inventory::{Mapping, MemoryKind};
 use crate::range::AddressRange;
 use crate::tracing::inject::{Call, Injector};
 use crate::tracing::tracee::{Stop, Tracee};
@@ -112,14 +112,21 @@ impl Source {
         let mut attempt = 0;
         loop {
             let mut mappings = self.mappings()?;
-            let covered = spans(&mappings)
-                .into_iter()
-                .map(|span| tracking.cover(span))
-                .collect::<Result<Vec<bool>>>()?;
+            let mut refused = Vec::new();
+            for span in spans(&mappings) {
+                if !tracking.cover(span)? {
+                    refused.extend(tracking.cover_each(span, &mappings)?);
+                }
+            }
             attempt += 1;
-            if covered.iter().all(|covered| *covered) || attempt == ATTEMPTS {
-                mappings.retain(is_tracked);
-                return Ok(mappings);
+            mappings.retain(is_tracked);
+            match refused.first() {
+                None => return Ok(mappings),
+                // It may have gone away meanwhile. What stays uncovered must not pass for never written.
+                Some(range) if attempt == ATTEMPTS => {
+                    return Err(LinuxError::Unsupported(format!("writes to {range} cannot be noted")));
+                }
+                Some(_) => {}
             }
         }
     }
@@ -131,7 +138,7 @@ impl Source {
 
     /// Remembers what threads wait for, since a stop makes them forget.
     pub(super) fn look_at_waits(&self, threads: &[i32]) {
-        let clock = SchedulerClock::calibrate();
+        let clock = SchedulerClock::default();
         let Ok(mut waits) = self.waits.lock() else { return };
         for tid in threads {
             let earlier = waits.get(tid).copied();
@@ -159,6 +166,19 @@ impl Tracking {
     }
 }
 
+impl Tracking {
+    /// Covers what is tracked in a stretch that could not be covered at once, mapping by mapping; what could not be.
+    fn cover_each(&self, span: AddressRange, mappings: &[Mapping]) -> Result<Vec<AddressRange>> {
+        let mut refused = Vec::new();
+        for mapping in mappings.iter().filter(|mapping| is_tracked(mapping) && span.covers(mapping.range)) {
+            if !self.cover(mapping.range)? {
+                refused.push(mapping.range);
+            }
+        }
+        Ok(refused)
+    }
+}
+
 fn is_tracked(mapping: &Mapping) -> bool {
     mapping.memory_kind().is_some() && can_be_covered(mapping)
 }
@@ -168,7 +188,8 @@ fn can_be_covered(mapping: &Mapping) -> bool {
     match mapping.memory_kind() {
         Some(MemoryKind::SharedFile | MemoryKind::SharedAnonymous) => mapping.is_writable(),
         Some(MemoryKind::Private | MemoryKind::PrivateFile) => true,
-        None => mapping.kind == MappingKind::Vdso,
+        // None of the kernel's own: a stretch with one in it is refused as a whole.
+        None => false,
     }
 }
 
@@ -234,6 +255,7 @@ pub(crate) fn take_descriptor(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inventory::MappingKind;
     use crate::inventory::mapping::MappingFlags;
 
     #[test]
@@ -250,7 +272,7 @@ mod tests {
         let layout = [
             mapping(0x20, 0x30, MappingKind::Anonymous),
             mapping(0x40, 0x41, barrier()),
-            mapping(0x41, 0x42, barrier()),
+            mapping(0x41, 0x42, MappingKind::Vdso),
             mapping(0x50, 0x60, MappingKind::Heap),
         ];
         let expected = [AddressRange::new(0x1_0000, 0x4_0000), AddressRange::new(0x4_2000, 0x7fff_ffff_f000)];

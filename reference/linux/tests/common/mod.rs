@@ -7,10 +7,11 @@ use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use linux::build::{BuildOptions, Destination, Resumed};
+use linux::build::{BuildOptions, Destination, Prepared, Resumed};
 use linux::inventory::Inventory;
 use linux::obstacle::StandardStreams;
 use linux::pagemap::PageState;
@@ -87,10 +88,16 @@ pub fn lacks(program: &str) -> Option<String> {
     (!found).then(|| format!("{program} is not installed"))
 }
 
-/// Compiles a C program of the tests.
+/// Compiles a C program of the tests: once, since one that runs cannot be written.
 pub fn compiled(name: &str, options: &[&str]) -> PathBuf {
+    static COMPILED: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().unwrap();
+    compiled.entry(format!("{name} {options:?}")).or_insert_with(|| compile(name, options)).clone()
+}
+
+fn compile(name: &str, options: &[&str]) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let target = directory.join(format!("{name}-{}", std::process::id()));
+    let target = directory.join(format!("{name}{}-{}", options.concat(), std::process::id()));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(format!("{name}.c"));
     let status = Command::new("gcc")
         .args(["-O1", "-pthread"])
@@ -188,7 +195,7 @@ pub fn move_with(pid: i32, way: Way, files: &FileChoices) -> (Resumed, Cost) {
         }
         Way::Before => {
             let written: BTreeSet<u64> =
-                frozen.written().unwrap().into_iter().flat_map(AddressRange::pages).collect();
+                frozen.take_written().unwrap().into_iter().flat_map(AddressRange::pages).collect();
             let discarded: Vec<AddressRange> = put
                 .iter()
                 .filter(|page| !wanted.contains(page))
@@ -200,6 +207,9 @@ pub fn move_with(pid: i32, way: Way, files: &FileChoices) -> (Resumed, Cost) {
             }
         }
         Way::Asked => {}
+    }
+    if way != Way::Asked {
+        same_contents(&frozen, &state.inventory, files, &prepared);
     }
     let departed = frozen.hand_over().unwrap();
     let memory = prepared.memory();
@@ -252,6 +262,24 @@ pub fn wanted_pages(source: &Source, inventory: &Inventory, files: &FileChoices)
         }
     }
     wanted
+}
+
+/// Every page has come as it was at the freeze; what has not come is zero.
+fn same_contents(source: &Source, inventory: &Inventory, files: &FileChoices, built: &Prepared) {
+    for (mapping, _) in plan(inventory, files).filter(|(_, backing)| backing.is_installed()) {
+        let there: BTreeSet<u64> =
+            built.population_of(mapping.range).unwrap().iter().flat_map(|run| run.range.pages()).collect();
+        for page in mapping.range.pages() {
+            let (mut sent, mut come) = ([0; PAGE_SIZE as usize], [0; PAGE_SIZE as usize]);
+            if source.read(page * PAGE_SIZE, &mut sent).is_err() {
+                continue;
+            }
+            if there.contains(&page) {
+                built.read(page * PAGE_SIZE, &mut come).unwrap();
+            }
+            assert!(sent == come, "page {page:x} of {:?} at {} is another one", mapping.kind, mapping.range);
+        }
+    }
 }
 
 /// Whether there was such a page: behind the end of a file there is none.

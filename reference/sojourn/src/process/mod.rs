@@ -156,23 +156,20 @@ impl Process {
     }
 
     /// Notes what was written since this was last done.
-    fn scan(&mut self) {
+    fn scan(&mut self) -> Result<(), SubjectError> {
         self.scanned = Instant::now();
-        let Some(source) = self.source().filter(|source| source.is_tracked()) else { return };
-        match source.take_written() {
-            Ok(ranges) => {
-                let pages: Vec<_> = ranges
-                    .into_iter()
-                    .flat_map(|range| self.table.numbers_in(range).collect::<Vec<_>>())
-                    .collect();
-                pages.into_iter().for_each(|page| {
-                    self.written.insert(page);
-                    self.touched.insert(page);
-                });
-            }
-            // The freeze will say so as well, and that is when it matters.
-            Err(error) => tracing::debug!(%error, "writes could not be seen"),
-        }
+        let Some(source) = self.source().filter(|source| source.is_tracked()) else { return Ok(()) };
+        let ranges = source.take_written();
+        let pages: Vec<_> = match &ranges {
+            Ok(ranges) => ranges.iter().flat_map(|range| self.table.numbers_in(*range)).collect(),
+            // Some may have been taken, and nobody knows which.
+            Err(_) => (0..self.table.page_count()).map(PageNumber).collect(),
+        };
+        pages.into_iter().for_each(|page| {
+            self.written.insert(page);
+            self.touched.insert(page);
+        });
+        ranges.map(drop).map_err(system)
     }
 
     /// What is read from the descriptor of the memory.
@@ -475,7 +472,31 @@ impl Memory for Process {
             self.present = PageSet::empty(self.table.page_count());
             return Ok(());
         }
-        (0..self.page_count()).map(PageNumber).try_for_each(|page| self.discard(page))
+        self.discard_all_but(&PageSet::empty(self.page_count()))
+    }
+
+    /// In one go: taking pages out uncovers their whole mapping for a moment, and covers it again.
+    fn discard_all_but(&mut self, kept: &PageSet) -> Result<(), MemoryError> {
+        let dropped: Vec<_> = self.present.iter().filter(|page| !kept.contains(*page)).collect();
+        let mut places: Vec<_> = dropped.iter().filter_map(|page| self.table.place_of(*page)).collect();
+        places.sort_unstable();
+        let ranges = joined(places.into_iter().map(AddressRange::of_page));
+        for page in &dropped {
+            self.present.remove(*page);
+            self.unplaced.remove(page);
+        }
+        for page in self.written.iter().filter(|page| !kept.contains(*page)).collect::<Vec<_>>() {
+            self.written.remove(page);
+        }
+        let discarded = match &mut self.body {
+            Body::Built(destination) => destination.discard(&ranges),
+            Body::Prepared(prepared) => prepared.discard(&ranges),
+            _ => Ok(()),
+        };
+        discarded.map_err(|error| {
+            tracing::error!(%error, "pages could not be taken out");
+            MemoryError::Absent(dropped.first().copied().unwrap_or(PageNumber(0)))
+        })
     }
 
     /// It is frozen by [`stop`](Subject::stop), which also says its state.
@@ -598,7 +619,10 @@ impl Subject for Process {
 
     fn hold(&mut self) {
         if matches!(self.body, Body::Here(_)) && self.scanned.elapsed() > SCAN_INTERVAL {
-            self.scan();
+            // When it is stopped it is looked again, and that is when it matters.
+            if let Err(error) = self.scan() {
+                tracing::debug!(%error, "writes could not be seen");
+            }
         }
     }
 
@@ -631,7 +655,7 @@ impl Subject for Process {
         if self.table.extend(&extra).is_none() {
             return Err(system("the process has grown so fast that it has to be looked at again"));
         }
-        self.scan();
+        self.scan()?;
         self.mark_given_up()?;
         for page in extra.iter().flat_map(|range| self.table.numbers_in(*range).collect::<Vec<_>>()) {
             self.written.insert(page);

@@ -212,8 +212,25 @@ impl World {
     }
 }
 
-/// The model has the run.
+/// The model has the run. What is still on its way when a process rests is waited for: the log is judged once all of it is there.
 pub fn conform(world: &World, policy: &Policy) {
+    let start = Instant::now();
+    loop {
+        let (text, steps) = written_down(world, policy);
+        match tie::trace::conform(&text[..], None) {
+            Ok(accepted) => return assert_eq!(accepted.steps, steps),
+            Err(_) if start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            Err(error) => {
+                let path = std::env::temp_dir().join(format!("sojourn-{}.ndjson", policy.name));
+                std::fs::File::create(&path).unwrap().write_all(&text).unwrap();
+                panic!("{}: {error}\n{}", policy.name, path.display());
+            }
+        }
+    }
+}
+
+/// The log so far, and how many steps it has.
+fn written_down(world: &World, policy: &Policy) -> (Vec<u8>, usize) {
     let layout = Layout::plain(PAGES, FILE_MAPPED, "f");
     let mut log = Untangled::new(SharedLog::default());
     world.log.steps().into_iter().for_each(|step| log.record(step));
@@ -224,12 +241,5 @@ pub fn conform(world: &World, policy: &Policy) {
     });
     let mut text = Vec::new();
     header(policy, &layout, disrupted, &[]).write_with(&steps, &mut text).unwrap();
-    match tie::trace::conform(&text[..], None) {
-        Ok(accepted) => assert_eq!(accepted.steps, steps.len()),
-        Err(error) => {
-            let path = std::env::temp_dir().join(format!("sojourn-{}.ndjson", policy.name));
-            std::fs::File::create(&path).unwrap().write_all(&text).unwrap();
-            panic!("{}: {error}\n{}", policy.name, path.display());
-        }
-    }
+    (text, steps.len())
 }
