@@ -163,7 +163,7 @@ fn every_command_takes_an_algorithm_in_every_way() {
         let named = without_time(&run(&["post-copy"]));
         assert_eq!(code(&run(&["post-copy"])), 0, "{before:?}");
         let ways: &[&[&str]] = match before[0] {
-            // Its options are another helper's to make alike.
+            // It does not read standard input, nor take a file in another way, yet.
             "simulate" => &[&[file]],
             _ => &[&[file], &["--strategy", file]],
         };
