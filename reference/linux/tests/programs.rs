@@ -46,7 +46,7 @@ fn files_pipes_and_shared_memory() {
 fn waits_in_system_calls() {
     or_skip!(missing().or(common::lacks("gcc")));
     let program = compiled("waits", &[]);
-    for kind in 0..=10 {
+    for kind in 0..=18 {
         eprintln!("kind {kind}");
         same_when_moved(
             &|| {

@@ -63,7 +63,12 @@ impl Init {
 
     /// Returns once it has closed what it kept. That it has ended, with the process, is no reason not to.
     pub(super) fn complete(&self) -> Result<()> {
-        channel::send(&self.control, COMPLETE, &[])?;
+        match channel::send(&self.control, COMPLETE, &[]) {
+            Err(LinuxError::System { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
+                return Ok(());
+            }
+            sent => sent?,
+        }
         let mut byte = [0];
         loop {
             match rustix::io::read(&self.control, &mut byte) {

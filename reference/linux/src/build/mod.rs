@@ -16,6 +16,7 @@ mod resume;
 mod space;
 mod target;
 mod threads;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
@@ -30,6 +31,8 @@ use crate::obstacle;
 use crate::pagemap::PageRun;
 use crate::plan::FileChoices;
 use crate::range::AddressRange;
+use crate::source::Source;
+use crate::source::waiting::Waits;
 use crate::state::ProcessState;
 use crate::tracing::Worker;
 use crate::userfault::{Installed, Userfault};
@@ -66,6 +69,7 @@ pub struct Resumed {
     target: Target,
     userfault: Arc<Userfault>,
     shared: BTreeMap<u64, OwnedFd>,
+    waits: Waits,
     resumed_for: Duration,
 }
 
@@ -264,8 +268,8 @@ impl Prepared {
     pub fn go(self) -> Result<Resumed> {
         let began = Instant::now();
         let Destination { worker, mut target, userfault, shared, files, .. } = self.destination;
-        worker.run(|| resume::go(&mut target, &self.state, &files, &userfault))?;
-        Ok(Resumed { target, userfault, shared, resumed_for: began.elapsed() })
+        let waits = worker.run(|| resume::go(&mut target, &self.state, &files, &userfault))?;
+        Ok(Resumed { target, userfault, shared, waits, resumed_for: began.elapsed() })
     }
 }
 
@@ -318,7 +322,7 @@ impl Resumed {
     /// What the kernel says.
     pub fn complete(mut self) -> Result<Running> {
         self.target.complete()?;
-        Ok(Running { target: self.target })
+        Ok(Running { target: self.target, waits: self.waits })
     }
 
     /// Ends the process.
@@ -349,9 +353,20 @@ impl Resumed {
 #[derive(Debug)]
 pub struct Running {
     target: Target,
+    waits: Waits,
 }
 
 impl Running {
+    /// It may leave again: as [`Source::open`], but what its threads wait for since they came is known, so that they wait no longer
+    /// than they have to after another move.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::open`].
+    pub fn source(&self) -> Result<Source> {
+        Source::open_knowing(self.pid(), self.waits.clone())
+    }
+
     /// As this program counts.
     pub fn pid(&self) -> i32 {
         self.target.pid()

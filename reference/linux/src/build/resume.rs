@@ -8,11 +8,13 @@ use rustix::fs::{Mode, OFlags};
 
 use super::descriptors::{self, Descriptions};
 use super::target::{MUNMAP, Target};
+use super::waits::{self, Begun, Loan};
 use super::{space, threads};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{Inventory, Mapping, MappingKind};
 use crate::plan::{Backing, FileChoices, backing};
 use crate::range::{AddressRange, PAGE_SIZE, subtract};
+use crate::source::waiting::Waits;
 use crate::state::{PosixTimer, ProcessState};
 use crate::tracing::inject::Call;
 use crate::userfault::Userfault;
@@ -63,13 +65,13 @@ pub(super) fn prepare(parts: Parts<'_>, state: &ProcessState) -> Result<()> {
     limits(target, now)
 }
 
-/// Timers, waits and registers, and off it goes.
+/// Timers, waits and registers, and off it goes. What its threads are known to wait for.
 pub(super) fn go(
     target: &mut Target,
     state: &ProcessState,
     files: &FileChoices,
     userfault: &Userfault,
-) -> Result<()> {
+) -> Result<Waits> {
     for (which, timer) in state.interval_timers.iter().enumerate() {
         if timer.words[2..] != [0, 0] {
             let address = target.write_words(0, &timer.words)?;
@@ -80,28 +82,37 @@ pub(super) fn go(
     become_user(target, &state.inventory)?;
     // What begins a wait has to be the last thing that a thread does before it is let go.
     target.close_socket()?;
-    let now = &state.inventory;
-    let covered =
-        |address: u64| now.mapping_at(address).is_some_and(|mapping| backing(mapping, files).is_installed());
     // Nobody finds a page uncovered that is to be installed.
     let quiet = userfault.quiet();
-    let absent = threads::register_sequences(target, &state.threads, userfault, covered)?;
-    let mut waiting = Vec::new();
+    let mut loan = Loan::new(target, userfault, &state.inventory, files);
+    let mut can_begin = Vec::with_capacity(state.threads.len());
     for thread in &state.threads {
-        waiting.push(match &thread.wait {
-            Some(wait) => threads::begin_wait(target, thread, wait)?,
-            None => false,
-        });
+        can_begin.push(thread.wait.as_ref().map_or(Ok(false), |wait| loan.lend_for(wait))?);
     }
-    target.leave_stage(&state.inventory)?;
-    threads::make_absent(target, &absent, userfault)?;
+    threads::register_sequences(target, &state.threads, &mut loan)?;
+    let mut all_begun = Vec::with_capacity(state.threads.len());
+    let mut known = Waits::new();
+    for (thread, can_begin) in state.threads.iter().zip(can_begin) {
+        let begun = match &thread.wait {
+            Some(wait) if can_begin => {
+                let (begun, seen) = waits::begin(target, thread, wait, &state.inventory.process.clocks)?;
+                known.insert(threads::find(target, thread.own_tid)?.0, seen);
+                begun
+            }
+            _ => Begun::Again,
+        };
+        all_begun.push(begun);
+    }
+    let injector = target.leave_stage(&state.inventory)?;
+    loan.give_back(injector)?;
     drop(quiet);
     // These calls took the main thread out of the stop from which a wait is restarted.
-    target.injector().park(target.main())?;
-    for (thread, waits) in state.threads.iter().zip(&waiting) {
-        threads::set_registers(target, thread, *waits)?;
+    injector.park(target.main())?;
+    for (thread, begun) in state.threads.iter().zip(all_begun) {
+        threads::set_registers(target, thread, begun)?;
     }
-    target.let_go()
+    target.let_go()?;
+    Ok(known)
 }
 
 /// Unmaps, maps and protects until the layout is that of `now`.

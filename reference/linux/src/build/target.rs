@@ -232,17 +232,17 @@ impl Target {
         )
     }
 
-    /// Puts calls through the process's own vdso and unmaps the stage: nothing is left of the building.
-    pub(super) fn leave_stage(&mut self, inventory: &Inventory) -> Result<()> {
+    /// Unmaps the stage, by way of the process's own vdso, through which calls go from now on: nothing is left of the building.
+    pub(super) fn leave_stage(&self, inventory: &Inventory) -> Result<Injector> {
         let vdso = inventory.mappings.iter().find(|mapping| mapping.kind == MappingKind::Vdso);
         let vdso = vdso.ok_or_else(|| LinuxError::Unsupported("a process without a vdso".to_owned()))?;
         let mut bytes = vec![0; vdso.range.len() as usize];
         self.memory.read_exact_at(&mut bytes, vdso.range.start).doing(|| "read the vdso".to_owned())?;
         let at = bytes.windows(2).position(|pair| pair == [0x0f, 0x05]);
         let at = at.ok_or_else(|| LinuxError::Unsupported("a vdso that makes no system call".to_owned()))?;
-        self.injector = Injector { instruction: vdso.range.start + at as u64 };
-        self.call(MUNMAP, &[self.stage.start, self.stage.len()])?;
-        Ok(())
+        let injector = Injector { instruction: vdso.range.start + at as u64 };
+        injector.call(self.main(), MUNMAP, &[self.stage.start, self.stage.len()])?;
+        Ok(injector)
     }
 
     /// It runs; until it is complete it still ends with this program.

@@ -1,21 +1,19 @@
 //! Threads: made with their numbers, ended, and given what is theirs.
 
 use super::target::{CLONE_FLAGS, CLONE_SET_TID, CLONE_SET_TID_SIZE, CLONE_WORDS, CLONE3, RSEQ, Target};
-use crate::error::{Doing, LinuxError, Result};
+use super::waits::{self, Begun, Loan};
+use crate::error::{LinuxError, Result};
 use crate::inventory::{Inventory, ThreadFacts};
-use crate::range::{AddressRange, PAGE_SIZE};
-use crate::state::{InterruptedWait, RestartableSequences, ThreadState};
+use crate::state::{RestartableSequences, ThreadState};
 use crate::tracing::inject::{ALL_SIGNALS, Call};
 use crate::tracing::raw;
 use crate::tracing::tracee::{Stop, Tracee};
-use crate::userfault::{Cover, Userfault};
 
 const PRCTL: Call = Call("prctl", libc::SYS_prctl);
 const EXIT: Call = Call("exit", libc::SYS_exit);
 const SIGALTSTACK: Call = Call("sigaltstack", libc::SYS_sigaltstack);
 const SET_TID_ADDRESS: Call = Call("set_tid_address", libc::SYS_set_tid_address);
 const SET_ROBUST_LIST: Call = Call("set_robust_list", libc::SYS_set_robust_list);
-const MADVISE: Call = Call("madvise", libc::SYS_madvise);
 const RT_TGSIGQUEUEINFO: Call = Call("rt_tgsigqueueinfo", libc::SYS_rt_tgsigqueueinfo);
 const SCHED_SETAFFINITY: Call = Call("sched_setaffinity", libc::SYS_sched_setaffinity);
 
@@ -140,106 +138,31 @@ pub(super) fn settle(target: &Target, state: &ThreadState, own_pid: i32) -> Resu
     Ok(())
 }
 
-/// Registers restartable sequences; answers the pages that were absent and hold zeros now.
+/// Registers restartable sequences.
 ///
-/// The kernel looks into their area, now and whenever a thread returns from a call. It may be absent, and nobody would bring it
-/// before the process runs. So absent pages are uncovered, and [`make_absent`] is the last thing that happens.
+/// The kernel looks into their area, now and whenever a thread returns from a call; so where it is absent, its page is lent.
 pub(super) fn register_sequences(
     target: &Target,
     threads: &[ThreadState],
-    userfault: &Userfault,
-    covered: impl Fn(u64) -> bool,
-) -> Result<Vec<AddressRange>> {
-    let mut absent: Vec<AddressRange> = Vec::new();
-    // The main thread's comes last, and so it does in `make_absent`.
+    loan: &mut Loan<'_>,
+) -> Result<()> {
+    // The main thread's comes last, as the loan wants it.
     for state in threads.iter().rev() {
         let Some(RestartableSequences { address, length, signature }) = state.sequences else { continue };
-        let start = address & !(PAGE_SIZE - 1);
-        let page = AddressRange::new(start, start + PAGE_SIZE);
-        let mut there = Vec::new();
-        target.pagemap()?.population(page, true, &mut there)?;
-        if covered(address) && there.is_empty() {
-            userfault.unregister(page).doing(|| format!("uncover {page}"))?;
-            absent.push(page);
-        } else if let Some(at) = absent.iter().position(|other| *other == page) {
-            let shared = absent.remove(at);
-            absent.push(shared);
-        }
+        loan.lend(address)?;
         target.call_by(
             find(target, state.own_tid)?,
             RSEQ,
             &[address, u64::from(length), 0, u64::from(signature)],
         )?;
     }
-    Ok(absent)
-}
-
-/// Takes the zeros out again. No thread may make a call after this.
-pub(super) fn make_absent(target: &Target, pages: &[AddressRange], userfault: &Userfault) -> Result<()> {
-    for page in pages {
-        target.call(MADVISE, &[page.start, page.len(), libc::MADV_DONTNEED as u64])?;
-    }
-    for page in pages {
-        userfault.register(*page, Cover::MissingAndWrites).doing(|| format!("cover {page}"))?;
-    }
     Ok(())
 }
 
 /// Lets a thread begin from where it was: its signal mask, extended and general registers, in a stop from which waits are restarted.
-pub(super) fn set_registers(target: &Target, state: &ThreadState, waits: bool) -> Result<()> {
+pub(super) fn set_registers(target: &Target, state: &ThreadState, begun: Begun) -> Result<()> {
     let thread = find(target, state.own_tid)?;
     raw::set_extended_registers(thread.0, &state.extended)?;
-    let mut registers = state.registers;
-    if let Some(wait) = &state.wait {
-        if waits {
-            // Interrupted in the call, which the kernel then restarts by itself.
-            const RESTART_BLOCK: i64 = -516;
-            registers.rip += 2;
-            registers.rax = RESTART_BLOCK as u64;
-            registers.orig_rax = wait.call;
-        } else if wait.call == libc::SYS_poll as u64 {
-            // Made again, with the time that is left. That the register changes is seen by nobody who calls through a library.
-            registers.rdx = wait.remaining_ns.div_ceil(1_000_000);
-        }
-    }
-    thread.set_registers(&registers)?;
+    thread.set_registers(&waits::registers(state, begun))?;
     thread.set_signal_mask(state.signal_mask)
-}
-
-/// Makes the kernel believe that the thread was interrupted in a wait with `remaining_ns` to go, so that it restarts that by itself.
-///
-/// The thread begins such a wait and is stopped in it, which leaves the end of it with the kernel. With the registers
-/// saying *interrupted*, the kernel makes it wait for the rest when it is let go. Addresses for results are the process's own.
-pub(super) fn begin_wait(target: &Target, state: &ThreadState, wait: &InterruptedWait) -> Result<bool> {
-    let thread = find(target, state.own_tid)?;
-    let time = [wait.remaining_ns / 1_000_000_000, wait.remaining_ns % 1_000_000_000];
-    let address = target.write_words(0, &time)?;
-    let (call, arguments): (Call, Vec<u64>) = match wait.call as i64 {
-        // The rest is not written to the process's memory, which may be absent: what was written at the source stays.
-        libc::SYS_nanosleep => (Call("nanosleep", libc::SYS_nanosleep), vec![address, 0]),
-        libc::SYS_clock_nanosleep => (
-            Call("clock_nanosleep", libc::SYS_clock_nanosleep),
-            vec![wait.arguments[0], wait.arguments[1], address, 0],
-        ),
-        libc::SYS_poll if wait.arguments[1] == 0 => {
-            let milliseconds = wait.remaining_ns.div_ceil(1_000_000);
-            (Call("poll", libc::SYS_poll), vec![0, 0, milliseconds])
-        }
-        _ => return Ok(false),
-    };
-    target.injector().enter(thread, call, &arguments)?;
-    thread.interrupt()?;
-    thread.go_to_call()?;
-    // At its exit, interrupted: that stop took the place of the one asked for.
-    match thread.wait()? {
-        Stop::Call => target.injector().park(thread)?,
-        other => {
-            return Err(LinuxError::UnexpectedStop {
-                tid: thread.0,
-                status: format!("{other:?}"),
-                doing: "a wait",
-            });
-        }
-    }
-    Ok(true)
 }

@@ -218,7 +218,7 @@ fn let_go(source: &Source, threads: &[Tracee]) -> Result<()> {
     for thread in threads {
         let one = (|| {
             let registers = thread.registers()?;
-            let adjusted = interrupted::for_going_on(registers, gather::has_signal_to_deliver(thread.0));
+            let adjusted = interrupted::for_going_on(registers, &source.circumstances(thread.0));
             if adjusted != registers {
                 thread.set_registers(&adjusted)?;
             }

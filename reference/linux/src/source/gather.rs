@@ -28,7 +28,6 @@ const TIMER_GETTIME: Call = Call("timer_gettime", libc::SYS_timer_gettime);
 
 /// Everything that travels. All threads are stopped, and are left as they were.
 pub(super) fn gather(source: &Source, threads: &[Tracee]) -> Result<ProcessState> {
-    let now_ns = interrupted::monotonic_ns();
     let main = *threads.first().ok_or(LinuxError::Gone { pid: source.pid })?;
     let mut inventory = inventory_of(source.pid)?;
     let scratch = free_page(&inventory)?;
@@ -38,7 +37,7 @@ pub(super) fn gather(source: &Source, threads: &[Tracee]) -> Result<ProcessState
         let Some(thread) = threads.iter().find(|thread| thread.0 == facts.tid) else {
             return Err(LinuxError::CannotFollow(format!("thread {} is not among those stopped", facts.tid)));
         };
-        states.push(thread_state(source, *thread, facts.own_tid, scratch, now_ns)?);
+        states.push(thread_state(source, *thread, facts.own_tid, scratch)?);
     }
     source.injector.borrow(main, || source.injector.call(main, MUNMAP, &[scratch, PAGE_SIZE]))?;
     Ok(ProcessState {
@@ -103,13 +102,7 @@ fn borrow_page(source: &Source, main: Tracee, inventory: &mut Inventory, scratch
     })
 }
 
-fn thread_state(
-    source: &Source,
-    thread: Tracee,
-    own_tid: i32,
-    scratch: u64,
-    now_ns: i64,
-) -> Result<ThreadState> {
+fn thread_state(source: &Source, thread: Tracee, own_tid: i32, scratch: u64) -> Result<ThreadState> {
     let registers = thread.registers()?;
     let signal_mask = thread.signal_mask()?;
     let injector = source.injector;
@@ -121,9 +114,7 @@ fn thread_state(
         let flags = flags & 0xffff_ffff & !(libc::SS_ONSTACK as u64);
         Ok(([address, flags, length], words::<4>(source, scratch)?[0]))
     })?;
-    let seen = source.waits.lock().ok().and_then(|waits| waits.get(&thread.0).copied());
-    let (travelling, wait) =
-        interrupted::for_travelling(registers, has_signal_to_deliver(thread.0), seen, now_ns);
+    let (travelling, wait) = interrupted::for_travelling(registers, &source.circumstances(thread.0));
     Ok(ThreadState {
         own_tid,
         registers: travelling,

@@ -12,6 +12,7 @@ mod frozen;
 mod gather;
 pub(crate) mod interrupted;
 mod tracking;
+pub(crate) mod waiting;
 
 pub use frozen::{DepartedSource, FrozenSource};
 pub use tracking::TrackingStop;
@@ -28,8 +29,9 @@ use crate::inventory::{Inventory, Mapping, MappingKind, mapping};
 use crate::obstacle::{self, Obstacle, StandardStreams};
 use crate::pagemap::{PageRun, Pagemap};
 use crate::tracing::{Injector, Worker};
-use interrupted::Waits;
+use interrupted::Circumstances;
 use tracking::Tracking;
+use waiting::{Waits, monotonic_ns};
 
 /// A process that runs here and may leave.
 ///
@@ -54,6 +56,11 @@ impl Source {
     ///
     /// [`Gone`](LinuxError::Gone), or what the kernel says (somebody else's process).
     pub fn open(pid: i32) -> Result<Self> {
+        Self::open_knowing(pid, Waits::default())
+    }
+
+    /// The same of a process whose threads are known to wait.
+    pub(crate) fn open_knowing(pid: i32, waits: Waits) -> Result<Self> {
         let number = rustix::process::Pid::from_raw(pid).ok_or(LinuxError::Gone { pid })?;
         let handle = rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty())
             .map_err(|error| gone_or(pid, error, "open a handle of"))?;
@@ -68,8 +75,18 @@ impl Source {
             worker: Worker::start("tracer")?,
             injector,
             tracking: None,
-            waits: Mutex::default(),
+            waits: Mutex::new(waits),
         })
+    }
+
+    /// What is known of a thread that is stopped, beside its registers.
+    fn circumstances(&self, tid: i32) -> Circumstances<impl Fn(u64, &mut [u8]) -> bool + '_> {
+        Circumstances {
+            signal_to_deliver: gather::has_signal_to_deliver(tid),
+            seen: self.waits.lock().ok().and_then(|waits| waits.get(&tid).copied()),
+            now_ns: monotonic_ns(),
+            read: |address, bytes| self.read(address, bytes).is_ok(),
+        }
     }
 
     /// As whoever opened it counts.

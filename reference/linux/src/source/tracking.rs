@@ -6,12 +6,13 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use super::Source;
-use super::interrupted::{self, SchedulerClock};
+use super::interrupted;
+use super::waiting::{self, SchedulerClock};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{Mapping, MemoryKind};
 use crate::range::AddressRange;
 use crate::tracing::inject::{Call, Injector};
-use crate::tracing::tracee::{Stop, Tracee};
+use crate::tracing::tracee::Tracee;
 use crate::userfault::{Cover, MAKE_FOR_TRACKING, Userfault};
 
 const USERFAULTFD: Call = Call("userfaultfd", libc::SYS_userfaultfd);
@@ -45,11 +46,10 @@ impl Source {
             return Ok(TrackingStop { stopped_for: Duration::ZERO });
         }
         self.look_at_waits(&[self.pid]);
-        let (pid, injector, handle) = (self.pid, self.injector, &self.handle);
         let (descriptor, stopped_for) = self.worker.run(|| {
             let began = Instant::now();
-            let descriptor = with_thread_stopped(pid, injector, |tracee| {
-                take_descriptor(tracee, injector, handle, USERFAULTFD, &[MAKE_FOR_TRACKING])
+            let descriptor = self.with_thread_stopped(self.pid, |tracee| {
+                take_descriptor(tracee, self.injector, &self.handle, USERFAULTFD, &[MAKE_FOR_TRACKING])
             })?;
             Ok((descriptor, began.elapsed()))
         })?;
@@ -136,6 +136,20 @@ impl Source {
         self.tracking.as_ref().ok_or_else(missing)
     }
 
+    /// Stops one thread, lets `work` put calls into it, and lets it go as if nothing had been.
+    fn with_thread_stopped<T>(&self, tid: i32, work: impl FnOnce(Tracee) -> Result<T>) -> Result<T> {
+        // A process stopped by a signal stays so: the kernel stops it again when it is let go.
+        let (tracee, _) = Tracee::stop(tid)?;
+        let result = self.injector.borrow(tracee, || work(tracee));
+        let registers = tracee.registers()?;
+        let adjusted = interrupted::for_going_on(registers, &self.circumstances(tid));
+        if adjusted != registers {
+            tracee.set_registers(&adjusted)?;
+        }
+        tracee.detach()?;
+        result
+    }
+
     /// Remembers what threads wait for, since a stop makes them forget.
     pub(super) fn look_at_waits(&self, threads: &[i32]) {
         let clock = SchedulerClock::default();
@@ -143,7 +157,7 @@ impl Source {
         for tid in threads {
             let earlier = waits.get(tid).copied();
             let read = |address, bytes: &mut [u8]| self.read(address, bytes).is_ok();
-            match interrupted::look(self.pid, *tid, earlier, &clock, read) {
+            match waiting::look(self.pid, *tid, earlier, &clock, read) {
                 Some(seen) => waits.insert(*tid, seen),
                 None => waits.remove(tid),
             };
@@ -214,26 +228,6 @@ fn spans(mappings: &[Mapping]) -> Vec<AddressRange> {
         spans.push(AddressRange::new(start, HIGHEST));
     }
     spans
-}
-
-/// Stops one thread, lets `work` put calls into it, and lets it go as if nothing had been.
-pub(super) fn with_thread_stopped<T>(
-    tid: i32,
-    injector: Injector,
-    work: impl FnOnce(Tracee) -> Result<T>,
-) -> Result<T> {
-    let (tracee, stop) = Tracee::stop(tid)?;
-    let result = injector.borrow(tracee, || work(tracee));
-    let to_deliver = super::gather::has_signal_to_deliver(tid);
-    let registers = tracee.registers()?;
-    let adjusted = interrupted::for_going_on(registers, to_deliver);
-    if adjusted != registers {
-        tracee.set_registers(&adjusted)?;
-    }
-    // A process stopped by a signal stays so: the kernel stops it again when it is let go.
-    let _: Stop = stop;
-    tracee.detach()?;
-    result
 }
 
 /// Makes a descriptor in the process, takes it out, and closes it there.

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -34,11 +35,12 @@ static void report(const char *name, double began, long answer) {
 
 int main(int count, char **arguments) {
     kind = count > 1 ? atoi(arguments[1]) : 0;
+    int rounds = count > 2 ? atoi(arguments[2]) : 1;
     printf("begin\n"); fflush(stdout);
     struct timespec second = {1, 0};
     int pipes[2]; if (pipe(pipes)) return 1;
     double began = now();
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < rounds; round++) {
         began = now();
         switch (kind) {
         case 0: report("nanosleep", began, nanosleep(&second, 0)); break;
@@ -73,6 +75,33 @@ int main(int count, char **arguments) {
             struct itimerval t = {{0, 0}, {1, 0}}; sigset_t alarm; sigemptyset(&alarm); sigaddset(&alarm, SIGALRM);
             sigprocmask(SIG_BLOCK, &alarm, 0); setitimer(ITIMER_REAL, &t, 0); int got;
             sigwait(&alarm, &got); report("sigwait", began, got); break;
+        }
+        case 11: {
+            static int word;
+            long answer = syscall(SYS_futex, &word, FUTEX_WAIT, 0, &second, 0, 0);
+            report("futex for a time", began, answer < 0 && errno == ETIMEDOUT ? 0 : answer); break;
+        }
+        case 12: {
+            int *word = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0); *word = 5;
+            long answer = syscall(SYS_futex, word, FUTEX_WAIT, 5, &second, 0, 0);
+            report("futex in shared memory", began, answer < 0 && errno == ETIMEDOUT ? *word : answer); munmap(word, 4096); break;
+        }
+        case 13: {
+            int set = epoll_create1(0); struct epoll_event got = {0};
+            report("epoll for a time", began, epoll_wait(set, &got, 1, 1000)); close(set); break;
+        }
+        case 14: {
+            int set = epoll_create1(0); struct epoll_event got = {0}; sigset_t none; sigemptyset(&none);
+            report("epoll with signals for a time", began, epoll_pwait(set, &got, 1, 1000, &none)); close(set); break;
+        }
+        case 15: report("the older nanosleep", began, syscall(SYS_nanosleep, &second, 0)); break;
+        case 16: { struct pollfd p = {pipes[0], POLLIN, 0}; report("ppoll", began, ppoll(&p, 1, &second, 0)); break; }
+        case 17: report("pselect", began, pselect(0, 0, 0, 0, &second, 0)); break;
+        case 18: {
+            /* More descriptors than there is room for on one page. */
+            static struct pollfd many[1200];
+            for (int i = 0; i < 1200; i++) many[i] = (struct pollfd){i == 900 ? pipes[0] : -1, POLLIN, 0};
+            report("poll of many", began, poll(many, 1200, 1000)); break;
         }
         }
     }

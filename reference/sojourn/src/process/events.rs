@@ -1,0 +1,97 @@
+//! What a process does by itself where it has come: faults, memory that goes and moves, its end.
+
+use std::sync::mpsc::TryRecvError;
+use std::time::{Duration, Instant};
+
+use linux::userfault::{MemoryEvent, Userfault};
+
+use super::{Body, Process};
+use crate::subject::Occurrence;
+
+/// How often to look whether the process has ended.
+const LIFE_CHECK: Duration = Duration::from_millis(20);
+
+impl Process {
+    /// What is read from the descriptor of the memory.
+    pub(super) fn read_events(&mut self) {
+        let Some(memory) = self.memory.clone() else { return };
+        loop {
+            match memory.next_event() {
+                Ok(None) => return,
+                Ok(Some(event)) => self.note_event(&memory, event),
+                Err(error) => {
+                    tracing::debug!(%error, "no more events of the memory");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn note_event(&mut self, memory: &Userfault, event: MemoryEvent) {
+        match event {
+            MemoryEvent::Fault { page: place, .. } => match self.table.number_of(place) {
+                Some(page) if !self.void.contains(page) && !self.present.contains(page) => {
+                    self.occurrences.push_back(Occurrence::Fault(page));
+                }
+                // It came while the fault was on its way here, which wakes whoever waits; or nobody has it, so it is zero.
+                _ => self.install_zero(memory, place),
+            },
+            MemoryEvent::Removed(range) | MemoryEvent::Unmapped(range) => {
+                let pages: Vec<_> = self.table.numbers_in(range).collect();
+                pages.into_iter().for_each(|page| {
+                    self.void.insert(page);
+                });
+            }
+            MemoryEvent::Moved { from, to } => self.table.moved(from, to),
+            MemoryEvent::Forked(_) => tracing::error!("the process has a child whose pages are not here"),
+        }
+    }
+
+    pub(super) fn install_zero(&self, memory: &Userfault, place: u64) {
+        if let Err(error) = memory.install_zero(place) {
+            tracing::error!(%error, place, "a page of zeroes could not be put in");
+        }
+    }
+
+    /// Whether letting it go has come to its end.
+    pub(super) fn look_after_going(&mut self) {
+        let Body::Going(going) = &self.body else { return };
+        match going.try_recv() {
+            Ok(Ok(resumed)) => {
+                tracing::info!(pid = resumed.pid(), resumed_for = ?resumed.resumed_for(), "process runs");
+                self.body = Body::Came(resumed);
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the process could not be let go");
+                self.body = Body::Gone;
+                self.exited();
+            }
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => self.exited(),
+        }
+    }
+
+    pub(super) fn look_after_life(&mut self) {
+        if self.has_exited || self.life_checked.elapsed() < LIFE_CHECK {
+            return;
+        }
+        self.life_checked = Instant::now();
+        let alive = match (&mut self.body, &mut self.running) {
+            (Body::Came(resumed), _) => resumed.ended().is_ok_and(|ended| ended.is_none()),
+            (Body::Settled | Body::Here(_), Some(running)) => {
+                running.ended().is_ok_and(|ended| ended.is_none())
+            }
+            (Body::Here(source), None) => source.is_alive(),
+            _ => true,
+        };
+        if !alive {
+            self.exited();
+        }
+    }
+
+    pub(super) fn exited(&mut self) {
+        if !std::mem::replace(&mut self.has_exited, true) {
+            self.occurrences.push_back(Occurrence::Exited);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A process on its way: asked what it needs, taken stock of, stopped, prepared, handed over, settled.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use linux::PAGE_SIZE;
+use linux::obstacle::StandardStreams;
+use linux::plan::{FileChoice, files};
+use linux::source::Source;
+use protocol::memory::Memory as _;
+use protocol::page::PageKind;
+use protocol::page_set::PageSet;
+use protocol::policy::Policy;
+use steplog::header::Unseen;
+use steplog::page::PageNumber;
+
+use super::parcel::{BuildPlan, Frozen, Question, pack, unpack};
+use super::table::Table;
+use super::{Body, Process, boot_id, builder, system};
+use crate::layout::{Layout, Origin, PageRun};
+use crate::subject::{Alarm, Inventory, Occurrence, PROCESS, Stopped, Subject, SubjectError};
+
+/// Pages that may come between the inventory and the freeze.
+const SPARES_MIN: u64 = 2048;
+
+/// How often to look which pages were written.
+const SCAN_INTERVAL: Duration = Duration::from_millis(10);
+
+impl Subject for Process {
+    fn inquiry(&mut self) -> Result<Option<Vec<u8>>, SubjectError> {
+        if let (Body::Settled, Some(running)) = (&self.body, &self.running) {
+            self.body = Body::Here(Source::open(running.pid()).map_err(system)?);
+        }
+        let source = match &self.body {
+            Body::Here(source) => source,
+            Body::Gone => return Err(system("the process is not here any more")),
+            // It has to settle first; then it is asked again.
+            _ => return Ok(Some(Vec::new())),
+        };
+        let (stock, obstacles) = source.obstacles(StandardStreams::Replace).map_err(system)?;
+        if !obstacles.is_empty() {
+            return Err(SubjectError::Immovable(obstacles.iter().map(ToString::to_string).collect()));
+        }
+        let files = builder::facts(files(&stock))?;
+        let boot = boot_id().unwrap_or_default();
+        pack(&Question { boot, files }, &[]).map(Some)
+    }
+
+    fn heed(&mut self, answer: &[u8]) -> Result<(), SubjectError> {
+        self.files = unpack(answer, &[])?;
+        // The program itself can be run from nowhere else.
+        let absent: Vec<_> =
+            self.files.by_path.iter().filter(|(_, choice)| **choice == FileChoice::Absent).collect();
+        absent
+            .iter()
+            .for_each(|(path, _)| tracing::info!(path = %path.display(), "not there: its pages travel"));
+        Ok(())
+    }
+
+    fn inventory(&mut self, _: &Policy) -> Result<Inventory, SubjectError> {
+        let Body::Here(source) = &mut self.body else { return Err(system("the process does not run here")) };
+        let stopped = source.track().map_err(system)?;
+        tracing::info!(pid = source.pid(), stopped_for = ?stopped.stopped_for, "writes are noted");
+        // From here on nothing that is written is missed; what was written before is looked up below.
+        source.take_written().map_err(system)?;
+        let stock = source.inventory().map_err(system)?;
+        let Body::Here(source) = &self.body else { return Err(system("the process does not run here")) };
+        let ranges = self.ranges(source, &stock)?;
+        let places: Vec<_> = ranges.iter().map(|(range, _)| *range).collect();
+        let count: u64 = places.iter().map(|range| range.len() / PAGE_SIZE).sum();
+        let spares = SPARES_MIN + count / 4;
+        self.table = Table::new(&places, spares);
+        let runs = ranges.into_iter().map(|(range, origin)| PageRun {
+            pages: range.len() / PAGE_SIZE,
+            kind: PageKind::Private,
+            origin,
+        });
+        let spare = PageRun { pages: spares, kind: PageKind::Private, origin: Origin::Zero };
+        let layout = Layout { runs: runs.chain([spare]).collect() };
+        let none = PageSet::empty(self.table.page_count());
+        (self.void, self.unplaced) = (none, BTreeMap::new());
+        self.mark_modified()?;
+        let plan = BuildPlan { inventory: stock, files: self.files.clone(), ranges: places, spares };
+        self.build = pack(&plan, &[])?;
+        Ok(Inventory { subject: PROCESS.to_owned(), layout, build: self.build.clone() })
+    }
+
+    fn must_travel(&mut self, pages: &[(u64, u64)]) {
+        for page in pages.iter().flat_map(|(first, count)| *first..first.saturating_add(*count)) {
+            self.written.insert(PageNumber(page));
+        }
+    }
+
+    fn poll_occurrence(&mut self) -> Option<Occurrence> {
+        if self.occurrences.is_empty() {
+            self.look_after_going();
+            self.read_events();
+            self.look_after_life();
+        }
+        self.occurrences.pop_front()
+    }
+
+    fn occurrence_fd(&self) -> Option<RawFd> {
+        self.memory.as_ref().map(|memory| memory.as_fd().as_raw_fd())
+    }
+
+    fn set_alarm(&mut self, alarm: Alarm) {
+        self.alarm = Some(alarm);
+    }
+
+    fn hold(&mut self) {
+        if matches!(self.body, Body::Here(_)) && self.scanned.elapsed() > SCAN_INTERVAL {
+            // When it is stopped it is looked again, and that is when it matters.
+            if let Err(error) = self.scan() {
+                tracing::debug!(%error, "writes could not be seen");
+            }
+        }
+    }
+
+    fn unseen(&self) -> Vec<Unseen> {
+        vec![Unseen::Writes, Unseen::Reads]
+    }
+
+    fn stop(&mut self) -> Result<Stopped, SubjectError> {
+        let source = match std::mem::replace(&mut self.body, Body::Gone) {
+            Body::Here(source) => source,
+            other => {
+                self.body = other;
+                return Err(system("the process does not run here"));
+            }
+        };
+        let frozen = match source.freeze() {
+            Ok(frozen) => frozen,
+            Err((source, error)) => {
+                self.body = Body::Here(*source);
+                return Err(system(error));
+            }
+        };
+        let began = Instant::now();
+        let froze_for = frozen.froze_for();
+        let state = frozen.state().clone();
+        // From here on it is frozen, whatever goes wrong: the driver lets it go.
+        self.body = Body::Frozen(frozen);
+        let source = self.source().ok_or_else(|| system("the process is not frozen"))?;
+        let extra = self.extra(source, &state.inventory)?;
+        if self.table.extend(&extra).is_none() {
+            return Err(system("the process has grown so fast that it has to be looked at again"));
+        }
+        self.scan()?;
+        self.mark_given_up()?;
+        for page in extra.iter().flat_map(|range| self.table.numbers_in(*range).collect::<Vec<_>>()) {
+            self.written.insert(page);
+        }
+        let stack = state.threads.first().map(|thread| thread.registers.rsp / PAGE_SIZE);
+        let stack_page = stack.and_then(|place| self.table.number_of(place));
+        let state = pack(&Frozen { state, extra }, &self.build)?;
+        tracing::info!(?froze_for, looked_for = ?began.elapsed(), state = state.len(), "process stopped");
+        Ok(Stopped { state, code_page: None, stack_page })
+    }
+
+    fn prepare(&mut self, state: &[u8]) -> Result<(), SubjectError> {
+        let Frozen { state, extra } = unpack(state, &self.build)?;
+        self.table
+            .extend(&extra)
+            .ok_or_else(|| SubjectError::Unfit("more pages than there are numbers".to_owned()))?;
+        let destination = match std::mem::replace(&mut self.body, Body::Gone) {
+            Body::Built(destination) => destination,
+            other => {
+                self.body = other;
+                return Err(SubjectError::Unfit("nothing was built for it".to_owned()));
+            }
+        };
+        let prepared = destination.prepare(&state).map_err(|error| SubjectError::Unfit(error.to_string()))?;
+        tracing::info!(prepared_for = ?prepared.prepared_for(), "process prepared");
+        self.body = Body::Prepared(Box::new(prepared));
+        let unplaced = std::mem::take(&mut self.unplaced);
+        for (page, content) in unplaced {
+            self.install(page, &content).map_err(system)?;
+        }
+        Ok(())
+    }
+
+    fn gathers(&self) -> bool {
+        true
+    }
+
+    fn has_come(&mut self) -> bool {
+        self.look_after_going();
+        !matches!(self.body, Body::Going(_))
+    }
+
+    fn settle(&mut self) -> Result<(), SubjectError> {
+        match std::mem::replace(&mut self.body, Body::Gone) {
+            Body::Came(resumed) => {
+                self.memory = None;
+                match resumed.complete() {
+                    Ok(running) => {
+                        (self.running, self.body) = (Some(running), Body::Settled);
+                        Ok(())
+                    }
+                    // Most likely it has just ended.
+                    Err(error) => {
+                        self.exited();
+                        Err(system(error))
+                    }
+                }
+            }
+            other => {
+                self.body = other;
+                Err(system("the process has not come"))
+            }
+        }
+    }
+
+    fn wake(&mut self, page: PageNumber) {
+        if let (Some(memory), Some(place)) = (self.memory.clone(), self.table.place_of(page)) {
+            // It is there, so this changes nothing but that whoever waits goes on.
+            self.install_zero(&memory, place);
+        }
+    }
+
+    fn part(&mut self) -> Result<(), SubjectError> {
+        match std::mem::replace(&mut self.body, Body::Gone) {
+            Body::Frozen(frozen) => {
+                self.body = Body::Departed(frozen.hand_over().map_err(system)?);
+                Ok(())
+            }
+            other => {
+                self.body = other;
+                Err(system("the process is not frozen"))
+            }
+        }
+    }
+
+    fn bury(&mut self) {
+        self.memory = None;
+        if let Body::Departed(departed) = std::mem::replace(&mut self.body, Body::Gone)
+            && let Err(error) = departed.kill()
+        {
+            tracing::error!(%error, "what is left of the process could not be ended");
+        }
+    }
+}
