@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::inventory::mapping::MappedFile;
 use crate::inventory::{Inventory, Mapping, MappingKind, MemoryKind};
 
 /// What the destination has of a file that the process maps or has open.
@@ -19,6 +20,9 @@ pub enum FileChoice {
     /// The very same file (one machine, or a file system that both see and that keeps both views the same). A shared mapping is of the file itself:
     /// none of its pages travel.
     Same(PathBuf),
+    /// It is the file server's. A shared mapping is of a file in memory that is filled page by page, whose written pages the driver writes
+    /// back; a private mapping is memory.
+    Stored,
     /// Nothing: every page comes from the source.
     Absent,
 }
@@ -51,7 +55,7 @@ impl FileChoices {
     pub fn local_path(&self, path: &Path) -> PathBuf {
         match self.of(path) {
             FileChoice::Local(local) | FileChoice::Same(local) => local,
-            FileChoice::Absent => path.to_owned(),
+            FileChoice::Absent | FileChoice::Stored => path.to_owned(),
         }
     }
 }
@@ -103,11 +107,18 @@ pub fn backing(mapping: &Mapping, files: &FileChoices) -> Backing {
         },
         Some(MemoryKind::SharedFile) => match mapping.file().map(|file| files.of(&file.path)) {
             Some(FileChoice::Same(path)) if !is_in_memory(mapping) => Backing::SharedFile(path),
+            Some(FileChoice::Stored) => Backing::SharedMemory { clean: None },
             _ if is_in_memory(mapping) => Backing::SharedMemory { clean: None },
             _ => Backing::SharedMemory { clean: clean() },
         },
         None => Backing::Kernel,
     }
+}
+
+/// Whether a shared mapping is of a file of the file server: by this choice, or since an earlier move.
+pub fn is_stored(mapping: &Mapping, files: &FileChoices) -> bool {
+    let stored = |file: &MappedFile| file.stored || files.of(&file.path) == FileChoice::Stored;
+    mapping.memory_kind() == Some(MemoryKind::SharedFile) && mapping.file().is_some_and(stored)
 }
 
 fn is_in_memory(mapping: &Mapping) -> bool {

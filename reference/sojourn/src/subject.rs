@@ -109,6 +109,9 @@ pub trait Subject: Memory + Send {
         Ok(())
     }
 
+    /// A page that has come was the file server's.
+    fn note_fetched(&mut self, _page: PageNumber) {}
+
     /// A page that it waited for is here, or was all along.
     fn wake(&mut self, page: PageNumber);
 

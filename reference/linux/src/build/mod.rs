@@ -121,6 +121,11 @@ impl Destination {
         self.target.pid()
     }
 
+    /// The memory that stands for a shared file, by the file's number at the source.
+    pub fn shared_memory(&self, inode: u64) -> Option<&OwnedFd> {
+        self.shared.get(&inode)
+    }
+
     /// Where pages are installed and faults are read, for other threads.
     pub fn memory(&self) -> Arc<Userfault> {
         Arc::clone(&self.userfault)

@@ -11,7 +11,7 @@ use super::target::{CLOSE, MMAP, MUNMAP, Target, free_range};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::mapping::name_in_memory;
 use crate::inventory::{Inventory, Mapping, MappingKind};
-use crate::plan::{Backing, FileChoices, backing};
+use crate::plan::{Backing, FileChoices, backing, is_stored};
 use crate::range::{AddressRange, PAGE_SIZE};
 use crate::tracing::inject::Call;
 use crate::userfault::{Cover, Userfault};
@@ -54,7 +54,7 @@ pub(super) fn map_all(
             }
             Behind::Shared(inode) => {
                 let end = object_offset(mapping) + mapping.range.len();
-                grow_shared(shared, *inode, mapping, end)?;
+                grow_shared(shared, *inode, (mapping, is_stored(mapping, files)), end)?;
             }
         }
     }
@@ -228,14 +228,14 @@ fn open(path: &Path, writable: bool) -> Result<OwnedFd> {
 fn grow_shared(
     shared: &mut BTreeMap<u64, OwnedFd>,
     inode: u64,
-    mapping: &Mapping,
+    (mapping, stored): (&Mapping, bool),
     length: u64,
 ) -> Result<()> {
     let doing = || "make memory for a shared mapping".to_owned();
     let object = match shared.entry(inode) {
         Entry::Occupied(made) => made.into_mut(),
         Entry::Vacant(place) => {
-            let name = name_in_memory(mapping).ok_or_else(|| {
+            let name = name_in_memory(mapping, stored).ok_or_else(|| {
                 LinuxError::Unsupported(format!("the name of the file at {} is too long", mapping.range))
             })?;
             place.insert(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC).doing(doing)?)

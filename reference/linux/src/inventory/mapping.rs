@@ -82,32 +82,42 @@ pub struct MappedFile {
     /// The process arrived here by a move: what it maps is memory that stands for the file, which may lag behind. Device and number are
     /// those of the file where the process came from.
     pub in_memory: bool,
+    /// The same where the file is the file server's, which whoever moves the process writes back to.
+    pub stored: bool,
 }
 
-/// The name of the memory that stands for a shared file, by which the next move recognises it.
+/// The names of the memory that stands for a shared file, by which the next move recognises it: one that is a file here and there,
+/// one of the file server's.
 const STANDS_FOR: &str = "moved";
+const STANDS_FOR_STORED: &str = "stored";
 
 /// A name for the memory that stands for what `mapping` maps; the kernel takes up to 249 bytes.
-pub(crate) fn name_in_memory(mapping: &Mapping) -> Option<String> {
+pub(crate) fn name_in_memory(mapping: &Mapping, stored: bool) -> Option<String> {
+    let stands_for = if stored { STANDS_FOR_STORED } else { STANDS_FOR };
     let name = match &mapping.kind {
-        MappingKind::File(file) => format!("{STANDS_FOR}:{}:{}", file.inode, file.path.display()),
+        MappingKind::File(file) => format!("{stands_for}:{}:{}", file.inode, file.path.display()),
         _ => STANDS_FOR.to_owned(),
     };
     (name.len() < 250).then_some(name)
 }
 
 fn memory_file(name: &str, object: u64, offset: u64) -> MappingKind {
-    let parts = name.strip_prefix(STANDS_FOR).and_then(|rest| rest.strip_prefix(':')?.split_once(':'));
-    match parts.and_then(|(inode, path)| Some((inode.parse().ok()?, path))) {
-        Some((inode, path)) => MappingKind::File(MappedFile {
-            path: PathBuf::from(path),
+    let parts = |stands_for: &str| {
+        let (inode, path) = name.strip_prefix(stands_for)?.strip_prefix(':')?.split_once(':')?;
+        Some((inode.parse().ok()?, PathBuf::from(path)))
+    };
+    let stored = parts(STANDS_FOR_STORED);
+    match (stored.is_some(), stored.or_else(|| parts(STANDS_FOR))) {
+        (stored, Some((inode, path))) => MappingKind::File(MappedFile {
+            path,
             deleted: false,
             device: (0, 0),
             inode,
             offset,
             in_memory: true,
+            stored,
         }),
-        None => MappingKind::SharedAnonymous { inode: object, offset },
+        (_, None) => MappingKind::SharedAnonymous { inode: object, offset },
     }
 }
 
@@ -275,6 +285,7 @@ fn kind(map: MemoryMap, shared: bool) -> MappingKind {
                 inode: map.inode,
                 offset: map.offset,
                 in_memory: false,
+                stored: false,
             })
         }
     }

@@ -64,6 +64,8 @@ impl Driver {
             Event::DestructionLearned { at_rest: true, .. } if self.subject.lock().gathers() => {
                 self.gathering = Some(PageNumber(0));
             }
+            Event::PageFetched { page, .. } => self.subject.lock().note_fetched(*page),
+            Event::WriteBackAcknowledged { .. } => self.awaited.acknowledged(),
             Event::ProcessHandedOver { .. } => {
                 let elapsed = self.stopped_at.take().map(|at| super::nanoseconds(at.elapsed()));
                 self.handle.status.lock().freeze_ns = elapsed;

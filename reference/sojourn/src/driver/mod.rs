@@ -7,6 +7,7 @@
 //!
 //! The order between two places is that of one connection, so the endpoints and the model are told: first in, first out.
 
+mod awaited;
 mod collect;
 mod hear;
 mod operate;
@@ -35,6 +36,7 @@ use crate::layout::Layout;
 use crate::recorder::{Outgoing, Recorder, SharedLog};
 use crate::status::SharedStatus;
 use crate::subject::Shared;
+use awaited::Awaited;
 use peers::Peers;
 
 /// The token of the waker.
@@ -183,6 +185,7 @@ pub struct Driver {
     /// The state that came cannot be used.
     unfit: bool,
     vacant_since: Option<Instant>,
+    awaited: Awaited,
 }
 
 impl Driver {

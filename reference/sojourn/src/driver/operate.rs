@@ -33,6 +33,9 @@ impl Driver {
             self.note_error("a refusal", refused);
         }
         let Role::Source(Source::PreMigration(pre)) = self.host.role() else { return };
+        if self.host.policy().pre == Pre::WriteBack && !self.awaited.is_over() {
+            return;
+        }
         if pre.pass.as_ref().is_some_and(|pass| !pass.due.is_empty()) || !self.host.is_connected(pre.route.to)
         {
             return;

@@ -4,11 +4,13 @@
 use std::fs::File;
 
 use protocol::host::{Location, Role};
+use protocol::memory::Memory as _;
 use protocol::policy::Policy;
 use protocol::source::Source;
 use steplog::page::PageNumber;
 use steplog::place::Place;
 
+use super::awaited::Awaited;
 use super::{Driver, Log, Request};
 use crate::aside::{Hello, Proposal, Purpose, Welcome};
 use crate::dial::{Connection, DialError};
@@ -205,6 +207,7 @@ impl Driver {
             return Err(error.to_string());
         }
         self.peers.keep_calling(place, &address, Purpose::Resume { steps_seen: 0 });
+        self.awaited = Awaited::of(&self.layout, |page| self.subject.lock().is_written(page));
         self.collect();
         Ok(())
     }

@@ -211,6 +211,7 @@ impl Driver {
             stopped_at: None,
             unfit: false,
             vacant_since: None,
+            awaited: Default::default(),
         };
         driver.call_store();
         driver

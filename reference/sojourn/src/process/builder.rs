@@ -60,16 +60,16 @@ impl Builder for ProcessBuilder {
     }
 
     fn build(&self, request: &Plan<'_>) -> Result<Built, SubjectError> {
-        let BuildPlan { inventory, files, ranges, spares } = unpack(request.build, &[])?;
-        check(&ranges, spares, request.layout.page_count())?;
-        let table = Table::new(&ranges, spares);
-        let contents = contents(&inventory, &files, &table);
-        let options = BuildOptions { files: files.clone(), ..BuildOptions::default() };
-        let destination = Destination::build(&inventory, options)
+        let plan: BuildPlan = unpack(request.build, &[])?;
+        check(&plan.ranges, plan.spares, request.layout.page_count())?;
+        let table = Table::new(&plan.ranges, plan.spares);
+        let contents = contents(&plan.inventory, &plan.files, &table);
+        let options = BuildOptions { files: plan.files.clone(), ..BuildOptions::default() };
+        let destination = Destination::build(&plan.inventory, options)
             .map_err(|error| SubjectError::Unbuildable(error.to_string()))?;
         tracing::info!(pid = destination.pid(), built_for = ?destination.built_for(), "process built");
         let pid = u32::try_from(destination.pid()).ok();
-        let process = Process::built(destination, table, files, request.build.to_vec());
+        let process = Process::built(destination, table, plan, request.build.to_vec())?;
         Ok(Built { subject: Box::new(process), lacking: Vec::new(), pid, contents })
     }
 }

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use linux::userfault::{MemoryEvent, Userfault};
 
+use steplog::page::PageNumber;
+
+use super::stock::EVERYWHERE;
 use super::{Body, Process};
 use crate::subject::Occurrence;
 
@@ -37,7 +40,10 @@ impl Process {
                 _ => self.install_zero(memory, place),
             },
             MemoryEvent::Removed(range) | MemoryEvent::Unmapped(range) => {
-                let pages: Vec<_> = self.table.numbers_in(range).collect();
+                // Nothing is noted there any more; what was written there is in the file.
+                self.mark_differing(range);
+                let private = |page: &PageNumber| !self.stored.contains(*page);
+                let pages: Vec<_> = self.table.numbers_in(range).filter(private).collect();
                 pages.into_iter().for_each(|page| {
                     self.void.insert(page);
                 });
@@ -91,6 +97,7 @@ impl Process {
 
     pub(super) fn exited(&mut self) {
         if !std::mem::replace(&mut self.has_exited, true) {
+            self.mark_differing(EVERYWHERE);
             self.occurrences.push_back(Occurrence::Exited);
         }
     }

@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use linux::PAGE_SIZE;
+use linux::build::Running;
+use linux::inventory::MemoryKind;
 use linux::obstacle::StandardStreams;
 use linux::plan::{FileChoice, files};
 use linux::source::Source;
@@ -16,6 +18,8 @@ use steplog::header::Unseen;
 use steplog::page::PageNumber;
 
 use super::parcel::{BuildPlan, Frozen, Question, pack, unpack};
+use super::stock::{EVERYWHERE, object_of};
+use super::stored::StoredRun;
 use super::table::Table;
 use super::{Body, Process, boot_id, builder, system};
 use crate::layout::{Layout, Origin, PageRun};
@@ -30,7 +34,7 @@ const SCAN_INTERVAL: Duration = Duration::from_millis(10);
 impl Subject for Process {
     fn inquiry(&mut self) -> Result<Option<Vec<u8>>, SubjectError> {
         if let (Body::Settled, Some(running)) = (&self.body, &self.running) {
-            self.body = Body::Here(Source::open(running.pid()).map_err(system)?);
+            self.body = Body::Here(running.source().map_err(system)?);
         }
         let source = match &self.body {
             Body::Here(source) => source,
@@ -58,30 +62,57 @@ impl Subject for Process {
         Ok(())
     }
 
-    fn inventory(&mut self, _: &Policy) -> Result<Inventory, SubjectError> {
+    fn inventory(&mut self, policy: &Policy) -> Result<Inventory, SubjectError> {
         let Body::Here(source) = &mut self.body else { return Err(system("the process does not run here")) };
         let stopped = source.track().map_err(system)?;
         tracing::info!(pid = source.pid(), stopped_for = ?stopped.stopped_for, "writes are noted");
         // From here on nothing that is written is missed; what was written before is looked up below.
         source.take_written().map_err(system)?;
         let stock = source.inventory().map_err(system)?;
+        if policy.writes_back() {
+            let shared = stock.mappings.iter().filter(|mapping| {
+                mapping.memory_kind() == Some(MemoryKind::SharedFile) && mapping.is_writable()
+            });
+            let paths = shared.filter_map(|mapping| Some(mapping.file()?.path.clone()));
+            self.files.by_path.extend(paths.map(|path| (path, FileChoice::Stored)));
+        }
+        let obstacles = self.stored_obstacles(&stock, policy);
+        if !obstacles.is_empty() {
+            return Err(SubjectError::Immovable(obstacles));
+        }
         let Body::Here(source) = &self.body else { return Err(system("the process does not run here")) };
         let ranges = self.ranges(source, &stock)?;
         let places: Vec<_> = ranges.iter().map(|(range, _)| *range).collect();
         let count: u64 = places.iter().map(|range| range.len() / PAGE_SIZE).sum();
         let spares = SPARES_MIN + count / 4;
         self.table = Table::new(&places, spares);
-        let runs = ranges.into_iter().map(|(range, origin)| PageRun {
-            pages: range.len() / PAGE_SIZE,
-            kind: PageKind::Private,
-            origin,
+        let mut stored = Vec::new();
+        let mut first = 0;
+        for (range, origin) in &ranges {
+            let mapping = stock.mapping_at(range.start).filter(|_| matches!(origin, Origin::Stored { .. }));
+            if let Some((mapping, file)) = mapping.and_then(|mapping| Some((mapping, mapping.file()?))) {
+                let (path, inode, offset) = (file.path.clone(), file.inode, file.offset);
+                let run = StoredRun { first, range: *range, path, inode, offset };
+                stored.push((run, object_of(source.pid(), mapping)?));
+            }
+            first += range.len() / PAGE_SIZE;
+        }
+        let runs = ranges.into_iter().map(|(range, origin)| {
+            let kind = match origin {
+                Origin::Stored { .. } => PageKind::FileMapped,
+                _ => PageKind::Private,
+            };
+            PageRun { pages: range.len() / PAGE_SIZE, kind, origin }
         });
         let spare = PageRun { pages: spares, kind: PageKind::Private, origin: Origin::Zero };
         let layout = Layout { runs: runs.chain([spare]).collect() };
         let none = PageSet::empty(self.table.page_count());
         (self.void, self.unplaced) = (none, BTreeMap::new());
+        let stored_runs = stored.iter().map(|(run, _)| run.clone()).collect();
+        self.stored.replace(stored);
         self.mark_modified()?;
-        let plan = BuildPlan { inventory: stock, files: self.files.clone(), ranges: places, spares };
+        let files = self.files.clone();
+        let plan = BuildPlan { inventory: stock, files, ranges: places, spares, stored: stored_runs };
         self.build = pack(&plan, &[])?;
         Ok(Inventory { subject: PROCESS.to_owned(), layout, build: self.build.clone() })
     }
@@ -110,7 +141,9 @@ impl Subject for Process {
     }
 
     fn hold(&mut self) {
-        if matches!(self.body, Body::Here(_)) && self.scanned.elapsed() > SCAN_INTERVAL {
+        let scanned = matches!(self.body, Body::Here(_))
+            || matches!(self.body, Body::Came(_)) && !self.stored.is_empty();
+        if scanned && self.scanned.elapsed() > SCAN_INTERVAL {
             // When it is stopped it is looked again, and that is when it matters.
             if let Err(error) = self.scan() {
                 tracing::debug!(%error, "writes could not be seen");
@@ -148,6 +181,7 @@ impl Subject for Process {
             return Err(system("the process has grown so fast that it has to be looked at again"));
         }
         self.scan()?;
+        self.mark_unmapped()?;
         self.mark_given_up()?;
         for page in extra.iter().flat_map(|range| self.table.numbers_in(*range).collect::<Vec<_>>()) {
             self.written.insert(page);
@@ -193,10 +227,19 @@ impl Subject for Process {
     fn settle(&mut self) -> Result<(), SubjectError> {
         match std::mem::replace(&mut self.body, Body::Gone) {
             Body::Came(resumed) => {
+                self.body = Body::Came(resumed);
+                self.scan()?;
+                let Body::Came(resumed) = std::mem::replace(&mut self.body, Body::Gone) else {
+                    return Ok(());
+                };
                 self.memory = None;
                 match resumed.complete() {
                     Ok(running) => {
-                        (self.running, self.body) = (Some(running), Body::Settled);
+                        let watched = if self.stored.is_empty() { None } else { watch(&running) };
+                        (self.running, self.body) =
+                            (Some(running), watched.map_or(Body::Settled, Body::Here));
+                        // What was written while nobody watched.
+                        self.mark_differing(EVERYWHERE);
                         Ok(())
                     }
                     // Most likely it has just ended.
@@ -211,6 +254,10 @@ impl Subject for Process {
                 Err(system("the process has not come"))
             }
         }
+    }
+
+    fn note_fetched(&mut self, page: PageNumber) {
+        self.stored.note_fetched(page);
     }
 
     fn wake(&mut self, page: PageNumber) {
@@ -241,4 +288,10 @@ impl Subject for Process {
             tracing::error!(%error, "what is left of the process could not be ended");
         }
     }
+}
+
+/// Notes what a process that has come writes, as far as somebody has to know. One that has just ended writes nothing.
+fn watch(running: &Running) -> Option<Source> {
+    let watched = running.source().and_then(|mut source| source.track().map(|_| source));
+    watched.inspect_err(|error| tracing::info!(%error, "the process that has come is not watched")).ok()
 }

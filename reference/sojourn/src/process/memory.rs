@@ -14,7 +14,7 @@ use super::{Body, Process};
 use crate::subject::{Alarm, Subject as _};
 
 impl Process {
-    fn put(&self, place: u64, content: &PageBytes) -> Result<(), LinuxError> {
+    fn put(&self, place: u64, content: &PageBytes) -> Result<Installed, LinuxError> {
         let bytes = content.as_slice();
         let zero = bytes.iter().all(|byte| *byte == 0);
         let installed = match (&self.body, &self.memory) {
@@ -27,9 +27,8 @@ impl Process {
         if matches!(installed, Installed::EventsFirst) {
             return Err(LinuxError::CannotFollow("events first".to_owned()));
         }
-        Ok(())
+        Ok(installed)
     }
-}
 }
 
 impl Memory for Process {
@@ -50,11 +49,19 @@ impl Memory for Process {
     }
 
     fn take_written(&mut self, page: PageNumber) -> Result<bool, MemoryError> {
-        Ok(self.written.remove(page))
+        let written = self.written.remove(page);
+        if written {
+            // A mark of one page is taken when that page is about to be sent.
+            self.stored.note_sent(page);
+        }
+        Ok(written)
     }
 
     fn copy_out(&self, page: PageNumber) -> Result<PageBytes, MemoryError> {
         let mut bytes = [0; PAGE_LEN];
+        if let Some(content) = self.stored.content(page) {
+            return Ok(content);
+        }
         let Some(place) = self.table.place_of(page) else { return Ok(PageBytes::zeroed()) };
         let read = match (&self.body, self.source()) {
             (_, Some(source)) => source.read(place * PAGE_SIZE, &mut bytes),
@@ -78,9 +85,16 @@ impl Memory for Process {
             self.unplaced.insert(page, content.clone());
             return Ok(());
         };
+        self.stored.note_arrived(page, content);
         for _ in 0..100 {
             match self.put(place, content) {
-                Ok(()) => return Ok(()),
+                Ok(Installed::NoSuchPlace) => {
+                    return self.stored.put(page, content).map_err(|error| {
+                        tracing::error!(%error, %page, "a page could not be put into its file");
+                        MemoryError::Absent(page)
+                    });
+                }
+                Ok(_) => return Ok(()),
                 Err(LinuxError::CannotFollow(_)) => self.read_events(),
                 Err(error) => {
                     tracing::error!(%error, %page, "a page could not be put in");

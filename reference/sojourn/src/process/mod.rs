@@ -13,9 +13,11 @@ mod journey;
 mod memory;
 mod parcel;
 mod stock;
+mod stored;
 mod table;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
@@ -33,6 +35,8 @@ use steplog::page::PageNumber;
 pub use builder::ProcessBuilder;
 
 use crate::subject::{Alarm, Occurrence, SubjectError};
+use parcel::BuildPlan;
+use stored::StoredFiles;
 use table::Table;
 
 /// A process.
@@ -51,6 +55,7 @@ pub struct Process {
     /// Content of pages whose place is not known yet.
     unplaced: BTreeMap<PageNumber, PageBytes>,
     memory: Option<Arc<Userfault>>,
+    stored: StoredFiles,
     occurrences: VecDeque<Occurrence>,
     alarm: Option<Alarm>,
     /// Its end can be seen by this, where it came here.
@@ -100,11 +105,24 @@ impl Process {
         Ok(Self::new(Body::Here(source), Table::default(), FileChoices::default(), Vec::new()))
     }
 
-    fn built(destination: Destination, table: Table, files: FileChoices, build: Vec<u8>) -> Self {
+    /// A process that was built by this plan, which is packed in `build`.
+    fn built(
+        destination: Destination,
+        table: Table,
+        plan: BuildPlan,
+        build: Vec<u8>,
+    ) -> Result<Self, SubjectError> {
         let memory = destination.memory();
-        let mut process = Self::new(Body::Built(destination), table, files, build);
+        let mut stored = Vec::new();
+        for run in plan.stored {
+            let missing = || SubjectError::Unfit(format!("no memory stands for {}", run.path.display()));
+            let object = destination.shared_memory(run.inode).ok_or_else(missing)?;
+            stored.push((run, File::from(object.try_clone().map_err(system)?)));
+        }
+        let mut process = Self::new(Body::Built(destination), table, plan.files, build);
         process.memory = Some(memory);
-        process
+        process.stored.replace(stored);
+        Ok(process)
     }
 
     fn new(body: Body, table: Table, files: FileChoices, build: Vec<u8>) -> Self {
@@ -120,6 +138,7 @@ impl Process {
             void: none,
             unplaced: BTreeMap::new(),
             memory: None,
+            stored: StoredFiles::default(),
             occurrences: VecDeque::new(),
             alarm: None,
             running: None,
@@ -138,5 +157,4 @@ impl Process {
             _ => None,
         }
     }
-
 }

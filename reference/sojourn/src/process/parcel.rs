@@ -9,6 +9,7 @@ use linux::plan::FileChoices;
 use linux::state::ProcessState;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::stored::StoredRun;
 use crate::subject::SubjectError;
 
 /// No parcel is longer than this once it is unpacked.
@@ -45,6 +46,8 @@ pub struct BuildPlan {
     pub ranges: Vec<AddressRange>,
     /// How many more there are.
     pub spares: u64,
+    /// Which of them are of files of the file server.
+    pub stored: Vec<StoredRun>,
 }
 
 /// The state at the freeze.

@@ -95,7 +95,9 @@ impl Store {
             // It may be closed already.
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
-        lock(&self.0.sessions).clear();
+        // Whatever a session is in the middle of is over then, its steps included: a server that takes this one's place comes after it.
+        let sessions = std::mem::take(&mut *lock(&self.0.sessions));
+        sessions.values().for_each(|session| lock(session).close());
         drop(TcpStream::connect(self.0.address));
     }
 
@@ -187,8 +189,9 @@ impl Store {
                 return Err(ChannelError::Closed);
             }
             if !batch.is_empty() {
-                let (steps, answers) = lock(session).handle(Place::Host(host), &batch);
-                // Steps before what comes of them.
+                let mut session = lock(session);
+                let (steps, answers) = session.handle(Place::Host(host), &batch);
+                // Steps before what comes of them, and of all hosts in one order.
                 match &self.0.log {
                     Some(shared) => steps.into_iter().for_each(|step| shared.append(step)),
                     None if log && !steps.is_empty() => {
@@ -198,6 +201,7 @@ impl Store {
                     }
                     None => {}
                 }
+                drop(session);
                 for answer in answers {
                     channel.say(answer.epoch, &answer.message)?;
                 }

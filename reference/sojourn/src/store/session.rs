@@ -33,6 +33,7 @@ pub struct Session {
     /// The pages that are of no file.
     swap: File,
     journal: File,
+    closed: bool,
 }
 
 struct Extent {
@@ -101,7 +102,7 @@ impl Session {
         }
         let opening = if versions.is_empty() { Opening::New } else { Opening::Restored(versions.len()) };
         tracing::info!(session = %id, ?opening, "session opened");
-        Ok(Self { layout: layout.clone(), server, extents, swap, journal })
+        Ok(Self { layout: layout.clone(), server, extents, swap, journal, closed: false })
     }
 
     /// Whether these are its pages.
@@ -112,10 +113,16 @@ impl Session {
         if *layout == self.layout { Ok(()) } else { Err(SessionError::OtherLayout) }
     }
 
+    /// Nothing is handled from now on, as if it had never arrived.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
     /// Handles what has arrived together: all of it is durable before any of it is answered. What could not be made
     /// durable is not answered, as if it had never arrived.
     pub fn handle(&mut self, from: Place, frames: &[Frame]) -> (Vec<Step>, Vec<Envelope>) {
         let (mut stored, mut answers, mut steps) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let frames = if self.closed { &[] } else { frames };
         for Frame { epoch, message } in frames {
             if let Err(error) = self.server.handle_message(from, *epoch, message) {
                 tracing::warn!(%error, "refused");
@@ -212,6 +219,7 @@ fn open_extents(root: &Path, layout: &Layout) -> Result<Vec<Extent>, SessionErro
     let mut extents = Vec::new();
     for (first, run) in layout.numbered() {
         let Origin::Stored { path, offset, len } = &run.origin else { continue };
+        make_directories(&directory, path).map_err(|error| fails(&root.join(path))(error.into()))?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let opened = openat2(&directory, path, flags, Mode::RUSR | Mode::WUSR, resolve);
@@ -219,6 +227,23 @@ fn open_extents(root: &Path, layout: &Layout) -> Result<Vec<Extent>, SessionErro
         extents.push(Extent { first, pages: run.pages, file, offset: *offset, len: *len });
     }
     Ok(extents)
+}
+
+/// Makes the directories that a file is to be in; no way there leads out of the root either.
+fn make_directories(root: &File, path: &str) -> rustix::io::Result<()> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut above = Path::new(".").to_owned();
+    let Some(directory) = Path::new(path).parent() else { return Ok(()) };
+    for name in directory.components() {
+        let parent = openat2(root, &above, flags, Mode::empty(), resolve)?;
+        above.push(name);
+        match openat2(root, &above, flags, Mode::empty(), resolve) {
+            Err(rustix::io::Errno::NOENT) => rustix::fs::mkdirat(parent, name.as_os_str(), Mode::RWXU)?,
+            found => drop(found?),
+        }
+    }
+    Ok(())
 }
 
 fn open_own(path: &Path) -> Result<File, SessionError> {
@@ -305,6 +330,17 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_session_does_nothing_more() {
+        let root = tempfile::tempdir().unwrap();
+        let mut session = Session::open(root.path(), SessionId(5), &Layout::plain(4, 2, "data")).unwrap();
+        session.close();
+        let (steps, answers) = session.handle(HostId(0).into(), &[write_back(1, 1, 3)]);
+        assert_eq!((steps.len(), answers.len()), (0, 0));
+        let mut session = Session::open(root.path(), SessionId(5), &Layout::plain(4, 2, "data")).unwrap();
+        assert_eq!(fetch(&mut session, 1), (0, 0));
+    }
+
+    #[test]
     fn a_note_that_was_not_written_whole_ends_the_journal() {
         let notes = [
             note(PageNumber(1), Version(2)),
@@ -327,5 +363,17 @@ mod tests {
         let opened = Session::open(root.path(), SessionId(1), &Layout::plain(1, 1, "way-out/file"));
         assert!(matches!(opened, Err(SessionError::File { .. })));
         assert!(!outside.path().join("file").exists());
+        let opened = Session::open(root.path(), SessionId(1), &Layout::plain(1, 1, "way-out/further/file"));
+        assert!(matches!(opened, Err(SessionError::File { .. })));
+        assert!(!outside.path().join("further").exists());
+    }
+
+    #[test]
+    fn a_file_gets_the_directories_that_it_is_in() {
+        let root = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            Session::open(root.path(), SessionId(1), &Layout::plain(1, 1, "far/away/file")).unwrap();
+        }
+        assert!(root.path().join("far/away/file").exists());
     }
 }
