@@ -11,6 +11,7 @@ use std::time::Duration;
 use protocol::policy::Policy;
 use serde::{Deserialize, Serialize};
 
+use crate::driver::JudgeChoice;
 use crate::status::Status;
 
 /// Longest line.
@@ -35,6 +36,8 @@ pub enum Question {
         policy: Box<Policy>,
         /// Where the steps go.
         log: Option<PathBuf>,
+        /// Who judges it.
+        judge: Option<JudgeChoice>,
     },
     /// Call the migration of this process off.
     Cancel {

@@ -10,16 +10,16 @@
 //! * [`dial`]: how a connection comes about: TCP, TLS where the address is not loopback, the greeting.
 //! * [`host`]: a machine that takes processes; [`store`]: the file server.
 //! * [`recorder`]: the log of steps; [`status`]: how far a migration is, for a person to watch.
+//! * [`judge`]: the command that judges a run by the model while it goes on.
 //! * [`process`]: an unmodified Linux process as what moves.
 //! * [`key`]: who may speak to whom; [`control`]: how the command talks to what is running.
 //!
 //! # Processes and files
 //!
-//! Pages of mapped files never go through the file server when a process moves: where the destination has a file with the same
-//! content, pages that were not modified come from there; all others travel like memory. So `flushing` and `generic`, which write
-//! back what is modified, find nothing to write back in a process. What it writes to a *shared* mapping of a file reaches
-//! the file itself only where both hosts are on one machine and see the same file, which is then mapped as it is; elsewhere
-//! it stays in memory at the destination.
+//! Where the destination has a file with the same content, pages of a *private* mapping that were not modified come from there; all
+//! others travel like memory. Under an algorithm that writes back, *shared* writable mappings are of files of the file server: what is
+//! modified is written back all along, and fetched from there. Under others a shared mapping is of the file itself where both hosts
+//! are on one machine and see the same file; elsewhere what is written to it stays in memory at the destination.
 
 pub mod aside;
 pub mod channel;
@@ -28,6 +28,7 @@ pub mod control;
 pub mod dial;
 pub mod driver;
 pub mod host;
+pub mod judge;
 pub mod key;
 pub mod layout;
 pub mod process;

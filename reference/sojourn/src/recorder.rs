@@ -33,6 +33,15 @@ impl Recorder for Unrecorded {
     fn record(&mut self, _: Step) {}
 }
 
+/// Several logs of the same steps.
+pub struct All(pub Vec<Box<dyn Recorder>>);
+
+impl Recorder for All {
+    fn record(&mut self, step: Step) {
+        self.0.iter_mut().for_each(|recorder| recorder.record(step.clone()));
+    }
+}
+
 /// A log in memory, that several places can share.
 #[derive(Clone, Default)]
 pub struct SharedLog(Arc<Mutex<Vec<Step>>>);

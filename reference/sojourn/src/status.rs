@@ -37,6 +37,8 @@ pub struct Status {
     pub freeze_expected_ns: Option<u64>,
     /// What has become of the migration, once something has.
     pub fate: Option<Fate>,
+    /// What the judge found, where there is one and it has found something.
+    pub judged: Option<String>,
     /// What went wrong.
     pub error: Option<String>,
 }
@@ -86,6 +88,7 @@ impl Status {
             freeze_ns: None,
             freeze_expected_ns: None,
             fate: None,
+            judged: None,
             error: None,
         }
     }

@@ -55,9 +55,12 @@ pub(super) fn answer(handles: &[Handle], question: Question) -> Answer {
             Answer::Status(handles.iter().map(|handle| handle.status.lock().clone()).collect())
         }
         Question::Cancel { pid } => find(pid).map_or_else(|| unknown(pid), |handle| done(handle.cancel())),
-        Question::Migrate { pid, to, policy, log } => find(pid).map_or_else(
-            || unknown(pid),
-            |handle| done(handle.migrate(&to, *policy, log.map_or(Log::None, Log::File))),
-        ),
+        Question::Migrate { pid, to, policy, log, judge } => {
+            let log = match (log, judge) {
+                (None, None) => Log::None,
+                (file, judge) => Log::Kept { file, judge },
+            };
+            find(pid).map_or_else(|| unknown(pid), |handle| done(handle.migrate(&to, *policy, log)))
+        }
     }
 }

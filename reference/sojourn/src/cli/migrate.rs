@@ -14,7 +14,8 @@ use super::status::line;
 use super::{Ending, Format};
 use crate::aside::SessionId;
 use crate::control::{self, Answer, Desk, Question};
-use crate::driver::{Driver, Log, Setup};
+use crate::driver::{Driver, JudgeChoice, Log, Setup};
+use crate::judge;
 use crate::key::Trust;
 use crate::process::Process;
 use crate::status::{Phase, Status};
@@ -42,6 +43,17 @@ pub(super) struct Migrate {
     /// Where the log of steps goes, as `checker conform` reads it.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Have the model judge the migration while it goes on: one that leaves the model before the hand-over is called off. Needs
+    /// the command `checker`.
+    #[arg(long)]
+    judge: bool,
+    /// The command that judges [default: `checker` beside this command, or wherever commands are].
+    #[arg(long, value_name = "FILE", requires = "judge")]
+    checker: Option<PathBuf>,
+    /// Call the migration off if the process has not been suspended after this time, as in 90s: an algorithm that waits until
+    /// everything is in step may wait for ever.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    suspend_within: Option<Duration>,
     /// The file server.
     #[arg(long, value_name = "ADDR")]
     store: Option<String>,
@@ -73,11 +85,20 @@ impl Migrate {
             .with_context(|| format!("no algorithm is called '{}'; there are {}", self.algorithm, names()))
     }
 
+    fn judge(&self) -> anyhow::Result<Option<JudgeChoice>> {
+        if !self.judge {
+            return Ok(None);
+        }
+        let strategy = self.strategy.clone().map(std::path::absolute).transpose()?;
+        Ok(Some(JudgeChoice { checker: self.checker.clone().unwrap_or_else(judge::usual_command), strategy }))
+    }
+
     /// A host has the process: it moves it.
     fn ask(&self, desk: &std::path::Path, policy: Policy) -> anyhow::Result<Ending> {
         let log = self.log.clone().map(std::path::absolute).transpose()?;
+        let judge = self.judge()?;
         let question =
-            Question::Migrate { pid: self.pid, to: self.to.clone(), policy: Box::new(policy), log };
+            Question::Migrate { pid: self.pid, to: self.to.clone(), policy: Box::new(policy), log, judge };
         if let Answer::Refused(reason) = control::ask(desk, &question)? {
             return self.not_moved(&reason);
         }
@@ -117,7 +138,10 @@ impl Migrate {
         let asked = handle.clone();
         let _desk = Desk::open(move |question| super::host::answer(std::slice::from_ref(&asked), question))?;
         let interrupted = catch_interrupts()?;
-        let log = self.log.clone().map_or(Log::None, Log::File);
+        let log = match (self.log.clone(), self.judge()?) {
+            (None, None) => Log::None,
+            (file, judge) => Log::Kept { file, judge },
+        };
         if let Err(reason) = handle.migrate(&self.to, policy, log) {
             return self.not_moved(&reason);
         }
@@ -137,9 +161,22 @@ impl Migrate {
         mut look: impl FnMut() -> (Status, bool),
         cancel: impl Fn(),
     ) -> anyhow::Result<Ending> {
-        let mut said = Instant::now();
+        let began = Instant::now();
+        let mut said = began;
+        let mut too_long = false;
         loop {
             let (status, over) = look();
+            if let Some(bound) = self.suspend_within.filter(|bound| !too_long && began.elapsed() > *bound)
+                && status.phase == Phase::PreMigration
+            {
+                too_long = true;
+                anstream::eprintln!(
+                    "not suspended after {}: {} pages are not in step; calling the migration off",
+                    humantime::format_duration(bound),
+                    status.remaining
+                );
+                cancel();
+            }
             if interrupted.swap(false, Ordering::SeqCst) {
                 anstream::eprintln!("interrupted: calling the migration off, if it still can be");
                 cancel();
@@ -170,7 +207,8 @@ impl Migrate {
             };
             anstream::println!("{what}: {}", line(status));
         }
-        Ok(if moved { Ending::AsExpected } else { Ending::Not })
+        let objected = status.judged.as_ref().is_some_and(|judged| judged != "accepted");
+        Ok(if moved && !objected { Ending::AsExpected } else { Ending::Not })
     }
 
     fn not_moved(&self, reason: &str) -> anyhow::Result<Ending> {

@@ -47,6 +47,9 @@ pub(super) fn line(status: &Status) -> String {
     if let Some(freeze_ns) = status.freeze_ns {
         line += &format!("  frozen for {:.2} ms", freeze_ns as f64 / 1e6);
     }
+    if let Some(judged) = &status.judged {
+        line += &format!("  judged: {judged}");
+    }
     if let Some(error) = &status.error {
         line += &format!("  ({error})");
     }

@@ -32,8 +32,9 @@ use steplog::place::{HostId, Place};
 
 use crate::aside::{Hello, SessionId, Welcome};
 use crate::dial::{Connection, DialError};
+use crate::judge::{Finding, Judge};
 use crate::layout::Layout;
-use crate::recorder::{Outgoing, Recorder, SharedLog};
+use crate::recorder::{Outgoing, Recorder, SharedLog, Unrecorded};
 use crate::status::SharedStatus;
 use crate::subject::Shared;
 use awaited::Awaited;
@@ -97,8 +98,23 @@ pub enum Log {
     None,
     /// Into a log that every place writes to itself.
     Shared(SharedLog),
-    /// Into this file, those of all places.
-    File(std::path::PathBuf),
+    /// Those of all places: into a file, to a judge, or both.
+    Kept {
+        /// The file.
+        file: Option<std::path::PathBuf>,
+        /// Who judges.
+        judge: Option<JudgeChoice>,
+    },
+}
+
+/// Who is to judge a migration while it goes on.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JudgeChoice {
+    /// The command.
+    pub checker: std::path::PathBuf,
+    /// The algorithm as a file, where it is none of the built-in ones.
+    pub strategy: Option<std::path::PathBuf>,
 }
 
 /// What came of a call.
@@ -186,6 +202,9 @@ pub struct Driver {
     unfit: bool,
     vacant_since: Option<Instant>,
     awaited: Awaited,
+    judge: Option<Judge>,
+    /// Since when it has been waited for with the hand-over.
+    judge_awaited: Option<Instant>,
 }
 
 impl Driver {
@@ -199,6 +218,20 @@ impl Driver {
         if let Err(error) = self.turns() {
             tracing::error!(%error, "a driver cannot go on");
             self.handle.status.lock().error = Some(error.to_string());
+        }
+        self.conclude();
+    }
+
+    /// There are no more steps: what the judge found is said.
+    fn conclude(&mut self) {
+        // What is held back is written down now.
+        self.recorder = Box::new(Unrecorded);
+        if let Some(judge) = self.judge.take() {
+            self.handle.status.lock().judged = Some(match judge.conclude() {
+                Finding::Accepted => "accepted".to_owned(),
+                Finding::Rejected(reason) => format!("rejected: {reason}"),
+                Finding::Unknown(reason) => format!("not judged: {reason}"),
+            });
         }
     }
 
@@ -226,6 +259,7 @@ impl Driver {
         let more = self.hear();
         self.observe();
         self.look_at_clock();
+        self.heed_judge();
         self.operate();
         let worked = self.work();
         self.collect();

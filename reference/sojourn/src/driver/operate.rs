@@ -1,7 +1,7 @@
 //! What the operator of a host does: suspend the process when that makes sense; and when there is
 //! room for what the endpoint has to do.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::host::{Role, Suspension, Work};
 use protocol::policy::{Passes, Pre};
@@ -11,6 +11,7 @@ use steplog::place::Place;
 
 use super::Driver;
 use crate::aside::Aside;
+use crate::judge::Judge;
 use crate::subject::{Stopped, SubjectError};
 
 /// Tasks that are looked at for one that has room. More of them wait for the same place.
@@ -19,6 +20,9 @@ const TASKS_LOOKED_AT: usize = 64;
 /// The registers begin with this where they are the whole state, and with this where it was said beside them.
 const WHOLE: u8 = 0;
 const APART: u8 = 1;
+
+/// How long a process may stand still for its judge.
+const JUDGE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Work done in one turn at most, so that what arrives is heard in between.
 const WORK_MAX: usize = 64;
@@ -119,6 +123,41 @@ impl Driver {
         }
     }
 
+    /// A migration that has left the model is called off, as long as it can be.
+    pub(super) fn heed_judge(&mut self) {
+        let Some(reason) = self.judge.as_ref().and_then(Judge::objection) else { return };
+        let under_way = matches!(
+            self.host.role(),
+            Role::Source(Source::PreMigration(_) | Source::Frozen(_) | Source::Offered(_))
+        );
+        if under_way && self.handle.status.lock().judged.is_none() {
+            tracing::error!(session = %self.session, reason, "the migration has left the model");
+            self.handle.status.lock().judged = Some(format!("rejected: {reason}"));
+            let cancelled = self.host.cancel();
+            self.note_error("a cancellation", cancelled);
+            self.go_on();
+            self.collect();
+        }
+    }
+
+    /// Whether the judge, if there is one, has heard all that leads to the hand-over and objects to nothing. One that takes too long is no
+    /// judge.
+    fn is_judged(&mut self) -> bool {
+        let Some(judge) = &self.judge else { return true };
+        if judge.objection().is_none() && judge.has_caught_up() {
+            return true;
+        }
+        let since = *self.judge_awaited.get_or_insert_with(Instant::now);
+        if judge.objection().is_none() && since.elapsed() > JUDGE_PATIENCE {
+            self.handle.status.lock().judged = Some("not judged: it does not keep up".to_owned());
+            let cancelled = self.host.cancel();
+            self.note_error("a cancellation", cancelled);
+            self.go_on();
+            self.collect();
+        }
+        false
+    }
+
     /// Lets the endpoint do what is due and has room. True when it could do more at once.
     pub(super) fn work(&mut self) -> bool {
         for _ in 0..WORK_MAX {
@@ -130,6 +169,9 @@ impl Driver {
                 .take(TASKS_LOOKED_AT)
                 .find(|task| matches!(task.work, Work::Serve(_)) || room(task.page_to));
             let Some(task) = task else { return false };
+            if task.work == Work::HandOver && !self.is_judged() {
+                return true;
+            }
             if task.work == Work::HandOver
                 && let Err(error) = { self.subject.lock().part() }
             {

@@ -11,10 +11,11 @@ use steplog::page::PageNumber;
 use steplog::place::Place;
 
 use super::awaited::Awaited;
-use super::{Driver, Log, Request};
+use super::{Driver, JudgeChoice, Log, Request};
 use crate::aside::{Hello, Proposal, Purpose, Welcome};
 use crate::dial::{Connection, DialError};
-use crate::recorder::{Announced, LogFile, Untangled};
+use crate::judge::Judge;
+use crate::recorder::{All, Announced, LogFile, Recorder, Untangled, header};
 use crate::subject::PROCESS;
 
 /// Pages that are asked for in one turn although nobody waits for them.
@@ -162,12 +163,26 @@ impl Driver {
                 self.recorder = Box::new(log);
                 Ok(false)
             }
-            Log::File(path) => {
+            Log::Kept { file, judge } => {
+                self.conclude();
                 let unseen = self.subject.lock().unseen();
-                let file =
-                    File::create(&path).and_then(|file| LogFile::create(file, policy, &self.layout, &unseen));
-                let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
-                self.recorder = Box::new(Untangled::new(Announced::new(file)));
+                let mut kept: Vec<Box<dyn Recorder>> = Vec::new();
+                if let Some(path) = file {
+                    let file = File::create(&path)
+                        .and_then(|file| LogFile::create(file, policy, &self.layout, &unseen));
+                    kept.push(Box::new(file.map_err(|error| format!("{}: {error}", path.display()))?));
+                }
+                if let Some(JudgeChoice { checker, strategy }) = judge {
+                    // Nothing that was said can be taken back, so what may go wrong is allowed from the beginning.
+                    let header = header(policy, &self.layout, true, &unseen);
+                    let header = serde_json::to_string(&header).map_err(|error| error.to_string())?;
+                    let judge = Judge::begin(&checker, &header, strategy.as_deref());
+                    let judge = judge.map_err(|error| error.to_string())?;
+                    kept.push(Box::new(judge.clone()));
+                    (self.judge, self.judge_awaited) = (Some(judge), None);
+                    self.handle.status.lock().judged = None;
+                }
+                self.recorder = Box::new(Untangled::new(Announced::new(All(kept))));
                 Ok(true)
             }
         }

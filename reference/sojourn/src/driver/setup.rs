@@ -212,6 +212,8 @@ impl Driver {
             unfit: false,
             vacant_since: None,
             awaited: Default::default(),
+            judge: None,
+            judge_awaited: None,
         };
         driver.call_store();
         driver
