@@ -93,10 +93,11 @@ impl Tracee {
                 seen => Some(seen?),
             };
             match seen {
-                Some(seen) if seen.tracee == self => match take(seen)? {
-                    Some(stop) => return Ok(stop),
-                    None => {}
-                },
+                Some(seen) if seen.tracee == self => {
+                    if let Some(stop) = take(seen)? {
+                        return Ok(stop);
+                    }
+                }
                 // The end of the thread that leads is reported after those of the others, and only once those are taken.
                 Some(seen) if !seen.stopped && !seen.tracee.is_own_child() => drop(take(seen)?),
                 _ => which = Which::One(self),
