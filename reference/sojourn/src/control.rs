@@ -39,6 +39,20 @@ pub enum Question {
         /// Who judges it.
         judge: Option<JudgeChoice>,
     },
+    /// Take on this process, which was started here, to be moved later.
+    Adopt {
+        /// Which.
+        pid: u32,
+        /// How it will move.
+        policy: Box<Policy>,
+    },
+    /// The machine of a host is dead.
+    Fence {
+        /// Where it could be called.
+        address: Option<String>,
+        /// All those that this process waits for, otherwise.
+        pid: Option<u32>,
+    },
     /// Call the migration of this process off.
     Cancel {
         /// Which.

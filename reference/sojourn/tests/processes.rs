@@ -1,188 +1,16 @@
-//! Unmodified programs move between two machines, which are two network namespaces with a link of their own, there and back
-//! under every algorithm, and print what they print when they never move. Needs root; says so loudly where it may not run.
+//! Unmodified programs move between two machines, there, back and there again, under every algorithm, and print what they print
+//! when they never move.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod net;
+
+use std::process::{Command, Stdio};
 
 use protocol::policy::Policy;
 
-const SOJOURN: &str = env!("CARGO_BIN_EXE_sojourn");
+use net::{Net, await_that, ends_in_time, lacks, missing};
 
-/// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Two namespaces, a link, a host in each, a file server in the first.
-struct Net {
-    directory: tempfile::TempDir,
-    tag: String,
-    children: Vec<Child>,
-    addresses: Vec<String>,
-}
-
-/// Why nothing can be moved here.
-fn missing() -> Option<String> {
-    if std::env::var_os("SOJOURN_PROCESSES").is_none() {
-        return Some("no real process is moved unless SOJOURN_PROCESSES is set".to_owned());
-    }
-    if !rustix::process::geteuid().is_root() {
-        return Some("not root".to_owned());
-    }
-    let able =
-        Command::new("ip").args(["netns", "list"]).output().is_ok_and(|output| output.status.success());
-    if !able {
-        return Some("no network namespaces (ip netns)".to_owned());
-    }
-    let facts = linux::inventory::HostFacts::here().ok()?;
-    let too_old = facts.kernel_version < linux::inventory::host::KERNEL_VERSION_MIN;
-    too_old.then(|| format!("kernel {} is too old", facts.kernel_release))
-}
-
-fn lacks(program: &str) -> bool {
-    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err()
-}
-
-fn ip(arguments: &str) {
-    let status = Command::new("ip").args(arguments.split_whitespace()).status().unwrap();
-    assert!(status.success(), "ip {arguments}");
-}
-
-impl Net {
-    fn new(tag: &str) -> Self {
-        let tag = format!("sj{tag}{}", std::process::id() % 10_000);
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join("root")).unwrap();
-        let mut net = Self { directory, tag, children: Vec::new(), addresses: Vec::new() };
-        let (a, b) = (net.namespace(0), net.namespace(1));
-        ip(&format!("netns add {a}"));
-        ip(&format!("netns add {b}"));
-        ip(&format!("link add {a} netns {a} type veth peer name {b} netns {b}"));
-        for (at, name) in [&a, &b].into_iter().enumerate() {
-            ip(&format!("-n {name} addr add 10.77.0.{}/24 dev {name}", at + 1));
-            ip(&format!("-n {name} link set {name} up"));
-            ip(&format!("-n {name} link set lo up"));
-        }
-        assert!(
-            net.sojourn(0, &["key", "--out", net.path("key").to_str().unwrap()]).status().unwrap().success()
-        );
-        let root = net.path("root");
-        let store = net.serve(0, &["store", "--listen", "10.77.0.1:0", "--root", root.to_str().unwrap()]);
-        for at in 0..2 {
-            let listen = format!("10.77.0.{}:0", at + 1);
-            let address = net.serve(at, &["host", "--listen", &listen, "--store", &store]);
-            net.addresses.push(address);
-        }
-        net.addresses.push(store);
-        net
-    }
-
-    fn namespace(&self, at: usize) -> String {
-        format!("{}{}", self.tag, ["a", "b"][at])
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn in_namespace(&self, at: usize, program: &Path) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace(at)]).arg(program).stdin(Stdio::null());
-        command.env("SOJOURN_RUNTIME_DIR", self.path("run"));
-        command
-    }
-
-    fn sojourn(&self, at: usize, arguments: &[&str]) -> Command {
-        let mut command = self.in_namespace(at, Path::new(SOJOURN));
-        command.args(["--key", self.path("key").to_str().unwrap(), "--logs", "info"]).args(arguments);
-        command.stderr(std::fs::File::options().append(true).create(true).open(self.path("logs")).unwrap());
-        command
-    }
-
-    /// Starts a server; its address.
-    fn serve(&mut self, at: usize, arguments: &[&str]) -> String {
-        let output = self.path(&format!("address-{}", self.children.len()));
-        let mut command = self.sojourn(at, arguments);
-        command.stdout(std::fs::File::create(&output).unwrap());
-        self.children.push(command.spawn().unwrap());
-        await_that("a server listens", || {
-            let said = std::fs::read_to_string(&output).unwrap_or_default();
-            said.strip_suffix('\n').map(str::to_owned)
-        })
-    }
-
-    fn migrate(&self, from: usize, pid: u32, policy: &Policy) {
-        let (pid, to) = (pid.to_string(), &self.addresses[1 - from]);
-        let arguments =
-            ["migrate", &pid, "--to", to, "--algorithm", &policy.name, "--store", &self.addresses[2]];
-        let said = self.path("said");
-        let mut command = self.sojourn(from, &arguments);
-        let mut child = command.stdout(std::fs::File::create(&said).unwrap()).spawn().unwrap();
-        let success = ends_in_time(&mut child);
-        let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
-        let (said, logs) = (read(&said), self.path("logs"));
-        assert!(success == Some(true), "{} {from}: {success:?} {said}\n{}", policy.name, read(&logs));
-    }
-
-    /// The PID of the process that has come.
-    fn arrived(&self, at: usize) -> Option<u32> {
-        let output = self.sojourn(at, &["status", "--format", "json"]).output().unwrap();
-        let document: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
-        let all = document["processes"].as_array()?;
-        let here = |status: &&serde_json::Value| {
-            ["resting", "post", "completing"].contains(&status["phase"].as_str().unwrap_or_default())
-        };
-        u32::try_from(all.iter().find(here)?["pid"].as_u64()?).ok()
-    }
-}
-
-impl Drop for Net {
-    fn drop(&mut self) {
-        for child in &mut self.children {
-            // Those that have ended already are fine.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        for at in 0..2 {
-            let _ = Command::new("ip").args(["netns", "del", &self.namespace(at)]).status();
-        }
-    }
-}
-
-/// Whether it ended well; nothing if it did not end, and was killed.
-fn ends_in_time(child: &mut Child) -> Option<bool> {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Some(status) = child.try_wait().unwrap() {
-            return Some(status.success());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    None
-}
-
-fn await_that<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < PATIENCE, "not in {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Ends with the test, however that ends.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // One that has ended already is fine.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+/// There, back and there again.
+const HOPS: usize = 3;
 
 /// Moves a program there and back under each of these and compares what it prints.
 fn same_when_moved(tag: &str, program: &str, arguments: &[&str], policies: &[Policy]) {
@@ -196,23 +24,15 @@ fn same_when_moved(tag: &str, program: &str, arguments: &[&str], policies: &[Pol
     assert!(!expected.is_empty());
     for policy in policies {
         let net = Net::new(tag);
-        let printed = net.path("printed");
-        let mut command = net.in_namespace(0, Path::new("bash"));
-        // What this test was started with is none of the program's business.
-        command.args(["-c", "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -gt 2 ] && eval \"exec $n>&-\"; done; exec \"$@\"", "bash"]);
-        command.arg(program).args(arguments).stdout(std::fs::File::create(&printed).unwrap());
-        command.stderr(Stdio::null());
-        let mut child = Killed(command.spawn().unwrap());
+        let (mut child, printed) = net.start(program, arguments);
         let child = &mut child.0;
-        await_that("the program has begun", || {
-            (!std::fs::read(&printed).unwrap().is_empty() || child.try_wait().unwrap().is_some())
-                .then_some(())
-        });
         // Where pages stay behind until they are touched, the migration is over when the process is.
         net.migrate(0, child.id(), policy);
         if !policy.leaves_pages_behind() {
-            let there = await_that("the process has come", || net.arrived(1));
-            net.migrate(1, there, policy);
+            for hop in 1..HOPS {
+                let there = await_that("the process has come", || net.arrived(hop % 2));
+                net.migrate(hop % 2, there, policy);
+            }
         }
         assert!(ends_in_time(child).is_some(), "{}: what was left of the program did not end", policy.name);
         await_that(&format!("{} {}: the output is complete", policy.name, printed.display()), || {

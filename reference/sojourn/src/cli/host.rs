@@ -4,13 +4,15 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use protocol::policy::Policy;
 
 use super::Ending;
+use crate::aside::SessionId;
 use crate::control::{Answer, Desk, Question};
-use crate::driver::{Handle, Log, Setup};
+use crate::driver::{Driver, Handle, Log, Setup};
 use crate::host::Machine;
 use crate::key::Trust;
-use crate::process::ProcessBuilder;
+use crate::process::{Process, ProcessBuilder};
 use crate::store::Store;
 
 pub(super) fn host(listen: &str, store: Option<String>, trust: &Trust) -> anyhow::Result<Ending> {
@@ -20,6 +22,10 @@ pub(super) fn host(listen: &str, store: Option<String>, trust: &Trust) -> anyhow
     let asked = machine.clone();
     let desk = Desk::open(move |question| match question {
         Question::Status => Answer::Status(asked.statuses()),
+        Question::Adopt { pid, policy } => match adopt(&asked, pid, *policy) {
+            Ok(()) => Answer::Done,
+            Err(error) => Answer::Refused(format!("{error:#}")),
+        },
         other => answer(&asked.sessions(), other),
     })?;
     anstream::println!("{}", machine.address());
@@ -34,6 +40,14 @@ pub(super) fn store(listen: &str, root: PathBuf, trust: &Trust) -> anyhow::Resul
     anstream::println!("{}", store.address());
     wait_for_interrupt()?;
     Ok(Ending::Interrupted)
+}
+
+/// A process that was started here is this host's from now on: what its algorithm does at rest is done.
+fn adopt(machine: &Machine, pid: u32, policy: Policy) -> anyhow::Result<()> {
+    let setup = Setup { pid: Some(pid), at_rest: true, ..machine.setup() };
+    let process = Box::new(Process::open(pid)?);
+    machine.take_on(Driver::at_source(SessionId::random()?, process, policy, setup)?);
+    Ok(())
 }
 
 fn wait_for_interrupt() -> anyhow::Result<()> {
@@ -53,6 +67,17 @@ pub(super) fn answer(handles: &[Handle], question: Question) -> Answer {
     match question {
         Question::Status => {
             Answer::Status(handles.iter().map(|handle| handle.status.lock().clone()).collect())
+        }
+        Question::Adopt { .. } => Answer::Refused("this is no host".to_owned()),
+        Question::Fence { address, pid } => {
+            let meant = |handle: &&Handle| pid.is_none() || handle.status.lock().pid == pid;
+            let all: Vec<_> =
+                handles.iter().filter(meant).map(|handle| handle.fence(address.clone())).collect();
+            // One that has to do with it is enough.
+            let concerned = all.iter().any(Result::is_ok);
+            let nobody = || "there is no such process here".to_owned();
+            let why = all.into_iter().find_map(Result::err).unwrap_or_else(nobody);
+            if concerned { Answer::Done } else { Answer::Refused(why) }
         }
         Question::Cancel { pid } => find(pid).map_or_else(|| unknown(pid), |handle| done(handle.cancel())),
         Question::Migrate { pid, to, policy, log, judge } => {

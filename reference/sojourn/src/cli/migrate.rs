@@ -80,9 +80,7 @@ impl Migrate {
             policy.check().with_context(|| path.display().to_string())?;
             return Ok(policy);
         }
-        let names = || Policy::ALL.map(|policy| policy.name.into_owned()).join(", ");
-        Policy::named(&self.algorithm)
-            .with_context(|| format!("no algorithm is called '{}'; there are {}", self.algorithm, names()))
+        named(&self.algorithm)
     }
 
     fn judge(&self) -> anyhow::Result<Option<JudgeChoice>> {
@@ -218,6 +216,12 @@ impl Migrate {
         }
         Ok(Ending::Not)
     }
+}
+
+/// The built-in algorithm of that name.
+pub(super) fn named(name: &str) -> anyhow::Result<Policy> {
+    let names = || Policy::ALL.map(|policy| policy.name.into_owned()).join(", ");
+    Policy::named(name).with_context(|| format!("no algorithm is called '{name}'; there are {}", names()))
 }
 
 /// The status as it last was, and whether there is none any more.

@@ -5,6 +5,7 @@
 
 mod host;
 mod migrate;
+mod run;
 mod status;
 
 use std::path::PathBuf;
@@ -59,8 +60,11 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Starts a program that can be moved.
+    /// Starts a program under the host of this machine, if there is one, so that what its algorithm does between migrations is done.
     Run {
+        /// The algorithm by which it will move.
+        #[arg(long, value_name = "NAME", default_value = "post-copy")]
+        algorithm: String,
         /// The program and its arguments.
         #[arg(required = true, last = true, value_name = "PROGRAM")]
         program: Vec<std::ffi::OsString>,
@@ -80,6 +84,12 @@ enum Command {
     Cancel {
         /// Which.
         pid: u32,
+    },
+    /// Says that the machine of a host is dead for certain, and what it had is lost: who waits for it goes on without.
+    Fence {
+        /// Where the host could be called, or the process that waits for hosts that do not answer.
+        #[arg(value_name = "ADDR|PID")]
+        whom: String,
     },
     /// Makes the key that machines have to have in common.
     Key {
@@ -139,9 +149,10 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Store { listen, root } => host::store(&listen, root, &trust(key)?),
         Command::Migrate(migrate) => migrate.run(&trust(key)?),
         Command::Check { pid, format } => check(pid, format),
-        Command::Run { program } => run_program(&program),
+        Command::Run { algorithm, program } => run::run(&algorithm, &program),
         Command::Status { pid, watch, format } => status::status(pid, watch, format),
         Command::Cancel { pid } => status::cancel(pid),
+        Command::Fence { whom } => status::fence(&whom),
         Command::Key { out } => {
             let path =
                 out.or(key).or_else(key::default_path).context("no place for a key: HOME is not set")?;
@@ -180,19 +191,4 @@ fn check(pid: u32, format: Format) -> anyhow::Result<Ending> {
         }
     }
     Ok(if obstacles.is_empty() { Ending::AsExpected } else { Ending::Not })
-}
-
-/// The program is a child of this command, which waits for it and ends as it does.
-fn run_program(program: &[std::ffi::OsString]) -> anyhow::Result<Ending> {
-    let (name, arguments) = program.split_first().context("no program")?;
-    let mut child = std::process::Command::new(name)
-        .args(arguments)
-        .spawn()
-        .with_context(|| format!("cannot start {}", name.display()))?;
-    anstream::eprintln!("process {}", child.id());
-    let status = child.wait()?;
-    if std::os::unix::process::ExitStatusExt::signal(&status) == Some(9) {
-        anstream::eprintln!("process {} is gone from here", child.id());
-    }
-    Ok(if status.success() { Ending::AsExpected } else { Ending::Not })
 }

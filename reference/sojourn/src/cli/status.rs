@@ -71,3 +71,21 @@ pub(super) fn cancel(pid: u32) -> anyhow::Result<Ending> {
     anstream::println!("process {pid} is not about to move");
     Ok(Ending::Not)
 }
+
+pub(super) fn fence(whom: &str) -> anyhow::Result<Ending> {
+    let pid = whom.parse().ok();
+    let question = Question::Fence { address: pid.is_none().then(|| whom.to_owned()), pid };
+    let mut ending = Ending::Not;
+    for desk in control::desks()? {
+        match control::ask(&desk, &question) {
+            Ok(Answer::Done) => ending = Ending::AsExpected,
+            Ok(Answer::Refused(reason)) => tracing::info!(desk = %desk.display(), reason, "not concerned"),
+            // One that was killed has left its socket behind.
+            Ok(Answer::Status(_)) | Err(_) => {}
+        }
+    }
+    if ending == Ending::Not {
+        anstream::println!("nothing here waits for {whom}");
+    }
+    Ok(ending)
+}

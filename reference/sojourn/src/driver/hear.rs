@@ -28,7 +28,10 @@ impl Driver {
                     // Who does not wait for the answer does not need it.
                     let _ = reply.send(cancelled);
                 }
-                Ok(Command::Fence(address)) => self.fence(&address),
+                Ok(Command::Fence { address, reply }) => {
+                    // Who does not wait for the answer does not need it.
+                    let _ = reply.send(self.fence(address.as_deref()));
+                }
                 Ok(Command::Called(connection, hello)) => self.called(connection, *hello),
                 Ok(Command::Dialled(dialled)) => self.dialled(dialled),
                 Ok(Command::Cut(place)) => self.lost(place, &ChannelError::Closed),
@@ -38,12 +41,28 @@ impl Driver {
         }
     }
 
-    fn fence(&mut self, address: &str) {
-        let at = self.setup.roster.iter().position(|other| other.as_deref() == Some(address));
-        if let Some(id) = at.and_then(|at| u16::try_from(at).ok()).map(HostId) {
-            let fenced = self.host.fenced(id);
-            self.note_error("a fence", fenced);
+    fn fence(&mut self, address: Option<&str>) -> Result<(), String> {
+        let own = self.setup.id;
+        let named = |at: usize| HostId(u16::try_from(at).unwrap_or(u16::MAX));
+        let dead: Vec<HostId> = match address {
+            Some(address) => {
+                let at = self.setup.roster.iter().position(|other| other.as_deref() == Some(address));
+                at.map(named).into_iter().collect()
+            }
+            None => {
+                let silent = |id: &HostId| self.concerns((*id).into()) && !self.host.is_connected(*id);
+                (0..self.setup.roster.len()).map(named).filter(silent).collect()
+            }
+        };
+        let dead: Vec<_> = dead.into_iter().filter(|id| *id != own).collect();
+        if dead.is_empty() {
+            return Err("this process waits for no such host".to_owned());
         }
+        for id in dead {
+            self.peers.forget(id.into());
+            self.host.fenced(id).map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     /// Somebody calls who knows this session.

@@ -61,8 +61,13 @@ pub enum Command {
         /// Told whether it was.
         reply: Sender<Result<(), String>>,
     },
-    /// The machine of this host is dead for certain.
-    Fence(String),
+    /// The machine of a host is dead for certain.
+    Fence {
+        /// Where it could be called; all to whom there is no connection, otherwise.
+        address: Option<String>,
+        /// Told whether it was one of the hosts of this process.
+        reply: Sender<Result<(), String>>,
+    },
     /// Somebody has called.
     Called(Connection, Box<Hello>),
     /// A call was answered, or was not.
@@ -158,6 +163,16 @@ impl Handle {
         answer.recv().unwrap_or_else(|_| Err("the process is not here any more".to_owned()))
     }
 
+    /// Says that the machine of the host at this address is dead, or of all hosts that do not answer: what they had is lost.
+    ///
+    /// # Errors
+    /// The process has nothing to do with it.
+    pub fn fence(&self, address: Option<String>) -> Result<(), String> {
+        let (reply, answer) = std::sync::mpsc::channel();
+        self.ask(Command::Fence { address, reply });
+        answer.recv().unwrap_or_else(|_| Err("the process is not here any more".to_owned()))
+    }
+
     /// Calls the migration off.
     ///
     /// # Errors
@@ -193,6 +208,8 @@ pub struct Driver {
     proposed: Option<Sender<Result<(), String>>>,
     /// A migration that was asked for before the subject had all its pages.
     deferred: Option<Request>,
+    /// A migration is about to begin in a session of its own: no write-back starts, so that those under way come to an end.
+    drains: bool,
     /// The first page that may be elsewhere while the subject is at rest; none once it has all its pages.
     gathering: Option<PageNumber>,
     /// What came of the state beside the registers.
@@ -260,6 +277,7 @@ impl Driver {
         self.observe();
         self.look_at_clock();
         self.heed_judge();
+        self.reconsider();
         self.operate();
         let worked = self.work();
         self.collect();

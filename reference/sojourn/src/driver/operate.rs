@@ -167,6 +167,7 @@ impl Driver {
                 .host
                 .tasks()
                 .take(TASKS_LOOKED_AT)
+                .filter(|task| !(self.drains && matches!(task.work, Work::WriteBack(_))))
                 .find(|task| matches!(task.work, Work::Serve(_)) || room(task.page_to));
             let Some(task) = task else { return false };
             if task.work == Work::HandOver && !self.is_judged() {

@@ -4,7 +4,6 @@
 use std::fs::File;
 
 use protocol::host::{Location, Role};
-use protocol::memory::Memory as _;
 use protocol::policy::Policy;
 use protocol::source::Source;
 use steplog::page::PageNumber;
@@ -31,8 +30,15 @@ impl Driver {
             Ok(Some(_)) if self.proposed.is_some() || self.deferred.is_some() => {
                 request.refuse("a migration is about to begin already");
             }
-            Ok(Some(_)) if !self.is_complete() => self.deferred = Some(request),
+            Ok(Some(_)) if self.host.policy().leaves_pages_behind() && !self.is_complete() => {
+                let name = &self.host.policy().name;
+                request.refuse(format!(
+                    "it came by {name}, and pages of it are at its former host until it touches them"
+                ));
+            }
+            Ok(Some(_)) if !self.is_complete() => (self.deferred, self.drains) = (Some(request), true),
             Ok(Some(question)) => {
+                self.drains = true;
                 let purpose = Purpose::Inquire { subject: PROCESS.to_owned() };
                 let (from, address) = (self.setup.id, self.setup.address.clone());
                 let hello = Hello { session: self.session, from, address, purpose };
@@ -50,9 +56,19 @@ impl Driver {
             }
             self.renew(&request.policy).map_err(|error| error.to_string())
         });
+        self.drains = false;
         match heeded {
             Ok(()) => self.propose(request),
             Err(reason) => request.refuse(reason),
+        }
+    }
+
+    /// What was asked for too early is looked at again.
+    pub(super) fn reconsider(&mut self) {
+        if self.is_complete()
+            && let Some(request) = self.deferred.take()
+        {
+            self.consider(request);
         }
     }
 
@@ -98,9 +114,6 @@ impl Driver {
         if let Err(error) = settled {
             tracing::error!(session = %self.session, %error, "the process cannot be settled here");
             self.handle.status.lock().error = Some(error.to_string());
-        }
-        if let Some(request) = self.deferred.take() {
-            self.consider(request);
         }
     }
 

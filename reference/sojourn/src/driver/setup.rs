@@ -42,6 +42,8 @@ pub struct Setup {
     pub limits: Limits,
     /// How long the endpoint waits.
     pub timeouts: Timeouts,
+    /// Whether what the algorithm does between migrations is done before the first one too.
+    pub at_rest: bool,
     /// A log that all places write to, for tests in one process.
     pub log: Option<SharedLog>,
 }
@@ -101,8 +103,8 @@ impl Driver {
         setup: Setup,
     ) -> Result<Self, SetupError> {
         let Inventory { subject: kind, layout, build } = match subject.inquiry()? {
-            Some(_) => Inventory::unknown(),
-            None => subject.inventory(&policy)?,
+            Some(_) if !(setup.at_rest && policy.writes_back()) => Inventory::unknown(),
+            _ => subject.inventory(&policy)?,
         };
         if kind != Inventory::unknown().subject {
             layout.check()?;
@@ -206,6 +208,7 @@ impl Driver {
             faults: VecDeque::new(),
             proposed: None,
             deferred: None,
+            drains: false,
             gathering: None,
             state: None,
             stopped_at: None,

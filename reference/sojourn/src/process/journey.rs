@@ -143,7 +143,7 @@ impl Subject for Process {
     fn hold(&mut self) {
         let scanned = matches!(self.body, Body::Here(_))
             || matches!(self.body, Body::Came(_)) && !self.stored.is_empty();
-        if scanned && self.scanned.elapsed() > SCAN_INTERVAL {
+        if scanned && !self.has_exited && self.scanned.elapsed() > SCAN_INTERVAL {
             // When it is stopped it is looked again, and that is when it matters.
             if let Err(error) = self.scan() {
                 tracing::debug!(%error, "writes could not be seen");

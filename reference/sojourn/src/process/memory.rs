@@ -11,7 +11,7 @@ use steplog::page::PageNumber;
 
 use super::stock::joined;
 use super::{Body, Process};
-use crate::subject::{Alarm, Subject as _};
+use crate::subject::Alarm;
 
 impl Process {
     fn put(&self, place: u64, content: &PageBytes) -> Result<Installed, LinuxError> {

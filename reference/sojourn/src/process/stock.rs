@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::time::Instant;
 
+use linux::AddressRange;
 use linux::inventory::{Inventory as Stock, Mapping, MemoryKind};
 use linux::pagemap::PageState;
 use linux::plan::{Backing, is_stored, plan};
 use linux::range::subtract;
 use linux::source::Source;
-use linux::{AddressRange, PAGE_SIZE};
 use protocol::page_set::PageSet;
 use protocol::policy::Policy;
 use steplog::page::PageNumber;
@@ -42,6 +42,8 @@ impl Process {
         let ranges = source.take_written();
         let pages: Vec<_> = match &ranges {
             Ok(ranges) => ranges.iter().flat_map(|range| self.table.numbers_in(*range)).collect(),
+            // It has ended; what it wrote last is looked for when that is noticed.
+            Err(_) if !source.is_alive() => Vec::new(),
             // Some may have been taken, and nobody knows which.
             Err(_) => (0..self.table.page_count()).map(PageNumber).collect(),
         };
