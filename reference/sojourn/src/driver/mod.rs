@@ -36,7 +36,7 @@ use crate::judge::{Finding, Judge};
 use crate::layout::Layout;
 use crate::recorder::{Outgoing, Recorder, SharedLog, Unrecorded};
 use crate::status::SharedStatus;
-use crate::subject::Shared;
+use crate::subject::{Shared, Stopped};
 use awaited::Awaited;
 use peers::Peers;
 
@@ -215,6 +215,8 @@ pub struct Driver {
     /// What came of the state beside the registers.
     state: Option<Vec<u8>>,
     stopped_at: Option<Instant>,
+    /// What a process that was stopped is in the middle of, while its last pages are brought into step.
+    held: Option<Stopped>,
     /// The state that came cannot be used.
     unfit: bool,
     vacant_since: Option<Instant>,

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use protocol::host::{Role, Suspension, Work};
+use protocol::memory::Memory as _;
 use protocol::policy::{Passes, Pre};
 use protocol::source::Source;
 use protocol::wire::REGISTERS_LEN_MAX;
@@ -21,6 +22,13 @@ const TASKS_LOOKED_AT: usize = 64;
 const WHOLE: u8 = 0;
 const APART: u8 = 1;
 
+/// When a thread is stopped the kernel itself writes to its restartable sequences, and a call that was interrupted says how much of
+/// its time is left. So few pages are brought into step while the process stands still: it would write them at the next stop again.
+const WRITTEN_BY_STOP_MAX: u64 = 16;
+
+/// For how long at most.
+const HELD_MAX: Duration = Duration::from_secs(1);
+
 /// How long a process may stand still for its judge.
 const JUDGE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -31,6 +39,7 @@ impl Driver {
     /// Suspends the process as soon as that makes sense.
     pub(super) fn operate(&mut self) {
         self.gather();
+        self.look_after_held();
         if self.unfit {
             self.unfit = false;
             let refused = self.host.refuse();
@@ -57,10 +66,27 @@ impl Driver {
     }
 
     fn suspend(&mut self) {
-        self.stopped_at = Some(Instant::now());
-        let stopped = self.subject.lock().stop();
+        let stopped = match self.held.take() {
+            Some(stopped) => Ok(stopped),
+            None => {
+                self.stopped_at = Some(Instant::now());
+                self.subject.lock().stop()
+            }
+        };
         // What it did up to now comes before its suspension.
         self.observe();
+        if let Ok(stopped) = &stopped
+            && self.host.check_suspension().is_err()
+        {
+            // It has written since it was last looked at, in an algorithm that waits until everything is in step.
+            let written = self.subject.lock().written_pages().map_or(u64::MAX, |pages| pages.len());
+            self.held = (written <= WRITTEN_BY_STOP_MAX).then(|| stopped.clone());
+            if self.held.is_none() {
+                self.let_go();
+            }
+            self.collect();
+            return;
+        }
         let suspended = stopped.map_err(|error| error.to_string()).and_then(
             |Stopped { state, code_page, stack_page }| {
                 let registers = self.pack(state)?;
@@ -78,6 +104,24 @@ impl Driver {
         self.note_error("a cancellation", cancelled);
         self.go_on();
         self.collect();
+    }
+
+    /// The process was stopped, and is not to be suspended after all.
+    fn let_go(&mut self) {
+        (self.held, self.stopped_at) = (None, None);
+        if let Err(error) = self.subject.clone().thaw() {
+            tracing::error!(session = %self.session, %error, "the process cannot go on here");
+            self.handle.status.lock().error = Some(error.to_string());
+        }
+    }
+
+    /// A process that stands still for the last pages goes on if that takes too long, or comes to nothing.
+    fn look_after_held(&mut self) {
+        let waits = matches!(self.host.role(), Role::Source(Source::PreMigration(_)))
+            && self.stopped_at.is_some_and(|at| at.elapsed() < HELD_MAX);
+        if self.held.is_some() && !waits {
+            self.let_go();
+        }
     }
 
     /// The state as registers of the protocol. What is too much for those is said at once, and they hold its checksum.
@@ -115,11 +159,7 @@ impl Driver {
     /// The process runs on here, if it was stopped.
     pub(super) fn go_on(&mut self) {
         if self.host.is_running() {
-            let thawed = protocol::memory::Memory::thaw(&mut self.subject.clone());
-            if let Err(error) = thawed {
-                tracing::error!(session = %self.session, %error, "the process cannot go on here");
-                self.handle.status.lock().error = Some(error.to_string());
-            }
+            self.let_go();
         }
     }
 

@@ -212,6 +212,7 @@ impl Driver {
             gathering: None,
             state: None,
             stopped_at: None,
+            held: None,
             unfit: false,
             vacant_since: None,
             awaited: Default::default(),

@@ -89,10 +89,12 @@ impl Subject for Process {
         let mut stored = Vec::new();
         let mut first = 0;
         for (range, origin) in &ranges {
-            let mapping = stock.mapping_at(range.start).filter(|_| matches!(origin, Origin::Stored { .. }));
-            if let Some((mapping, file)) = mapping.and_then(|mapping| Some((mapping, mapping.file()?))) {
-                let (path, inode, offset) = (file.path.clone(), file.inode, file.offset);
-                let run = StoredRun { first, range: *range, path, inode, offset };
+            let mapping = stock.mapping_at(range.start);
+            if let Origin::Stored { offset, len, .. } = *origin
+                && let Some((mapping, file)) = mapping.and_then(|mapping| Some((mapping, mapping.file()?)))
+            {
+                let (path, inode) = (file.path.clone(), file.inode);
+                let run = StoredRun { first, range: *range, path, inode, offset, len };
                 stored.push((run, object_of(source.pid(), mapping)?));
             }
             first += range.len() / PAGE_SIZE;

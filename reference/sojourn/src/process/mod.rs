@@ -119,6 +119,12 @@ impl Process {
             let object = destination.shared_memory(run.inode).ok_or_else(missing)?;
             stored.push((run, File::from(object.try_clone().map_err(system)?)));
         }
+        // The memory is whole pages long, and the file may not be.
+        for (run, object) in &stored {
+            let of_same = stored.iter().map(|(run, _)| run).filter(|other| other.inode == run.inode);
+            let len = of_same.map(|run| run.offset + run.len).max().unwrap_or(0);
+            object.set_len(len).map_err(system)?;
+        }
         let mut process = Self::new(Body::Built(destination), table, plan.files, build);
         process.memory = Some(memory);
         process.stored.replace(stored);

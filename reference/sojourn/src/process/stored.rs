@@ -32,6 +32,8 @@ pub struct StoredRun {
     pub inode: u64,
     /// Where in the file it begins, in bytes.
     pub offset: u64,
+    /// How much of it is in the file, in bytes.
+    pub len: u64,
 }
 
 /// All of them, and what the file server has.
@@ -74,8 +76,11 @@ impl StoredFiles {
     /// Puts a page into the file where the process has no place for it any more.
     pub fn put(&self, page: PageNumber, content: &PageBytes) -> io::Result<()> {
         match self.find(page) {
-            Some((_, file, offset)) => file.write_all_at(content.as_slice(), offset),
-            None => Ok(()),
+            Some((run, file, offset)) if offset < run.offset + run.len => {
+                file.write_all_at(content.as_slice(), offset)
+            }
+            // Behind the end of the file there is nothing.
+            _ => Ok(()),
         }
     }
 
@@ -158,7 +163,8 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&[1; 3 * PAGE_LEN], 0).unwrap();
         let range = AddressRange::new(10 * PAGE_SIZE, 13 * PAGE_SIZE);
-        let run = |first| StoredRun { first, range, path: "/data".into(), inode: 1, offset: 0 };
+        let run =
+            |first| StoredRun { first, range, path: "/data".into(), inode: 1, offset: 0, len: range.len() };
         let mut stored = StoredFiles::default();
         stored.replace(vec![(run(5), file.try_clone().unwrap())]);
         assert_eq!(stored.differing(range), [5, 6, 7].map(PageNumber), "nothing is known of it");
