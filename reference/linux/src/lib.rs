@@ -48,8 +48,8 @@
 //!
 //! # What is not kept
 //!
-//! The session, process group and controlling terminal (the process leads a session of its own); the parent; `FUTEX_WAIT` and `epoll_wait` with a
-//! relative time-out begin that time anew; names of mappings; advice given between inventory and freeze.
+//! The session, process group and controlling terminal (the process leads a session of its own); the parent; names of mappings; advice given
+//! between inventory and freeze. `epoll_pwait2`, `sigtimedwait`, `semtimedop` and `io_getevents` with a relative time-out begin that time anew.
 //!
 //! # Where
 //!

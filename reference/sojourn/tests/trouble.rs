@@ -36,6 +36,11 @@ fn is_skipped(test: &str) -> bool {
     skipped
 }
 
+/// How many runs are cut, for each algorithm.
+fn cuts() -> u64 {
+    std::env::var("SOJOURN_CUTS").ok().and_then(|count| count.parse().ok()).unwrap_or(12)
+}
+
 #[test]
 fn cuts_at_any_moment() {
     if is_skipped("cuts_at_any_moment") {
@@ -43,7 +48,7 @@ fn cuts_at_any_moment() {
     }
     for policy in Policy::ALL {
         let mut arrived = 0;
-        for seed in 0..12u64 {
+        for seed in 0..cuts() {
             let world = World::new(&policy);
             world.work(100);
             world.allow(300);
@@ -62,7 +67,7 @@ fn cuts_at_any_moment() {
             world.check();
             conform(&world, &policy);
         }
-        println!("{}: {arrived} of 12 arrived", policy.name);
+        println!("{}: {arrived} of {} arrived", policy.name, cuts());
     }
 }
 

@@ -24,7 +24,7 @@ const APART: u8 = 1;
 
 /// When a thread is stopped the kernel itself writes to its restartable sequences, and a call that was interrupted says how much of
 /// its time is left. So few pages are brought into step while the process stands still: it would write them at the next stop again.
-const WRITTEN_BY_STOP_MAX: u64 = 16;
+const WRITTEN_BY_STOP_MAX: usize = 16;
 
 /// For how long at most.
 const HELD_MAX: Duration = Duration::from_secs(1);
@@ -79,7 +79,7 @@ impl Driver {
             && self.host.check_suspension().is_err()
         {
             // It has written since it was last looked at, in an algorithm that waits until everything is in step.
-            let written = self.subject.lock().written_pages().map_or(u64::MAX, |pages| pages.len());
+            let written = self.subject.lock().written_pages().map_or(usize::MAX, |pages| pages.len());
             self.held = (written <= WRITTEN_BY_STOP_MAX).then(|| stopped.clone());
             if self.held.is_none() {
                 self.let_go();
