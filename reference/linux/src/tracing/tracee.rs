@@ -85,10 +85,10 @@ impl Tracee {
 
     /// Waits for the next stop, whatever it is.
     pub(crate) fn wait(self) -> Result<Stop> {
-        let mut which = Which::Any;
+        // A thread that does not trace, but has children of its own, would wait for those.
+        let mut which = if self.is_traced_from_here() { Which::Any } else { Which::One(self) };
         loop {
             let seen = match peek(which) {
-                // Asked by a thread that does not trace.
                 Err(LinuxError::Gone { .. }) if which == Which::Any => None,
                 seen => Some(seen?),
             };
@@ -130,9 +130,17 @@ impl Tracee {
 
     /// The process of this thread, which leads it, was started by this very program.
     fn is_own_child(self) -> bool {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap_or_default();
-        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        field("Tgid:") == Some(self.0) && field("PPid:") == Some(std::process::id() as i32)
+        self.field("Tgid:") == Some(self.0) && self.field("PPid:") == Some(std::process::id() as i32)
+    }
+
+    /// Whether it is this very thread that traces it.
+    fn is_traced_from_here(self) -> bool {
+        self.field("TracerPid:") == Some(rustix::thread::gettid().as_raw_nonzero().get())
+    }
+
+    fn field(self, name: &str) -> Option<i32> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
+        status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
     /// Lets it run to the entry or exit of the next system call.
