@@ -13,7 +13,7 @@ use crate::disruption::Disruption::{
 };
 use crate::disruption::Disruptions;
 use crate::migration::{Hosts, Link, Migration};
-use crate::strategy::{Clean, Freeze, Pre, Push};
+use crate::strategy::{Clean, Freeze, HandOver, Log, Pre, Push, Stop};
 
 /// Why a defect makes no difference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,7 +125,8 @@ impl Migration {
         let orderly = self.link == Link::Fifo;
         let pushes = strategy.push != Push::None;
         match defect {
-            RunOnAtSource | ResumeBeforeState | CommitForgotten => true,
+            RunOnAtSource | ResumeBeforeState => true,
+            CommitForgotten => strategy.says_ready(),
             LiteralGeneric => strategy.tells_kinds_apart() && owes,
             ForgetWriteBackDuty | NeverWriteBack => writes_back && strategy.freeze != Freeze::FlushModified,
             ClearDirtyOnArrival => strategy.tracks_dirty() && strategy.freeze != Freeze::FlushModified,
@@ -162,6 +163,14 @@ impl Migration {
             LostOnTimeOut => interrupts || owner_dies,
             AcknowledgeBeforeDurable => hits(&[Outage]) && strategy.writes_to_store(),
             IgnoreLoss => owner_dies && owes,
+            // Of what real systems have.
+            ClearAfterCopy | ClearUnread => strategy.real.log == Log::Pass,
+            UntrackedWriter => copies,
+            WriterWhileFrozen => sends_early,
+            CutPassCountsAsSent => strategy.real.stop != Stop::Passes,
+            SwitchForgetsRedirtied => strategy.real.stop == Stop::Switch,
+            ForgetEntrusted => hits(&[CrashSource]) && strategy.real.hand_over == HandOver::OneShot,
+            AnswerUnheard => strategy.real.hand_over == HandOver::Acknowledged,
         }
     }
 }

@@ -89,10 +89,14 @@ impl Migration {
         self.defect == Some(Defect::HastyLost)
             && step == PageStep::DeclareLost
             && self.disruptions.include(Disruption::CrashSource)
+            || self.adds_unlogged_writer(step)
     }
 
     fn broken_control_step(&self, defect: Defect, step: ControlStep, control: &Control) -> AfterControl {
         use ControlStep::*;
+        if let Some(broken) = self.broken_real_step(defect, step, control) {
+            return broken;
+        }
         let told = |lie: Control| self.sound_control_step(step, &lie);
         let sound = told(*control);
         let Aftermath { connection, leftover, source_down, destination_down, .. } = control.aftermath;
@@ -107,7 +111,7 @@ impl Migration {
                 return sound.or_else(|| told(Control { phase: Phase::Rest, ..*control }));
             }
             (Defect::ResumeBeforeState, Resume) if phase == Phase::Offered => {
-                return told(Control { phase: Phase::Committed, message_lost: false, ..*control });
+                return told(Control { phase: self.resumes_from(), message_lost: false, ..*control });
             }
             (Defect::ResumeInDoubt, Resume)
                 if leftover == Leftover::InDoubt
@@ -142,7 +146,7 @@ impl Migration {
             (Defect::ReturnEmptyHanded, SendState) if control.returning => {
                 next.taken.requires = Conditions::empty();
             }
-            (Defect::ResumeBeforePages, SendReady)
+            (Defect::ResumeBeforePages, SendReady | Resume)
             | (Defect::DestroyWhileOwed, SendComplete)
             | (Defect::IgnoreLoss, Fence) => next.taken.requires = Conditions::empty(),
             (Defect::RunOnAtSource, _) => after.source_runs |= suspends(control, after),
@@ -177,6 +181,7 @@ impl Migration {
         let copies = self.strategy.copies();
         let forgets = after.phase == Phase::Forgotten && control.phase != Phase::Forgotten;
         let ends = forgets || aborts(control, &after);
+        self.broken_real_effect(defect, step, page, &mut next);
         match (defect, step) {
             // What has come to rest as sent is not due in the retry.
             (Defect::RetryTrustsLog | Defect::ConsumeDirtyBits, MigrateBack | MigrateOnward)
@@ -245,6 +250,9 @@ impl Migration {
 
     fn broken_page_step(&self, defect: Defect, step: PageStep, control: &Control, page: &Page) -> AfterPage {
         use PageStep::*;
+        if let Some(broken) = self.broken_real_page_step(defect, step, control, page) {
+            return broken;
+        }
         let phase = control.phase;
         let frozen = matches!(phase, Phase::Offered | Phase::Rebuilding | Phase::Accepted);
         let told = match (defect, step) {
