@@ -297,7 +297,9 @@ impl<T: Copy> Row<T> {
         let occasion = match self.part {
             Part::Undisturbed => true,
             Part::Strike(kind) => world.disruptions.include(kind),
-            Part::Repair(kinds) => kinds.iter().any(|kind| world.disruptions.include(*kind)),
+            Part::Repair(kinds) => {
+                kinds.iter().any(|kind| world.disruptions.include(*kind) && world.is_repaired_after(*kind))
+            }
         };
         occasion && (self.exists)(world)
     }

@@ -60,6 +60,13 @@ pub struct Real {
     pub stop: Stop,
 }
 
+impl HandOver {
+    /// Does the destination say *ready*, and the source *go*?
+    pub fn says_ready(self) -> bool {
+        matches!(self, HandOver::ReadyGo | HandOver::Acknowledged)
+    }
+}
+
 impl Real {
     /// As the nine algorithms have it.
     pub const NONE: Real = Real { hand_over: HandOver::ReadyGo, log: Log::Page, stop: Stop::Passes };
@@ -342,7 +349,7 @@ impl Strategy {
 
     /// Does the destination say *ready*, and the source *go*?
     pub fn says_ready(&self) -> bool {
-        matches!(self.real.hand_over, HandOver::ReadyGo | HandOver::Acknowledged)
+        self.real.hand_over.says_ready()
     }
 
     /// The state in which the process rests.

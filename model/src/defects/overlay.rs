@@ -110,7 +110,7 @@ impl Migration {
             {
                 return sound.or_else(|| told(Control { phase: Phase::Rest, ..*control }));
             }
-            (Defect::ResumeBeforeState, Resume) if phase == Phase::Offered => {
+            (Defect::ResumeBeforeState, Resume) if phase == self.phase_of_state() => {
                 return told(Control { phase: self.resumes_from(), message_lost: false, ..*control });
             }
             (Defect::ResumeInDoubt, Resume)
@@ -160,7 +160,7 @@ impl Migration {
             (Defect::ForgetInDoubt, Reconnect) if phase == Phase::Committed => {
                 after.aftermath.leftover = leftover;
             }
-            (Defect::AbortLeavesFrozen, _) if aborts(control, after) => {
+            (Defect::AbortLeavesFrozen, _) if aborts(step, control, after) => {
                 let process = control.process;
                 *after = Control { process, source_runs: false, destination_runs: false, ..*after };
             }
@@ -180,7 +180,7 @@ impl Migration {
         use ControlStep::*;
         let copies = self.strategy.copies();
         let forgets = after.phase == Phase::Forgotten && control.phase != Phase::Forgotten;
-        let ends = forgets || aborts(control, &after);
+        let ends = forgets || aborts(step, control, &after);
         self.broken_real_effect(defect, step, page, &mut next);
         match (defect, step) {
             // What has come to rest as sent is not due in the retry.
@@ -269,7 +269,7 @@ impl Migration {
                 (Control { code_page_sent: false, stack_page_sent: false, ..*control }, *page)
             }
             (Defect::PushWhileFrozen, Push) if frozen => {
-                (Control { phase: Phase::Committed, ..*control }, *page)
+                (Control { phase: Phase::Running, ..*control }, *page)
             }
             (Defect::SendTwice, DeliverRequest | DuplicateRequest)
             | (Defect::WriteBackAfterSent, WriteBack) => (*control, Page { sent: false, ..*page }),
@@ -357,6 +357,7 @@ fn suspends(before: &Control, after: &Control) -> bool {
 }
 
 /// Does the step end the attempt before its commit, at the source?
-fn aborts(before: &Control, after: &Control) -> bool {
-    before.phase.can_abort() && matches!(after.phase, Phase::Rest | Phase::Running)
+fn aborts(step: ControlStep, before: &Control, after: &Control) -> bool {
+    let attempted = before.phase.can_abort() || step == ControlStep::Abort;
+    attempted && step != ControlStep::Resume && matches!(after.phase, Phase::Rest | Phase::Running)
 }

@@ -17,7 +17,7 @@
 use super::{AfterControl, AfterPage, Effect, LOST, Taken, to};
 use crate::condition::Condition;
 use crate::control::{Control, Phase};
-use crate::disruption::{Connection, Leftover};
+use crate::disruption::{Connection, Disruption, Leftover};
 use crate::migration::Migration;
 use crate::page::{Page, Plan, Transit};
 use crate::strategy::HandOver;
@@ -25,8 +25,13 @@ use crate::system::{Conditions, PageMove};
 
 impl Migration {
     /// What the source has done when it has sent the state.
-    pub(super) fn phase_of_state(&self) -> Phase {
+    pub(crate) fn phase_of_state(&self) -> Phase {
         if self.strategy.real.hand_over == HandOver::OneShot { Phase::Entrusted } else { Phase::Offered }
+    }
+
+    /// Does such a disruption leave anything to be repaired? A one-shot that is refused does not.
+    pub(crate) fn is_repaired_after(&self, kind: Disruption) -> bool {
+        kind != Disruption::Refuse || self.strategy.real.hand_over != HandOver::OneShot
     }
 
     /// Where the destination may resume the process.

@@ -71,12 +71,12 @@ impl Migration {
             Pre::Copy(Passes::Unbounded) => pass,
             _ => return None,
         };
-        let next = Control { phase: Phase::PreCopy { pass }, ..*control };
-        Some(to(next).when(Condition::NotDue).each(Migration::begin_pass))
+        let next = to(Control { phase: Phase::PreCopy { pass }, ..*control }).each(Migration::begin_pass);
+        Some(if self.strategy.real.stop == Stop::Passes { next.when(Condition::NotDue) } else { next })
     }
 
     fn begin_pass(&self, _: &Control, page: &mut Page) {
-        if page.log == DirtyLog::Redirtied {
+        if matches!(page.log, DirtyLog::Redirtied | DirtyLog::DueAgain) {
             page.log = self.due_in_pass();
         }
     }

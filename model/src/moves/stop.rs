@@ -1,6 +1,9 @@
 //! What ends pre-copy beside the end of a pass: a switch to post-copy at any moment. What was not sent by then is owed, as in
 //! assisted post-copy, and what was is discarded where it has been modified since.
 //!
+//! Either may find a pass unfinished, and so may the next pass: hypervisors look at the log again when little seems to be
+//! left. What the pass has not sent stays due.
+//!
 //! A target (a time-out, a downtime that is within reach, the operator) needs no step of its own: *suspend* asks nothing
 //! then, and the freeze sends what the pass has not.
 
