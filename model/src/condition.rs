@@ -3,7 +3,7 @@
 use enumset::EnumSetType;
 
 use crate::migration::Migration;
-use crate::page::DirtyLog::{Due, InStep};
+use crate::page::DirtyLog::InStep;
 use crate::page::{Holding, Kind, Neglect, Page, Plan, Transit, WriteBack};
 use crate::strategy::Freeze;
 use crate::system::Conditions;
@@ -38,6 +38,8 @@ pub enum Condition {
     WrittenBack,
     /// No message of an aborted attempt is in flight.
     NoStray,
+    /// One-shot: nothing that was sent ahead of the state is in flight; what is pushed is behind it.
+    Ahead,
 }
 
 impl Migration {
@@ -56,7 +58,7 @@ impl Migration {
         let arrived = page.destination.is_held() && page.content.is_idle();
         let met = [
             (Condition::Quiet, !page.waiting && page.content.is_idle()),
-            (Condition::NotDue, page.log != Due),
+            (Condition::NotDue, !page.log.is_due()),
             (Condition::InStep, page.log == InStep),
             (Condition::FreezeDone, freeze_done),
             (Condition::Carried, page.sent || page.source == Holding::Absent),
@@ -68,6 +70,7 @@ impl Migration {
             (Condition::Heeded, !(owed && idle && page.neglect == Neglect::Unsent)),
             (Condition::WrittenBack, page.kind == Kind::Private || (clean && page.plan != Plan::FromSource)),
             (Condition::NoStray, !page.stray.is_held()),
+            (Condition::Ahead, page.older == 0 && !page.stray.is_held() && (owed || page.content.is_idle())),
         ];
         met.into_iter().filter(|(_, met)| *met).map(|(condition, _)| condition).collect()
     }

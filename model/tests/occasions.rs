@@ -52,7 +52,7 @@ fn compare(sound: &Migration, pages: usize) -> usize {
 }
 
 fn everything() -> impl Iterator<Item = Strategy> {
-    algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS)
+    algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS).chain(algorithms::PROFILES)
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::disruption;
 use super::facts::{has_arrived, has_left, starts};
 use super::hosts::{Hosts, Place};
+use super::real;
 
 /// How a step involves its places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -80,6 +81,9 @@ fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep, after: &Con
     if let Some(told) = disruption::tell_control(hosts, control, step, after) {
         return told;
     }
+    if let Some(told) = real::tell_control(hosts, control, step, after) {
+        return told;
+    }
     match step {
         ControlStep::MigrateBack | ControlStep::MigrateOnward => {
             local(hosts.source, format!("operator: migrate to {}", hosts.destination))
@@ -124,6 +128,7 @@ fn in_flight(hosts: &Hosts, control: &Control) -> (Place, Place) {
 fn control_message(control: &Control) -> &'static str {
     match control.phase {
         Phase::Offered => "state",
+        Phase::Entrusted => "state, go",
         Phase::Accepted => "ready",
         Phase::Committed => "go",
         Phase::Completing => "complete",
@@ -145,7 +150,8 @@ fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, inde
     let content = if matches!(page.plan, Plan::Travelled | Plan::Settled) { forth } else { content };
     let keeper = write_back_host(hosts, control, page);
     let name = format!("page {index}");
-    if let Some(told) = disruption::tell_page(hosts, control, page, step, &name) {
+    let told = disruption::tell_page(hosts, control, page, step, &name);
+    if let Some(told) = told.or_else(|| real::tell_page(hosts, step, &name)) {
         return told;
     }
     match step {

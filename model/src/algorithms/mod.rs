@@ -6,6 +6,7 @@ mod generic;
 mod lazy_copy;
 mod post_copy;
 mod pre_copy;
+mod profiles;
 mod total_copy;
 
 pub use assisted_post_copy::ASSISTED_POST_COPY;
@@ -14,6 +15,10 @@ pub use generic::{GENERIC, GENERIC_WITHOUT_PREFETCH, GENERIC_WITHOUT_WORKING_SET
 pub use lazy_copy::LAZY_COPY;
 pub use post_copy::POST_COPY;
 pub use pre_copy::{PRE_COPY, PRE_COPY_UNBOUNDED};
+pub use profiles::{
+    ACCENT, CLOUD_HYPERVISOR_POST_COPY, CRIU_LAZY, OPENMOSIX, QEMU_HYBRID, QEMU_POST_COPY, QEMU_PRE_COPY,
+    SPRITE, V_SYSTEM, VMOTION,
+};
 pub use total_copy::{TOTAL_COPY, TOTAL_COPY_DIRTY};
 
 use crate::strategy::Strategy;
@@ -34,7 +39,21 @@ pub const BUILT_IN: [Strategy; 9] = [
 /// Built-in algorithms with a switch turned off.
 pub const VARIANTS: [Strategy; 2] = [GENERIC_WITHOUT_WORKING_SET, GENERIC_WITHOUT_PREFETCH];
 
-/// The built-in algorithm or variant of that name.
+/// Profiles of real systems.
+pub const PROFILES: [Strategy; 10] = [
+    QEMU_PRE_COPY,
+    QEMU_POST_COPY,
+    QEMU_HYBRID,
+    CRIU_LAZY,
+    CLOUD_HYPERVISOR_POST_COPY,
+    V_SYSTEM,
+    ACCENT,
+    SPRITE,
+    OPENMOSIX,
+    VMOTION,
+];
+
+/// The built-in algorithm, variant or profile of that name.
 pub fn built_in(name: &str) -> Option<Strategy> {
-    BUILT_IN.into_iter().chain(VARIANTS).find(|strategy| strategy.name == name)
+    BUILT_IN.into_iter().chain(VARIANTS).chain(PROFILES).find(|strategy| strategy.name == name)
 }

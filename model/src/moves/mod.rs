@@ -6,23 +6,29 @@
 //! what disruptions add to their steps is in `hindrance`, and what deliberate defects make of them in
 //! [`defects`](crate::defects).
 //!
+//! What real systems do otherwise is in `agreement` (the hand-over), `log` (when pre-copy reads what was written) and `stop`
+//! (what ends it); each is off in the nine algorithms.
+//!
 //! What goes wrong is in `cut` and `outage`, what is made of it in `abort` and `recovery`.
 //!
 //! A guard reads protocol variables only (see [`crate::page`]); where a step also depends on other pages,
 //! it names the universal [`Condition`]s it asks of them.
 
 mod abort;
+mod agreement;
 mod cut;
 mod file_server;
 mod freeze;
 mod hand_over;
 mod hindrance;
 mod link;
+mod log;
 mod memory;
 mod outage;
 mod post_migration;
 mod pre_migration;
 mod recovery;
+mod stop;
 
 pub(crate) use abort::with_leftover;
 pub(crate) use link::before_dirty_map;
