@@ -55,7 +55,7 @@ impl Migration {
         let owed = matches!(page.plan, Plan::FromSource | Plan::FromThird);
         let arrived = page.destination.is_held() && page.content.is_idle();
         let met = [
-            (Condition::Quiet, !page.waiting && page.content.is_idle()),
+            (Condition::Quiet, !page.waiting && !page.aside.late && page.content.is_idle()),
             (Condition::NotDue, page.log != Due),
             (Condition::InStep, page.log == InStep),
             (Condition::FreezeDone, freeze_done),

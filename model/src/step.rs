@@ -198,6 +198,13 @@ steps! {
         /// The destination has reliable word of the source's death and was still owed the page: the process is lost.
         DeclareLost: repair(&[CrashSource, CrashDestination], Weak, Migration::declare_lost)
             .only(Migration::can_lose_pages),
+        // Choices about pages and threads.
+        /// Another thread touches a page that is missing and waited for.
+        FaultAgain: step(Free, Migration::fault_again).only(Migration::wakes_apart),
+        /// The process's host hears that fault: the thread waits with the others, or is woken since the page is there.
+        HearFault: step(Weak, Migration::hear_fault).only(Migration::wakes_apart),
+        /// Whoever waits for the page is woken, since it is there.
+        Wake: step(Weak, Migration::wake).only(Migration::wakes_apart),
     }
 }
 

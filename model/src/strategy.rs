@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::control::Process;
+use crate::paging::{Paging, Waking};
 
 /// The largest number of pre-copy passes a strategy may ask for: each pass more is another value of a
 /// page's record, and nothing new happens after the third.
@@ -45,6 +46,8 @@ pub struct Strategy {
     pub clean: Clean,
     /// The state in which the process rests between migrations.
     pub rest: Rest,
+    /// Choices about pages and threads that the plain algorithms leave out.
+    pub paging: Paging,
 }
 
 /// Pre-migration transfer.
@@ -204,6 +207,9 @@ impl Strategy {
                 self.rest == Rest::Normal || writes_back),
             ("rest", "pre = \"write-back\" never stops, so the process rests in \"pre-migration\"",
                 !writes_back || self.rest == Rest::PreMigration),
+            // Choices about pages and threads.
+            ("wake", "no page is waited for that comes over a link: say \"with-page\"",
+                self.paging.wake == Waking::WithPage || owes || self.fetches_from_store()),
         ]
         .into_iter()
         .filter(|(_, _, legal)| !legal)

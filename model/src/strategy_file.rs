@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
+use crate::paging::{Paging, Waking};
 use crate::strategy::{Clean, Contradiction, Freeze, Missing, Passes, Pre, Push, Rest, Strategy};
 
 /// What is wrong with a strategy file.
@@ -77,6 +78,7 @@ impl Strategy {
             push: unplaced(self.push),
             clean: unplaced(self.clean),
             rest: unplaced(self.rest),
+            wake: said(self.paging.wake),
             _expect: IgnoredAny,
         }
     }
@@ -103,6 +105,9 @@ struct File {
     push: Spanned<Push>,
     clean: Spanned<Clean>,
     rest: Spanned<Rest>,
+    // Choices about pages and threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wake: Option<Spanned<Waking>>,
     /// What its author expects of it is for the judge to read.
     #[serde(rename = "expect", default, skip_serializing)]
     _expect: IgnoredAny,
@@ -158,6 +163,7 @@ impl File {
             push: *self.push.get_ref(),
             clean: *self.clean.get_ref(),
             rest: *self.rest.get_ref(),
+            paging: Paging { wake: chosen(&self.wake) },
         }
         .check()
     }
@@ -172,6 +178,7 @@ impl File {
             "push" => self.push.span(),
             "clean" => self.clean.span(),
             "rest" => self.rest.span(),
+            "wake" => self.wake.as_ref().map_or(self.missing.span(), Spanned::span),
             _ => self.pre.span(),
         };
         span.start
@@ -180,6 +187,15 @@ impl File {
 
 fn unplaced<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
+}
+
+/// A choice that is spelled only where it is not the plain one.
+fn said<T: Default + PartialEq>(value: T) -> Option<Spanned<T>> {
+    (value != T::default()).then(|| unplaced(value))
+}
+
+fn chosen<T: Copy + Default>(field: &Option<Spanned<T>>) -> T {
+    field.as_ref().map_or_else(T::default, |value| *value.get_ref())
 }
 
 /// The field that a message of the TOML parser says is missing; the place it names is another field's.

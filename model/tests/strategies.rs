@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use common::legal_combinations;
 use model::concrete::State;
+use model::paging::{Paging, Waking};
 use model::strategy::{Clean, Freeze, Missing, PASSES_MAX, Passes, Pre, Push, Rest, Strategy};
 use model::system::Properties;
 use model::{Concrete, Expectation, Hosts, Link, Migration, Property, algorithms};
@@ -16,7 +17,7 @@ use quickcheck::{Arbitrary, Gen, quickcheck};
 #[derive(Clone, Debug)]
 struct AnyStrategy(Strategy);
 
-fn choose(seed: [u8; 8], name: String) -> Strategy {
+fn choose(seed: [u8; 9], name: String) -> Strategy {
     let pick = |index: usize, count: u8| seed[index] % count;
     Strategy {
         name: name.into(),
@@ -33,6 +34,7 @@ fn choose(seed: [u8; 8], name: String) -> Strategy {
         push: [Push::None, Push::Next, Push::Pivot][usize::from(pick(4, 3))],
         clean: [Clean::Travel, Clean::LocalStore][usize::from(pick(5, 2))],
         rest: [Rest::Normal, Rest::PreMigration][usize::from(pick(6, 2))],
+        paging: Paging { wake: [Waking::WithPage, Waking::Apart][usize::from(seed[8] % 2)] },
     }
 }
 
@@ -61,7 +63,7 @@ proptest! {
 
     /// Every legal combination of choices, not only the built-in ones, keeps its safety properties.
     #[test]
-    fn legal_strategies_are_safe(seed: [u8; 8], lossy: bool, three: bool) {
+    fn legal_strategies_are_safe(seed: [u8; 9], lossy: bool, three: bool) {
         let Ok(strategy) = choose(seed, "any".into()).check() else { return Ok(()) };
         let link = if lossy { Link::Lossy } else { Link::Unordered };
         let hosts = if three { Hosts::Three } else { Hosts::Two };

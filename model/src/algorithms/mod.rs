@@ -1,6 +1,7 @@
 //! The nine built-in algorithms, one file each: where it comes from, how it goes, and its choices.
 
 mod assisted_post_copy;
+mod choices;
 mod flushing;
 mod generic;
 mod lazy_copy;
@@ -9,6 +10,7 @@ mod pre_copy;
 mod total_copy;
 
 pub use assisted_post_copy::ASSISTED_POST_COPY;
+pub use choices::POST_COPY_THREADS;
 pub use flushing::FLUSHING;
 pub use generic::{GENERIC, GENERIC_WITHOUT_PREFETCH, GENERIC_WITHOUT_WORKING_SET};
 pub use lazy_copy::LAZY_COPY;
@@ -34,7 +36,10 @@ pub const BUILT_IN: [Strategy; 9] = [
 /// Built-in algorithms with a switch turned off.
 pub const VARIANTS: [Strategy; 2] = [GENERIC_WITHOUT_WORKING_SET, GENERIC_WITHOUT_PREFETCH];
 
-/// The built-in algorithm or variant of that name.
+/// Built-in algorithms with a choice about pages and threads that they leave out.
+pub const CHOICES: [Strategy; 1] = [POST_COPY_THREADS];
+
+/// The built-in algorithm of that name, with a switch turned off or another choice if the name says so.
 pub fn built_in(name: &str) -> Option<Strategy> {
-    BUILT_IN.into_iter().chain(VARIANTS).find(|strategy| strategy.name == name)
+    BUILT_IN.into_iter().chain(VARIANTS).chain(CHOICES).find(|strategy| strategy.name == name)
 }

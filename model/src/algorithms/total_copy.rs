@@ -14,6 +14,7 @@
 
 use std::borrow::Cow;
 
+use crate::paging::Paging;
 use crate::strategy::{Clean, Freeze, Missing, Pre, Push, Rest, Strategy};
 
 /// All pages during the freeze. Normal → Migration → Normal.
@@ -26,6 +27,7 @@ pub const TOTAL_COPY: Strategy = Strategy {
     push: Push::None,
     clean: Clean::Travel,
     rest: Rest::Normal,
+    paging: Paging::PLAIN,
 };
 
 /// Modified pages during the freeze, clean ones from the local backing store. Normal → Migration →

@@ -5,6 +5,7 @@
 
 mod occasion;
 mod overlay;
+mod paging;
 
 pub use occasion::Idle;
 
@@ -70,6 +71,11 @@ pub enum Defect {
     AcknowledgeBeforeDurable,
     ResumeInDoubt,
     IgnoreLoss,
+    // Of the choices about pages and threads.
+    ForgetWake,
+    DropLateFault,
+    RequestHeldPage,
+    MapBeforeFill,
 }
 
 /// What there is to know about a defect.
@@ -119,7 +125,7 @@ const fn striking(
 
 /// Every defect, by the property that must catch it.
 #[rustfmt::skip]
-pub const DEFECTS: [Entry; 48] = {
+pub const DEFECTS: [Entry; 52] = {
     use Defect::*;
     use Disruption::{Cancel, CrashSource, Cut, Outage};
     use Property::*;
@@ -220,6 +226,15 @@ pub const DEFECTS: [Entry; 48] = {
             "The process is declared lost on a time-out, without word of a death."),
         striking(Outage, AcknowledgeBeforeDurable, S6, "generic",
             "The file server acknowledges a write-back that an outage can still take."),
+        // Of the choices about pages and threads.
+        entry(ForgetWake, L3, "post-copy-threads",
+            "A page is installed, and whoever waits for it is not woken."),
+        entry(DropLateFault, L3, "post-copy-threads",
+            "A fault that is heard when its page is there is taken for served, and its thread is not woken."),
+        entry(RequestHeldPage, L3, "post-copy-threads",
+            "A fault that is heard when its page is there becomes a request, which the source has answered already."),
+        entry(MapBeforeFill, S2, "post-copy-threads",
+            "A page is mapped for whoever waits for it before its content is in it."),
     ]
 };
 

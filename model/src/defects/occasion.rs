@@ -162,6 +162,8 @@ impl Migration {
             LostOnTimeOut => interrupts || owner_dies,
             AcknowledgeBeforeDurable => hits(&[Outage]) && strategy.writes_to_store(),
             IgnoreLoss => owner_dies && owes,
+            // Of the choices about pages and threads.
+            ForgetWake | DropLateFault | RequestHeldPage | MapBeforeFill => self.wakes_apart(),
         }
     }
 }

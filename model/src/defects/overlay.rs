@@ -245,6 +245,9 @@ impl Migration {
 
     fn broken_page_step(&self, defect: Defect, step: PageStep, control: &Control, page: &Page) -> AfterPage {
         use PageStep::*;
+        if defect.is_about_paging() {
+            return self.broken_paging_step(defect, step, control, page);
+        }
         let phase = control.phase;
         let frozen = matches!(phase, Phase::Offered | Phase::Rebuilding | Phase::Accepted);
         let told = match (defect, step) {

@@ -25,7 +25,7 @@ impl Migration {
         let mut next = Page { content: Transit::Idle, ..*page };
         if self.fetched_home(control, page) {
             next.source = Holding::Held(content);
-            next.waiting = false;
+            next.waiting &= self.wakes_apart();
         } else {
             self.install(control, &mut next, content);
         }
@@ -70,7 +70,7 @@ impl Migration {
         page.plan = Plan::Settled;
         page.source = Holding::Absent;
         page.third = Holding::Absent;
-        page.waiting = false;
+        page.waiting &= self.wakes_apart();
         page.asked = false;
         page.sent = false;
         if page.request == Transit::Lost(()) {

@@ -6,7 +6,8 @@
 //! what disruptions add to their steps is in `hindrance`, and what deliberate defects make of them in
 //! [`defects`](crate::defects).
 //!
-//! What goes wrong is in `cut` and `outage`, what is made of it in `abort` and `recovery`.
+//! What goes wrong is in `cut` and `outage`, what is made of it in `abort` and `recovery`. Choices that the plain algorithms
+//! leave out ([`paging`](crate::paging)) have a file each: `waking`.
 //!
 //! A guard reads protocol variables only (see [`crate::page`]); where a step also depends on other pages,
 //! it names the universal [`Condition`]s it asks of them.
@@ -23,6 +24,7 @@ mod outage;
 mod post_migration;
 mod pre_migration;
 mod recovery;
+mod waking;
 
 pub(crate) use abort::with_leftover;
 pub(crate) use link::before_dirty_map;

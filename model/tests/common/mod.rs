@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use model::Paging;
 use model::strategy::{Clean, Freeze, Missing, Passes, Pre, Push, Rest, Strategy};
 
 /// Every choice with every other, but for the number of passes.
@@ -15,9 +16,9 @@ pub fn legal_combinations() -> HashSet<Strategy> {
                     for clean in [Clean::Travel, Clean::LocalStore] {
                         for rest in [Rest::Normal, Rest::PreMigration] {
                             for working_set in [false, true] {
-                                let name = "combination".into();
+                                let (name, paging) = ("combination".into(), Paging::PLAIN);
                                 let strategy =
-                                    Strategy { name, pre, freeze, working_set, missing, push, clean, rest };
+                                    Strategy { name, pre, freeze, working_set, missing, push, clean, rest, paging };
                                 legal.extend(strategy.check());
                             }
                         }
