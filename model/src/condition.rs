@@ -5,6 +5,7 @@ use enumset::EnumSetType;
 use crate::migration::Migration;
 use crate::page::DirtyLog::{Due, InStep};
 use crate::page::{Holding, Kind, Neglect, Page, Plan, Transit, WriteBack};
+use crate::paging::Life;
 use crate::strategy::Freeze;
 use crate::system::Conditions;
 
@@ -38,6 +39,11 @@ pub enum Condition {
     WrittenBack,
     /// No message of an aborted attempt is in flight.
     NoStray,
+    // Asked by the choices about pages, threads and connections.
+    /// No thread waits for it.
+    Unwaited,
+    /// If the source owes it, it is on its way on the connection for answers.
+    MainRead,
 }
 
 impl Migration {
@@ -58,7 +64,7 @@ impl Migration {
             (Condition::Quiet, !page.waiting && !page.aside.late && page.content.is_idle()),
             (Condition::NotDue, page.log != Due),
             (Condition::InStep, page.log == InStep),
-            (Condition::FreezeDone, freeze_done),
+            (Condition::FreezeDone, freeze_done || page.aside.life != Life::Used),
             (Condition::Carried, page.sent || page.source == Holding::Absent),
             (Condition::Landed, page.content.is_idle() && page.older == 0 && !page.stray.is_held()),
             (Condition::Arrived, page.plan != Plan::Travelled || arrived),
@@ -68,6 +74,8 @@ impl Migration {
             (Condition::Heeded, !(owed && idle && page.neglect == Neglect::Unsent)),
             (Condition::WrittenBack, page.kind == Kind::Private || (clean && page.plan != Plan::FromSource)),
             (Condition::NoStray, !page.stray.is_held()),
+            (Condition::Unwaited, !(page.waiting && owed)),
+            (Condition::MainRead, !owed || page.aside.apart),
         ];
         met.into_iter().filter(|(_, met)| *met).map(|(condition, _)| condition).collect()
     }

@@ -13,7 +13,7 @@ use crate::disruption::Disruption::{
 use crate::migration::{Hosts, Migration};
 use crate::moves::{AfterControl, AfterPage};
 use crate::page::Page;
-use crate::strategy::{Clean, Push};
+use crate::strategy::Clean;
 use crate::system::Fairness;
 
 use Fair::{Delivery, Free, Strong, Weak};
@@ -146,7 +146,7 @@ steps! {
         /// The owner sends a requested page.
         Serve: step(Weak, Migration::serve).only(|world| world.strategy.owes_pages()).sending(),
         /// The source sends a page unasked.
-        Push: step(Weak, Migration::push).only(|world| world.strategy.push != Push::None).sending(),
+        Push: step(Weak, Migration::push).only(|world| world.strategy.pushes()).sending(),
         /// The owner gets a request; one for a page that it has sent is dropped.
         DeliverRequest: step(Delivery, Migration::deliver_request).only(|world| world.strategy.owes_pages()),
         /// The same, and the link keeps a duplicate of the request.
@@ -205,6 +205,16 @@ steps! {
         HearFault: step(Weak, Migration::hear_fault).only(Migration::wakes_apart),
         /// Whoever waits for the page is woken, since it is there.
         Wake: step(Weak, Migration::wake).only(Migration::wakes_apart),
+        /// The process, or a balloon, gives the page's content up: it is zero from now on.
+        Discard: step(Free, Migration::discard).only(Migration::comes_and_goes),
+        /// The process unmaps the page.
+        Unmap: step(Free, Migration::unmap).only(Migration::comes_and_goes),
+        /// The process maps a page, which is zero.
+        Map: step(Free, Migration::map).only(Migration::comes_and_goes),
+        /// The process says that it does not need the page's content.
+        Exempt: step(Free, Migration::exempt).only(Migration::comes_and_goes),
+        /// The destination asks for a page that nobody waits for.
+        Pull: step(Weak, Migration::pull).only(|world| world.strategy.pulls()),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
-use crate::paging::{Paging, Waking};
+use crate::paging::{Channels, Mappings, Paging, Waking};
 use crate::strategy::{Clean, Contradiction, Freeze, Missing, Passes, Pre, Push, Rest, Strategy};
 
 /// What is wrong with a strategy file.
@@ -79,6 +79,8 @@ impl Strategy {
             clean: unplaced(self.clean),
             rest: unplaced(self.rest),
             wake: said(self.paging.wake),
+            pages: said(self.paging.pages),
+            channels: said(self.paging.channels),
             _expect: IgnoredAny,
         }
     }
@@ -108,6 +110,10 @@ struct File {
     // Choices about pages and threads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wake: Option<Spanned<Waking>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pages: Option<Spanned<Mappings>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channels: Option<Spanned<Channels>>,
     /// What its author expects of it is for the judge to read.
     #[serde(rename = "expect", default, skip_serializing)]
     _expect: IgnoredAny,
@@ -163,7 +169,11 @@ impl File {
             push: *self.push.get_ref(),
             clean: *self.clean.get_ref(),
             rest: *self.rest.get_ref(),
-            paging: Paging { wake: chosen(&self.wake) },
+            paging: Paging {
+                wake: chosen(&self.wake),
+                pages: chosen(&self.pages),
+                channels: chosen(&self.channels),
+            },
         }
         .check()
     }
@@ -179,6 +189,8 @@ impl File {
             "clean" => self.clean.span(),
             "rest" => self.rest.span(),
             "wake" => self.wake.as_ref().map_or(self.missing.span(), Spanned::span),
+            "pages" => self.pages.as_ref().map_or(self.push.span(), Spanned::span),
+            "channels" => self.channels.as_ref().map_or(self.missing.span(), Spanned::span),
             _ => self.pre.span(),
         };
         span.start

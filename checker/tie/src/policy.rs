@@ -1,5 +1,6 @@
 //! The same algorithm in the words of the model and of the reference.
 
+use model::paging::{Channels, Mappings, Paging, Waking};
 use model::strategy::{Clean, Freeze, Missing, Passes, Pre, Push, Rest};
 use model::{Contradiction, Strategy};
 use protocol::policy::{self as real, Policy};
@@ -16,6 +17,9 @@ pub enum Unsupported {
     /// The two read this combination differently.
     #[error("the reference copies clean pages too: clean = \"local-store\" does not go with pre = \"copy\"")]
     CopiesCleanPages,
+    /// The endpoints have one connection between two hosts, which is their driver's, and pages that stay.
+    #[error("the reference does not have this choice: {0}")]
+    Choice(&'static str),
 }
 
 /// The policy that makes the choices of this strategy.
@@ -23,7 +27,18 @@ pub enum Unsupported {
 /// # Errors
 /// The choices contradict each other, or the reference does not have them.
 pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
-    let Strategy { name, pre, freeze, working_set, missing, push, clean, rest } = strategy.clone().check()?;
+    let Strategy { name, pre, freeze, working_set, missing, push, clean, rest, paging } =
+        strategy.clone().check()?;
+    let Paging { wake, pages, channels } = paging;
+    if pages != Mappings::Fixed {
+        return Err(Unsupported::Choice("pages = \"come-and-go\""));
+    }
+    if channels != Channels::One {
+        return Err(Unsupported::Choice("channels, of which it has one"));
+    }
+    if wake != Waking::WithPage {
+        return Err(Unsupported::Choice("wake = \"apart\""));
+    }
     if matches!(pre, Pre::Copy(_)) && clean == Clean::LocalStore {
         return Err(Unsupported::CopiesCleanPages);
     }
@@ -55,6 +70,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
             Push::None => real::Push::None,
             Push::Next => real::Push::NextMissing,
             Push::Pivot => real::Push::Pivot,
+            Push::Pull => return Err(Unsupported::Choice("push = \"pull\"")),
         },
         clean: match clean {
             Clean::Travel => real::Clean::Travel,
@@ -105,7 +121,7 @@ mod tests {
         let of = move |pre| {
             let (name, clean, rest) = ("combination".into(), Clean::Travel, Rest::Normal);
             let (freeze, missing, push) = (Freeze::All, Missing::Nothing, Push::None);
-            Strategy { name, pre, freeze, working_set: false, missing, push, clean, rest }
+            Strategy { name, pre, freeze, working_set: false, missing, push, clean, rest, paging: Paging::PLAIN }
         };
         let all = pres.into_iter().map(of);
         let all = all.flat_map(move |strategy| freezes.map(|freeze| Strategy { freeze, ..strategy.clone() }));

@@ -10,7 +10,10 @@ mod pre_copy;
 mod total_copy;
 
 pub use assisted_post_copy::ASSISTED_POST_COPY;
-pub use choices::POST_COPY_THREADS;
+pub use choices::{
+    ASSISTED_MAPPINGS, POST_COPY_DEMAND_APART, POST_COPY_MAPPINGS, POST_COPY_PULL, POST_COPY_THREADS,
+    PRE_COPY_MAPPINGS, PRE_COPY_STRIPED,
+};
 pub use flushing::FLUSHING;
 pub use generic::{GENERIC, GENERIC_WITHOUT_PREFETCH, GENERIC_WITHOUT_WORKING_SET};
 pub use lazy_copy::LAZY_COPY;
@@ -37,7 +40,15 @@ pub const BUILT_IN: [Strategy; 9] = [
 pub const VARIANTS: [Strategy; 2] = [GENERIC_WITHOUT_WORKING_SET, GENERIC_WITHOUT_PREFETCH];
 
 /// Built-in algorithms with a choice about pages and threads that they leave out.
-pub const CHOICES: [Strategy; 1] = [POST_COPY_THREADS];
+pub const CHOICES: [Strategy; 7] = [
+    POST_COPY_THREADS,
+    PRE_COPY_MAPPINGS,
+    POST_COPY_MAPPINGS,
+    ASSISTED_MAPPINGS,
+    POST_COPY_DEMAND_APART,
+    PRE_COPY_STRIPED,
+    POST_COPY_PULL,
+];
 
 /// The built-in algorithm of that name, with a switch turned off or another choice if the name says so.
 pub fn built_in(name: &str) -> Option<Strategy> {

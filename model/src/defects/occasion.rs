@@ -13,7 +13,7 @@ use crate::disruption::Disruption::{
 };
 use crate::disruption::Disruptions;
 use crate::migration::{Hosts, Link, Migration};
-use crate::strategy::{Clean, Freeze, Pre, Push};
+use crate::strategy::{Clean, Freeze, Pre};
 
 /// Why a defect makes no difference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,7 +123,7 @@ impl Migration {
         let writes_back = strategy.pre == Pre::WriteBack;
         let sends_early = strategy.sends_before_commit();
         let orderly = self.link == Link::Fifo;
-        let pushes = strategy.push != Push::None;
+        let pushes = strategy.pushes();
         match defect {
             RunOnAtSource | ResumeBeforeState | CommitForgotten => true,
             LiteralGeneric => strategy.tells_kinds_apart() && owes,
@@ -162,8 +162,16 @@ impl Migration {
             LostOnTimeOut => interrupts || owner_dies,
             AcknowledgeBeforeDurable => hits(&[Outage]) && strategy.writes_to_store(),
             IgnoreLoss => owner_dies && owes,
-            // Of the choices about pages and threads.
+            // Of the choices about pages, threads and connections.
             ForgetWake | DropLateFault | RequestHeldPage | MapBeforeFill => self.wakes_apart(),
+            BornInStep | ZeroUnsaid | HintInUse => self.comes_and_goes() && copies,
+            SendZeroes => self.comes_and_goes() && strategy.sends_frozen(),
+            InstallVoid | ServeDiscarded | RefuseExempt => self.comes_and_goes() && owes,
+            CompleteBeforeAnswers | TwoSenders => self.answers_apart(),
+            NoPassBarrier => self.is_striped() && copies && orderly,
+            NoStateBarrier => self.is_striped() && sends_early && orderly,
+            PullBeforeDemand => strategy.pulls(),
+            PullsTakenForSent => strategy.pulls() && interrupts,
         }
     }
 }
@@ -171,6 +179,6 @@ impl Migration {
 impl Defect {
     /// Does it show on one page only if there is another one?
     fn is_about_two_pages(self) -> bool {
-        matches!(self, Defect::SwollenWorkingSet | Defect::DemandBehindPushes)
+        matches!(self, Defect::SwollenWorkingSet | Defect::DemandBehindPushes | Defect::PullBeforeDemand)
     }
 }

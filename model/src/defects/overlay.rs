@@ -26,8 +26,7 @@ impl Migration {
     /// What the step does to a page; the control record is the one before the step.
     pub(crate) fn carried(&self, step: ControlStep, control: &Control, page: &Page) -> Page {
         let Some(step_taken) = self.control_step(step, control) else { return *page };
-        let mut next = *page;
-        (step_taken.effect)(self, control, &mut next);
+        let next = self.sound_effect(step, step_taken.effect, control, page);
         match self.defect {
             None => next,
             Some(defect) => {
@@ -93,6 +92,9 @@ impl Migration {
 
     fn broken_control_step(&self, defect: Defect, step: ControlStep, control: &Control) -> AfterControl {
         use ControlStep::*;
+        if defect.is_about_paging() {
+            return self.broken_paging_control(defect, step, control);
+        }
         let told = |lie: Control| self.sound_control_step(step, &lie);
         let sound = told(*control);
         let Aftermath { connection, leftover, source_down, destination_down, .. } = control.aftermath;
@@ -174,6 +176,9 @@ impl Migration {
         mut next: Page,
     ) -> Page {
         use ControlStep::*;
+        if defect.is_about_paging() {
+            return self.broken_paging_effect(defect, step, page, next);
+        }
         let copies = self.strategy.copies();
         let forgets = after.phase == Phase::Forgotten && control.phase != Phase::Forgotten;
         let ends = forgets || aborts(control, &after);

@@ -18,8 +18,7 @@ impl Migration {
     /// The newest content message arrives, at the host where the process lacks it.
     pub(crate) fn deliver_page(&self, control: &Control, page: &Page) -> AfterPage {
         let Transit::Flying(content) = page.content else { return None };
-        let behind_go = control.phase == Phase::Committed;
-        if self.link == Link::Fifo && (page.older > 0 || behind_go) {
+        if self.link == Link::Fifo && (page.older > 0 || self.is_behind_go(control)) {
             return None;
         }
         let mut next = Page { content: Transit::Idle, ..*page };
@@ -101,7 +100,7 @@ impl Migration {
 
     /// A lost request that nobody waits for any more is gone for good.
     pub(crate) fn lose_request(&self, control: &Control, page: &Page) -> AfterPage {
-        let request = if page.waiting { Transit::Lost(()) } else { Transit::Idle };
+        let request = if self.awaits_answer(page) { Transit::Lost(()) } else { Transit::Idle };
         if page.request == Transit::Flying(()) { alone(control, Page { request, ..*page }) } else { None }
     }
 
