@@ -78,9 +78,9 @@ impl Strategy {
             push: unplaced(self.push),
             clean: unplaced(self.clean),
             rest: unplaced(self.rest),
-            wake: said(self.paging.wake),
-            pages: said(self.paging.pages),
-            channels: said(self.paging.channels),
+            wake: unless_default(self.paging.wake),
+            pages: unless_default(self.paging.pages),
+            channels: unless_default(self.paging.channels),
             _expect: IgnoredAny,
         }
     }
@@ -170,9 +170,9 @@ impl File {
             clean: *self.clean.get_ref(),
             rest: *self.rest.get_ref(),
             paging: Paging {
-                wake: chosen(&self.wake),
-                pages: chosen(&self.pages),
-                channels: chosen(&self.channels),
+                wake: chosen(self.wake.as_ref()),
+                pages: chosen(self.pages.as_ref()),
+                channels: chosen(self.channels.as_ref()),
             },
         }
         .check()
@@ -201,13 +201,12 @@ fn unplaced<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
 }
 
-/// A choice that is spelled only where it is not the plain one.
-fn said<T: Default + PartialEq>(value: T) -> Option<Spanned<T>> {
+fn unless_default<T: Default + PartialEq>(value: T) -> Option<Spanned<T>> {
     (value != T::default()).then(|| unplaced(value))
 }
 
-fn chosen<T: Copy + Default>(field: &Option<Spanned<T>>) -> T {
-    field.as_ref().map_or_else(T::default, |value| *value.get_ref())
+fn chosen<T: Copy + Default>(field: Option<&Spanned<T>>) -> T {
+    field.map_or_else(T::default, |field| *field.get_ref())
 }
 
 /// The field that a message of the TOML parser says is missing; the place it names is another field's.

@@ -73,7 +73,7 @@ impl Migration {
             (Defect::RefuseExempt, DeliverState) if next.plan == Plan::FromSource => {
                 next.destination = Holding::Absent;
             }
-            (Defect::PullsTakenForSent, DeliverResync) if pulls_on => next.aside.pulled = true,
+            (Defect::PullsTakenForSent, Reconnect) if pulls_on => next.aside.pulled = true,
             _ => {}
         }
         next

@@ -134,6 +134,10 @@ impl Migration {
                 next.destination = if next.aside.life == Life::Gone { Holding::Absent } else { zero };
             }
             Resume if next.aside.life == Life::Exempt => next.aside.life = Life::Zero,
+            // A request for a page that is gone by now dies with the connection.
+            Finish | Fence if next.aside.life == Life::Gone && !before.aside.void => {
+                next.request = Transit::Idle;
+            }
             // The connection is closed, or the source hears what is still needed, or is dead.
             Finish | Fence | DeliverResync | CrashSource if before.aside.void => {
                 let source = next.source;

@@ -10,18 +10,24 @@ use crate::control::{Control, Phase};
 use crate::migration::Migration;
 use crate::page::{Page, Plan, Transit};
 use crate::paging::Aside;
+use crate::step::ControlStep;
 use crate::system::{Conditions, PageMove};
 
 impl Migration {
     /// The destination asks for a page that nobody waits for.
     pub(crate) fn pull(&self, control: &Control, page: &Page) -> AfterPage {
         let missing = control.phase == Phase::Running && page.plan == Plan::FromSource;
-        if !missing || page.waiting || page.aside.pulled || page.request != Transit::Idle {
+        if !missing || page.waiting || page.aside.pulled {
             return None;
         }
         let aside = Aside { pulled: true, ..page.aside };
         let page = Page { request: Transit::Flying(()), aside, ..*page };
         Some(PageMove { requires: Conditions::only(Condition::Unwaited), control: *control, page })
+    }
+
+    /// Over a new connection nothing comes that was asked for on the old one.
+    pub(super) fn pull_again(&self, step: ControlStep, page: &mut Page) {
+        page.aside.pulled &= step != ControlStep::Reconnect;
     }
 
     /// Does somebody wait for the answer to a request for the page? Then one that is lost is sent again.
