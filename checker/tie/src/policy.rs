@@ -1,5 +1,6 @@
 //! The same algorithm in the words of the model and of the reference.
 
+use model::paging::{Channels, Mappings, Paging, Waking};
 use model::strategy::{Clean, Freeze, HandOver, Log, Missing, Passes, Pre, Push, Rest, Stop};
 use model::{Contradiction, Strategy};
 use protocol::policy::{self as endpoint, Policy};
@@ -18,7 +19,7 @@ pub enum Unsupported {
     CopiesCleanPages,
     /// The endpoints do not have it.
     #[error("{0}: the endpoints of the reference do not have this yet: leave it out")]
-    Real(&'static str),
+    Choice(&'static str),
 }
 
 /// The policy that makes the choices of this strategy.
@@ -26,15 +27,20 @@ pub enum Unsupported {
 /// # Errors
 /// The choices contradict each other, or the reference does not have them.
 pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
-    let Strategy { name, pre, freeze, working_set, missing, push, clean, rest, real } =
+    let Strategy { name, pre, freeze, working_set, missing, push, clean, rest, real, paging } =
         strategy.clone().check()?;
+    let Paging { wake, pages, channels } = paging;
     let lacking = [
         ("hand-over", real.hand_over != HandOver::ReadyGo),
         ("log", real.log != Log::Page),
         ("stop", real.stop != Stop::Passes),
+        ("push = \"pull\"", push == Push::Pull),
+        ("pages", pages != Mappings::Fixed),
+        ("channels", channels != Channels::One),
+        ("wake", wake != Waking::WithPage),
     ];
     if let Some((field, _)) = lacking.into_iter().find(|(_, lacking)| *lacking) {
-        return Err(Unsupported::Real(field));
+        return Err(Unsupported::Choice(field));
     }
     if matches!(pre, Pre::Copy(_)) && clean == Clean::LocalStore {
         return Err(Unsupported::CopiesCleanPages);
@@ -67,6 +73,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
             Push::None => endpoint::Push::None,
             Push::Next => endpoint::Push::NextMissing,
             Push::Pivot => endpoint::Push::Pivot,
+            Push::Pull => return Err(Unsupported::Choice("push = \"pull\"")),
         },
         clean: match clean {
             Clean::Travel => endpoint::Clean::Travel,
@@ -118,7 +125,8 @@ mod tests {
         let of = move |pre| {
             let (name, clean, rest) = ("combination".into(), Clean::Travel, Rest::Normal);
             let (freeze, missing, push) = (Freeze::All, Missing::Nothing, Push::None);
-            Strategy { name, pre, freeze, working_set: false, missing, push, clean, rest, real: Real::NONE }
+            let (real, paging) = (Real::NONE, Paging::PLAIN);
+            Strategy { name, pre, freeze, working_set: false, missing, push, clean, rest, real, paging }
         };
         let all = pres.into_iter().map(of);
         let all = all.flat_map(move |strategy| freezes.map(|freeze| Strategy { freeze, ..strategy.clone() }));

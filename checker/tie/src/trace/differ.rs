@@ -173,7 +173,7 @@ fn page_event(step: PageStep) -> Option<&'static str> {
     Some(match step {
         PageStep::Write => "page-written",
         PageStep::LoadLocal => "page-loaded",
-        PageStep::Fault => "page-faulted",
+        PageStep::Fault | PageStep::FaultAgain => "page-faulted",
         PageStep::Copy => "page-copied",
         PageStep::SendFrozen | PageStep::SendWorkingSet | PageStep::SendInVain => "page-transferred",
         PageStep::Serve => "page-served",
@@ -187,7 +187,14 @@ fn page_event(step: PageStep) -> Option<&'static str> {
         PageStep::DeliverAcknowledgement => "write-back-acknowledged",
         PageStep::ResendRequest => "fetch-repeated",
         PageStep::ResendWriteBack => "write-back-repeated",
-        PageStep::LoseRequest
+        PageStep::HearFault
+        | PageStep::Wake
+        | PageStep::Discard
+        | PageStep::Unmap
+        | PageStep::Map
+        | PageStep::Exempt
+        | PageStep::Pull
+        | PageStep::LoseRequest
         | PageStep::LosePage
         | PageStep::ResendPage
         | PageStep::LoseWriteBack
