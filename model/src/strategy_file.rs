@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
 use crate::strategy::{
-    Clean, Contradiction, Freeze, HandOver, Log, Missing, Passes, Pre, Push, Real, Rest, Stop, Strategy,
+    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Real, Rest, Stop,
+    Strategy,
 };
 
 /// What is wrong with a strategy file.
@@ -112,7 +113,7 @@ struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
     hand_over: Option<Spanned<HandOver>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<Spanned<Log>>,
+    log: Option<Spanned<LogReading>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop: Option<Spanned<Stop>>,
     /// What its author expects of it is for the judge to read.

@@ -1,6 +1,6 @@
 //! The same algorithm in the words of the model and of the reference.
 
-use model::strategy::{Clean, Freeze, HandOver, Log, Missing, Passes, Pre, Push, Rest, Stop};
+use model::strategy::{Clean, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Rest, Stop};
 use model::{Contradiction, Strategy};
 use protocol::policy::{self as endpoint, Policy};
 
@@ -30,7 +30,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
         strategy.clone().check()?;
     let lacking = [
         ("hand-over", real.hand_over != HandOver::ReadyGo),
-        ("log", real.log != Log::Page),
+        ("log", real.log != LogReading::Page),
         ("stop", real.stop != Stop::Passes),
     ];
     if let Some((field, _)) = lacking.into_iter().find(|(_, lacking)| *lacking) {
