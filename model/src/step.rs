@@ -13,7 +13,7 @@ use crate::disruption::Disruption::{
 use crate::migration::{Hosts, Link, Migration};
 use crate::moves::{AfterControl, AfterPage};
 use crate::page::Page;
-use crate::strategy::{Clean, HandOver, Log, Stop};
+use crate::strategy::{Clean, HandOver, LogReading, Stop};
 use crate::system::Fairness;
 
 use Fair::{Delivery, Free, Strong, Weak};
@@ -227,7 +227,7 @@ steps! {
             sends && world.strategy.real.hand_over == HandOver::OneShot
         }),
         /// The page's mark in the dirty log is cleared, after the log was read and before the page is sent.
-        ClearLog: step(Weak, Migration::clear_log).only(|world| world.strategy.real.log == Log::Pass),
+        ClearLog: step(Weak, Migration::clear_log).only(|world| world.strategy.real.log == LogReading::Pass),
         /// Somebody whom the dirty log does not see writes to the page. Only defects have it.
         WriteUnlogged: step(Free, Migration::write_unlogged).only(|_| false),
         // Choices about pages and threads.

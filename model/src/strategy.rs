@@ -58,7 +58,7 @@ pub struct Real {
     /// How the hosts agree on the hand-over.
     pub hand_over: HandOver,
     /// When pre-copy looks at what was written.
-    pub log: Log,
+    pub log: LogReading,
     /// What ends pre-copy.
     pub stop: Stop,
 }
@@ -72,7 +72,18 @@ impl HandOver {
 
 impl Real {
     /// As the nine algorithms have it.
-    pub const NONE: Real = Real { hand_over: HandOver::ReadyGo, log: Log::Page, stop: Stop::Passes };
+    pub const NONE: Real = Real { hand_over: HandOver::ReadyGo, log: LogReading::Page, stop: Stop::Passes };
+
+    /// Every choice with every other.
+    pub fn all() -> impl Iterator<Item = Real> {
+        let hand_overs = [HandOver::ReadyGo, HandOver::OneShot, HandOver::Acknowledged, HandOver::None];
+        let logs = [LogReading::Page, LogReading::Pass];
+        let stops = [Stop::Passes, Stop::Target, Stop::Switch];
+        let with_log = move |hand_over| {
+            logs.into_iter().flat_map(move |log| stops.map(|stop| Real { hand_over, log, stop }))
+        };
+        hand_overs.into_iter().flat_map(with_log)
+    }
 }
 
 /// How the hosts agree on the hand-over; what each can lose is in `moves/hand_over.rs`.
@@ -94,7 +105,7 @@ pub enum HandOver {
 /// When pre-copy looks at what was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Log {
+pub enum LogReading {
     /// A page's mark is taken when the page is sent.
     #[default]
     Page,
@@ -274,7 +285,7 @@ impl Strategy {
             ("rest", "\"pre-migration\" is where write-backs go on: it needs pre = \"write-back\"",
                 self.rest == Rest::Normal || writes_back),
             // What real systems have.
-            ("log", "without pre = \"copy\" nothing is logged: say \"page\"", self.real.log == Log::Page || copies),
+            ("log", "without pre = \"copy\" nothing is logged: say \"page\"", self.real.log == LogReading::Page || copies),
             ("stop", "without pre = \"copy\" there is nothing to stop: say \"passes\"",
                 self.real.stop == Stop::Passes || copies),
             ("stop", "\"switch\" leaves pages behind that the freeze would have sent: it needs freeze = \"not-in-step\"",

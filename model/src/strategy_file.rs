@@ -9,7 +9,8 @@ use toml::Spanned;
 
 use crate::paging::{Channels, Mappings, Paging, Waking};
 use crate::strategy::{
-    Clean, Contradiction, Freeze, HandOver, Log, Missing, Passes, Pre, Push, Real, Rest, Stop, Strategy,
+    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Real, Rest, Stop,
+    Strategy,
 };
 
 /// What is wrong with a strategy file.
@@ -116,7 +117,7 @@ struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
     hand_over: Option<Spanned<HandOver>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<Spanned<Log>>,
+    log: Option<Spanned<LogReading>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop: Option<Spanned<Stop>>,
     // Choices about pages and threads.

@@ -9,7 +9,7 @@ use common::legal_combinations;
 use model::concrete::State;
 use model::paging::{Channels, Mappings, Paging, Waking};
 use model::strategy::{
-    Clean, Freeze, HandOver, Log, Missing, PASSES_MAX, Passes, Pre, Push, Real, Rest, Stop, Strategy,
+    Clean, Freeze, HandOver, LogReading, Missing, PASSES_MAX, Passes, Pre, Push, Real, Rest, Stop, Strategy,
 };
 use model::system::Properties;
 use model::{Concrete, Expectation, Hosts, Link, Migration, Property, algorithms};
@@ -39,7 +39,7 @@ fn choose(seed: [u8; 14], name: String) -> Strategy {
         real: Real {
             hand_over: [HandOver::ReadyGo, HandOver::OneShot, HandOver::Acknowledged, HandOver::None]
                 [usize::from(pick(8, 4))],
-            log: [Log::Page, Log::Pass][usize::from(pick(9, 2))],
+            log: [LogReading::Page, LogReading::Pass][usize::from(pick(9, 2))],
             stop: [Stop::Passes, Stop::Target, Stop::Switch][usize::from(pick(10, 3))],
         },
         paging: Paging {

@@ -1,7 +1,7 @@
 //! The same algorithm in the words of the model and of the reference.
 
 use model::paging::{Channels, Mappings, Paging, Waking};
-use model::strategy::{Clean, Freeze, HandOver, Log, Missing, Passes, Pre, Push, Rest, Stop};
+use model::strategy::{Clean, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Rest, Stop};
 use model::{Contradiction, Strategy};
 use protocol::policy::{self as endpoint, Policy};
 
@@ -32,7 +32,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
     let Paging { wake, pages, channels } = paging;
     let lacking = [
         ("hand-over", real.hand_over != HandOver::ReadyGo),
-        ("log", real.log != Log::Page),
+        ("log", real.log != LogReading::Page),
         ("stop", real.stop != Stop::Passes),
         ("push = \"pull\"", push == Push::Pull),
         ("pages", pages != Mappings::Fixed),

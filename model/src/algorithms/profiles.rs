@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::lazy_copy::LAZY_COPY;
 use super::post_copy::POST_COPY;
 use super::pre_copy::PRE_COPY;
-use crate::strategy::{Freeze, HandOver, Log, Missing, Passes, Pre, Real, Stop, Strategy};
+use crate::strategy::{Freeze, HandOver, LogReading, Missing, Passes, Pre, Real, Stop, Strategy};
 
 const UNBOUNDED: Pre = Pre::Copy(Passes::Unbounded);
 
@@ -15,7 +15,7 @@ const UNBOUNDED: Pre = Pre::Copy(Passes::Unbounded);
 pub const QEMU_PRE_COPY: Strategy = Strategy {
     name: Cow::Borrowed("qemu-pre-copy"),
     pre: UNBOUNDED,
-    real: Real { hand_over: HandOver::OneShot, log: Log::Pass, stop: Stop::Target },
+    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Target },
     ..PRE_COPY
 };
 
@@ -24,7 +24,7 @@ pub const QEMU_PRE_COPY: Strategy = Strategy {
 pub const QEMU_POST_COPY: Strategy = Strategy {
     name: Cow::Borrowed("qemu-post-copy"),
     pre: UNBOUNDED,
-    real: Real { hand_over: HandOver::OneShot, log: Log::Pass, stop: Stop::Target },
+    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Target },
     ..POST_COPY
 };
 
@@ -34,7 +34,7 @@ pub const QEMU_HYBRID: Strategy = Strategy {
     pre: UNBOUNDED,
     freeze: Freeze::NotInStep,
     missing: Missing::Source,
-    real: Real { hand_over: HandOver::OneShot, log: Log::Pass, stop: Stop::Switch },
+    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Switch },
     ..POST_COPY
 };
 
@@ -72,6 +72,6 @@ pub const OPENMOSIX: Strategy = Strategy { name: Cow::Borrowed("openmosix"), ..s
 pub const VMOTION: Strategy = Strategy {
     name: Cow::Borrowed("vmotion"),
     pre: UNBOUNDED,
-    real: Real { log: Log::Pass, stop: Stop::Target, ..Real::NONE },
+    real: Real { log: LogReading::Pass, stop: Stop::Target, ..Real::NONE },
     ..PRE_COPY
 };

@@ -13,7 +13,7 @@ use crate::disruption::Disruption::{
 };
 use crate::disruption::Disruptions;
 use crate::migration::{Hosts, Link, Migration};
-use crate::strategy::{Clean, Freeze, HandOver, Log, Pre, Stop};
+use crate::strategy::{Clean, Freeze, HandOver, LogReading, Pre, Stop};
 
 /// Why a defect makes no difference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -170,7 +170,7 @@ impl Migration {
             AcknowledgeBeforeDurable => hits(&[Outage]) && strategy.writes_to_store(),
             IgnoreLoss => owner_dies && owes,
             // Of what real systems have.
-            ClearAfterCopy | ClearUnread => strategy.real.log == Log::Pass,
+            ClearAfterCopy | ClearUnread => strategy.real.log == LogReading::Pass,
             UntrackedWriter => copies,
             WriterWhileFrozen => sends_early,
             CutPassCountsAsSent => strategy.real.stop != Stop::Passes,

@@ -43,7 +43,8 @@ impl Migration {
         self.lose_in_flight(control, page);
         let write_back = if page.plan == Plan::FromSource { WriteBack::Idle } else { page.write_back };
         // Nobody is left who would send it again; a destination that cannot resume without it knows what it lacks.
-        let missed = matches!(page.content, Transit::Lost(_)) && control.phase != Phase::Loading;
+        let lacked = control.phase == Phase::Loading && page.plan == Plan::Travelled;
+        let missed = matches!(page.content, Transit::Lost(_)) && !lacked;
         let content =
             if missed && !self.comes_from_store(control, page) { Transit::Idle } else { page.content };
         *page = Page { source: Holding::Absent, sent: false, asked: false, content, write_back, ..*page };

@@ -15,14 +15,14 @@ use super::{AfterPage, alone};
 use crate::control::{Control, Phase};
 use crate::migration::Migration;
 use crate::page::{Currency, DirtyLog, Holding, Page};
-use crate::strategy::Log;
+use crate::strategy::LogReading;
 
 impl Migration {
     /// What is due when the log has been read.
     pub(super) fn due_in_pass(&self) -> DirtyLog {
         match self.strategy.real.log {
-            Log::Page => DirtyLog::Due,
-            Log::Pass => DirtyLog::Uncleared,
+            LogReading::Page => DirtyLog::Due,
+            LogReading::Pass => DirtyLog::Uncleared,
         }
     }
 
@@ -30,7 +30,7 @@ impl Migration {
     pub(super) fn logged(&self, log: DirtyLog) -> DirtyLog {
         match (self.strategy.real.log, log) {
             (_, DirtyLog::InStep) => DirtyLog::Redirtied,
-            (Log::Pass, DirtyLog::Due) => DirtyLog::DueAgain,
+            (LogReading::Pass, DirtyLog::Due) => DirtyLog::DueAgain,
             _ => log,
         }
     }

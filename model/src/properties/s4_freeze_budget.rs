@@ -7,7 +7,7 @@ use crate::control::{Control, Phase};
 use crate::migration::Migration;
 use crate::page::{DirtyLog, Kind, Page};
 use crate::step::PageStep;
-use crate::strategy::{Freeze, Log};
+use crate::strategy::{Freeze, LogReading};
 
 pub(super) const TITLE: &str = "freeze budget";
 pub(super) const MEANING: &str =
@@ -25,7 +25,7 @@ impl Migration {
             Freeze::All => true,
             Freeze::Modified => page.dirty,
             // A log that is read by pass knows of pages that have been sent since what it has noted.
-            Freeze::NotInStep if self.strategy.real.log == Log::Pass => page.log != DirtyLog::InStep,
+            Freeze::NotInStep if self.strategy.real.log == LogReading::Pass => page.log != DirtyLog::InStep,
             Freeze::NotInStep => !(page.destination.is_current() || page.content.is_current()),
             Freeze::FlushModified | Freeze::None => {
                 self.strategy.working_set

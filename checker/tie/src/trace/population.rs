@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use model::disruption::Connection;
 use model::page::{Kind, Transit};
-use model::strategy::Log;
+use model::strategy::LogReading;
 use model::system::{Conditions, System};
 use model::{Control, ControlStep, Page, PageStep, Phase, Process};
 use steplog::event::{Event, Step};
@@ -104,7 +104,7 @@ impl Population {
         let unseen = |what| header.unseen.contains(&what);
         let connections_unseen = unseen(Unseen::Connections);
         let writes = unseen(Unseen::Writes).then_some(PageStep::Write);
-        let clears = (strategy.real.log == Log::Pass).then_some(PageStep::ClearLog);
+        let clears = (strategy.real.log == LogReading::Pass).then_some(PageStep::ClearLog);
         let unseen = writes.into_iter().chain(clears).collect();
         let mut population =
             Self { control, classes, of_page, unseen, connections_unseen, noticed, noticed_outage };
