@@ -70,7 +70,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
             Push::None => real::Push::None,
             Push::Next => real::Push::NextMissing,
             Push::Pivot => real::Push::Pivot,
-            Push::Pull => return Err(Unsupported::Choice("push = \"pull\"")),
+            Push::Pull => real::Push::Pull,
         },
         clean: match clean {
             Clean::Travel => real::Clean::Travel,
@@ -88,7 +88,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
 /// The built-in algorithm that is this policy, or a variant of it without its working set or with another push order.
 pub fn strategy(policy: &Policy) -> Option<Strategy> {
     let built_in = model::algorithms::built_in(&policy.name)?;
-    let pushes = [built_in.push, Push::None, Push::Next, Push::Pivot];
+    let pushes = [built_in.push, Push::None, Push::Next, Push::Pivot, Push::Pull];
     let variants = [built_in.working_set, false, true]
         .into_iter()
         .flat_map(|working_set| pushes.map(|push| Strategy { working_set, push, ..built_in.clone() }));
@@ -128,7 +128,7 @@ mod tests {
         let all =
             all.flat_map(move |strategy| missings.map(|missing| Strategy { missing, ..strategy.clone() }));
         let all = all.flat_map(|strategy| {
-            [Push::None, Push::Next, Push::Pivot].map(|push| Strategy { push, ..strategy.clone() })
+            [Push::None, Push::Next, Push::Pivot, Push::Pull].map(|push| Strategy { push, ..strategy.clone() })
         });
         let all = all.flat_map(|strategy| {
             [Clean::Travel, Clean::LocalStore].map(|clean| Strategy { clean, ..strategy.clone() })

@@ -129,7 +129,7 @@ impl Migration {
                 let aside = Aside { late: page.aside.late, void: page.aside.void, ..after.aside };
                 *after = Page { destination, waiting, plan, aside, ..*after };
             }
-            (Defect::HintInUse, Exempt) => after.aside.life = Life::Used,
+            (Defect::HintInUse, Exempt) if self.strategy.copies() => after.aside.life = Life::Used,
             (Defect::TwoSenders, Serve) if self.answers_apart() => after.sent = page.sent,
             (Defect::NoPassBarrier, DeliverPage) if striped => after.older = page.older,
             (Defect::NoPassBarrier, DeliverOlder) if striped && before_dirty_map(control) => {

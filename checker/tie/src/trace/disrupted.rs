@@ -210,7 +210,10 @@ impl Trouble {
                 !found.is_empty() || phase == Phase::Committed || phase.is_over()
             }
             // A source that goes on in vain does not run the process.
-            Event::PageWritten { .. } | Event::PageFaulted { .. } | Event::PageLoaded { .. } => {
+            Event::PageWritten { .. }
+            | Event::PageFaulted { .. }
+            | Event::PageLoaded { .. }
+            | Event::PagePulled { .. } => {
                 !found.is_empty()
             }
             Event::MigrationStarted { .. } => phase != Phase::Forgotten,
