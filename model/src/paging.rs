@@ -106,8 +106,7 @@ pub struct Aside {
 
 impl Aside {
     /// Nothing that the plain algorithms do not have.
-    pub const NONE: Aside =
-        Aside { late: false, life: Life::Used, void: false, pulled: false, apart: false };
+    pub const NONE: Aside = Aside { late: false, life: Life::Used, void: false, pulled: false, apart: false };
 }
 
 fn is_plain<T: Default + PartialEq>(value: &T) -> bool {

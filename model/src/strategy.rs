@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::control::Process;
-use crate::paging::{Mappings, Paging, Channels, Waking};
+use crate::paging::{Channels, Mappings, Paging, Waking};
 
 /// The largest number of pre-copy passes a strategy may ask for: each pass more is another value of a
 /// page's record, and nothing new happens after the third.

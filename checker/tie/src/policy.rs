@@ -121,14 +121,25 @@ mod tests {
         let of = move |pre| {
             let (name, clean, rest) = ("combination".into(), Clean::Travel, Rest::Normal);
             let (freeze, missing, push) = (Freeze::All, Missing::Nothing, Push::None);
-            Strategy { name, pre, freeze, working_set: false, missing, push, clean, rest, paging: Paging::PLAIN }
+            Strategy {
+                name,
+                pre,
+                freeze,
+                working_set: false,
+                missing,
+                push,
+                clean,
+                rest,
+                paging: Paging::PLAIN,
+            }
         };
         let all = pres.into_iter().map(of);
         let all = all.flat_map(move |strategy| freezes.map(|freeze| Strategy { freeze, ..strategy.clone() }));
         let all =
             all.flat_map(move |strategy| missings.map(|missing| Strategy { missing, ..strategy.clone() }));
         let all = all.flat_map(|strategy| {
-            [Push::None, Push::Next, Push::Pivot, Push::Pull].map(|push| Strategy { push, ..strategy.clone() })
+            [Push::None, Push::Next, Push::Pivot, Push::Pull]
+                .map(|push| Strategy { push, ..strategy.clone() })
         });
         let all = all.flat_map(|strategy| {
             [Clean::Travel, Clean::LocalStore].map(|clean| Strategy { clean, ..strategy.clone() })
@@ -143,7 +154,8 @@ mod tests {
     #[test]
     fn one_file_is_read_alike_on_both_sides() {
         let (mut same, mut refused) = (0, 0);
-        for strategy in combinations().chain(model::algorithms::BUILT_IN) {
+        let built_in = model::algorithms::BUILT_IN.into_iter().chain(model::algorithms::CHOICES);
+        for strategy in combinations().chain(built_in) {
             if strategy.clone().check().is_err() {
                 continue;
             }
@@ -161,6 +173,25 @@ mod tests {
             }
         }
         assert!(same > 9 && refused > 0, "{same} read alike, {refused} refused");
+    }
+
+    /// What the endpoints leave to others they name: a strategy file that asks for it says in which line.
+    #[test]
+    fn a_choice_that_the_endpoints_do_not_have_is_named() {
+        let mut named = vec![];
+        for strategy in model::algorithms::CHOICES {
+            let text = strategy.to_toml();
+            if let Err(error) = text.parse::<Policy>() {
+                let field = error.reason.split(':').next().unwrap_or_default().to_owned();
+                assert!(
+                    text.lines().nth(error.line - 1).is_some_and(|line| line.starts_with(&field)),
+                    "{error}"
+                );
+                assert!(matches!(policy(&strategy), Err(Unsupported::Choice(_))));
+                named.push(field);
+            }
+        }
+        assert_eq!(named, ["wake", "pages", "pages", "pages", "channels", "channels"]);
     }
 
     #[test]

@@ -151,7 +151,10 @@ impl Migration {
             violated: collect([
                 (Property::S4, self.exceeds_freeze_budget(step, control, page)),
                 (Property::S6, self.store_goes_back(step, page, &after.page)),
-                (Property::S8, self.exceeds_traffic_bound(control, &after.page) || self.is_sent_for_nothing(step, page)),
+                (
+                    Property::S8,
+                    self.exceeds_traffic_bound(control, &after.page) || self.is_sent_for_nothing(step, page),
+                ),
                 (Property::S12, self.is_given_up_for(step, control, page, after)),
             ]) & self.safety(),
             violated_unless,

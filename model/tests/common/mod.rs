@@ -17,8 +17,17 @@ pub fn legal_combinations() -> HashSet<Strategy> {
                         for rest in [Rest::Normal, Rest::PreMigration] {
                             for working_set in [false, true] {
                                 let (name, paging) = ("combination".into(), Paging::PLAIN);
-                                let strategy =
-                                    Strategy { name, pre, freeze, working_set, missing, push, clean, rest, paging };
+                                let strategy = Strategy {
+                                    name,
+                                    pre,
+                                    freeze,
+                                    working_set,
+                                    missing,
+                                    push,
+                                    clean,
+                                    rest,
+                                    paging,
+                                };
                                 legal.extend(strategy.check());
                             }
                         }

@@ -1,7 +1,7 @@
 //! A page's record.
 
-use model::paging::Aside;
 use model::page::{Currency, DirtyLog, Holding, Kind, Neglect, Plan, Transit, WriteBack};
+use model::paging::Aside;
 use model::strategy::{Freeze, Pre};
 use model::{Page, Phase};
 use protocol::host::{Host, Location, PageRecord};

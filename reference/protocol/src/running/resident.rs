@@ -229,7 +229,8 @@ impl Resident {
 
     /// Over a new connection nothing comes that was asked for on the old one.
     pub(crate) fn pull_again(&mut self, peer: HostId) {
-        let of_peer = |page: &PageNumber| matches!(self.page(*page).location, Location::At(at, _) if at.host == peer);
+        let of_peer =
+            |page: &PageNumber| matches!(self.page(*page).location, Location::At(at, _) if at.host == peer);
         let asked: Vec<_> = self.pulled.iter().filter(of_peer).collect();
         asked.into_iter().for_each(|page| {
             self.pulled.remove(page);
