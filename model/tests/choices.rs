@@ -8,10 +8,14 @@ use common::legal_combinations;
 use enumset::EnumSet;
 use model::concrete::State;
 use model::defects::DEFECTS;
-use model::paging::{Channels, Mappings, Paging, Waking};
+use model::page::{Currency, Holding, Kind, Plan, Transit};
+use model::paging::{Aside, Channels, Life, Mappings, Paging, Waking};
 use model::strategy::{Push, Strategy};
-use model::system::Properties;
-use model::{Concrete, Disruption, Disruptions, Hosts, Link, Migration, algorithms};
+use model::system::{Judged, Live, PageMove, Properties, System};
+use model::{
+    Concrete, Condition, Control, Disruption, Disruptions, Hosts, Link, Migration, Page, PageStep, Phase,
+    Process, Property, algorithms,
+};
 
 /// The number of reachable states, and what they violate.
 fn explore(concrete: &Concrete<Migration>) -> (usize, Properties) {
@@ -134,4 +138,81 @@ fn their_defects_violate_what_they_are_said_to() {
         caught += 1;
     }
     assert_eq!(caught, 17);
+}
+
+/// What the properties say of a page that is zero, exempt, gone, void or waited for, clause by clause.
+#[test]
+fn what_is_judged_of_such_pages() {
+    let world = |strategy: Strategy| Migration::new(strategy, Hosts::Two, Link::Fifo);
+    let system = world(algorithms::POST_COPY_MAPPINGS);
+    let running = Control {
+        phase: Phase::Running,
+        process: Process::PostMigration,
+        source_runs: false,
+        destination_runs: true,
+        ..Control::at_rest(Process::Normal)
+    };
+    let aside = |life| Aside { life, ..Aside::NONE };
+    let stale = Page {
+        source: Holding::Absent,
+        destination: Holding::Held(Currency::Stale),
+        plan: Plan::Settled,
+        ..Page::loaded(Kind::Private)
+    };
+    // Nobody reads what is gone, or minds what is read of an exempt page; a zero page is one like others.
+    for (life, minded) in [(Life::Used, true), (Life::Zero, true), (Life::Exempt, false), (Life::Gone, false)]
+    {
+        let judged = system.judge_page(&running, &Page { aside: aside(life), ..stale });
+        assert_eq!(judged.contains(Property::S1), minded, "{life:?}");
+        assert_eq!(judged.contains(Property::S2), minded, "{life:?}");
+    }
+    // A zero page need not be anywhere while the dirty map is on its way, if the map says so.
+    let offered = Control { phase: Phase::Offered, destination_runs: false, ..running };
+    let nowhere = Page { destination: Holding::Absent, aside: aside(Life::Zero), ..stale };
+    let lost = |page| system.judge_page(&offered, &page).contains(Property::S1);
+    assert!(!lost(nowhere));
+    assert!(lost(Page { plan: Plan::Travelled, ..nowhere }));
+    // What is void does not count, whatever it is.
+    let settled = Page {
+        destination: Holding::Held(Currency::Current),
+        content: Transit::Flying(Currency::Stale),
+        ..stale
+    };
+    assert!(system.judge_page(&running, &settled).contains(Property::S1));
+    let void = Page { aside: Aside { void: true, ..Aside::NONE }, ..settled };
+    assert!(system.judge_page(&running, &void).is_empty());
+
+    // What is known not to be needed is not sent; what the sender has not heard of is no offence.
+    let sends = |step, page: Page| {
+        let after = PageMove { requires: EnumSet::empty(), control: running, page };
+        system.judge_page_move(step, &running, &page, &after).violated.contains(Property::S8)
+    };
+    for life in [Life::Zero, Life::Exempt, Life::Gone] {
+        let page = Page { aside: aside(life), ..stale };
+        assert!(sends(PageStep::Push, page), "{life:?}");
+        assert!(!sends(PageStep::Discard, page), "{life:?}");
+        assert!(
+            !sends(PageStep::Push, Page { aside: Aside { void: true, ..aside(life) }, ..stale }),
+            "{life:?}"
+        );
+    }
+    assert!(!sends(PageStep::Push, stale));
+
+    // A thread whose fault was not heard waits, too.
+    let heard = Page { destination: Holding::Held(Currency::Current), ..stale };
+    let late = Page { aside: Aside { late: true, ..Aside::NONE }, ..heard };
+    let pending = |page: &Page| system.pending(Property::L3, &running, Some(page));
+    assert!(pending(&late) && !pending(&heard));
+    let quiet = |page: &Page| system.conditions(page).contains(Condition::Quiet);
+    assert!(!quiet(&late) && quiet(&heard));
+
+    // While a thread waits for a page, another one is not asked for ahead.
+    let pulling = world(algorithms::POST_COPY_PULL);
+    let owed = Page { plan: Plan::FromSource, ..Page::loaded(Kind::Private) };
+    let pull = pulling.page_move(PageStep::Pull, &running, &owed).expect("it may ask");
+    let verdict = pulling.judge_page_move(PageStep::Pull, &running, &owed, &pull);
+    let beside = |page: Page| verdict.given(pulling.conditions(&page)).contains(Property::S7);
+    assert!(beside(Page { waiting: true, ..owed }) && !beside(owed));
+    // One that waits to be woken has its page.
+    assert!(!beside(Page { waiting: true, ..heard }));
 }

@@ -34,7 +34,6 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
         ("hand-over", real.hand_over != HandOver::ReadyGo),
         ("log", real.log != LogReading::Page),
         ("stop", real.stop != Stop::Passes),
-        ("push = \"pull\"", push == Push::Pull),
         ("pages", pages != Mappings::Fixed),
         ("channels", channels != Channels::One),
         ("wake", wake != Waking::WithPage),
@@ -73,7 +72,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
             Push::None => endpoint::Push::None,
             Push::Next => endpoint::Push::NextMissing,
             Push::Pivot => endpoint::Push::Pivot,
-            Push::Pull => return Err(Unsupported::Choice("push = \"pull\"")),
+            Push::Pull => endpoint::Push::Pull,
         },
         clean: match clean {
             Clean::Travel => endpoint::Clean::Travel,
@@ -91,7 +90,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
 /// The built-in algorithm that is this policy, or a variant of it without its working set or with another push order.
 pub fn strategy(policy: &Policy) -> Option<Strategy> {
     let built_in = model::algorithms::built_in(&policy.name)?;
-    let pushes = [built_in.push, Push::None, Push::Next, Push::Pivot];
+    let pushes = [built_in.push, Push::None, Push::Next, Push::Pivot, Push::Pull];
     let variants = [built_in.working_set, false, true]
         .into_iter()
         .flat_map(|working_set| pushes.map(|push| Strategy { working_set, push, ..built_in.clone() }));
@@ -133,7 +132,8 @@ mod tests {
         let all =
             all.flat_map(move |strategy| missings.map(|missing| Strategy { missing, ..strategy.clone() }));
         let all = all.flat_map(|strategy| {
-            [Push::None, Push::Next, Push::Pivot].map(|push| Strategy { push, ..strategy.clone() })
+            [Push::None, Push::Next, Push::Pivot, Push::Pull]
+                .map(|push| Strategy { push, ..strategy.clone() })
         });
         let all = all.flat_map(|strategy| {
             [Clean::Travel, Clean::LocalStore].map(|clean| Strategy { clean, ..strategy.clone() })
@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn one_file_is_read_alike_on_both_sides() {
         let (mut same, mut refused) = (0, 0);
-        for strategy in combinations().chain(model::algorithms::BUILT_IN) {
+        let built_in = model::algorithms::BUILT_IN.into_iter().chain(model::algorithms::CHOICES);
+        for strategy in combinations().chain(built_in) {
             if strategy.clone().check().is_err() {
                 continue;
             }
@@ -166,6 +167,25 @@ mod tests {
             }
         }
         assert!(same > 9 && refused > 0, "{same} read alike, {refused} refused");
+    }
+
+    /// What the endpoints leave to others they name: a strategy file that asks for it says in which line.
+    #[test]
+    fn a_choice_that_the_endpoints_do_not_have_is_named() {
+        let mut named = vec![];
+        for strategy in model::algorithms::CHOICES {
+            let text = strategy.to_toml();
+            if let Err(error) = text.parse::<Policy>() {
+                let field = error.reason.split(':').next().unwrap_or_default().to_owned();
+                assert!(
+                    text.lines().nth(error.line - 1).is_some_and(|line| line.starts_with(&field)),
+                    "{error}"
+                );
+                assert!(matches!(policy(&strategy), Err(Unsupported::Choice(_))));
+                named.push(field);
+            }
+        }
+        assert_eq!(named, ["wake", "pages", "pages", "pages", "channels", "channels"]);
     }
 
     #[test]

@@ -61,8 +61,9 @@ impl Migration {
         use ControlStep::*;
         let pulls_on = page.aside.pulled && next.plan == Plan::FromSource;
         match (defect, step) {
-            // It was copied once, and has not been written since.
-            (Defect::ZeroUnsaid, SendState) if page.aside.life == Life::Zero && self.strategy.copies() => {
+            (Defect::ZeroUnsaid, SendState)
+                if page.aside.life == Life::Zero && self.strategy.copies() && was_copied(page) =>
+            {
                 next = Page { plan: Plan::Travelled, content: page.content, older: page.older, ..next };
             }
             (Defect::RefuseExempt, SendState)
@@ -124,12 +125,14 @@ impl Migration {
                     after.destination = Holding::Held(content);
                 }
             }
-            (Defect::ServeDiscarded, Discard) if page.plan == Plan::FromSource && !there => {
+            (Defect::ServeDiscarded, Discard)
+                if page.plan == Plan::FromSource && !there && page.content.is_idle() =>
+            {
                 let Page { destination, waiting, plan, .. } = *page;
                 let aside = Aside { late: page.aside.late, void: page.aside.void, ..after.aside };
                 *after = Page { destination, waiting, plan, aside, ..*after };
             }
-            (Defect::HintInUse, Exempt) => after.aside.life = Life::Used,
+            (Defect::HintInUse, Exempt) if self.strategy.copies() => after.aside.life = Life::Used,
             (Defect::TwoSenders, Serve) if self.answers_apart() => after.sent = page.sent,
             (Defect::NoPassBarrier, DeliverPage) if striped => after.older = page.older,
             (Defect::NoPassBarrier, DeliverOlder) if striped && before_dirty_map(control) => {
@@ -140,4 +143,9 @@ impl Migration {
         }
         Some(next)
     }
+}
+
+/// Was it sent in a pass of pre-copy? The destination has it, or has it coming.
+fn was_copied(page: &Page) -> bool {
+    page.destination.is_held() || !page.content.is_idle() || page.older > 0
 }

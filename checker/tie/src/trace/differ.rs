@@ -178,6 +178,7 @@ fn page_event(step: PageStep) -> Option<&'static str> {
         PageStep::SendFrozen | PageStep::SendWorkingSet | PageStep::SendInVain => "page-transferred",
         PageStep::Serve => "page-served",
         PageStep::Push => "page-pushed",
+        PageStep::Pull => "page-pulled",
         PageStep::DeliverRequest | PageStep::DuplicateRequest => "request-accepted",
         PageStep::DeliverPage | PageStep::DuplicatePage => "page-installed",
         PageStep::DeliverOlder | PageStep::DeliverEcho | PageStep::DeliverStray => "message-ignored",
@@ -193,7 +194,6 @@ fn page_event(step: PageStep) -> Option<&'static str> {
         | PageStep::Unmap
         | PageStep::Map
         | PageStep::Exempt
-        | PageStep::Pull
         | PageStep::LoseRequest
         | PageStep::LosePage
         | PageStep::ResendPage
