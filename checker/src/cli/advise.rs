@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use checker::report::Conclusion;
+use checker::simulate::Share;
 use checker::simulate::SimulationError;
 use checker::simulate::advise::{Advice, Wish, advise, downtime_table};
 use checker::simulate::report::{self, Document};
 use checker::simulate::summary::runs_by_default;
 use checker::simulate::units::{bits_per_second, nanoseconds};
-use checker::simulate::Share;
 use clap::Args;
 use serde::Serialize;
 use std::num::NonZeroU64;
@@ -66,7 +66,8 @@ pub(super) fn run(args: &Advise) -> Result<End> {
     if args.table {
         return table(args);
     }
-    let wish = Wish { freeze_ns: args.freeze, slowdown: args.slowdown.map(Share::as_f64), total_ns: args.total };
+    let wish =
+        Wish { freeze_ns: args.freeze, slowdown: args.slowdown.map(Share::as_f64), total_ns: args.total };
     ensure!(wish != Wish::default(), "say what is asked for: --freeze, --slowdown or --total, or --table");
     let setups = setups(&args.algorithms, &args.setting)?;
     let waiter = Waiter::start(args.timeout.timeout)?;

@@ -135,7 +135,11 @@ pub fn advise(
 }
 
 /// Bounds on pages in the freeze, and whatever is outside of its bounds.
-fn frozen(strategy: &Strategy, setup: &Setup, outcomes: &[Outcome]) -> (Option<u64>, Option<u64>, Vec<Bounded>) {
+fn frozen(
+    strategy: &Strategy,
+    setup: &Setup,
+    outcomes: &[Outcome],
+) -> (Option<u64>, Option<u64>, Vec<Bounded>) {
     let rows = bounded_all(strategy, setup, outcomes).unwrap_or_default();
     let frozen = rows.first().and_then(|rows| rows.iter().find(|row| row.cost == Cost::Frozen)).copied();
     let outside = rows.into_iter().flatten().filter(|row| !row.is_within()).collect();
@@ -147,7 +151,8 @@ fn remedies(wish: &Wish, setup: &Setup, patience: &dyn Patience) -> Result<Vec<R
     let pages = setup.page_count()?;
     let trial = setup.scaled(pages.div_ceil(PAGES_OF_A_TRIAL));
     let meets = |setup: &Setup| {
-        let aimed = wish.aim(Setup { stop: super::StopRule { downtime_ns: None, ..setup.stop }, ..setup.clone() });
+        let aimed =
+            wish.aim(Setup { stop: super::StopRule { downtime_ns: None, ..setup.stop }, ..setup.clone() });
         let summary = Summary::of(&[run_while(&aimed, patience)?]);
         Ok::<bool, SimulationError>(wish.missed(&summary).is_empty())
     };
@@ -174,7 +179,9 @@ fn remedies(wish: &Wish, setup: &Setup, patience: &dyn Patience) -> Result<Vec<R
 }
 
 /// The least factor that helps, to about a twentieth; `None` if the largest does not.
-fn least_factor(mut helps: impl FnMut(f64) -> Result<bool, SimulationError>) -> Result<Option<f64>, SimulationError> {
+fn least_factor(
+    mut helps: impl FnMut(f64) -> Result<bool, SimulationError>,
+) -> Result<Option<f64>, SimulationError> {
     let mut factor = 2.0;
     while !helps(factor)? {
         factor *= 2.0;

@@ -256,8 +256,9 @@ impl CostModel {
     }
 
     /// What a connection holds at the sender, all streams together.
-    pub(super) fn buffer_bytes(&self, page_size_bytes: u64) -> u64 {
-        let pipe_bytes = u128::from(self.bandwidth_bits_per_s) * 2 * u128::from(self.latency_ns) / 8_000_000_000;
+    pub fn buffer_bytes(&self, page_size_bytes: u64) -> u64 {
+        let pipe_bytes =
+            u128::from(self.bandwidth_bits_per_s) * 2 * u128::from(self.latency_ns) / 8_000_000_000;
         let pages_bytes = 2 * (page_size_bytes + self.page_overhead_bytes);
         match self.paced {
             true => self.send_buffer_bytes.min(pipe_bytes as u64 + pages_bytes),

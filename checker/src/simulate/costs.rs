@@ -17,6 +17,7 @@ pub(super) struct Costs {
     pub faults: Faults,
     pub stall_ns: u64,
     pub stalls_ns: Vec<u64>,
+    pub last_stall_ns: u64,
     pub throttled_ns: u64,
     pub left_after_pass: Vec<u64>,
     pub pages: Pages,

@@ -34,7 +34,8 @@ pub(super) struct Mix {
 /// So many pages with this period, as the classes of a curve.
 fn periods(curve: &[(f64, f64)], pages: f64) -> Vec<(f64, f64)> {
     let hull = concave(curve);
-    let slopes: Vec<f64> = hull.windows(2).map(|pair| (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0)).collect();
+    let slopes: Vec<f64> =
+        hull.windows(2).map(|pair| (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0)).collect();
     let mut periods = Vec::new();
     let mut placed = 0.0;
     for (index, slope) in slopes.iter().enumerate() {
@@ -61,7 +62,8 @@ fn concave(curve: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut hull: Vec<(f64, f64)> = vec![(0.0, 0.0)];
     for &point in curve.iter().filter(|point| point.0 > 0.0) {
         while let [.., before, last] = hull.as_slice() {
-            let rises = (last.1 - before.1) * (point.0 - before.0) > (point.1 - before.1) * (last.0 - before.0);
+            let rises =
+                (last.1 - before.1) * (point.0 - before.0) > (point.1 - before.1) * (last.0 - before.0);
             if rises {
                 break;
             }
@@ -77,7 +79,11 @@ impl Mix {
     pub fn of(profile: &Profile, pages: u64, seed: u64) -> Self {
         let scale = if profile.pages == 0 { 1.0 } else { pages as f64 / profile.pages as f64 };
         let of = |count: fn(&super::workload_file::Measured) -> u64| -> Vec<(f64, f64)> {
-            profile.curve.iter().map(|point| (point.after_ns as f64 / 1e9, count(point) as f64 * scale)).collect()
+            profile
+                .curve
+                .iter()
+                .map(|point| (point.after_ns as f64 / 1e9, count(point) as f64 * scale))
+                .collect()
         };
         let written = periods(&of(|point| point.written), pages as f64);
         let read = periods(&of(|point| point.touched.saturating_sub(point.written)), pages as f64);
@@ -87,7 +93,10 @@ impl Mix {
             free.swap(last, random.below(last as u64 + 1) as usize);
         }
         let mut taken = 0;
-        let all = written.into_iter().map(|class| (class, true)).chain(read.into_iter().map(|class| (class, false)));
+        let all = written
+            .into_iter()
+            .map(|class| (class, true))
+            .chain(read.into_iter().map(|class| (class, false)));
         let mut classes = Vec::new();
         for ((count, period_s), writes) in all {
             let count = (count.round() as usize).min(free.len());
@@ -118,7 +127,8 @@ impl Mix {
     /// The next access.
     pub fn access(&mut self, random: &mut Random) -> Option<Access> {
         let point = random.below(1 << 32);
-        let class = self.shares.partition_point(|share| *share <= point).min(self.classes.len().checked_sub(1)?);
+        let class =
+            self.shares.partition_point(|share| *share <= point).min(self.classes.len().checked_sub(1)?);
         let class = &mut self.classes[class];
         let page = class.pages[class.at];
         class.at = (class.at + 1) % class.pages.len();
@@ -141,7 +151,11 @@ mod tests {
     /// From whatever moment on: at the start, and much later.
     #[test]
     fn a_mix_has_the_curve_that_was_measured() {
-        let profile = profile(&[(100_000_000, 400, 900), (1_000_000_000, 1_200, 2_500), (10_000_000_000, 3_000, 6_000)]);
+        let profile = profile(&[
+            (100_000_000, 400, 900),
+            (1_000_000_000, 1_200, 2_500),
+            (10_000_000_000, 3_000, 6_000),
+        ]);
         let mut mix = Mix::of(&profile, 10_000, 1);
         let mut random = Random::new(2);
         for start in [0u64, 1_000_000] {
@@ -159,7 +173,11 @@ mod tests {
                 }
                 for (seen, measured) in [(written.len(), point.written), (touched.len(), point.touched)] {
                     let ratio = seen as f64 / measured as f64;
-                    assert!((0.93..1.07).contains(&ratio), "after {} ns: {seen} of {measured}", point.after_ns);
+                    assert!(
+                        (0.93..1.07).contains(&ratio),
+                        "after {} ns: {seen} of {measured}",
+                        point.after_ns
+                    );
                 }
             }
         }

@@ -169,7 +169,11 @@ fn switched(setup: &Setup, outcome: &Outcome) -> Option<Setup> {
             push: Push::NextMissing,
             ..setup.policy.clone()
         };
-        Setup { policy, stop: StopRule { timeout_ns: None, downtime_ns: None, ..setup.stop }, ..setup.clone() }
+        Setup {
+            policy,
+            stop: StopRule { timeout_ns: None, downtime_ns: None, ..setup.stop },
+            ..setup.clone()
+        }
     })
 }
 

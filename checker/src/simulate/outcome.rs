@@ -37,6 +37,8 @@ pub struct Outcome {
     pub threads: u32,
     /// When everything had come as far as it would.
     pub end_ns: u64,
+    /// When the last wait for a page was over.
+    pub last_stall_ns: u64,
     /// Pages sent, by what for.
     pub pages: Pages,
     /// Passes of copying ahead.
@@ -162,14 +164,14 @@ impl Outcome {
         self.pre_migration.then(self.freeze).then(self.post_migration)
     }
 
-    /// Which share of its time the process lost while the migration went on, apart from the freeze: it waited for pages,
-    /// or was slowed down.
+    /// Which share of its time the process lost, apart from the freeze, from the start until it is back at rest and has
+    /// waited for its last page: it waited for pages, or was slowed down.
     pub fn slowdown(&self) -> f64 {
         let before_ns = self.pre_migration.ns().unwrap_or(self.end_ns);
         let resumed_ns = before_ns + self.freeze.ns().unwrap_or(0);
-        let after_ns = self.post_migration.ns().unwrap_or(self.end_ns.saturating_sub(resumed_ns));
+        let at_rest_ns = resumed_ns + self.post_migration.ns().unwrap_or(0);
+        let wanted_ns = (before_ns + at_rest_ns.max(self.last_stall_ns).saturating_sub(resumed_ns)) as f64;
         let lost_ns = self.stall_ns as f64 / f64::from(self.threads.max(1)) + self.throttled_ns as f64;
-        let wanted_ns = (before_ns + after_ns) as f64;
         if wanted_ns > 0.0 { (lost_ns / wanted_ns).min(1.0) } else { 0.0 }
     }
 
@@ -187,7 +189,13 @@ impl Outcome {
 impl Pages {
     /// All that have been sent so far.
     pub(super) fn all_sent(&self) -> u64 {
-        self.copied + self.transferred + self.flushed + self.served + self.pushed + self.written_back + self.fetched
+        self.copied
+            + self.transferred
+            + self.flushed
+            + self.served
+            + self.pushed
+            + self.written_back
+            + self.fetched
     }
 }
 

@@ -58,11 +58,17 @@ enum Touches {
     /// For ever.
     Pattern(Box<Accesses>),
     /// Runs of pages, each of which begins anywhere.
-    Local { at: u64, left: u64 },
+    Local {
+        at: u64,
+        left: u64,
+    },
     /// As measured.
     Mix(Box<Mix>),
     /// A list of accesses, over and over: which comes next, and in which round.
-    Listed { at: usize, rounds: u64 },
+    Listed {
+        at: usize,
+        rounds: u64,
+    },
     /// After the resume, the pages from this one on.
     All(std::ops::Range<u64>),
 }
@@ -77,7 +83,9 @@ impl Process {
             let touches = match (&setup.workload, setup.workload.pattern(count)) {
                 (Workload::All, _) => Touches::All(0..pages),
                 (Workload::Local, _) => Touches::Local { at: 0, left: 0 },
-                (Workload::Measured(profile), _) => Touches::Mix(Box::new(Mix::of(profile, pages, setup.seed))),
+                (Workload::Measured(profile), _) => {
+                    Touches::Mix(Box::new(Mix::of(profile, pages, setup.seed)))
+                }
                 (Workload::Listed(_), _) => Touches::Listed { at: 0, rounds: 0 },
                 (_, Some(pattern)) => {
                     let workload = workload::Workload { pattern, write_percent: 0, interval_ns: 0 };
@@ -120,10 +128,9 @@ impl Process {
             let placed = |page: u64| PageNumber(window.start + page);
             thread.next = match &mut thread.touches {
                 Touches::None => None,
-                Touches::Pattern(accesses) => accesses.next().map(|access| Access {
-                    page: placed(access.page.0),
-                    writes: write_share.falls(random),
-                }),
+                Touches::Pattern(accesses) => accesses
+                    .next()
+                    .map(|access| Access { page: placed(access.page.0), writes: write_share.falls(random) }),
                 Touches::Local { at, left } => {
                     (*at, *left) = match *left {
                         0 => (random.below(pages), RUN_PAGES - 1),
@@ -133,10 +140,10 @@ impl Process {
                 }
                 Touches::Mix(mix) => mix.access(random),
                 Touches::Listed { at, .. } => match &setup.workload {
-                    Workload::Listed(list) => list.accesses.get(*at).map(|access| Access {
-                        page: PageNumber(access.page),
-                        writes: access.writes,
-                    }),
+                    Workload::Listed(list) => list
+                        .accesses
+                        .get(*at)
+                        .map(|access| Access { page: PageNumber(access.page), writes: access.writes }),
                     _ => None,
                 },
                 Touches::All(_) if *at == SOURCE => None,
@@ -192,7 +199,8 @@ impl Process {
 
     /// When which thread does something next.
     pub fn next(&self) -> Option<(u64, usize)> {
-        let due = self.threads.iter().zip(0..).filter_map(|(thread, number)| Some((thread.access_ns?, number)));
+        let due =
+            self.threads.iter().zip(0..).filter_map(|(thread, number)| Some((thread.access_ns?, number)));
         due.min()
     }
 

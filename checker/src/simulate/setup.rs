@@ -169,7 +169,7 @@ pub enum SetupError {
         most: u64,
     },
     /// A run would last longer than anybody waits.
-    #[error("{what} would take {years} years, and {YEARS_MAX} are the most that is simulated")]
+    #[error("{what} would take {years} years, and {YEARS_MAX} is the most that is simulated")]
     TooLong {
         /// What.
         what: &'static str,
@@ -185,7 +185,9 @@ pub enum SetupError {
         pages: u64,
     },
     /// A rate of different pages that the workload does not have.
-    #[error("this workload never writes {distinct} different pages in a second: at most {most} of {pages} pages can be written")]
+    #[error(
+        "this workload never writes {distinct} different pages in a second: at most {most} of {pages} pages can be written"
+    )]
     RateTooHigh {
         /// How many are wanted.
         distinct: u64,
@@ -254,7 +256,7 @@ impl Serialize for Share {
 }
 
 /// The longest run.
-const YEARS_MAX: u64 = 100;
+const YEARS_MAX: u64 = 1;
 const YEAR_NS: u128 = 366 * 24 * 3600 * 1_000_000_000;
 
 /// Bounds of what can be simulated, each far beyond what there is.
@@ -333,17 +335,29 @@ impl Setup {
             ("a number of accesses", self.accesses_min, ACCESSES_MAX),
             ("a cost of the freeze in ns", costs.freeze_ns, TIME_MAX_NS),
             ("a cost of a pass in ns", costs.pass_ns, TIME_MAX_NS),
-            ("a cost of a page in ns", costs.page_ns.max(costs.install_ns).max(costs.place_ns).max(costs.zero_page_ns), TIME_MAX_NS),
+            (
+                "a cost of a page in ns",
+                costs.page_ns.max(costs.install_ns).max(costs.place_ns).max(costs.zero_page_ns),
+                TIME_MAX_NS,
+            ),
             ("a cost of a fault in ns", costs.fault_ns.max(costs.serve_ns), TIME_MAX_NS),
             ("a pause for a request in ns", costs.request_pause_ns, TIME_MAX_NS),
         ];
         if let Some((what, value, most)) = bounds.into_iter().find(|(_, value, most)| value > most) {
             return Err(SetupError::TooMuch { what, value, most });
         }
-        let lowest = [Some(costs.bandwidth_bits_per_s), Some(costs.receive()), costs.copy_cap_bits_per_s, costs.post_cap_bits_per_s];
+        let lowest = [
+            Some(costs.bandwidth_bits_per_s),
+            Some(costs.receive()),
+            costs.copy_cap_bits_per_s,
+            costs.post_cap_bits_per_s,
+        ];
         let lowest = u128::from(lowest.into_iter().flatten().min().unwrap_or(1).max(1));
         let bytes = u128::from(pages) * u128::from(self.page_size_bytes + costs.page_overhead_bytes);
-        let page_ns = costs.page_ns.max(costs.install_ns).max(costs.place_ns) + costs.request_pause_ns + costs.fault_ns + costs.serve_ns;
+        let page_ns = costs.page_ns.max(costs.install_ns).max(costs.place_ns)
+            + costs.request_pause_ns
+            + costs.fault_ns
+            + costs.serve_ns;
         for (what, ns) in [
             ("to send the address space once", bytes * 8 * 1_000_000_000 / lowest),
             ("what the pages cost the software", u128::from(pages) * u128::from(page_ns)),
@@ -418,14 +432,18 @@ impl Setup {
     pub fn take_over(&mut self, profile: &Profile) {
         let share = |pages: u64| match profile.pages {
             0 => Share::NONE,
-            all => Share(u32::try_from(u128::from(pages) * u128::from(Share::WHOLE) / u128::from(all)).unwrap_or(Share::WHOLE)),
+            all => Share(
+                u32::try_from(u128::from(pages) * u128::from(Share::WHOLE) / u128::from(all))
+                    .unwrap_or(Share::WHOLE),
+            ),
         };
         if profile.page_size_bytes > 0 {
             self.page_size_bytes = profile.page_size_bytes;
         }
         if profile.pages > 0 {
             self.memory_bytes = profile.pages.saturating_mul(self.page_size_bytes);
-            (self.mapped_share, self.zero_share) = (share(profile.file_mapped_pages), share(profile.zero_pages));
+            (self.mapped_share, self.zero_share) =
+                (share(profile.file_mapped_pages), share(profile.zero_pages));
             self.dirty_share = share(profile.modified_pages);
         }
         if profile.state_bytes > 0 {
@@ -447,7 +465,8 @@ impl Setup {
     pub fn set_dirty_rate(&mut self, distinct_per_s: u64) -> Result<(), SetupError> {
         let pages = self.page_count()?;
         let window = self.window(pages);
-        let too_high = || SetupError::RateTooHigh { distinct: distinct_per_s, most: window.end - window.start, pages };
+        let too_high =
+            || SetupError::RateTooHigh { distinct: distinct_per_s, most: window.end - window.start, pages };
         let accesses = super::process::accesses_for(self, pages, distinct_per_s).ok_or_else(too_high)?;
         let threads = u64::from(self.threads.max(1));
         self.access_interval_ns = (1_000_000_000 * threads / accesses.max(1)).max(1);
@@ -460,7 +479,9 @@ impl Setup {
         match self.workload {
             Workload::None => Some(0.0),
             Workload::All | Workload::Measured(_) | Workload::Listed(_) => None,
-            _ => Some(f64::from(self.threads) * self.write_share.as_f64() * 1e9 / self.access_interval_ns as f64),
+            _ => Some(
+                f64::from(self.threads) * self.write_share.as_f64() * 1e9 / self.access_interval_ns as f64,
+            ),
         }
     }
 

@@ -62,9 +62,11 @@ impl Spread {
 impl Summary {
     /// Of these runs.
     pub fn of(outcomes: &[Outcome]) -> Self {
-        let numbers = |number: &dyn Fn(&Outcome) -> f64| Spread::of(&outcomes.iter().map(number).collect::<Vec<_>>());
+        let numbers =
+            |number: &dyn Fn(&Outcome) -> f64| Spread::of(&outcomes.iter().map(number).collect::<Vec<_>>());
         let time = |span: &dyn Fn(&Outcome) -> Span| {
-            let times: Option<Vec<f64>> = outcomes.iter().map(|outcome| Some(span(outcome).ns()? as f64)).collect();
+            let times: Option<Vec<f64>> =
+                outcomes.iter().map(|outcome| Some(span(outcome).ns()? as f64)).collect();
             times.map(|times| Spread::of(&times))
         };
         Self {

@@ -118,6 +118,27 @@ impl Parameter {
         }
     }
 
+    /// In words, for an axis.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Memory => "Size of the address space",
+            Self::PageSize => "Size of a page",
+            Self::Bandwidth => "Rate of the line",
+            Self::Latency => "Time between places",
+            Self::SendBuffer => "Send buffer",
+            Self::AccessInterval => "Time between accesses",
+            Self::WriteRate => "Writes a second",
+            Self::DirtyRate => "Different pages written in a second",
+            Self::Downtime => "Downtime target",
+            Self::ZeroShare => "Share of zero pages",
+            Self::Streams => "Connections",
+            Self::WriteShare => "Share of accesses that write",
+            Self::MappedShare => "Share of file-mapped pages",
+            Self::DirtyShare => "Share of modified pages",
+            Self::Passes => "Passes",
+        }
+    }
+
     /// The setting with another value of this parameter.
     ///
     /// # Errors
@@ -172,7 +193,12 @@ impl Sweep {
     ///
     /// # Errors
     /// As [`summary::outcomes`].
-    pub fn run(&self, setup: &Setup, runs: u64, patience: &dyn Patience) -> Result<Vec<Point>, SimulationError> {
+    pub fn run(
+        &self,
+        setup: &Setup,
+        runs: u64,
+        patience: &dyn Patience,
+    ) -> Result<Vec<Point>, SimulationError> {
         let point = |value| {
             let setup = self.parameter.set(setup, value)?;
             let outcomes = summary::outcomes(&setup, runs, patience)?;

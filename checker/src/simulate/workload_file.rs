@@ -143,7 +143,9 @@ fn checked(mut profile: Profile) -> Result<Profile, WorkloadError> {
         point.touched = point.touched.max(point.written);
     }
     let falls = |pair: &[Measured]| {
-        pair[1].after_ns <= pair[0].after_ns || pair[1].written < pair[0].written || pair[1].touched < pair[0].touched
+        pair[1].after_ns <= pair[0].after_ns
+            || pair[1].written < pair[0].written
+            || pair[1].touched < pair[0].touched
     };
     if profile.curve[0].after_ns == 0 {
         return Err(WorkloadError::Falls(1));
@@ -177,7 +179,8 @@ struct DirtyRate {
 
 fn qemu(text: &str) -> Result<Profile, WorkloadError> {
     let malformed = |what: &str| WorkloadError::Malformed(what.to_owned());
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| malformed(&error.to_string()))?;
+    let value: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| malformed(&error.to_string()))?;
     let answer = value.get("return").cloned().unwrap_or(value);
     let rate: DirtyRate = serde_json::from_value(answer).map_err(|error| malformed(&error.to_string()))?;
     if let Some(status) = rate.status.filter(|status| status != "measured") {
@@ -202,9 +205,13 @@ fn qemu(text: &str) -> Result<Profile, WorkloadError> {
         }
         (Some(_), Some(_)) => return Err(malformed("`periods` and `n-dirty-pages` are not equally long")),
         _ => {
-            let rate_mib = rate.dirty_rate.ok_or_else(|| malformed("it has neither `n-dirty-pages` nor `dirty-rate`"))?;
-            let time = rate.calc_time.filter(|time| *time > 0).ok_or_else(|| malformed("it has no `calc-time`"))?;
-            let unit_ns = if rate.calc_time_unit.as_deref() == Some("millisecond") { 1_000_000 } else { 1_000_000_000 };
+            let rate_mib = rate
+                .dirty_rate
+                .ok_or_else(|| malformed("it has neither `n-dirty-pages` nor `dirty-rate`"))?;
+            let time =
+                rate.calc_time.filter(|time| *time > 0).ok_or_else(|| malformed("it has no `calc-time`"))?;
+            let unit_ns =
+                if rate.calc_time_unit.as_deref() == Some("millisecond") { 1_000_000 } else { 1_000_000_000 };
             let after_ns = time.saturating_mul(unit_ns);
             let bytes = u128::from(rate_mib) * u128::from(after_ns) * (1 << 20) / 1_000_000_000;
             let written = u64::try_from(bytes / u128::from(page_size_bytes)).unwrap_or(u64::MAX);
@@ -216,7 +223,8 @@ fn qemu(text: &str) -> Result<Profile, WorkloadError> {
 }
 
 fn csv(text: &str) -> Result<Profile, WorkloadError> {
-    let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
     let malformed = |error: csv::Error| WorkloadError::Malformed(error.to_string());
     let titles = reader.headers().map_err(malformed)?.clone();
     let unit_ns = match titles.get(0) {
@@ -224,10 +232,15 @@ fn csv(text: &str) -> Result<Profile, WorkloadError> {
         Some("after_ms") => 1e6,
         Some("after_us") => 1e3,
         Some("after_ns") => 1.0,
-        _ => return Err(WorkloadError::Malformed("the first column is after_s, after_ms, after_us or after_ns".to_owned())),
+        _ => {
+            return Err(WorkloadError::Malformed(
+                "the first column is after_s, after_ms, after_us or after_ns".to_owned(),
+            ));
+        }
     };
     let column = |name: &str| titles.iter().position(|title| title == name);
-    let written = column("written").ok_or_else(|| WorkloadError::Malformed("there is no column 'written'".to_owned()))?;
+    let written = column("written")
+        .ok_or_else(|| WorkloadError::Malformed("there is no column 'written'".to_owned()))?;
     let touched = column("touched");
     let mut curve = Vec::new();
     for record in reader.records() {
@@ -271,7 +284,9 @@ fn list(text: &str) -> Result<Workload, WorkloadError> {
         }
         accesses.push(ListedAccess { at_ns, page, writes });
     }
-    let (Some(first), Some(last)) = (accesses.first(), accesses.last()) else { return Err(WorkloadError::Empty) };
+    let (Some(first), Some(last)) = (accesses.first(), accesses.last()) else {
+        return Err(WorkloadError::Empty);
+    };
     // The next round begins a mean interval after the last access.
     let length_ns = last.at_ns - first.at_ns;
     let period_ns = length_ns + length_ns / (accesses.len() as u64 - 1).max(1);
@@ -296,14 +311,20 @@ mod tests {
             Measured { after_ns: 1_000_000, written: 5, touched: 9 },
             Measured { after_ns: 10_000_000, written: 20, touched: 30 },
         ];
-        let profile = Profile { pages: 100, page_size_bytes: 4096, zero_pages: 40, curve, ..Profile::default() };
+        let profile =
+            Profile { pages: 100, page_size_bytes: 4096, zero_pages: 40, curve, ..Profile::default() };
         assert_eq!(measured(&profile.to_toml()), profile);
     }
 
     #[test]
     fn qemu_measures_a_rate_or_a_vector() {
-        let rate = measured(r#"{"return": {"status": "measured", "dirty-rate": 98, "calc-time": 2, "start-time": 7}}"#);
-        assert_eq!(rate.curve, [Measured { after_ns: 2_000_000_000, written: 2 * 98 * 256, touched: 2 * 98 * 256 }]);
+        let rate = measured(
+            r#"{"return": {"status": "measured", "dirty-rate": 98, "calc-time": 2, "start-time": 7}}"#,
+        );
+        assert_eq!(
+            rate.curve,
+            [Measured { after_ns: 2_000_000_000, written: 2 * 98 * 256, touched: 2 * 98 * 256 }]
+        );
         let vector = measured(
             r#"{"page-size": 4096, "periods": [125, 250, 500], "n-dirty-pages": [33, 30, 78], "n-sampled-pages": 100,
                 "n-zero-pages": 10, "n-total-pages": 1000, "status": "measured", "mode": "page-sampling"}"#,

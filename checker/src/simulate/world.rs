@@ -24,9 +24,7 @@ use super::dirty_log::{DirtyLog, Logged};
 use super::network::{Frame, Network, When, has_page, message_bytes};
 use super::outcome::Stalls;
 use super::process::{Access, Process};
-use super::{
-    DESTINATION, Divergence, Outcome, Patience, SOURCE, Setup, SimulationError, Span, Workload,
-};
+use super::{DESTINATION, Divergence, Outcome, Patience, SOURCE, Setup, SimulationError, Span, Workload};
 
 /// The places, in the order of their lines.
 const PLACES: [Place; 3] = [Place::Host(SOURCE), Place::Host(DESTINATION), Place::FileServer];
@@ -73,7 +71,11 @@ enum Occurrence {
 }
 
 impl<'a, M: Memory + Accesses> World<'a, M> {
-    pub fn new(setup: &'a Setup, image: &'a Arc<Image>, [here, there]: [M; 2]) -> Result<Self, SimulationError> {
+    pub fn new(
+        setup: &'a Setup,
+        image: &'a Arc<Image>,
+        [here, there]: [M; 2],
+    ) -> Result<Self, SimulationError> {
         let by_pass = setup.log == DirtyLog::Pass && matches!(setup.policy.pre, Pre::Copy(_));
         let (policy, pages) = (&setup.policy, image.page_count());
         let source = Host::occupied(SOURCE, policy.clone(), Arc::clone(image), Logged::new(here, by_pass))?;
@@ -196,7 +198,9 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         self.process.threads[thread].access_ns = None;
         let at = index(self.process.at.into());
         while self.hosts[at].is_running() && self.process.threads[thread].waits_for.is_none() {
-            let Some(Access { page, writes }) = self.process.access(thread, self.setup) else { return Ok(()) };
+            let Some(Access { page, writes }) = self.process.access(thread, self.setup) else {
+                return Ok(());
+            };
             let done = match writes {
                 true => self.hosts[at].write(page, 0, &BYTE),
                 false => self.hosts[at].read(page, 0, &mut [0]),
@@ -229,7 +233,11 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
     }
 
     fn fault(&mut self, thread: usize, at_host: usize, page: PageNumber) -> Result<(), SimulationError> {
-        let others_wait = self.process.threads.iter().any(|other| other.waits_for.is_some_and(|(awaited, _)| awaited == page));
+        let others_wait = self
+            .process
+            .threads
+            .iter()
+            .any(|other| other.waits_for.is_some_and(|(awaited, _)| awaited == page));
         self.process.threads[thread].waits_for = Some((page, self.now_ns));
         if others_wait {
             return Ok(());
@@ -334,7 +342,8 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
     fn begin_pass(&mut self) {
         if matches!(self.setup.policy.pre, Pre::Copy(_)) {
             self.hosts[0].memory_mut().begin_pass();
-            let scanning_ns = u128::from(self.image.page_count()) * u128::from(self.setup.costs.scan_page_ps) / 1000;
+            let scanning_ns =
+                u128::from(self.image.page_count()) * u128::from(self.setup.costs.scan_page_ps) / 1000;
             let pass_ns = self.setup.costs.pass_ns.saturating_add(scanning_ns as u64);
             self.busy_ns[0] = self.busy_ns[0].max(self.now_ns).saturating_add(pass_ns);
         }
@@ -391,7 +400,9 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         let (from, to, kind) = (envelope.from, envelope.to, envelope.message.kind());
         let with_page = has_page(&envelope.message);
         let page = match envelope.message {
-            Message::Page { page, .. } | Message::WriteBack { page, .. } | Message::Fetched { page, .. } => Some(page),
+            Message::Page { page, .. } | Message::WriteBack { page, .. } | Message::Fetched { page, .. } => {
+                Some(page)
+            }
             _ => None,
         };
         let bytes = match page {
@@ -434,6 +445,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             if stalled_ns > 0 {
                 costs.stall_ns += stalled_ns;
                 costs.stalls_ns.push(stalled_ns);
+                costs.last_stall_ns = now_ns.saturating_add(after_ns);
             }
         });
     }
@@ -462,6 +474,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             throttled_ns: costs.throttled_ns,
             threads: process.threads.len() as u32,
             end_ns: now_ns,
+            last_stall_ns: costs.last_stall_ns,
             pages: costs.pages,
             passes: costs.passes,
             switched: false,

@@ -1,6 +1,8 @@
 //! Where a formula says what a migration costs, the simulation agrees: to the page, and to the microsecond.
 
-use checker::simulate::{CostModel, Faults, Outcome, Pages, Setup, Share, Span, Workload, message_bytes, run};
+use checker::simulate::{
+    CostModel, Faults, Outcome, Pages, Setup, Share, Span, Workload, message_bytes, run,
+};
 use protocol::policy::Policy;
 use steplog::message::MessageKind;
 

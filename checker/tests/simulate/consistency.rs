@@ -2,7 +2,9 @@
 
 use checker::bounds::Cost;
 use checker::simulate::bounds::bounded;
-use checker::simulate::{Outcome, Preset, Setup, Share, Span, Workload, message_bytes, run, run_with_contents};
+use checker::simulate::{
+    Outcome, Preset, Setup, Share, Span, Workload, message_bytes, run, run_with_contents,
+};
 use model::algorithms::built_in;
 use protocol::page::{PAGE_SIZE, PageBytes};
 use protocol::policy::{Passes, Policy, Pre};
@@ -28,7 +30,12 @@ fn small() -> impl Iterator<Item = Setup> {
     let alike = |workload: &Workload, policy: &Policy| {
         let others = [Preset::Qemu, Preset::Criu, Preset::Sojourn].map(|preset| {
             let threads = 3;
-            Setup { workload: workload.clone(), zero_share: Share::HALF, threads, ..Setup::new(policy.clone(), preset) }
+            Setup {
+                workload: workload.clone(),
+                zero_share: Share::HALF,
+                threads,
+                ..Setup::new(policy.clone(), preset)
+            }
         });
         let small = |setup| Setup { memory_bytes: 1 << 18, accesses_min: 500, ..setup };
         std::iter::once(setup(policy.clone(), workload.clone())).chain(others).map(small).collect::<Vec<_>>()

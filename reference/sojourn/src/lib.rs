@@ -11,6 +11,7 @@
 //! * [`host`]: a machine that takes processes; [`store`]: the file server.
 //! * [`recorder`]: the log of steps; [`status`]: how far a migration is, for a person to watch.
 //! * [`process`]: an unmodified Linux process as what moves.
+//! * [`profile`]: how a process uses its memory, for a prediction.
 //! * [`key`]: who may speak to whom; [`control`]: how the command talks to what is running.
 //!
 //! # Processes and files
@@ -31,6 +32,7 @@ pub mod host;
 pub mod key;
 pub mod layout;
 pub mod process;
+pub mod profile;
 pub mod recorder;
 pub mod region;
 pub mod status;

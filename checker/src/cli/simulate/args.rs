@@ -308,14 +308,20 @@ impl Setting {
         set(&mut setup.write_share, self.write_share);
         set(&mut setup.accesses_min, self.accesses);
         set(&mut setup.seed, self.seed);
-        set(&mut setup.intervals, self.intervals.map(|name| match name {
-            IntervalsName::Drawn => Intervals::Drawn,
-            IntervalsName::Equal => Intervals::Equal,
-        }));
-        set(&mut setup.log, self.log.map(|name| match name {
-            LogName::Page => DirtyLog::Page,
-            LogName::Pass => DirtyLog::Pass,
-        }));
+        set(
+            &mut setup.intervals,
+            self.intervals.map(|name| match name {
+                IntervalsName::Drawn => Intervals::Drawn,
+                IntervalsName::Equal => Intervals::Equal,
+            }),
+        );
+        set(
+            &mut setup.log,
+            self.log.map(|name| match name {
+                LogName::Page => DirtyLog::Page,
+                LogName::Pass => DirtyLog::Pass,
+            }),
+        );
     }
 
     fn set_stop(&self, setup: &mut Setup) {

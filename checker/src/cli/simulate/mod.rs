@@ -75,7 +75,10 @@ impl Waiter {
 impl Waits for Waiter {
     fn is_out(&self, now_ns: u64, pages_sent: u64) -> bool {
         let seconds = now_ns as f64 / 1e9;
-        self.teller.go_on(format!("{seconds:.1} s of virtual time, {pages_sent} pages sent of {}", self.pages.get()));
+        self.teller.go_on(format!(
+            "{seconds:.1} s of virtual time, {pages_sent} pages sent of {}",
+            self.pages.get()
+        ));
         self.patience.is_out()
     }
 }

@@ -25,7 +25,8 @@ const WAYS: [(&str, Place, Place); 6] = [
 pub fn csv(runs: &[Run]) -> String {
     let header = [vec!["algorithm".to_owned()], header(), summary_header(), bounds_header()].concat();
     let line = |run: &Run| {
-        [vec![name(&run.setup)], fields(&run.outcome), summary_fields(&run.summary), bounds_fields(run)].concat()
+        [vec![name(&run.setup)], fields(&run.outcome), summary_fields(&run.summary), bounds_fields(run)]
+            .concat()
     };
     let lines = runs.iter().map(line);
     written(std::iter::once(header).chain(lines))
@@ -33,7 +34,9 @@ pub fn csv(runs: &[Run]) -> String {
 
 /// A line for each algorithm and value of the parameter.
 pub fn sweep_csv(swept: &Swept) -> String {
-    let header = [vec![swept.sweep.parameter.to_string(), "algorithm".to_owned()], header(), summary_header()].concat();
+    let header =
+        [vec![swept.sweep.parameter.to_string(), "algorithm".to_owned()], header(), summary_header()]
+            .concat();
     let points = swept.curves.iter().flatten();
     let lines = points.map(|point| {
         let key = vec![point.value.to_string(), name(&point.setup)];
@@ -44,7 +47,8 @@ pub fn sweep_csv(swept: &Swept) -> String {
 
 /// A line for each figure that others have published.
 pub fn comparison_csv(comparisons: &[Comparison]) -> String {
-    let header = ["what", "of", "published", "simulated", "deviation_percent", "reason"].map(str::to_owned).to_vec();
+    let header =
+        ["what", "of", "published", "simulated", "deviation_percent", "reason"].map(str::to_owned).to_vec();
     let figure = |figure| match figure {
         Figure::Ns(ns) => format!("{ns:.0}"),
         Figure::Share(share) => format!("{share:.4}"),
@@ -53,7 +57,14 @@ pub fn comparison_csv(comparisons: &[Comparison]) -> String {
     let line = |each: &Comparison| {
         let deviation = each.deviation_percent().map_or(String::new(), |percent| format!("{percent:.3}"));
         let reason = each.reason.unwrap_or_default().to_owned();
-        vec![each.what.to_owned(), each.source.to_owned(), figure(each.published), figure(each.simulated), deviation, reason]
+        vec![
+            each.what.to_owned(),
+            each.source.to_owned(),
+            figure(each.published),
+            figure(each.simulated),
+            deviation,
+            reason,
+        ]
     };
     written(std::iter::once(header).chain(comparisons.iter().map(line)))
 }
@@ -151,7 +162,10 @@ fn summary_header() -> Vec<String> {
     let times = ["pre_migration_ns", "freeze_ns", "post_migration_ns", "total_ns", "stall_ns"];
     let spread = |name: &str| ["mean", "deviation", "least", "most"].map(|part| format!("{name}_{part}"));
     let spreads = times.into_iter().flat_map(spread);
-    std::iter::once("runs".to_owned()).chain(spreads).chain(["faults_mean", "slowdown_mean"].map(str::to_owned)).collect()
+    std::iter::once("runs".to_owned())
+        .chain(spreads)
+        .chain(["faults_mean", "slowdown_mean"].map(str::to_owned))
+        .collect()
 }
 
 fn summary_fields(summary: &Summary) -> Vec<String> {
@@ -163,7 +177,9 @@ fn summary_fields(summary: &Summary) -> Vec<String> {
         Some(summary.stall_ns),
     ];
     let spread = |spread: Option<Spread>| match spread {
-        Some(Spread { mean, deviation, least, most }) => [mean, deviation, least, most].map(|ns| format!("{ns:.0}")),
+        Some(Spread { mean, deviation, least, most }) => {
+            [mean, deviation, least, most].map(|ns| format!("{ns:.0}"))
+        }
         None => std::array::from_fn(|_| String::new()),
     };
     let rest = [format!("{:.1}", summary.faults.mean), format!("{:.6}", summary.slowdown.mean)];

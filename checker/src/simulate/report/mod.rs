@@ -14,9 +14,11 @@ use serde::Serialize;
 use steplog::place::Place;
 
 use super::bounds::{Bounded, PAGES};
-use super::sweep::{Point, Sweep, Unit};
 use super::summary::{Spread, Summary};
-use super::{CostModel, DESTINATION, DirtyLog, Divergence, Intervals, Outcome, SOURCE, Setup, Span, Workload};
+use super::sweep::{Point, Sweep, Unit};
+use super::{
+    CostModel, DESTINATION, DirtyLog, Divergence, Intervals, Outcome, SOURCE, Setup, Span, Workload,
+};
 use crate::bounds::Cost;
 
 /// Version of the JSON documents.
@@ -57,7 +59,8 @@ const WAYS: [(&str, Place, Place); 4] = [
 pub fn table(runs: &[Run]) -> String {
     let ways = WAYS.map(|(name, ..)| name);
     let waits = ["stall", "p50", "p99", "faults"];
-    let titles = ["pre", "freeze", "post", "total"].into_iter().chain(waits).chain(ways).chain(["again", "MB"]);
+    let titles =
+        ["pre", "freeze", "post", "total"].into_iter().chain(waits).chain(ways).chain(["again", "MB"]);
     let mut table = plain(std::iter::once("algorithm").chain(titles));
     for Run { setup, outcome, summary, .. } in runs {
         let times = [
@@ -69,7 +72,9 @@ pub fn table(runs: &[Run]) -> String {
         let counts = WAYS.map(|(_, from, to)| pages_sent(outcome, from, to).to_string());
         let percentiles = [outcome.stalls.median_ns, outcome.stalls.p99_ns].map(|ns| ms(ns as f64 / 1e6));
         let row = std::iter::once(setup.policy.name.to_string())
-            .chain(times.map(|(spread, first)| spread.map_or_else(|| span(first), |spread| spread_ms(&spread))))
+            .chain(
+                times.map(|(spread, first)| spread.map_or_else(|| span(first), |spread| spread_ms(&spread))),
+            )
             .chain(std::iter::once(ms(summary.stall_ns.mean / 1e6)))
             .chain(percentiles)
             .chain(std::iter::once(format!("{:.0}", summary.faults.mean)))
@@ -186,7 +191,8 @@ fn process_in_words(setup: &Setup, time: impl Fn(u64) -> String) -> String {
             format!("{} listed accesses every {}, over and over", list.accesses.len(), time(list.period_ns))
         }
         workload => {
-            let threads = if setup.threads > 1 { format!("{} threads, ", setup.threads) } else { String::new() };
+            let threads =
+                if setup.threads > 1 { format!("{} threads, ", setup.threads) } else { String::new() };
             let drawn = if setup.intervals == Intervals::Drawn { "on average" } else { "exactly" };
             let window = match setup.touched_share {
                 super::Share::ALL => String::new(),
@@ -209,7 +215,9 @@ fn costs_in_words(
     time: impl Fn(u64) -> String,
 ) -> String {
     let framing = match costs.framing {
-        Some(_) => format!(" on the line, {} of it payload", Unit::BitsPerSecond.show(costs.goodput_bits_per_s())),
+        Some(_) => {
+            format!(" on the line, {} of it payload", Unit::BitsPerSecond.show(costs.goodput_bits_per_s()))
+        }
         None => " of payload".to_owned(),
     };
     let window = costs.window_bytes.map_or(String::new(), |window| format!(", window {}", bytes(window)));
@@ -226,12 +234,13 @@ fn costs_in_words(
             software.push(format!("{what} {}", time(ns)));
         }
     }
-    let downtime = setup.stop.downtime_ns.map_or(String::new(), |target| format!("; downtime target {}", time(target)));
+    let downtime =
+        setup.stop.downtime_ns.map_or(String::new(), |target| format!("; downtime target {}", time(target)));
     format!(
         "{}{framing} and {} between places, send buffer {}{window}, state {}; {}{downtime}",
         Unit::BitsPerSecond.show(costs.bandwidth_bits_per_s as f64),
         time(costs.latency_ns),
-        bytes(costs.send_buffer_bytes),
+        bytes(costs.buffer_bytes(setup.page_size_bytes)),
         bytes(costs.state_bytes),
         software.join(", ")
     )
@@ -253,8 +262,16 @@ fn name(workload: &Workload) -> &'static str {
 
 /// Why copying never ends, and what would end it: as the run has shown.
 pub fn never_ends(setup: &Setup, divergence: Divergence) -> String {
-    let Divergence { passes, passes_in_vain, fewest_left, most_left, freeze_ns, writes_per_s, pages_per_s, .. } =
-        divergence;
+    let Divergence {
+        passes,
+        passes_in_vain,
+        fewest_left,
+        most_left,
+        freeze_ns,
+        writes_per_s,
+        pages_per_s,
+        ..
+    } = divergence;
     let writes = match (&setup.workload, writes_per_s) {
         (Workload::All, _) => "pages as fast as they are sent".to_owned(),
         (_, Some(rate)) => format!("{rate:.0} times a second"),

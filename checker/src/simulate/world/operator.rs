@@ -62,7 +62,9 @@ impl<M: Memory + Accesses> World<'_, M> {
     fn may_stop(&self, ended: bool) -> bool {
         let stop = &self.setup.stop;
         let left = self.costs.left_after_pass.last().copied().unwrap_or(u64::MAX);
-        let met = stop.downtime_ns.is_some_and(|target_ns| left != u64::MAX && self.setup.frozen_ns(left) <= target_ns);
+        let met = stop
+            .downtime_ns
+            .is_some_and(|target_ns| left != u64::MAX && self.setup.frozen_ns(left) <= target_ns);
         let late = stop.timeout_ns.is_some_and(|timeout_ns| self.now_ns >= timeout_ns);
         ended && (met || late)
     }
@@ -96,7 +98,9 @@ impl<M: Memory + Accesses> World<'_, M> {
 
     /// Why the next pass would be in vain, if so: the last ones have left no less than those before.
     fn divergence(&self) -> Option<Divergence> {
-        let Pre::Copy(Passes::UntilInStep | Passes::AtMost(u32::MAX)) = self.setup.policy.pre else { return None };
+        let Pre::Copy(Passes::UntilInStep | Passes::AtMost(u32::MAX)) = self.setup.policy.pre else {
+            return None;
+        };
         let left = &self.costs.left_after_pass;
         let least = left.iter().copied().min()?;
         let (_, in_vain) = PASSES_IN_VAIN.into_iter().find(|(pages, _)| least >= *pages)?;

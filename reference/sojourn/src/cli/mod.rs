@@ -5,6 +5,7 @@
 
 mod host;
 mod migrate;
+mod profile;
 mod status;
 
 use std::path::PathBuf;
@@ -59,6 +60,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Measures how a process uses its memory, as a workload for `checker simulate`.
+    Profile(profile::Profile),
     /// Starts a program that can be moved.
     Run {
         /// The program and its arguments.
@@ -139,6 +142,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Store { listen, root } => host::store(&listen, root, &trust(key)?),
         Command::Migrate(migrate) => migrate.run(&trust(key)?),
         Command::Check { pid, format } => check(pid, format),
+        Command::Profile(profile) => profile.run(),
         Command::Run { program } => run_program(&program),
         Command::Status { pid, watch, format } => status::status(pid, watch, format),
         Command::Cancel { pid } => status::cancel(pid),
