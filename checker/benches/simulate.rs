@@ -9,7 +9,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use checker::simulate::{Setup, Workload, run};
+use checker::simulate::{CostModel, Setup, Workload, run};
 use criterion::{Criterion, Throughput};
 use protocol::policy::Policy;
 
@@ -21,7 +21,7 @@ const COPIED_BYTES: usize = 512 << 20;
 fn setup(policy: Policy, memory_bytes: u64) -> Setup {
     Setup {
         memory_bytes,
-        bandwidth_bits_per_s: 10_000_000_000,
+        costs: CostModel { bandwidth_bits_per_s: 10_000_000_000, ..CostModel::PAPER },
         workload: Workload::Uniform,
         access_interval_ns: 20_000,
         ..Setup::published(policy)

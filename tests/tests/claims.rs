@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use checker::claims::{self, Answer, Claim, Lab};
-use checker::simulate::Setup;
+use checker::simulate::{CostModel, Setup};
 use model::Defect;
 use protocol::policy::{Missing, Policy, Push};
 
@@ -65,16 +65,21 @@ const ERRORS: [(&str, Alteration); 12] = [
     ("N1", slow_link),
     ("N2", |setup| Setup { policy: Policy::PRE_COPY, ..setup }),
     ("N3", slow_link),
-    ("N4", |setup| Setup { send_buffer_bytes: setup.send_buffer_bytes / 2, ..setup }),
-    ("N5", |setup| Setup { state_bytes: 2 * setup.state_bytes, ..setup }),
+    ("N4", |setup| costs(setup, |costs| costs.send_buffer_bytes /= 2)),
+    ("N5", |setup| costs(setup, |costs| costs.state_bytes *= 2)),
     ("N6", |setup| Setup { policy: Policy::POST_COPY, ..setup }),
-    ("N7", |setup| Setup { request_pause_ns: 2 * setup.request_pause_ns, ..setup }),
+    ("N7", |setup| costs(setup, |costs| costs.request_pause_ns *= 2)),
     ("N8", |setup| Setup { policy: Policy::POST_COPY, ..setup }),
     ("N9", slow_link),
 ];
 
 fn slow_link(setup: Setup) -> Setup {
-    Setup { bandwidth_bits_per_s: 90_000_000, ..setup }
+    costs(setup, |costs| costs.bandwidth_bits_per_s = 90_000_000)
+}
+
+fn costs(mut setup: Setup, alter: fn(&mut CostModel)) -> Setup {
+    alter(&mut setup.costs);
+    setup
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The figures of the README, and how they are made. To make one again, run the command.
 const FIGURES: [(&str, &[&str]); 4] = [
     ("docs/durations.svg", &["--paper"]),
-    ("docs/dirty-rate.svg", &["--sweep", "dirty-rate=100/s..10000/s"]),
+    ("docs/dirty-rate.svg", &["--sweep", "dirty-rate=50/s..2400/s"]),
     ("docs/bandwidth.svg", &["--sweep", "bandwidth=10Mbit/s..10Gbit/s"]),
     ("docs/mapped-share.svg", &["--sweep", "mapped-share=0..1"]),
 ];
@@ -44,7 +44,7 @@ fn the_published_tables_are_reproduced() {
 fn every_cell_of_the_tables_is_in_the_documents() {
     let document: Value =
         serde_json::from_str(&stdout(&simulate(&["--paper", "--format", "json"]))).expect("JSON");
-    assert_eq!((&document["version"], &document["runs"]), (&1.into(), &32.into()));
+    assert_eq!((&document["version"], &document["runs"]), (&2.into(), &32.into()));
     let cells = document["cells"].as_array().expect("cells");
     assert_eq!(cells.len(), 36);
     let endless = |cell: &&Value| cell["simulated"] == "endless" && cell["published"] == "endless";
@@ -111,6 +111,8 @@ fn documents_say_what_was_simulated_and_what_it_cost() {
         "3",
         "--seed",
         "4",
+        "--runs",
+        "2",
     ];
     let document = stdout(&simulate(&[&arguments[..], &["--format", "json"]].concat()));
     let document: Value = serde_json::from_str(&document).expect("JSON");
@@ -118,9 +120,6 @@ fn documents_say_what_was_simulated_and_what_it_cost() {
     for (field, value) in [
         ("memory_bytes", Value::from(64 << 20)),
         ("page_size_bytes", (16 << 10).into()),
-        ("bandwidth_bits_per_s", 1_000_000_000.into()),
-        ("latency_ns", 50_000.into()),
-        ("send_buffer_bytes", 1_000_000.into()),
         ("workload", "zipf".into()),
         ("access_interval_ns", 20_000.into()),
         ("write_share", 0.25.into()),
@@ -130,6 +129,15 @@ fn documents_say_what_was_simulated_and_what_it_cost() {
     ] {
         assert_eq!(setup[field], value, "{field}");
     }
+    for (field, value) in [
+        ("bandwidth_bits_per_s", Value::from(1_000_000_000)),
+        ("latency_ns", 50_000.into()),
+        ("send_buffer_bytes", 1_000_000.into()),
+        ("request_pause_ns", 0.into()),
+    ] {
+        assert_eq!(setup["costs"][field], value, "{field}");
+    }
+    assert_eq!(document["runs"][0]["summary"]["runs"], 2);
     assert_eq!((&outcome["page_count"], &outcome["passes"]), (&4096.into(), &3.into()));
     assert_eq!(document["runs"][1]["outcome"]["post_migration_ns"], "endless");
     let sent = &document["runs"][0]["bounds"][0];
@@ -145,20 +153,71 @@ fn documents_say_what_was_simulated_and_what_it_cost() {
 }
 
 #[test]
-fn copying_that_never_ends_is_said_to_with_the_rate_at_which_it_would() {
-    let text = stdout(&simulate(&["pre-copy-unbounded", "--access-interval", "50us"]));
-    assert!(
-        text.contains("∞") && text.contains("copying never ends") && text.contains("10000 times a second"),
-        "{text}"
-    );
-    assert!(
-        text.contains("the link carries 3299 pages a second, and copying ends if fewer are written"),
-        "{text}"
-    );
-    let ends = stdout(&simulate(&["pre-copy-unbounded", "--access-interval", "200us"]));
+fn copying_that_never_ends_is_said_to_with_what_would_end_it() {
+    let arguments = ["--access-interval", "50us", "--runs", "1"];
+    let text = stdout(&simulate(&[&["pre-copy-unbounded"][..], &arguments].concat()));
+    for part in [
+        "∞",
+        "copying never ends",
+        "10000 times a second",
+        "the link carries",
+        "It ends with a downtime target of",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let target =
+        text.split("downtime target of ").nth(1).and_then(|rest| rest.split(".\n").next()).expect("a target");
+    let ends = stdout(&simulate(&[&["pre-copy", "--downtime", target][..], &arguments].concat()));
     assert!(!ends.contains("never ends"), "{ends}");
-    let forced = stdout(&simulate(&["pre-copy", "--access-interval", "50us", "--passes", "unbounded"]));
+    let forced = stdout(&simulate(&[&["pre-copy", "--passes", "unbounded"][..], &arguments].concat()));
     assert!(forced.contains("copying never ends"), "{forced}");
+}
+
+#[test]
+fn workloads_are_read_from_files_and_what_is_wrong_with_them_is_said() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("text").to_owned()
+    };
+    let rate = r#"{"return": {"status": "measured", "dirty-rate": 2, "calc-time": 1}}"#;
+    for (path, words) in [
+        (file("rate.json", rate), "512 pages written"),
+        (
+            file("curve.csv", "after_ms,written,touched\n100,50,90\n1000,200,300\n"),
+            "200 pages written and 300 touched in 1s",
+        ),
+        (file("list.txt", "0 3 w\n0.001 4 r\n"), "2 listed accesses"),
+        (file("own.toml", "pages = 1000\n[[curve]]\nafter-ns = 1000000\nwritten = 5\n"), "5 pages written"),
+    ] {
+        let text = stdout(&simulate(&[
+            "pre-copy",
+            "post-copy",
+            "--workload",
+            &path,
+            "--runs",
+            "1",
+            "--accesses",
+            "100",
+        ]));
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let output = simulate(&["--workload", &file("wrong.csv", "after_ms,written\nsoon,2\n")]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.code() == Some(2) && error.contains("line 2") && error.contains("wrong.csv"),
+        "{error}"
+    );
+}
+
+#[test]
+fn time_that_runs_out_is_no_result() {
+    let output =
+        simulate(&["total-copy", "--memory", "64GiB", "--bandwidth", "10Gbit/s", "--timeout", "1ms"]);
+    assert_eq!(output.status.code(), Some(3));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("total-copy: given up") && error.contains("inconclusive"), "{error}");
 }
 
 #[test]
@@ -193,6 +252,13 @@ fn bad_input_is_refused_by_name() {
         (&["--sweep", "memory=1MiB"], "PARAMETER=FROM..TO"),
         (&["--sweep", "memory=1MiB..much"], "much"),
         (&["--paper", "--memory", "1GiB"], "--paper"),
+        (&["--bandwidth", "1bit/s"], "years"),
+        (&["--latency", "2h"], "a latency"),
+        (&["--threads", "5000"], "a number of threads"),
+        (&["--dirty-rate", "5000/s"], "never writes 5000 different pages"),
+        (&["--workload", "/no/such/file"], "nor a file"),
+        (&["--runs", "0"], "--runs"),
+        (&["--preset", "xen"], "--preset"),
     ] {
         let output = simulate(arguments);
         let error = String::from_utf8_lossy(&output.stderr);

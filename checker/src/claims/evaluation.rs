@@ -159,18 +159,18 @@ pub(super) fn working_set(lab: &Lab) -> Result<Finding, LabError> {
 
 /// C28.
 pub(super) fn prefetch(lab: &Lab) -> Result<Finding, LabError> {
-    let requests = |workload, push| {
+    let requests = |workload: &Workload, push| {
         let policy = Policy { push, ..Policy::POST_COPY };
-        let setup = Setup { workload, ..Setup::published(policy) };
+        let setup = Setup { workload: workload.clone(), ..Setup::published(policy) };
         let runs = (1..=SEEDS).map(|seed| Ok(lab.outcome(Setup { seed, ..setup.clone() })?.faults.at_source));
         Ok::<_, LabError>(runs.sum::<Result<u64, LabError>>()? / SEEDS)
     };
     let mut finding = Finding::new("checker claims C28");
     for (name, workload) in WORKLOADS {
         let (pivot, next, none) = (
-            requests(workload, Push::Pivot)?,
-            requests(workload, Push::NextMissing)?,
-            requests(workload, Push::None)?,
+            requests(&workload, Push::Pivot)?,
+            requests(&workload, Push::NextMissing)?,
+            requests(&workload, Push::None)?,
         );
         finding = finding
             .claims(

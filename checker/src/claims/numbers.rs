@@ -7,7 +7,7 @@ use protocol::policy::Policy;
 
 use super::{Answer, Claim, Finding, Lab, LabError};
 use crate::simulate::paper::{self, State, Time};
-use crate::simulate::{Setup, Workload, run};
+use crate::simulate::{CostModel, Setup, Workload, run};
 
 #[rustfmt::skip]
 pub(super) const NUMBERS: [Claim; 9] = {
@@ -71,8 +71,9 @@ fn bandwidth(lab: &Lab) -> Result<Finding, LabError> {
     const BITS_PER_S: u64 = 100_000_000;
     let least_ms = 10_000_000.0 * 8.0 / BITS_PER_S as f64 * 1e3;
     let published = (lab.altered)(Setup::published(Policy::PRE_COPY));
-    let assumed = published.bandwidth_bits_per_s;
-    let setup = Setup { bandwidth_bits_per_s: BITS_PER_S, workload: Workload::None, ..published };
+    let assumed = published.costs.bandwidth_bits_per_s;
+    let costs = CostModel { bandwidth_bits_per_s: BITS_PER_S, ..published.costs.clone() };
+    let setup = Setup { costs, workload: Workload::None, ..published };
     let simulated_ms = run(&setup)?.copying_ns as f64 / 1e6;
     Ok(Finding::new("checker simulate --paper")
         .claims(

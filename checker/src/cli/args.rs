@@ -45,6 +45,9 @@ pub struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 every verdict is the expected one; 1 one is not; 2 usage or a bad \
                           input file; 3 inconclusive: a bound, time or memory ran out; 130 interrupted.";
 
+const ADVICE_EXIT_CODES: &str = "Exit codes: 0 an algorithm meets what is asked for; 1 none does; 2 usage or a bad input \
+                                 file; 3 inconclusive: time ran out; 130 interrupted.";
+
 const COSTS: &str = "Costs: sent, page contents sent to the process's next host; frozen, page contents sent or \
                      flushed between suspension and commit; awaited, page contents that arrive while the \
                      process is suspended; resent, contents of pages that had been sent before in the same \
@@ -128,6 +131,9 @@ pub enum Command {
     Storm(Storm),
     /// Simulate what a migration costs: time in each state, faults, pages and bytes
     Simulate(Box<Simulate>),
+    /// Which algorithm freezes and slows down a process as little as is asked for, here, and what would help the others
+    #[command(after_help = ADVICE_EXIT_CODES)]
+    Advise(Box<super::advise::Advise>),
     /// Print the inductive invariant that proves an algorithm for any number of pages, as JSON
     Invariant(Invariant),
     /// Write the invariant as SMT-LIB verification conditions, one file each

@@ -1,5 +1,6 @@
 //! The command line: results on standard output, progress and errors on standard error.
 
+mod advise;
 pub mod args;
 mod bounds;
 mod check;
@@ -58,6 +59,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Record(record)) => record::run(&record),
         Some(Command::Storm(storm)) => storm::run(&storm),
         Some(Command::Simulate(args)) => simulate::run(&args),
+        Some(Command::Advise(args)) => advise::run(&args),
         Some(Command::Invariant(invariant)) => prove::invariant(&invariant),
         Some(Command::Smt(smt)) => prove::smt(&smt),
         Some(Command::Completions { shell }) => {

@@ -43,38 +43,63 @@ impl Bounded {
     }
 }
 
+/// Passes up to which bounds are computed: the model's graph grows with each.
+const PASSES_MAX: u32 = 16;
+
 /// Every cost that the simulation measures as the model counts it, between its bounds. None where the model does not
-/// have the setting: it has no pre-copy of very many passes.
+/// have the setting: it has no pre-copy of very many passes, and none that changes into post-copy as it goes.
 ///
 /// # Errors
 /// A graph of the model is too large.
 pub fn bounded(strategy: &Strategy, setup: &Setup, outcome: &Outcome) -> Result<Vec<Bounded>, TooLarge> {
-    let Some(strategy) = with_passes(strategy, setup.policy.pre) else { return Ok(Vec::new()) };
+    Ok(bounded_all(strategy, setup, std::slice::from_ref(outcome))?.pop().unwrap_or_default())
+}
+
+/// The same for several runs of one setting.
+///
+/// # Errors
+/// As [`bounded`].
+pub fn bounded_all(
+    strategy: &Strategy,
+    setup: &Setup,
+    outcomes: &[Outcome],
+) -> Result<Vec<Vec<Bounded>>, TooLarge> {
+    let passes = outcomes.iter().map(|outcome| outcome.passes).max().unwrap_or(0);
+    let known = outcomes.iter().all(|outcome| !outcome.switched);
+    let strategy = with_passes(strategy, setup, passes).filter(|_| known);
+    let Some(strategy) = strategy else { return Ok(outcomes.iter().map(|_| Vec::new()).collect()) };
     let migration = Migration::new(strategy, Hosts::Two, Link::Fifo);
     let [fewer, more] = PAGES.map(|pages| observed(migration.clone(), Population::default(), pages));
     let explore = |concrete| Migrations::explore(concrete, Way::Forth, STATES_MAX, |_| true);
     let (mut fewer, mut more) = (explore(&fewer)?, explore(&more)?);
-    let rows = Cost::ALL.into_iter().filter_map(|cost| {
-        let simulated = measured(cost, setup, outcome)?;
-        let continued = continued([fewer.bounds(cost)?, more.bounds(cost)?], outcome.page_count);
-        let scale = |count| {
-            if cost == Cost::Bytes {
-                count / crate::bounds::PAGE_BYTES * setup.page_size_bytes
-            } else {
-                count
-            }
+    let bounds: Vec<(Cost, [Bounds; 2])> = Cost::ALL
+        .into_iter()
+        .filter_map(|cost| Some((cost, [fewer.bounds(cost)?, more.bounds(cost)?])))
+        .collect();
+    let rows = |outcome: &Outcome| {
+        let row = |&(cost, known): &(Cost, [Bounds; 2])| {
+            let simulated = measured(cost, setup, outcome)?;
+            let continued = continued(known, outcome.page_count);
+            let scale = |count| match cost {
+                Cost::Bytes => count / crate::bounds::PAGE_BYTES * setup.page_size_bytes,
+                _ => count,
+            };
+            let (least, most) = (scale(continued.minimum), continued.maximum.map(scale));
+            Some(Bounded { cost, simulated, least, most })
         };
-        let (least, most) = (scale(continued.minimum), continued.maximum.map(scale));
-        Some(Bounded { cost, simulated, least, most })
-    });
-    Ok(rows.collect())
+        bounds.iter().filter_map(row).collect()
+    };
+    Ok(outcomes.iter().map(rows).collect())
 }
 
-/// The strategy with as many passes as are simulated, if the model counts so far.
-fn with_passes(strategy: &Strategy, simulated: real::Pre) -> Option<Strategy> {
-    let pre = match simulated {
+/// The strategy with as many passes as are simulated, if the model counts so far. A run that a rule has ended is one of
+/// an algorithm that makes no more passes than it made.
+fn with_passes(strategy: &Strategy, setup: &Setup, made: u32) -> Option<Strategy> {
+    let ruled = setup.stop.downtime_ns.is_some() || setup.stop.timeout_ns.is_some();
+    let pre = match setup.policy.pre {
         real::Pre::Copy(real::Passes::AtMost(passes)) => {
-            Pre::Copy(Passes::AtMost(u8::try_from(passes).ok()?))
+            let passes = if ruled { passes.min(made.max(1)) } else { passes };
+            Pre::Copy(Passes::AtMost(u8::try_from(passes).ok().filter(|_| passes <= PASSES_MAX)?))
         }
         real::Pre::Copy(real::Passes::UntilInStep) => Pre::Copy(Passes::Unbounded),
         real::Pre::None | real::Pre::WriteBack => strategy.pre,

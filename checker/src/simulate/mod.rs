@@ -5,16 +5,17 @@
 //! are the ones that are held to the model step by step; here they get a clock, a network and a process:
 //!
 //! ```text
-//!   process ── accesses ──▶ source ──▶ interface ─┐              ┌─ interface ◀── destination
-//!                                                 ├── latency ───┤
-//!                        file server ──▶ interface┘
+//!   process ── accesses ──▶ source ──▶ buffers, line ─┐              ┌─ line, window ──▶ destination
+//!                                                     ├── latency ───┤
+//!                        file server ──▶ buffers, line┘              └─ line ──▶ file server
 //! ```
 //!
-//! * Endpoints take no time; messages do. What a place sends leaves through its one interface, in order, and arrives a
-//!   latency later.
+//! * What takes time is said by a [`CostModel`]: lines at both ends, connections with buffers and windows, and the
+//!   software, which works beside the lines.
 //! * What has to be sent anyway (copies ahead of the suspension, pages that travel in the freeze, requested pages) is
-//!   queued, up to the size of the send buffer. What nobody waits for (pushes, write-backs) is sent when the interface
-//!   is idle, so that a requested page never finds more than one page ahead of it.
+//!   queued, up to the size of the send buffer. What nobody waits for (pushes, write-backs) is sent as long as the
+//!   backlog allows: with none, when the line is idle, so that a requested page never finds more than one page ahead.
+//! * Times between accesses are drawn, so that they do not keep step with pages; [`summary`] has means over seeds.
 //! * Contents are elided. Endpoints never look into a page, so they decide as they would with contents, and
 //!   [`run_with_contents`] shows it. A page message is as long as one with a page that cannot be compressed.
 //! * Chance comes from the seed: the same setup gives the same outcome.
@@ -22,30 +23,38 @@
 //! [`paper`] holds it against the published tables, [`bounds`] against what the model allows; [`sweep`] varies one
 //! parameter, [`report`] and [`figure`] show it.
 
+pub mod advise;
 pub mod bounds;
+mod cost_model;
 mod costs;
+mod dirty_log;
 pub mod figure;
-mod interface;
+mod mix;
+mod network;
 mod outcome;
 pub mod paper;
 mod process;
+pub mod published;
 pub mod report;
 mod setup;
+pub mod summary;
 pub mod sweep;
 pub mod units;
+pub mod workload_file;
 mod world;
 
-pub use interface::{CONTENT_MESSAGE_OVERHEAD_BYTES, message_bytes};
-pub use outcome::{Divergence, Faults, Outcome, Pages, Sent, Span};
-pub use setup::{Setup, SetupError, Share, ShareError, Workload};
+pub use cost_model::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, Framing, Preset};
+pub use dirty_log::DirtyLog;
+pub use network::message_bytes;
+pub use outcome::{Divergence, Faults, Outcome, Pages, Sent, Span, Stalls};
+pub use setup::{Intervals, Setup, SetupError, Share, ShareError, StopRule, Throttling, Workload};
 
 use std::sync::Arc;
 
 use protocol::error::Error;
-use protocol::host::Host;
 use protocol::memory::{Accesses, Elided, Fault, Memory, PageStore};
 use protocol::page::{Image, PAGE_SIZE};
-use protocol::policy::Contradiction;
+use protocol::policy::{Contradiction, Freeze, Missing, Passes, Policy, Pre, Push};
 use steplog::place::{HostId, Place};
 
 use world::World;
@@ -82,6 +91,28 @@ pub enum SimulationError {
         /// When.
         now_ns: u64,
     },
+    /// Whoever waits for it has waited long enough.
+    #[error("given up when the migration had gone on for {:.3} s", *now_ns as f64 / 1e9)]
+    OutOfTime {
+        /// How far it had come.
+        now_ns: u64,
+    },
+}
+
+/// Whoever waits for a run.
+pub trait Patience {
+    /// Is told how far the run is, in virtual time and in pages sent; whether to give it up.
+    fn is_out(&self, now_ns: u64, pages_sent: u64) -> bool;
+}
+
+/// Who waits for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct Endless;
+
+impl Patience for Endless {
+    fn is_out(&self, _: u64, _: u64) -> bool {
+        false
+    }
 }
 
 /// Simulates one migration.
@@ -89,8 +120,21 @@ pub enum SimulationError {
 /// # Errors
 /// The setup makes no sense, or the endpoints do not do what they should.
 pub fn run(setup: &Setup) -> Result<Outcome, SimulationError> {
+    run_while(setup, &Endless)
+}
+
+/// The same, as long as somebody waits for it.
+///
+/// # Errors
+/// As [`run`]; also if it is given up.
+pub fn run_while(setup: &Setup, patience: &dyn Patience) -> Result<Outcome, SimulationError> {
     let pages = setup.page_count()?;
-    simulate(setup, Elided::loaded(pages), Elided::vacant(pages))
+    let once = |setup: &Setup| simulate(setup, [Elided::loaded(pages), Elided::vacant(pages)], patience);
+    let outcome = once(setup)?;
+    match switched(setup, &outcome) {
+        Some(setup) => once(&setup).map(|outcome| Outcome { switched: true, ..outcome }),
+        None => Ok(outcome),
+    }
 }
 
 /// The same with the contents of all pages, which takes their memory and time. The outcome is the same.
@@ -102,12 +146,42 @@ pub fn run_with_contents(setup: &Setup) -> Result<Outcome, SimulationError> {
     if setup.page_size_bytes != PAGE_SIZE as u64 {
         return Err(SetupError::ContentsOfOtherSize(setup.page_size_bytes).into());
     }
-    simulate(setup, PageStore::loaded(&setup.image()?), PageStore::vacant(pages))
+    simulate(setup, [PageStore::loaded(&setup.image()?), PageStore::vacant(pages)], &Endless)
 }
 
-fn simulate<M: Memory + Accesses>(setup: &Setup, here: M, there: M) -> Result<Outcome, SimulationError> {
+/// The setting in which the process is resumed before what is left is sent, if the rule says so and the target is missed.
+/// Up to the suspension the run is the same.
+fn switched(setup: &Setup, outcome: &Outcome) -> Option<Setup> {
+    let StopRule { downtime_ns, switch_to_post_copy, .. } = setup.stop;
+    let copies = matches!(setup.policy.pre, Pre::Copy(_)) && setup.policy.freeze == Freeze::NotInStep;
+    let met = match (outcome.freeze, downtime_ns) {
+        (Span::Ns(_), Some(target_ns)) => {
+            outcome.left_after_pass.last().is_some_and(|left| setup.frozen_ns(*left) <= target_ns)
+        }
+        (Span::Ns(_), None) => outcome.left_after_pass.last().is_some_and(|left| *left == 0),
+        _ => false,
+    };
+    (switch_to_post_copy && copies && !met).then(|| {
+        let policy = Policy {
+            pre: Pre::Copy(Passes::AtMost(outcome.passes)),
+            freeze: Freeze::None,
+            missing: Missing::Source,
+            push: Push::NextMissing,
+            ..setup.policy.clone()
+        };
+        Setup {
+            policy,
+            stop: StopRule { timeout_ns: None, downtime_ns: None, ..setup.stop },
+            ..setup.clone()
+        }
+    })
+}
+
+fn simulate<M: Memory + Accesses>(
+    setup: &Setup,
+    memories: [M; 2],
+    patience: &dyn Patience,
+) -> Result<Outcome, SimulationError> {
     let image: Arc<Image> = Arc::new(setup.image()?);
-    let source = Host::occupied(SOURCE, setup.policy.clone(), Arc::clone(&image), here)?;
-    let destination = Host::vacant(DESTINATION, setup.policy.clone(), Arc::clone(&image), there)?;
-    World::new(setup, &image, [source, destination]).run()
+    World::new(setup, &image, memories)?.run(patience)
 }

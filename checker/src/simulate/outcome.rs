@@ -27,12 +27,26 @@ pub struct Outcome {
     pub run_time_ns: Option<u64>,
     /// Accesses that found no page.
     pub faults: Faults,
-    /// Time for which the running process waited for pages.
+    /// Time for which threads of the running process waited for pages.
     pub stall_ns: u64,
+    /// How long single waits were.
+    pub stalls: Stalls,
+    /// Processor time that the process was denied before the suspension, so that copying makes headway.
+    pub throttled_ns: u64,
+    /// Threads of the process.
+    pub threads: u32,
+    /// When everything had come as far as it would.
+    pub end_ns: u64,
+    /// When the last wait for a page was over.
+    pub last_stall_ns: u64,
     /// Pages sent, by what for.
     pub pages: Pages,
     /// Passes of copying ahead.
     pub passes: u32,
+    /// Pages that each of them left to send.
+    pub left_after_pass: Vec<u64>,
+    /// Whether the process was resumed before what was left had been sent, because the downtime target was missed.
+    pub switched: bool,
     /// What was sent, by origin and destination.
     pub sent: Vec<Sent>,
     /// Why copying ahead never ends, if so.
@@ -95,23 +109,70 @@ pub struct Sent {
     pub bytes: u64,
 }
 
-/// Copying ahead does not come to an end: the destination is never in step.
+/// How long waits for pages were, in nanoseconds: of a hundred, so many were no longer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stalls {
+    /// How many there were.
+    pub count: u64,
+    /// Of half of them.
+    pub median_ns: u64,
+    /// Of ninety.
+    pub p90_ns: u64,
+    /// Of ninety-nine.
+    pub p99_ns: u64,
+    /// The longest.
+    pub longest_ns: u64,
+}
+
+/// Copying ahead does not come to an end: in the last passes of the run, what was left did not become less.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Divergence {
     /// Passes after which this was concluded.
     pub passes: u32,
+    /// Of these, the last, in which nothing was gained.
+    pub passes_in_vain: u32,
     /// Pages that the next pass would have to send.
     pub pages_left: u64,
-    /// How often the process writes, per second; `None` where it writes as fast as pages are sent.
+    /// The fewest and the most that the last passes left.
+    pub fewest_left: u64,
+    /// The most.
+    pub most_left: u64,
+    /// For how long the fewest would freeze the process: a downtime target of so much is met.
+    pub freeze_ns: u64,
+    /// How often the process writes, per second; `None` where it writes as fast as pages are sent, or as was measured.
     pub writes_per_s: Option<f64>,
-    /// How many pages the link carries per second: if the process wrote less often, copying would end.
+    /// How many pages the link carries per second.
     pub pages_per_s: f64,
+}
+
+impl Stalls {
+    /// Of waits of these lengths.
+    pub(super) fn of(mut lengths_ns: Vec<u64>) -> Self {
+        lengths_ns.sort_unstable();
+        let count = lengths_ns.len();
+        let at = |percent: usize| {
+            let rank = (count * percent).div_ceil(100).max(1) - 1;
+            lengths_ns.get(rank).copied().unwrap_or_default()
+        };
+        Self { count: count as u64, median_ns: at(50), p90_ns: at(90), p99_ns: at(99), longest_ns: at(100) }
+    }
 }
 
 impl Outcome {
     /// From the start of the migration until the process is back at rest.
     pub fn total(&self) -> Span {
         self.pre_migration.then(self.freeze).then(self.post_migration)
+    }
+
+    /// Which share of its time the process lost, apart from the freeze, from the start until it is back at rest and has
+    /// waited for its last page: it waited for pages, or was slowed down.
+    pub fn slowdown(&self) -> f64 {
+        let before_ns = self.pre_migration.ns().unwrap_or(self.end_ns);
+        let resumed_ns = before_ns + self.freeze.ns().unwrap_or(0);
+        let at_rest_ns = resumed_ns + self.post_migration.ns().unwrap_or(0);
+        let wanted_ns = (before_ns + at_rest_ns.max(self.last_stall_ns).saturating_sub(resumed_ns)) as f64;
+        let lost_ns = self.stall_ns as f64 / f64::from(self.threads.max(1)) + self.throttled_ns as f64;
+        if wanted_ns > 0.0 { (lost_ns / wanted_ns).min(1.0) } else { 0.0 }
     }
 
     /// Pages sent to the destination by the source.
@@ -122,6 +183,19 @@ impl Outcome {
     /// Bytes of all messages between all places.
     pub fn bytes(&self) -> u64 {
         self.sent.iter().map(|sent| sent.bytes).sum()
+    }
+}
+
+impl Pages {
+    /// All that have been sent so far.
+    pub(super) fn all_sent(&self) -> u64 {
+        self.copied
+            + self.transferred
+            + self.flushed
+            + self.served
+            + self.pushed
+            + self.written_back
+            + self.fetched
     }
 }
 
@@ -159,5 +233,19 @@ impl Serialize for Span {
             Self::Endless => serializer.serialize_str("endless"),
             Self::NotReached => serializer.serialize_none(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_lengths() {
+        let stalls = Stalls::of((1..=200).rev().collect());
+        let expected = Stalls { count: 200, median_ns: 100, p90_ns: 180, p99_ns: 198, longest_ns: 200 };
+        assert_eq!(stalls, expected);
+        assert_eq!(Stalls::of(vec![7]).p99_ns, 7);
+        assert_eq!(Stalls::of(vec![]), Stalls::default());
     }
 }

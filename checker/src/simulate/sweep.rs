@@ -5,7 +5,8 @@ use std::fmt;
 use protocol::policy::{Passes, Pre};
 use serde::{Serialize, Serializer};
 
-use super::{Outcome, Setup, Share, SimulationError, run};
+use super::summary::{self, Summary};
+use super::{Outcome, Patience, Setup, SetupError, Share, SimulationError};
 
 /// A parameter that can be swept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,15 @@ pub enum Parameter {
     /// Time between accesses, in nanoseconds.
     AccessInterval,
     /// Writes a second; decides the time between accesses.
+    WriteRate,
+    /// Different pages written in a second; decides the time between accesses.
     DirtyRate,
+    /// Downtime target of copying ahead, in nanoseconds.
+    Downtime,
+    /// Share of pages that are all zero.
+    ZeroShare,
+    /// Connections that share the pages.
+    Streams,
     /// Share of accesses that write.
     WriteShare,
     /// Share of file-mapped pages.
@@ -71,20 +80,26 @@ pub struct Point {
     pub value: f64,
     /// The setting.
     pub setup: Setup,
-    /// What it cost.
+    /// What the first run cost.
     pub outcome: Outcome,
+    /// What all have come to.
+    pub summary: Summary,
 }
 
 impl Parameter {
     /// All.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Memory,
         Self::PageSize,
         Self::Bandwidth,
         Self::Latency,
         Self::SendBuffer,
         Self::AccessInterval,
+        Self::WriteRate,
         Self::DirtyRate,
+        Self::Downtime,
+        Self::ZeroShare,
+        Self::Streams,
         Self::WriteShare,
         Self::MappedShare,
         Self::DirtyShare,
@@ -96,31 +111,59 @@ impl Parameter {
         match self {
             Self::Memory | Self::PageSize | Self::SendBuffer => Unit::Bytes,
             Self::Bandwidth => Unit::BitsPerSecond,
-            Self::Latency | Self::AccessInterval => Unit::Nanoseconds,
-            Self::DirtyRate => Unit::PerSecond,
-            Self::WriteShare | Self::MappedShare | Self::DirtyShare => Unit::Share,
-            Self::Passes => Unit::Count,
+            Self::Latency | Self::AccessInterval | Self::Downtime => Unit::Nanoseconds,
+            Self::WriteRate | Self::DirtyRate => Unit::PerSecond,
+            Self::WriteShare | Self::MappedShare | Self::DirtyShare | Self::ZeroShare => Unit::Share,
+            Self::Passes | Self::Streams => Unit::Count,
+        }
+    }
+
+    /// In words, for an axis.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Memory => "Size of the address space",
+            Self::PageSize => "Size of a page",
+            Self::Bandwidth => "Rate of the line",
+            Self::Latency => "Time between places",
+            Self::SendBuffer => "Send buffer",
+            Self::AccessInterval => "Time between accesses",
+            Self::WriteRate => "Writes a second",
+            Self::DirtyRate => "Different pages written in a second",
+            Self::Downtime => "Downtime target",
+            Self::ZeroShare => "Share of zero pages",
+            Self::Streams => "Connections",
+            Self::WriteShare => "Share of accesses that write",
+            Self::MappedShare => "Share of file-mapped pages",
+            Self::DirtyShare => "Share of modified pages",
+            Self::Passes => "Passes",
         }
     }
 
     /// The setting with another value of this parameter.
-    pub fn set(self, setup: &Setup, value: f64) -> Setup {
+    ///
+    /// # Errors
+    /// The workload cannot have it.
+    pub fn set(self, setup: &Setup, value: f64) -> Result<Setup, SetupError> {
         let mut setup = setup.clone();
         let share = Share::new(value).unwrap_or_default();
         match self {
             Self::Memory => setup.memory_bytes = value as u64,
             Self::PageSize => setup.page_size_bytes = value as u64,
-            Self::Bandwidth => setup.bandwidth_bits_per_s = value as u64,
-            Self::Latency => setup.latency_ns = value as u64,
-            Self::SendBuffer => setup.send_buffer_bytes = value as u64,
+            Self::Bandwidth => setup.costs.bandwidth_bits_per_s = value as u64,
+            Self::Latency => setup.costs.latency_ns = value as u64,
+            Self::SendBuffer => setup.costs.send_buffer_bytes = value as u64,
             Self::AccessInterval => setup.access_interval_ns = value as u64,
-            Self::DirtyRate => setup.access_interval_ns = (setup.write_share.as_f64() * 1e9 / value) as u64,
+            Self::WriteRate => setup.access_interval_ns = (setup.write_share.as_f64() * 1e9 / value) as u64,
+            Self::DirtyRate => setup.set_dirty_rate(value as u64)?,
+            Self::Downtime => setup.stop.downtime_ns = Some(value as u64),
+            Self::ZeroShare => setup.zero_share = share,
+            Self::Streams => setup.costs.streams = value as u32,
             Self::WriteShare => setup.write_share = share,
             Self::MappedShare => setup.mapped_share = share,
             Self::DirtyShare => setup.dirty_share = share,
             Self::Passes => setup.set_passes(Passes::AtMost(value as u32)),
         }
-        setup
+        Ok(setup)
     }
 }
 
@@ -146,14 +189,21 @@ impl Sweep {
         !matches!(self.parameter.unit(), Unit::Share | Unit::Count) && self.from > 0.0 && self.to > 0.0
     }
 
-    /// What a migration costs at each value.
+    /// What so many migrations cost at each value.
     ///
     /// # Errors
-    /// As [`run`].
-    pub fn run(&self, setup: &Setup) -> Result<Vec<Point>, SimulationError> {
+    /// As [`summary::outcomes`].
+    pub fn run(
+        &self,
+        setup: &Setup,
+        runs: u64,
+        patience: &dyn Patience,
+    ) -> Result<Vec<Point>, SimulationError> {
         let point = |value| {
-            let setup = self.parameter.set(setup, value);
-            run(&setup).map(|outcome| Point { value, setup, outcome })
+            let setup = self.parameter.set(setup, value)?;
+            let outcomes = summary::outcomes(&setup, runs, patience)?;
+            let (outcome, summary) = (outcomes[0].clone(), Summary::of(&outcomes));
+            Ok(Point { value, setup, outcome, summary })
         };
         self.values().into_iter().map(point).collect()
     }
@@ -177,7 +227,11 @@ impl fmt::Display for Parameter {
             Self::Latency => "latency",
             Self::SendBuffer => "send-buffer",
             Self::AccessInterval => "access-interval",
+            Self::WriteRate => "write-rate",
             Self::DirtyRate => "dirty-rate",
+            Self::Downtime => "downtime",
+            Self::ZeroShare => "zero-share",
+            Self::Streams => "streams",
             Self::WriteShare => "write-share",
             Self::MappedShare => "mapped-share",
             Self::DirtyShare => "dirty-share",
@@ -216,8 +270,10 @@ mod tests {
         let setup = Setup::published(Policy::PRE_COPY);
         for parameter in Parameter::ALL {
             let value = if parameter.unit() == Unit::Share { 0.125 } else { 12_345.0 };
-            assert_ne!(parameter.set(&setup, value), setup, "{parameter}");
+            let value = if parameter == Parameter::DirtyRate { 1_234.0 } else { value };
+            assert_ne!(parameter.set(&setup, value), Ok(setup.clone()), "{parameter}");
         }
-        assert_eq!(Parameter::DirtyRate.set(&setup, 1000.0).writes_per_s(), Some(1000.0));
+        let written = Parameter::WriteRate.set(&setup, 1000.0).expect("a setting");
+        assert_eq!(written.writes_per_s(), Some(1000.0));
     }
 }

@@ -2,14 +2,17 @@
 
 mod operator;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use protocol::error::Error;
 use protocol::file_server::FileServer;
-use protocol::host::{Host, Work};
+use protocol::host::{Host, Task, Work};
 use protocol::memory::{Accesses, Fault, Memory};
 use protocol::page::{Image, PageKind};
-use protocol::wire::Envelope;
+use protocol::page_set::PageSet;
+use protocol::policy::Pre;
+use protocol::wire::{Envelope, Message};
 use steplog::event::Event;
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
@@ -17,32 +20,43 @@ use steplog::place::{Epoch, Place};
 use world::random::Random;
 
 use super::costs::Costs;
-use super::interface::{Interface, message_bytes};
+use super::dirty_log::{DirtyLog, Logged};
+use super::network::{Frame, Network, When, has_page, message_bytes};
+use super::outcome::Stalls;
 use super::process::{Access, Process};
-use super::{DESTINATION, Divergence, Outcome, SOURCE, Setup, SimulationError, Span, Workload};
+use super::{DESTINATION, Divergence, Outcome, Patience, SOURCE, Setup, SimulationError, Span, Workload};
 
-/// The places, in the order of their interfaces.
+/// The places, in the order of their lines.
 const PLACES: [Place; 3] = [Place::Host(SOURCE), Place::Host(DESTINATION), Place::FileServer];
 
 /// A byte for the process to write.
 const BYTE: [u8; 1] = [1];
+
+/// How many events pass between two looks at the clock.
+const EVENTS_BETWEEN_LOOKS: u32 = 1 << 14;
 
 /// A run in progress.
 pub(super) struct World<'a, M> {
     setup: &'a Setup,
     image: &'a Image,
     now_ns: u64,
-    hosts: [Host<M>; 2],
+    hosts: [Host<Logged<M>>; 2],
     file_server: FileServer,
-    interfaces: [Interface; 3],
-    /// When a host can send what it has found no room for.
+    network: Network<'a>,
+    /// When a host can send what it has found no room for, and until when its software is busy.
     room_ns: [Option<u64>; 2],
-    access_ns: Option<u64>,
+    busy_ns: [u64; 2],
     process: Process,
+    /// Faults that the software has still to handle, and when it will have.
+    faults: VecDeque<(u64, PageNumber)>,
+    /// The pages that are all zero.
+    zero: PageSet,
     /// The last file-mapped and the last private page that the process touched: where its code and its stack are.
     code_and_stack: (Option<PageNumber>, Option<PageNumber>),
     /// File-mapped pages that have to be written back before the process is suspended.
     write_backs_ahead: u64,
+    /// Since when the process has been slowed down as much as it is.
+    throttled_since_ns: u64,
     divergence: Option<Divergence>,
     costs: Costs,
 }
@@ -50,47 +64,74 @@ pub(super) struct World<'a, M> {
 /// Something that happens at a point in time. What stands first comes first among what happens at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Occurrence {
-    Arrival(usize),
+    Network,
     Room(usize),
-    Access,
+    Fault,
+    Access(usize),
 }
 
 impl<'a, M: Memory + Accesses> World<'a, M> {
-    pub fn new(setup: &'a Setup, image: &'a Arc<Image>, hosts: [Host<M>; 2]) -> Self {
+    pub fn new(
+        setup: &'a Setup,
+        image: &'a Arc<Image>,
+        [here, there]: [M; 2],
+    ) -> Result<Self, SimulationError> {
+        let by_pass = setup.log == DirtyLog::Pass && matches!(setup.policy.pre, Pre::Copy(_));
+        let (policy, pages) = (&setup.policy, image.page_count());
+        let source = Host::occupied(SOURCE, policy.clone(), Arc::clone(image), Logged::new(here, by_pass))?;
+        let destination =
+            Host::vacant(DESTINATION, policy.clone(), Arc::clone(image), Logged::new(there, false))?;
         let mut of_kind = image.page_numbers();
         let code = of_kind.find(|&page| image.kind(page) == PageKind::FileMapped);
         let stack = image.page_numbers().next_back().filter(|&page| image.kind(page) == PageKind::Private);
-        Self {
+        let mut random = Random::new(setup.seed ^ 0x7a65_726f);
+        Ok(Self {
             setup,
             image,
             now_ns: 0,
-            hosts,
+            hosts: [source, destination],
             file_server: FileServer::new(image),
-            interfaces: PLACES.map(|_| Interface::new(setup)),
+            network: Network::new(setup),
             room_ns: [None; 2],
-            access_ns: None,
-            process: Process::new(setup, image.page_count()),
+            busy_ns: [0; 2],
+            process: Process::new(setup, pages),
+            faults: VecDeque::new(),
+            zero: PageSet::filled(pages, |_| setup.zero_share.falls(&mut random)),
             code_and_stack: (code, stack),
             write_backs_ahead: 0,
+            throttled_since_ns: 0,
             divergence: None,
             costs: Costs::default(),
-        }
+        })
     }
 
     /// Runs the migration to its end.
-    pub fn run(mut self) -> Result<Outcome, SimulationError> {
+    pub fn run(mut self, patience: &dyn Patience) -> Result<Outcome, SimulationError> {
         self.start()?;
+        let mut events = 0u32;
         loop {
             self.settle()?;
             if self.is_over() {
                 return Ok(self.outcome());
             }
+            events += 1;
+            if events == EVENTS_BETWEEN_LOOKS {
+                events = 0;
+                if patience.is_out(self.now_ns, self.costs.pages.all_sent()) {
+                    return Err(SimulationError::OutOfTime { now_ns: self.now_ns });
+                }
+            }
             let (at_ns, occurrence) = self.next().ok_or(SimulationError::Stuck { now_ns: self.now_ns })?;
             self.now_ns = at_ns;
             match occurrence {
-                Occurrence::Arrival(from) => self.arrive(from)?,
+                Occurrence::Network => {
+                    if let Some(envelope) = self.network.step() {
+                        self.arrive(envelope)?;
+                    }
+                }
                 Occurrence::Room(at) => self.room_ns[at] = None,
-                Occurrence::Access => self.access()?,
+                Occurrence::Fault => self.ask()?,
+                Occurrence::Access(thread) => self.access(thread)?,
             }
         }
     }
@@ -106,23 +147,25 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             }
             while self.hosts[0].poll_event().is_some() {}
         }
+        self.hosts[0].memory_mut().begin_pass();
         self.hosts[1].expect_migration(SOURCE, Epoch(1)).map_err(at(1))?;
         self.hosts[0].start_migration(DESTINATION).map_err(at(0))?;
-        self.access_ns = Some(0);
+        self.begin_pass();
+        self.process.go_on(0);
         self.collect(0)?;
         self.collect(1)
     }
 
     fn next(&self) -> Option<(u64, Occurrence)> {
-        let mut next = self.access_ns.map(|at_ns| (at_ns, Occurrence::Access));
+        let access = self.process.next().map(|(at_ns, thread)| (at_ns, Occurrence::Access(thread)));
+        let mut next = access;
         let mut consider = |at_ns: Option<u64>, occurrence| {
             let Some(at_ns) = at_ns else { return };
             next = Some(next.map_or((at_ns, occurrence), |next| next.min((at_ns, occurrence))));
         };
-        (0..)
-            .zip(&self.interfaces)
-            .for_each(|(from, each)| consider(each.arrival_ns(), Occurrence::Arrival(from)));
+        consider(self.network.next_ns(), Occurrence::Network);
         (0..).zip(self.room_ns).for_each(|(at, room_ns)| consider(room_ns, Occurrence::Room(at)));
+        consider(self.faults.front().map(|(at_ns, _)| *at_ns), Occurrence::Fault);
         next
     }
 
@@ -132,14 +175,12 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             return true;
         }
         let settled = self.costs.at_rest_ns.is_some() || self.setup.policy.leaves_pages_behind();
-        let through = self.process.waits_for.is_none() && self.process.is_through(self.setup.accesses_min);
+        let through = !self.process.waits() && self.process.is_through(self.setup.accesses_min);
         self.costs.resumed_ns.is_some() && settled && through
     }
 
-    fn arrive(&mut self, from: usize) -> Result<(), SimulationError> {
-        let Some(Envelope { from: sender, to, epoch, message }) = self.interfaces[from].arrive() else {
-            return Ok(());
-        };
+    fn arrive(&mut self, envelope: Envelope) -> Result<(), SimulationError> {
+        let Envelope { from: sender, to, epoch, message } = envelope;
         let to = index(to);
         let handled = match self.hosts.get_mut(to) {
             Some(host) => host.handle_message(sender, epoch, &message).map(|_| ()),
@@ -147,36 +188,41 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         };
         handled.map_err(at(to))?;
         if matches!(message.kind(), MessageKind::Request | MessageKind::Fetch) {
-            self.interfaces[to].pause(self.now_ns, self.setup.request_pause_ns);
+            self.network.pause(self.now_ns, to, self.setup.costs.request_pause_ns);
         }
         self.collect(to)
     }
 
-    /// The process does what it does next, until that takes time or it has to wait.
-    fn access(&mut self) -> Result<(), SimulationError> {
-        self.access_ns = None;
+    /// A thread does what it does next, until that takes time or it has to wait.
+    fn access(&mut self, thread: usize) -> Result<(), SimulationError> {
+        self.process.threads[thread].access_ns = None;
         let at = index(self.process.at.into());
-        while self.hosts[at].is_running() && self.process.waits_for.is_none() {
-            let Some(Access { page, writes }) = self.process.access() else { return Ok(()) };
+        while self.hosts[at].is_running() && self.process.threads[thread].waits_for.is_none() {
+            let Some(Access { page, writes }) = self.process.access(thread, self.setup) else {
+                return Ok(());
+            };
             let done = match writes {
                 true => self.hosts[at].write(page, 0, &BYTE),
                 false => self.hosts[at].read(page, 0, &mut [0]),
             };
             match done {
-                Ok(()) => self.accessed(page),
-                Err(Fault::Missing(page)) => self.fault(at, page)?,
+                Ok(()) => self.accessed(thread, page, writes),
+                Err(Fault::Missing(page)) => self.fault(thread, at, page)?,
                 Err(fault) => return Err(fault.into()),
             }
             self.collect(at)?;
-            if self.access_ns.is_some() {
+            if self.process.threads[thread].access_ns.is_some() {
                 break;
             }
         }
         Ok(())
     }
 
-    fn accessed(&mut self, page: PageNumber) {
-        self.process.done();
+    fn accessed(&mut self, thread: usize, page: PageNumber, writes: bool) {
+        if writes {
+            self.zero.remove(page);
+        }
+        self.process.done(thread, self.now_ns, self.setup);
         match self.image.kind(page) {
             PageKind::FileMapped => self.code_and_stack.0 = Some(page),
             PageKind::Private => self.code_and_stack.1 = Some(page),
@@ -184,15 +230,43 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         if self.process.count == self.setup.accesses_min {
             self.costs.run_time_ns = Some(self.now_ns);
         }
-        if self.setup.workload != Workload::All {
-            self.access_ns = Some(self.now_ns.saturating_add(self.setup.access_interval_ns));
+    }
+
+    fn fault(&mut self, thread: usize, at_host: usize, page: PageNumber) -> Result<(), SimulationError> {
+        let others_wait = self
+            .process
+            .threads
+            .iter()
+            .any(|other| other.waits_for.is_some_and(|(awaited, _)| awaited == page));
+        self.process.threads[thread].waits_for = Some((page, self.now_ns));
+        if others_wait {
+            return Ok(());
+        }
+        match self.setup.costs.fault_ns {
+            0 => self.ask_for(at_host, page),
+            fault_ns => {
+                self.faults.push_back((self.now_ns.saturating_add(fault_ns), page));
+                Ok(())
+            }
         }
     }
 
-    fn fault(&mut self, at_host: usize, page: PageNumber) -> Result<(), SimulationError> {
+    /// The software has handled a fault.
+    fn ask(&mut self) -> Result<(), SimulationError> {
+        let Some((_, page)) = self.faults.pop_front() else { return Ok(()) };
+        let at_host = index(self.process.at.into());
+        self.ask_for(at_host, page)?;
+        self.collect(at_host)
+    }
+
+    fn ask_for(&mut self, at_host: usize, page: PageNumber) -> Result<(), SimulationError> {
         let host = &mut self.hosts[at_host];
-        host.fault(page).map_err(at(at_host))?;
-        self.process.waits_for = Some((page, self.now_ns)).filter(|_| !host.memory().is_present(page));
+        if !host.memory().is_present(page) {
+            host.fault(page).map_err(at(at_host))?;
+        }
+        if host.memory().is_present(page) {
+            self.wake(page, 0);
+        }
         Ok(())
     }
 
@@ -202,39 +276,108 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         Ok(())
     }
 
-    /// A host does its most urgent work, if there is room for its page.
+    /// A host does its most urgent work, if there is room for its page and its software is not busy.
     fn work(&mut self, at_host: usize) -> Result<bool, SimulationError> {
         let Some(task) = self.hosts[at_host].tasks().next() else { return Ok(false) };
-        if task.page_to.is_some() {
-            let possible_ns = self.possible_ns(at_host, task.work);
-            if possible_ns > self.now_ns {
-                // What is less urgent goes through the same interface, and needs as much room or more.
-                self.room_ns[at_host] = Some(possible_ns);
+        match self.possible(at_host, task) {
+            When::Now => {}
+            // What is less urgent goes the same way, and needs as much room or more.
+            When::At(at_ns) => {
+                self.room_ns[at_host] = Some(at_ns);
                 return Ok(false);
             }
+            When::Later => return Ok(false),
         }
         self.hosts[at_host].perform(task.work).map_err(at(at_host))?;
+        self.spend(at_host, task);
         self.collect(at_host)?;
+        if task.work == Work::BeginPass {
+            self.begin_pass();
+        }
         Ok(true)
     }
 
-    /// When a host may send a page for this work.
-    fn possible_ns(&mut self, at_host: usize, work: Work) -> u64 {
-        let interface = &mut self.interfaces[at_host];
-        match work {
-            Work::Push(_) | Work::WriteBack(_) => interface.idle_at_ns(),
-            _ => interface.room_at_ns(self.now_ns, message_bytes(MessageKind::Page, self.setup)),
+    /// When a host may do this work.
+    fn possible(&mut self, at_host: usize, task: Task) -> When {
+        if task.page_to.is_none() && !matches!(task.work, Work::BeginPass | Work::SendState) {
+            return When::Now;
+        }
+        if self.busy_ns[at_host] > self.now_ns {
+            return When::At(self.busy_ns[at_host]);
+        }
+        let (Some(to), Some(page)) = (task.page_to, task.work.page()) else { return When::Now };
+        if let Work::Push(_) | Work::WriteBack(_) = task.work {
+            let idle = self.network.idle(self.now_ns, at_host);
+            if idle != When::Now {
+                return idle;
+            }
+        }
+        let bytes = self.page_bytes(at_host, page);
+        let line = self.network.line(index(to), matches!(task.work, Work::Serve(_)));
+        self.network.room(self.now_ns, at_host, line, bytes)
+    }
+
+    /// The software of a host is busy with a page for a while, or held back by a cap.
+    fn spend(&mut self, at_host: usize, task: Task) {
+        let (Some(page), Some(_)) = (task.work.page(), task.page_to) else { return };
+        let costs = &self.setup.costs;
+        let software_ns = match self.is_zero(at_host, page) {
+            true => costs.zero_page_ns,
+            false => costs.page_ns,
+        };
+        let cap = match task.work {
+            Work::Copy(_) => costs.copy_cap_bits_per_s,
+            Work::Push(_) | Work::Serve(_) => costs.post_cap_bits_per_s,
+            _ => None,
+        };
+        let capped_ns = cap.map_or(0, |cap| {
+            let bits = u128::from(self.page_bytes(at_host, page)) * 8;
+            u64::try_from(bits * 1_000_000_000 / u128::from(cap.max(1))).unwrap_or(u64::MAX)
+        });
+        let busy_ns = costs.shared(software_ns).max(capped_ns);
+        self.busy_ns[at_host] = self.busy_ns[at_host].max(self.now_ns).saturating_add(busy_ns);
+    }
+
+    /// Reads and clears the log.
+    fn begin_pass(&mut self) {
+        if matches!(self.setup.policy.pre, Pre::Copy(_)) {
+            self.hosts[0].memory_mut().begin_pass();
+            let scanning_ns =
+                u128::from(self.image.page_count()) * u128::from(self.setup.costs.scan_page_ps) / 1000;
+            let pass_ns = self.setup.costs.pass_ns.saturating_add(scanning_ns as u64);
+            self.busy_ns[0] = self.busy_ns[0].max(self.now_ns).saturating_add(pass_ns);
         }
     }
 
-    /// Takes what a place has to say: messages to its interface, events to the process and the accounts.
-    fn collect(&mut self, place: usize) -> Result<(), SimulationError> {
-        while let Some(envelope) = self.poll_message(place) {
-            self.send(place, envelope);
+    /// Whether a page is sent as one that is all zero.
+    fn is_zero(&self, from: usize, page: PageNumber) -> bool {
+        from == 0 && self.setup.costs.zero_page_bytes.is_some() && self.zero.contains(page)
+    }
+
+    /// Length of a message with this page.
+    fn page_bytes(&self, from: usize, page: PageNumber) -> u64 {
+        let costs = &self.setup.costs;
+        match costs.zero_page_bytes {
+            Some(bytes) if self.is_zero(from, page) => bytes,
+            _ => {
+                let page_bytes = self.setup.page_size_bytes;
+                costs.page_overhead_bytes + costs.compressed.map_or(page_bytes, |share| share.of(page_bytes))
+            }
         }
+    }
+
+    /// Takes what a place has to say: messages to the network, events to the process and the accounts.
+    fn collect(&mut self, place: usize) -> Result<(), SimulationError> {
+        let mut served: Option<PageNumber> = None;
         while let Some((_, event)) = self.poll_event(place) {
+            if let Event::PageServed { page, .. } = event {
+                served = Some(page);
+            }
             self.costs.count(self.now_ns, &event);
             self.notice(place, &event)?;
+        }
+        while let Some(envelope) = self.poll_message(place) {
+            self.send(place, envelope, served);
         }
         Ok(())
     }
@@ -253,15 +396,24 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         }
     }
 
-    fn send(&mut self, place: usize, envelope: Envelope) {
+    fn send(&mut self, place: usize, envelope: Envelope, served: Option<PageNumber>) {
         let (from, to, kind) = (envelope.from, envelope.to, envelope.message.kind());
-        let bytes = message_bytes(kind, self.setup);
-        let has_page = matches!(kind, MessageKind::Page | MessageKind::WriteBack | MessageKind::Fetched);
-        let left_ns = self.interfaces[place].send(self.now_ns, bytes, envelope);
-        if kind == MessageKind::Page && self.costs.suspended_ns.is_none() {
-            self.costs.copied_ns = left_ns;
-        }
-        self.costs.send(from, to, u64::from(has_page), bytes);
+        let with_page = has_page(&envelope.message);
+        let page = match envelope.message {
+            Message::Page { page, .. } | Message::WriteBack { page, .. } | Message::Fetched { page, .. } => {
+                Some(page)
+            }
+            _ => None,
+        };
+        let bytes = match page {
+            Some(page) => self.page_bytes(place, page),
+            None => message_bytes(kind, self.setup),
+        };
+        let copied = kind == MessageKind::Page && self.costs.suspended_ns.is_none();
+        let line = self.network.line(index(to), page.is_some() && page == served);
+        let resumed = self.process.at == DESTINATION;
+        self.network.send(self.now_ns, place, line, Frame { envelope, bytes, copied, resumed });
+        self.costs.send(from, to, u64::from(with_page), bytes);
     }
 
     /// What an event means for the process.
@@ -269,27 +421,37 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         match *event {
             Event::ProcessResumed { .. } => {
                 self.process.at = DESTINATION;
-                self.access_ns = Some(self.now_ns);
+                self.process.go_on(self.now_ns);
             }
             Event::PageInstalled { page, .. } | Event::PageFetched { page, .. } => {
-                if let Some((_, since_ns)) = self.process.waits_for.take_if(|(awaited, _)| *awaited == page) {
-                    self.costs.stall_ns += self.now_ns - since_ns;
-                    self.access_ns = Some(self.now_ns);
-                }
+                self.wake(page, self.setup.costs.fault_ns);
             }
             // The worst moment for a write is right after the page has been sent.
             Event::PageCopied { page, .. } | Event::PageWrittenBack { page, .. }
                 if place == 0 && self.setup.workload == Workload::All && self.hosts[0].is_running() =>
             {
                 self.hosts[0].write(page, 0, &BYTE)?;
+                self.zero.remove(page);
             }
             _ => {}
         }
         Ok(())
     }
 
+    /// The page is there for those who wait for it.
+    fn wake(&mut self, page: PageNumber, after_ns: u64) {
+        let Self { process, costs, now_ns, .. } = self;
+        process.wake(page, *now_ns, after_ns, |stalled_ns| {
+            if stalled_ns > 0 {
+                costs.stall_ns += stalled_ns;
+                costs.stalls_ns.push(stalled_ns);
+                costs.last_stall_ns = now_ns.saturating_add(after_ns);
+            }
+        });
+    }
+
     fn outcome(self) -> Outcome {
-        let Self { setup, image, process, costs, divergence, .. } = self;
+        let Self { setup, image, process, costs, divergence, network, now_ns, .. } = self;
         let since = |from: Option<u64>, to: Option<u64>| match (from, to) {
             (Some(from_ns), Some(to_ns)) => Span::Ns(to_ns - from_ns),
             (Some(_), None) => Span::Endless,
@@ -302,16 +464,23 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         Outcome {
             page_count: image.page_count(),
             pre_migration: since(Some(0), costs.suspended_ns),
-            copying_ns: costs.copied_ns,
+            copying_ns: network.copied_ns,
             freeze: since(costs.suspended_ns, costs.resumed_ns),
             post_migration,
             accesses: process.count,
             run_time_ns: costs.run_time_ns,
             faults: costs.faults,
             stall_ns: costs.stall_ns,
+            throttled_ns: costs.throttled_ns,
+            threads: process.threads.len() as u32,
+            end_ns: now_ns,
+            last_stall_ns: costs.last_stall_ns,
             pages: costs.pages,
             passes: costs.passes,
+            switched: false,
             sent: costs.sent(),
+            stalls: Stalls::of(costs.stalls_ns),
+            left_after_pass: costs.left_after_pass,
             divergence,
         }
     }

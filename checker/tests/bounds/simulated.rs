@@ -37,11 +37,11 @@ fn simulated_migrations_lie_between_the_bounds() {
             let bounds = Cost::ALL.map(|cost| (cost, migrations.bounds(cost).expect("a migration")));
             for (workload, seed) in [Workload::Uniform, Workload::Sequential, Workload::None, Workload::All]
                 .into_iter()
-                .flat_map(|workload| (1..=3).map(move |seed| (workload, seed)))
+                .flat_map(|workload| (1..=3).map(move |seed| (workload.clone(), seed)))
             {
                 let setup = Setup {
                     memory_bytes: pages * 4096,
-                    workload,
+                    workload: workload.clone(),
                     seed,
                     accesses_min: 20,
                     // As fast as pages are sent, so that they meet.

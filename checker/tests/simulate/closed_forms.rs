@@ -1,6 +1,8 @@
 //! Where a formula says what a migration costs, the simulation agrees: to the page, and to the microsecond.
 
-use checker::simulate::{Faults, Outcome, Pages, Setup, Share, Span, Workload, message_bytes, run};
+use checker::simulate::{
+    CostModel, Faults, Outcome, Pages, Setup, Share, Span, Workload, message_bytes, run,
+};
 use protocol::policy::Policy;
 use steplog::message::MessageKind;
 
@@ -8,7 +10,7 @@ use crate::{pre_copy_once, setup};
 
 /// Time on the link of so many messages.
 fn sending_ns(setup: &Setup, kind: MessageKind, count: u64) -> f64 {
-    (message_bytes(kind, setup) * count * 8) as f64 * 1e9 / setup.bandwidth_bits_per_s as f64
+    (message_bytes(kind, setup) * count * 8) as f64 * 1e9 / setup.costs.bandwidth_bits_per_s as f64
 }
 
 fn pages_ns(setup: &Setup, count: u64) -> f64 {
@@ -18,17 +20,17 @@ fn pages_ns(setup: &Setup, count: u64) -> f64 {
 /// The state, and the two words of the hand-over.
 fn hand_over_ns(setup: &Setup) -> f64 {
     let words = [MessageKind::State, MessageKind::Ready, MessageKind::Go];
-    words.map(|kind| sending_ns(setup, kind, 1) + setup.latency_ns as f64).iter().sum()
+    words.map(|kind| sending_ns(setup, kind, 1) + setup.costs.latency_ns as f64).iter().sum()
 }
 
 /// Complete and destroyed.
 fn farewell_ns(setup: &Setup) -> f64 {
-    2.0 * (sending_ns(setup, MessageKind::Complete, 1) + setup.latency_ns as f64)
+    2.0 * (sending_ns(setup, MessageKind::Complete, 1) + setup.costs.latency_ns as f64)
 }
 
 /// How many page messages fit into the send buffer.
 fn buffered(setup: &Setup) -> u64 {
-    setup.send_buffer_bytes / message_bytes(MessageKind::Page, setup)
+    setup.costs.send_buffer_bytes / message_bytes(MessageKind::Page, setup)
 }
 
 #[track_caller]
@@ -47,14 +49,18 @@ fn settings(policy: Policy, workload: Workload) -> [Setup; 3] {
     let other = Setup {
         memory_bytes: 77_000_000,
         page_size_bytes: 16_384,
-        bandwidth_bits_per_s: 1_234_567_890,
-        latency_ns: 1_000_000,
-        send_buffer_bytes: 100_000,
-        state_bytes: 9_999,
-        request_pause_ns: 3_000,
+        costs: CostModel {
+            bandwidth_bits_per_s: 1_234_567_890,
+            latency_ns: 1_000_000,
+            send_buffer_bytes: 100_000,
+            state_bytes: 9_999,
+            request_pause_ns: 3_000,
+            ..CostModel::PAPER
+        },
         ..published.clone()
     };
-    let slow = Setup { memory_bytes: 1 << 20, bandwidth_bits_per_s: 56_000, ..published.clone() };
+    let costs = CostModel { bandwidth_bits_per_s: 56_000, ..CostModel::PAPER };
+    let slow = Setup { memory_bytes: 1 << 20, costs, ..published.clone() };
     [published, other, slow]
 }
 
@@ -133,7 +139,7 @@ fn with_a_fault_for_every_page_post_copy_takes_as_long_as_its_pages_and_pauses()
     let pages = outcome.page_count;
     assert_eq!(outcome.faults, Faults { at_source: pages, ..Faults::default() });
     assert_eq!(outcome.pages.served + outcome.pages.pushed, pages);
-    let pauses_ns = (setup.request_pause_ns * pages) as f64;
+    let pauses_ns = (setup.costs.request_pause_ns * pages) as f64;
     assert_close(outcome.post_migration, pages_ns(&setup, pages) + pauses_ns + farewell_ns(&setup));
 }
 
@@ -147,7 +153,7 @@ fn lazy_copy_fetches_each_page_it_touches_at_the_price_of_a_round_trip() {
         assert_eq!(outcome.post_migration, Span::Endless);
         let fault_ns = sending_ns(&setup, MessageKind::Request, 1)
             + pages_ns(&setup, 1)
-            + (setup.request_pause_ns + 2 * setup.latency_ns) as f64;
+            + (setup.costs.request_pause_ns + 2 * setup.costs.latency_ns) as f64;
         // Each fault starts at a whole nanosecond.
         let error_ns = outcome.stall_ns as f64 - fault_ns * pages as f64;
         assert!(error_ns.abs() <= 2.0 * pages as f64, "{error_ns}");
@@ -161,7 +167,7 @@ fn flushing_at_its_worst_writes_everything_and_waits_for_the_last_acknowledgemen
         let pages = outcome.page_count;
         assert_eq!(outcome.pages, Pages { flushed: pages, fetched: pages, ..Pages::default() });
         let acknowledgement_ns =
-            sending_ns(&setup, MessageKind::WriteBackDone, 1) + 2.0 * setup.latency_ns as f64;
+            sending_ns(&setup, MessageKind::WriteBackDone, 1) + 2.0 * setup.costs.latency_ns as f64;
         assert_close(outcome.freeze, pages_ns(&setup, pages) + acknowledgement_ns + hand_over_ns(&setup));
     }
 }

@@ -2,6 +2,7 @@
 
 mod closed_forms;
 mod consistency;
+mod systems;
 
 use checker::simulate::{Setup, Workload};
 use protocol::policy::{Passes, Policy, Pre};

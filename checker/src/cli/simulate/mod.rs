@@ -2,96 +2,179 @@
 
 pub mod args;
 
+use std::cell::Cell;
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use checker::report::Conclusion;
-use checker::simulate::bounds::{Bounded, bounded};
+use checker::simulate::bounds::{Bounded, bounded_all};
 use checker::simulate::figure;
 use checker::simulate::paper;
+use checker::simulate::published::{self, Comparison, Row};
 use checker::simulate::report::{self, Document, Run, Swept};
+use checker::simulate::summary::{Summary, outcomes, runs_by_default};
 use checker::simulate::sweep::Sweep;
-use checker::simulate::{Setup, run as simulate};
+use checker::simulate::{Patience as Waits, Setup, SimulationError};
 use model::{Strategy, algorithms};
 use serde::Serialize;
 use tie::policy::policy;
 
 use super::output::{remark, say};
+use super::patience::Patience;
+use super::progress::Teller;
 use super::{End, algorithm};
-use args::{Format, Simulate};
+use args::{Format, Setting, Simulate};
 
 #[derive(Serialize)]
 struct Runs<'a> {
     runs: &'a [Run],
 }
 
+#[derive(Serialize)]
+struct Compared<'a> {
+    comparisons: &'a [Comparison],
+}
+
 pub(super) fn run(args: &Simulate) -> Result<End> {
     if args.paper {
-        return published(args);
+        return reproduced(args);
     }
-    let setups = setups(args)?;
-    match &args.sweep {
-        Some(sweep) => swept(args, *sweep, &setups).map(|()| End::Concluded(Conclusion::AsExpected)),
-        None => once(args, setups).map(End::Concluded),
+    if args.published {
+        return compared(args);
+    }
+    let setups = setups(&args.algorithms, &args.setting)?;
+    let waiter = Waiter::start(args.timeout.timeout)?;
+    let (conclusion, complete) = match &args.sweep {
+        Some(sweep) => swept(args, *sweep, &setups, &waiter)?,
+        None => once(args, setups, &waiter)?,
+    };
+    waiter.teller.end();
+    Ok(waiter.patience.end(conclusion, complete))
+}
+
+/// Whoever waits for a simulation at the command line: sees how far it is, and may give it up.
+pub(super) struct Waiter {
+    pub patience: Patience,
+    pub teller: Teller,
+    pages: Cell<u64>,
+}
+
+impl Waiter {
+    pub fn start(timeout: Option<Duration>) -> Result<Self> {
+        Ok(Self { patience: Patience::start(timeout)?, teller: Teller::new(), pages: Cell::new(0) })
+    }
+
+    /// The simulation of so many pages under this name begins.
+    pub fn begin(&self, setup: &Setup) {
+        self.pages.set(setup.page_count().unwrap_or(0));
+        self.teller.begin(setup.policy.name.to_string());
+    }
+}
+
+impl Waits for Waiter {
+    fn is_out(&self, now_ns: u64, pages_sent: u64) -> bool {
+        let seconds = now_ns as f64 / 1e9;
+        self.teller.go_on(format!(
+            "{seconds:.1} s of virtual time, {pages_sent} pages sent of {}",
+            self.pages.get()
+        ));
+        self.patience.is_out()
+    }
+}
+
+/// What was found, or `None` if it was given up.
+fn unless_given_up<T>(result: Result<T, SimulationError>, name: &str) -> Result<Option<T>> {
+    match result {
+        Err(given_up @ SimulationError::OutOfTime { .. }) => {
+            remark(format_args!("{name}: {given_up}"));
+            Ok(None)
+        }
+        result => result.map(Some).with_context(|| name.to_owned()),
     }
 }
 
 /// Each algorithm with its setting.
-fn setups(args: &Simulate) -> Result<Vec<(Strategy, Setup)>> {
-    let strategies = match args.algorithms.as_slice() {
+pub(super) fn setups(named: &[String], setting: &Setting) -> Result<Vec<(Strategy, Setup)>> {
+    let strategies = match named {
         [] => algorithms::BUILT_IN.into_iter().collect(),
         names => names.iter().map(|name| algorithm(name)).collect::<Result<Vec<_>>>()?,
     };
     let setup = |strategy: Strategy| {
         let policy = policy(&strategy).with_context(|| strategy.name.to_string())?;
-        Ok((strategy, args.setting.setup(policy)))
+        let setup = setting.setup(policy)?;
+        setup.page_count()?;
+        Ok((strategy, setup))
     };
     strategies.into_iter().map(setup).collect()
 }
 
-fn once(args: &Simulate, setups: Vec<(Strategy, Setup)>) -> Result<Conclusion> {
-    let run = |(strategy, setup): (Strategy, Setup)| {
-        let name = || setup.policy.name.to_string();
-        let outcome = simulate(&setup).with_context(name)?;
-        let bounds = bounded(&strategy, &setup, &outcome).with_context(name)?;
-        Ok(Run { setup, outcome, bounds })
-    };
-    let runs = setups.into_iter().map(run).collect::<Result<Vec<_>>>()?;
+fn once(args: &Simulate, setups: Vec<(Strategy, Setup)>, waiter: &Waiter) -> Result<(Conclusion, bool)> {
+    let count = setups.len();
+    let mut runs = Vec::new();
+    let mut conclusion = Conclusion::AsExpected;
+    for (strategy, setup) in setups {
+        let name = setup.policy.name.to_string();
+        waiter.begin(&setup);
+        let number = args.runs.map_or_else(|| runs_by_default(&setup), Into::into);
+        let Some(outcomes) = unless_given_up(outcomes(&setup, number, waiter), &name)? else { break };
+        let mut bounds = bounded_all(&strategy, &setup, &outcomes).with_context(|| name.clone())?;
+        for rows in &bounds {
+            conclusion = conclusion.max(outside(&name, rows));
+        }
+        let (summary, bounds) = (Summary::of(&outcomes), bounds.swap_remove(0));
+        let outcome = outcomes.into_iter().next().context("at least one run")?;
+        runs.push(Run { setup, outcome, summary, bounds });
+    }
+    waiter.teller.end();
+    let complete = runs.len() == count;
     match args.format {
         Format::Text => say(report::table(&runs).trim_end())?,
         Format::Json => document(Runs { runs: &runs })?,
         Format::Csv => say(report::csv(&runs))?,
     }
     plot(args, || figure::durations(&runs))?;
-    Ok(conclusion(&runs))
+    Ok((conclusion, complete))
 }
 
 /// A figure that no run can have is an error of the simulation or of the model, and is named.
-fn conclusion(runs: &[Run]) -> Conclusion {
+fn outside(name: &str, rows: &[Bounded]) -> Conclusion {
     let mut conclusion = Conclusion::AsExpected;
-    for run in runs {
-        for Bounded { cost, simulated, .. } in run.bounds.iter().filter(|bounded| !bounded.is_within()) {
-            remark(format_args!("{}: {cost} is {simulated}, which no run can have", run.setup.policy.name));
-            conclusion = Conclusion::Surprise;
-        }
+    for Bounded { cost, simulated, .. } in rows.iter().filter(|bounded| !bounded.is_within()) {
+        remark(format_args!("{name}: {cost} is {simulated}, which no run can have"));
+        conclusion = Conclusion::Surprise;
     }
     conclusion
 }
 
-fn swept(args: &Simulate, sweep: Sweep, setups: &[(Strategy, Setup)]) -> Result<()> {
-    let curve =
-        |(_, setup): &(Strategy, Setup)| sweep.run(setup).with_context(|| setup.policy.name.to_string());
-    let curves = setups.iter().map(curve).collect::<Result<_>>()?;
+fn swept(
+    args: &Simulate,
+    sweep: Sweep,
+    setups: &[(Strategy, Setup)],
+    waiter: &Waiter,
+) -> Result<(Conclusion, bool)> {
+    let mut curves = Vec::new();
+    for (_, setup) in setups {
+        waiter.begin(setup);
+        let runs = args.runs.map_or(1, Into::into);
+        match unless_given_up(sweep.run(setup, runs, waiter), &setup.policy.name)? {
+            Some(curve) => curves.push(curve),
+            None => break,
+        }
+    }
+    waiter.teller.end();
+    let complete = curves.len() == setups.len();
     let swept = Swept { sweep, curves };
     match args.format {
         Format::Text => say(report::sweep_table(&swept))?,
         Format::Json => document(&swept)?,
         Format::Csv => say(report::sweep_csv(&swept))?,
     }
-    plot(args, || figure::curves(&swept))
+    plot(args, || figure::curves(&swept))?;
+    Ok((Conclusion::AsExpected, complete))
 }
 
-fn published(args: &Simulate) -> Result<End> {
+fn reproduced(args: &Simulate) -> Result<End> {
     let paper = paper::reproduce()?;
     match args.format {
         Format::Text => say(report::paper_table(&paper))?,
@@ -101,6 +184,18 @@ fn published(args: &Simulate) -> Result<End> {
     plot(args, figure::cases)?;
     let reproduced = paper.cells.iter().all(paper::Cell::is_reproduced);
     Ok(End::Concluded(if reproduced { Conclusion::AsExpected } else { Conclusion::Surprise }))
+}
+
+/// What others have measured, next to the simulation.
+fn compared(args: &Simulate) -> Result<End> {
+    let comparisons: Vec<Comparison> = published::ROWS.iter().map(Row::compare).collect::<Result<_, _>>()?;
+    match args.format {
+        Format::Text => say(report::comparison_table(&comparisons))?,
+        Format::Json => document(Compared { comparisons: &comparisons })?,
+        Format::Csv => say(report::comparison_csv(&comparisons))?,
+    }
+    let as_said = comparisons.iter().all(Comparison::is_as_said);
+    Ok(End::Concluded(if as_said { Conclusion::AsExpected } else { Conclusion::Surprise }))
 }
 
 fn document(content: impl Serialize) -> Result<()> {

@@ -4,44 +4,31 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Canvas, FigureError, drawing, drawn, font};
-use crate::simulate::Outcome;
-use crate::simulate::report::Swept;
+use super::{Canvas, FigureError, drawing, drawn, font, style};
+use crate::simulate::report::{Swept, in_words};
+use crate::simulate::summary::Spread;
 use crate::simulate::sweep::Point;
 
-const PANEL_SIZE: (u32, u32) = (340, 300);
-const LEGEND_WIDTH: u32 = 170;
+const PANEL_SIZE: (u32, u32) = (360, 320);
+const CAPTION_HEIGHT: u32 = 44;
 
 /// From this factor between the largest and the smallest value on, the axis is logarithmic.
 const STEEP: f64 = 20.0;
 
-/// A palette that can be told apart also by those who see fewer colours.
-const COLOURS: [RGBColor; 9] = [
-    RGBColor(0, 0, 0),
-    RGBColor(130, 130, 130),
-    RGBColor(0, 114, 178),
-    RGBColor(86, 180, 233),
-    RGBColor(213, 94, 0),
-    RGBColor(230, 159, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(120, 200, 80),
-    RGBColor(204, 121, 167),
-];
-
 /// What is drawn against the parameter.
 struct Measure {
     title: &'static str,
-    value: fn(&Outcome) -> Option<f64>,
+    value: fn(&Point) -> Option<f64>,
 }
 
 const MEASURES: [Measure; 3] = [
-    Measure { title: "freeze in ms", value: |outcome| ms(outcome.freeze.ns()) },
-    Measure { title: "total in ms", value: |outcome| ms(outcome.total().ns()) },
-    Measure { title: "faults", value: |outcome| Some(outcome.faults.remote() as f64) },
+    Measure { title: "Freeze in ms", value: |point| ms(point.summary.freeze_ns) },
+    Measure { title: "Total in ms", value: |point| ms(point.summary.total_ns) },
+    Measure { title: "Faults that wait for a page", value: |point| Some(point.summary.faults.mean) },
 ];
 
-fn ms(ns: Option<u64>) -> Option<f64> {
-    ns.map(|ns| ns as f64 / 1e6)
+fn ms(spread: Option<Spread>) -> Option<f64> {
+    spread.map(|spread| spread.mean / 1e6)
 }
 
 /// The curves of a sweep. What does not end is not drawn.
@@ -50,21 +37,28 @@ fn ms(ns: Option<u64>) -> Option<f64> {
 /// They cannot be drawn.
 pub fn curves(swept: &Swept) -> Result<String, FigureError> {
     let width = PANEL_SIZE.0 * MEASURES.len() as u32;
-    drawn((width + LEGEND_WIDTH, PANEL_SIZE.1), |canvas| {
-        let (panels, legend) = canvas.split_horizontally(width);
-        for (area, measure) in panels.split_evenly((1, MEASURES.len())).iter().zip(&MEASURES) {
-            draw(area, swept, measure)?;
+    drawn((width, PANEL_SIZE.1 + CAPTION_HEIGHT), |canvas| {
+        let (panels, caption) = canvas.split_vertically(PANEL_SIZE.1);
+        for (number, (area, measure)) in
+            panels.split_evenly((1, MEASURES.len())).iter().zip(&MEASURES).enumerate()
+        {
+            draw(area, swept, measure, number == 0)?;
         }
-        name_curves(&legend, swept)
+        let first = swept.curves.first().and_then(|curve| curve.first());
+        let setup = first.map_or(String::new(), |point| in_words(&point.setup));
+        let anchored = font(10).pos(Pos::new(HPos::Left, VPos::Center));
+        (0..).zip(setup.lines()).try_for_each(|(row, line)| {
+            caption.draw_text(line, &anchored, (10, 10 + 16 * row)).map_err(drawing)
+        })
     })
 }
 
-fn draw(area: &Canvas<'_>, swept: &Swept, measure: &Measure) -> Result<(), FigureError> {
+fn draw(area: &Canvas<'_>, swept: &Swept, measure: &Measure, has_legend: bool) -> Result<(), FigureError> {
     let (from, to) = (swept.sweep.from.min(swept.sweep.to), swept.sweep.from.max(swept.sweep.to));
-    let values = swept.curves.iter().flatten().filter_map(|point| (measure.value)(&point.outcome));
+    let values = swept.curves.iter().flatten().filter_map(measure.value);
     let extend = |(least, most): (f64, f64), value: f64| (least.min(value), most.max(value));
     let (least, most) = values.fold((f64::INFINITY, 1.0), extend);
-    let panel = Panel { area, swept, measure };
+    let panel = Panel { area, swept, measure, has_legend };
     // Equal factors where they are large; nothing has no logarithm.
     let (steep, low, high) = (least > 0.0 && most / least >= STEEP, least / 1.5, most * 1.5);
     match (swept.sweep.is_logarithmic(), steep) {
@@ -79,6 +73,7 @@ struct Panel<'a, 'b> {
     area: &'a Canvas<'b>,
     swept: &'a Swept,
     measure: &'a Measure,
+    has_legend: bool,
 }
 
 impl Panel<'_, '_> {
@@ -104,49 +99,43 @@ impl Panel<'_, '_> {
             .x_labels(5)
             .x_label_formatter(&|value| parameter.unit().show(*value))
             .y_label_formatter(&|value| format!("{value}"))
-            .x_desc(parameter.to_string())
+            .x_desc(parameter.title())
             .label_style(font(11))
             .axis_desc_style(font(13))
             .draw()
             .map_err(drawing)?;
-        for (curve, style) in self.swept.curves.iter().zip(styles()) {
+        for (at, curve) in self.swept.curves.iter().enumerate() {
+            let name = curve.first().map_or("", |point| &*point.setup.policy.name);
+            let style = style(name, at);
             // A curve is interrupted where something does not end.
-            for part in curve.split(|point| self.value(point).is_none()) {
+            for (part_number, part) in curve.split(|point| self.value(point).is_none()).enumerate() {
                 let points: Vec<_> =
                     part.iter().filter_map(|point| Some((point.value, self.value(point)?))).collect();
                 let dots = points
                     .iter()
                     .map(|&point| Circle::new(point, 2, style.color.filled()))
                     .collect::<Vec<_>>();
-                chart.draw_series(LineSeries::new(points, style)).map_err(drawing)?;
+                let line = chart.draw_series(LineSeries::new(points, style)).map_err(drawing)?;
+                if part_number == 0 && self.has_legend {
+                    line.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+                }
                 chart.draw_series(dots).map_err(drawing)?;
             }
+        }
+        if self.has_legend {
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::UpperLeft)
+                .background_style(WHITE.mix(0.8))
+                .border_style(RGBColor(200, 200, 200))
+                .label_font(font(10))
+                .draw()
+                .map_err(drawing)?;
         }
         Ok(())
     }
 
     fn value(&self, point: &Point) -> Option<f64> {
-        (self.measure.value)(&point.outcome)
+        (self.measure.value)(point)
     }
-}
-
-/// From wide to narrow, so that a curve can be seen below those that lie on it.
-fn styles() -> impl Iterator<Item = ShapeStyle> {
-    let style = |(at, colour): (usize, RGBColor)| ShapeStyle {
-        color: colour.to_rgba(),
-        filled: false,
-        stroke_width: 1 + (COLOURS.len() - at % COLOURS.len()) as u32 / 2,
-    };
-    COLOURS.into_iter().cycle().enumerate().map(style)
-}
-
-fn name_curves(area: &Canvas<'_>, swept: &Swept) -> Result<(), FigureError> {
-    for ((curve, style), row) in swept.curves.iter().zip(styles()).zip(0..) {
-        let middle = 40 + 22 * row;
-        let name = curve.first().map_or("", |point| &*point.setup.policy.name);
-        area.draw(&PathElement::new([(4, middle), (24, middle)], style)).map_err(drawing)?;
-        let anchored = font(13).pos(Pos::new(HPos::Left, VPos::Center));
-        area.draw_text(name, &anchored, (30, middle)).map_err(drawing)?;
-    }
-    Ok(())
 }

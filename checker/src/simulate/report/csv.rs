@@ -7,6 +7,8 @@ use super::{Run, Swept};
 use crate::bounds::Cost;
 use crate::simulate::bounds::Bounded;
 use crate::simulate::paper::{Paper, Time};
+use crate::simulate::published::{Comparison, Figure};
+use crate::simulate::summary::{Spread, Summary};
 use crate::simulate::{DESTINATION, Outcome, SOURCE, Setup, Span};
 
 /// The places between which something may be sent, and the names of these ways in the header.
@@ -21,19 +23,50 @@ const WAYS: [(&str, Place, Place); 6] = [
 
 /// A line for each migration.
 pub fn csv(runs: &[Run]) -> String {
-    let header = [vec!["algorithm".to_owned()], header(), bounds_header()].concat();
-    let line = |run: &Run| [vec![name(&run.setup)], fields(&run.outcome), bounds_fields(run)].concat();
+    let header = [vec!["algorithm".to_owned()], header(), summary_header(), bounds_header()].concat();
+    let line = |run: &Run| {
+        [vec![name(&run.setup)], fields(&run.outcome), summary_fields(&run.summary), bounds_fields(run)]
+            .concat()
+    };
     let lines = runs.iter().map(line);
     written(std::iter::once(header).chain(lines))
 }
 
 /// A line for each algorithm and value of the parameter.
 pub fn sweep_csv(swept: &Swept) -> String {
-    let header = [vec![swept.sweep.parameter.to_string(), "algorithm".to_owned()], header()].concat();
+    let header =
+        [vec![swept.sweep.parameter.to_string(), "algorithm".to_owned()], header(), summary_header()]
+            .concat();
     let points = swept.curves.iter().flatten();
-    let lines = points
-        .map(|point| [vec![point.value.to_string(), name(&point.setup)], fields(&point.outcome)].concat());
+    let lines = points.map(|point| {
+        let key = vec![point.value.to_string(), name(&point.setup)];
+        [key, fields(&point.outcome), summary_fields(&point.summary)].concat()
+    });
     written(std::iter::once(header).chain(lines))
+}
+
+/// A line for each figure that others have published.
+pub fn comparison_csv(comparisons: &[Comparison]) -> String {
+    let header =
+        ["what", "of", "published", "simulated", "deviation_percent", "reason"].map(str::to_owned).to_vec();
+    let figure = |figure| match figure {
+        Figure::Ns(ns) => format!("{ns:.0}"),
+        Figure::Share(share) => format!("{share:.4}"),
+        Figure::Never => "never".to_owned(),
+    };
+    let line = |each: &Comparison| {
+        let deviation = each.deviation_percent().map_or(String::new(), |percent| format!("{percent:.3}"));
+        let reason = each.reason.unwrap_or_default().to_owned();
+        vec![
+            each.what.to_owned(),
+            each.source.to_owned(),
+            figure(each.published),
+            figure(each.simulated),
+            deviation,
+            reason,
+        ]
+    };
+    written(std::iter::once(header).chain(comparisons.iter().map(line)))
 }
 
 /// A line for each cell of the published tables.
@@ -65,6 +98,10 @@ fn header() -> Vec<String> {
         "run_time_ns",
         "accesses",
         "stall_ns",
+        "stall_median_ns",
+        "stall_p90_ns",
+        "stall_p99_ns",
+        "stall_longest_ns",
         "faults_at_source",
         "faults_at_server",
         "faults_at_local_store",
@@ -95,6 +132,10 @@ fn fields(outcome: &Outcome) -> Vec<String> {
     let counts = [
         outcome.accesses,
         outcome.stall_ns,
+        outcome.stalls.median_ns,
+        outcome.stalls.p90_ns,
+        outcome.stalls.p99_ns,
+        outcome.stalls.longest_ns,
         faults.at_source,
         faults.at_file_server,
         faults.at_local_store,
@@ -114,6 +155,35 @@ fn fields(outcome: &Outcome) -> Vec<String> {
     });
     let counts = counts.into_iter().chain(sent).map(|count| count.to_string());
     times.map(span).into_iter().chain(counts).collect()
+}
+
+/// What several runs have come to: the first run's figures are in front of it.
+fn summary_header() -> Vec<String> {
+    let times = ["pre_migration_ns", "freeze_ns", "post_migration_ns", "total_ns", "stall_ns"];
+    let spread = |name: &str| ["mean", "deviation", "least", "most"].map(|part| format!("{name}_{part}"));
+    let spreads = times.into_iter().flat_map(spread);
+    std::iter::once("runs".to_owned())
+        .chain(spreads)
+        .chain(["faults_mean", "slowdown_mean"].map(str::to_owned))
+        .collect()
+}
+
+fn summary_fields(summary: &Summary) -> Vec<String> {
+    let times = [
+        summary.pre_migration_ns,
+        summary.freeze_ns,
+        summary.post_migration_ns,
+        summary.total_ns,
+        Some(summary.stall_ns),
+    ];
+    let spread = |spread: Option<Spread>| match spread {
+        Some(Spread { mean, deviation, least, most }) => {
+            [mean, deviation, least, most].map(|ns| format!("{ns:.0}"))
+        }
+        None => std::array::from_fn(|_| String::new()),
+    };
+    let rest = [format!("{:.1}", summary.faults.mean), format!("{:.6}", summary.slowdown.mean)];
+    std::iter::once(summary.runs.to_string()).chain(times.into_iter().flat_map(spread)).chain(rest).collect()
 }
 
 fn bounds_header() -> Vec<String> {

@@ -1,9 +1,11 @@
 //! Outcomes for people and for programs.
 
+mod advice;
 mod csv;
 mod paper;
 
-pub use csv::{csv, paper_csv, sweep_csv};
+pub use advice::{advice_table, comparison_table, downtime_table};
+pub use csv::{comparison_csv, csv, paper_csv, sweep_csv};
 pub use paper::paper_table;
 
 use comfy_table::presets::NOTHING;
@@ -12,21 +14,27 @@ use serde::Serialize;
 use steplog::place::Place;
 
 use super::bounds::{Bounded, PAGES};
+use super::summary::{Spread, Summary};
 use super::sweep::{Point, Sweep, Unit};
-use super::{DESTINATION, Divergence, Outcome, SOURCE, Setup, Span, Workload};
+use super::{
+    CostModel, DESTINATION, DirtyLog, Divergence, Intervals, Outcome, SOURCE, Setup, Span, Workload,
+};
 use crate::bounds::Cost;
 
 /// Version of the JSON documents.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// One migration, simulated.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Run {
     /// The setting.
     pub setup: Setup,
-    /// What it cost.
+    /// What the first run cost.
     pub outcome: Outcome,
-    /// The same between what any run can cost at least and at most; empty where the model does not have the setting.
+    /// What all runs have come to.
+    pub summary: Summary,
+    /// What the first run cost between what any run can cost at least and at most; empty where the model does not have
+    /// the setting.
     pub bounds: Vec<Bounded>,
 }
 
@@ -50,23 +58,53 @@ const WAYS: [(&str, Place, Place); 4] = [
 /// A row for each algorithm.
 pub fn table(runs: &[Run]) -> String {
     let ways = WAYS.map(|(name, ..)| name);
+    let waits = ["stall", "p50", "p99", "faults"];
     let titles =
-        ["pre", "freeze", "post", "total", "stall", "faults"].into_iter().chain(ways).chain(["again", "MB"]);
+        ["pre", "freeze", "post", "total"].into_iter().chain(waits).chain(ways).chain(["again", "MB"]);
     let mut table = plain(std::iter::once("algorithm").chain(titles));
-    for Run { setup, outcome, .. } in runs {
-        let times = [outcome.pre_migration, outcome.freeze, outcome.post_migration, outcome.total()];
+    for Run { setup, outcome, summary, .. } in runs {
+        let times = [
+            (summary.pre_migration_ns, outcome.pre_migration),
+            (summary.freeze_ns, outcome.freeze),
+            (summary.post_migration_ns, outcome.post_migration),
+            (summary.total_ns, outcome.total()),
+        ];
         let counts = WAYS.map(|(_, from, to)| pages_sent(outcome, from, to).to_string());
+        let percentiles = [outcome.stalls.median_ns, outcome.stalls.p99_ns].map(|ns| ms(ns as f64 / 1e6));
         let row = std::iter::once(setup.policy.name.to_string())
-            .chain(times.map(span))
-            .chain([ms(outcome.stall_ns as f64 / 1e6), outcome.faults.remote().to_string()])
+            .chain(
+                times.map(|(spread, first)| spread.map_or_else(|| span(first), |spread| spread_ms(&spread))),
+            )
+            .chain(std::iter::once(ms(summary.stall_ns.mean / 1e6)))
+            .chain(percentiles)
+            .chain(std::iter::once(format!("{:.0}", summary.faults.mean)))
             .chain(counts)
-            .chain([outcome.pages.sent_again.to_string(), format!("{:.1}", outcome.bytes() as f64 / 1e6)]);
+            .chain([outcome.pages.sent_again.to_string(), format!("{:.1}", summary.bytes.mean / 1e6)]);
         add(&mut table, row);
     }
     let divergences = runs.iter().filter_map(|run| Some((&run.setup, run.outcome.divergence?)));
     let remarks: String = divergences.map(|(setup, divergence)| never_ends(setup, divergence)).collect();
+    let switches = runs.iter().filter(|run| run.outcome.switched);
+    let switches = switches.map(|run| {
+        format!(
+            "{}: the downtime target was missed: after {} passes the process was resumed, and what was left followed.\n",
+            run.setup.policy.name, run.outcome.passes
+        )
+    });
+    let remarks = remarks + &switches.collect::<String>();
     let setup = runs.first().map_or(String::new(), |run| in_words(&run.setup));
-    format!("{table}\n{LEGEND}\n{setup}\n{remarks}{}", bounds_table(runs))
+    let count = runs.first().map_or(1, |run| run.summary.runs);
+    let means = match count {
+        1 => "One run.".to_owned(),
+        _ => format!("Means of {count} runs, ± the standard deviation; p50, p99 and pages of the first."),
+    };
+    format!("{table}\n{LEGEND}\n{means}\n{setup}\n{remarks}{}", bounds_table(runs))
+}
+
+/// A mean, and how far single runs are from it.
+fn spread_ms(spread: &Spread) -> String {
+    let (mean, deviation) = (spread.mean / 1e6, spread.deviation / 1e6);
+    if deviation < 0.05 { ms(mean) } else { format!("{mean:.1} ±{deviation:.1}") }
 }
 
 /// For each algorithm and cost what any run costs at least, what this one cost, and what any costs at most.
@@ -106,59 +144,144 @@ fn between(bounded: &Bounded) -> String {
 }
 
 const LEGEND: &str = "pre, freeze, post, total: time in Pre-migration, Migration and Post-migration, in ms; stall: time \
-                      for which the running process\nwaited for pages. Then pages: faults that asked another place; \
-                      sent from A, the source, to B, the destination, to and from\nthe file server S; sent to B again. \
-                      MB: all messages. ∞: depends on the source as long as some page is not touched.";
+                      for which the running process\nwaited for pages, in all; p50, p99: a single wait of fifty and of \
+                      ninety-nine in a hundred. Then pages: faults that asked another\nplace; sent from A, the source, to \
+                      B, the destination, to and from the file server S; sent to B again. MB: all messages.\n∞: depends \
+                      on the source as long as some page is not touched, or copying never ends.";
 
 /// The setting, but for the algorithm.
 pub fn in_words(setup: &Setup) -> String {
     let bytes = |bytes: u64| Unit::Bytes.show(bytes as f64);
     let time = |ns: u64| Unit::Nanoseconds.show(ns as f64);
-    let process = match setup.workload {
-        Workload::None => "the process touches nothing".to_owned(),
-        Workload::All => "every page modified and touched at the worst moment".to_owned(),
-        _ => format!(
-            "{} accesses, one every {}, {} of them writes, {} or more",
-            name(setup.workload),
-            time(setup.access_interval_ns),
-            setup.write_share,
-            setup.accesses_min
-        ),
+    let dirty_share = if setup.workload == Workload::All { super::Share::ALL } else { setup.dirty_share };
+    let zero = match setup.zero_share {
+        super::Share::NONE => String::new(),
+        share => format!(", {share} zero"),
+    };
+    let log = match setup.log {
+        DirtyLog::Page => "page",
+        DirtyLog::Pass => "pass",
     };
     format!(
-        "{} in pages of {}, {} of them file-mapped, {} modified; {process}; seed {}\n{} and {} between places, send \
-         buffer {}, state {}, pause for a request {}",
+        "{} in pages of {}, {} of them file-mapped, {dirty_share} modified{zero}; {}; dirty log by {log}; seed {}\n{}",
         bytes(setup.memory_bytes),
         bytes(setup.page_size_bytes),
         setup.mapped_share,
-        if setup.workload == Workload::All { super::Share::ALL } else { setup.dirty_share },
+        process_in_words(setup, time),
         setup.seed,
-        Unit::BitsPerSecond.show(setup.bandwidth_bits_per_s as f64),
-        time(setup.latency_ns),
-        bytes(setup.send_buffer_bytes),
-        bytes(setup.state_bytes),
-        time(setup.request_pause_ns),
+        costs_in_words(&setup.costs, setup, bytes, time)
     )
 }
 
-fn name(workload: Workload) -> &'static str {
+fn process_in_words(setup: &Setup, time: impl Fn(u64) -> String) -> String {
+    let least = setup.accesses_min;
+    match &setup.workload {
+        Workload::None => "the process touches nothing".to_owned(),
+        Workload::All => "every page modified and touched at the worst moment".to_owned(),
+        Workload::Measured(profile) => {
+            let last = profile.curve.last().copied().unwrap_or_default();
+            format!(
+                "measured accesses: {} pages written and {} touched in {}",
+                last.written,
+                last.touched,
+                time(last.after_ns)
+            )
+        }
+        Workload::Listed(list) => {
+            format!("{} listed accesses every {}, over and over", list.accesses.len(), time(list.period_ns))
+        }
+        workload => {
+            let threads =
+                if setup.threads > 1 { format!("{} threads, ", setup.threads) } else { String::new() };
+            let drawn = if setup.intervals == Intervals::Drawn { "on average" } else { "exactly" };
+            let window = match setup.touched_share {
+                super::Share::ALL => String::new(),
+                share => format!(" to {share} of the pages"),
+            };
+            format!(
+                "{threads}{} accesses{window}, one every {} {drawn}, {} of them writes, {least} or more",
+                name(workload),
+                time(setup.access_interval_ns),
+                setup.write_share
+            )
+        }
+    }
+}
+
+fn costs_in_words(
+    costs: &CostModel,
+    setup: &Setup,
+    bytes: impl Fn(u64) -> String,
+    time: impl Fn(u64) -> String,
+) -> String {
+    let framing = match costs.framing {
+        Some(_) => {
+            format!(" on the line, {} of it payload", Unit::BitsPerSecond.show(costs.goodput_bits_per_s()))
+        }
+        None => " of payload".to_owned(),
+    };
+    let window = costs.window_bytes.map_or(String::new(), |window| format!(", window {}", bytes(window)));
+    let mut software = Vec::new();
+    for (what, ns) in [
+        ("freeze", costs.freeze_ns),
+        ("pass", costs.pass_ns),
+        ("page", costs.page_ns.max(costs.install_ns)),
+        ("fault", costs.fault_ns),
+        ("request", costs.serve_ns),
+        ("pause of the line for a request", costs.request_pause_ns),
+    ] {
+        if ns > 0 {
+            software.push(format!("{what} {}", time(ns)));
+        }
+    }
+    let downtime =
+        setup.stop.downtime_ns.map_or(String::new(), |target| format!("; downtime target {}", time(target)));
+    format!(
+        "{}{framing} and {} between places, send buffer {}{window}, state {}; {}{downtime}",
+        Unit::BitsPerSecond.show(costs.bandwidth_bits_per_s as f64),
+        time(costs.latency_ns),
+        bytes(costs.buffer_bytes(setup.page_size_bytes)),
+        bytes(costs.state_bytes),
+        software.join(", ")
+    )
+}
+
+fn name(workload: &Workload) -> &'static str {
     match workload {
         Workload::Uniform => "uniform",
         Workload::Sequential => "sequential",
         Workload::Zipf => "zipf",
         Workload::WorkingSet => "working-set",
+        Workload::Local => "local",
+        Workload::Measured(_) => "measured",
+        Workload::Listed(_) => "listed",
         Workload::None => "no",
         Workload::All => "all",
     }
 }
 
-fn never_ends(setup: &Setup, divergence: Divergence) -> String {
-    let Divergence { passes, pages_left, writes_per_s, pages_per_s } = divergence;
-    let writes = writes_per_s
-        .map_or("pages as fast as they are sent".to_owned(), |rate| format!("{rate:.0} times a second"));
+/// Why copying never ends, and what would end it: as the run has shown.
+pub fn never_ends(setup: &Setup, divergence: Divergence) -> String {
+    let Divergence {
+        passes,
+        passes_in_vain,
+        fewest_left,
+        most_left,
+        freeze_ns,
+        writes_per_s,
+        pages_per_s,
+        ..
+    } = divergence;
+    let writes = match (&setup.workload, writes_per_s) {
+        (Workload::All, _) => "pages as fast as they are sent".to_owned(),
+        (_, Some(rate)) => format!("{rate:.0} times a second"),
+        (_, None) => "as measured".to_owned(),
+    };
+    let least_ms = freeze_ns.div_ceil(100_000) as f64 / 10.0;
     format!(
-        "{}: copying never ends: after {passes} passes {pages_left} pages are out of step again. The process writes \
-         {writes}; the link carries {pages_per_s:.0} pages a second, and copying ends if fewer are written.\n",
+        "{}: copying never ends: each of the last {passes_in_vain} of {passes} passes left {fewest_left} to {most_left} \
+         pages, and no fewer than before. The process writes {writes}; the link carries {pages_per_s:.0} pages a second. \
+         It ends with a downtime target of {least_ms:.1}ms.\n",
         setup.policy.name
     )
 }
@@ -167,25 +290,25 @@ fn pages_sent(outcome: &Outcome, from: Place, to: Place) -> u64 {
     outcome.sent.iter().filter(|sent| (sent.from, sent.to) == (from, to)).map(|sent| sent.pages).sum()
 }
 
-/// One number of an outcome, as text.
-type Show = fn(&Outcome) -> String;
+/// One number of a point, as text.
+type Show = fn(&Point) -> String;
 
 /// For each measure a row for each algorithm and a column for each value.
 pub fn sweep_table(swept: &Swept) -> String {
     let Swept { sweep, curves } = swept;
     let unit = sweep.parameter.unit();
     let measures: [(&str, Show); 4] = [
-        ("freeze in ms", |outcome| span(outcome.freeze)),
-        ("total in ms", |outcome| span(outcome.total())),
-        ("faults", |outcome| outcome.faults.remote().to_string()),
-        ("MB", |outcome| format!("{:.1}", outcome.bytes() as f64 / 1e6)),
+        ("freeze in ms", |point| mean_ms(point.summary.freeze_ns, point.outcome.freeze)),
+        ("total in ms", |point| mean_ms(point.summary.total_ns, point.outcome.total())),
+        ("faults", |point| format!("{:.0}", point.summary.faults.mean)),
+        ("MB", |point| format!("{:.1}", point.summary.bytes.mean / 1e6)),
     ];
     let tables = measures.map(|(measure, show)| {
         let values = sweep.values().into_iter().map(|value| unit.show(value));
         let mut table = plain(std::iter::once(measure.to_owned()).chain(values));
         for curve in curves {
             let name = curve.first().map_or(String::new(), |point| point.setup.policy.name.to_string());
-            add(&mut table, std::iter::once(name).chain(curve.iter().map(|point| show(&point.outcome))));
+            add(&mut table, std::iter::once(name).chain(curve.iter().map(show)));
         }
         table.to_string()
     });
@@ -211,6 +334,10 @@ fn plain<T: Into<Cell>>(titles: impl IntoIterator<Item = T>) -> Table {
 
 fn add(table: &mut Table, row: impl IntoIterator<Item = String>) {
     table.add_row(row);
+}
+
+fn mean_ms(spread: Option<Spread>, first: Span) -> String {
+    spread.map_or_else(|| span(first), |spread| ms(spread.mean / 1e6))
 }
 
 fn span(span: Span) -> String {

@@ -5,7 +5,7 @@ use steplog::message::MessageKind;
 use super::{add, ms, plain};
 use crate::simulate::paper::{Case, Paper, State, TOLERANCE_PERCENT, Time};
 use crate::simulate::sweep::Unit;
-use crate::simulate::{CONTENT_MESSAGE_OVERHEAD_BYTES, Setup, message_bytes};
+use crate::simulate::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, message_bytes};
 
 /// The published tables, cell by cell.
 pub fn paper_table(paper: &Paper) -> String {
@@ -47,12 +47,12 @@ fn title(state: State) -> &'static str {
 
 /// The constants, and what each of them explains.
 fn constants(paper: &Paper) -> String {
-    let Setup { latency_ns, request_pause_ns, access_interval_ns, .. } = paper.setup;
     let setup = &paper.setup;
+    let CostModel { latency_ns, request_pause_ns, bandwidth_bits_per_s, send_buffer_bytes, .. } = setup.costs;
     let page_ns = 1e9 / setup.pages_per_s();
     let pages = setup.memory_bytes.div_ceil(setup.page_size_bytes.max(1)) as f64;
-    let state_ms = message_bytes(MessageKind::State, setup) as f64 * 8e3 / setup.bandwidth_bits_per_s as f64;
-    let buffered = setup.send_buffer_bytes / (CONTENT_MESSAGE_OVERHEAD_BYTES + setup.page_size_bytes);
+    let state_ms = message_bytes(MessageKind::State, setup) as f64 * 8e3 / bandwidth_bits_per_s as f64;
+    let buffered = send_buffer_bytes / (CONTENT_MESSAGE_OVERHEAD_BYTES + setup.page_size_bytes);
     format!(
         "One set of constants for all cells, none tuned on its own; {} runs a cell where chance has a part.\n\
          * {pages} pages of {} at {}: {:.0} ms for the address space\n\
@@ -66,15 +66,15 @@ fn constants(paper: &Paper) -> String {
          source as long as a page is not touched. Every finite cell is to be within {TOLERANCE_PERCENT} %.",
         paper.runs,
         Unit::Bytes.show(setup.page_size_bytes as f64),
-        Unit::BitsPerSecond.show(setup.bandwidth_bits_per_s as f64),
+        Unit::BitsPerSecond.show(bandwidth_bits_per_s as f64),
         pages * page_ns / 1e6,
-        Unit::Bytes.show(setup.state_bytes as f64),
+        Unit::Bytes.show(setup.costs.state_bytes as f64),
         Unit::Nanoseconds.show(latency_ns as f64),
         state_ms + 3.0 * latency_ns as f64 / 1e6,
-        Unit::Bytes.show(setup.send_buffer_bytes as f64),
+        Unit::Bytes.show(send_buffer_bytes as f64),
         buffered as f64 * page_ns / 1e6,
         Unit::Nanoseconds.show(request_pause_ns as f64),
-        Unit::Nanoseconds.show(access_interval_ns as f64),
+        Unit::Nanoseconds.show(setup.access_interval_ns as f64),
         setup.write_share,
         buffered as f64 * page_ns / 1e6,
     )

@@ -1,4 +1,5 @@
-//! The operator: suspends the process as soon as that makes sense, and gives up copying that never ends.
+//! The operator: suspends the process as soon as that makes sense, slows it down if that helps, and gives up copying that
+//! never ends.
 
 use protocol::host::{Role, Suspension, Work};
 use protocol::memory::{Accesses, Memory};
@@ -8,8 +9,9 @@ use protocol::source::{PreMigration, Source};
 use super::{World, at};
 use crate::simulate::{Divergence, SimulationError};
 
-/// Passes after which copying ahead is given up where the process writes faster than the link carries pages.
-const PASSES_IN_VAIN: u32 = 8;
+/// Passes in a row that gain nothing before copying ahead is given up, where the best has left so many pages or more: the
+/// fewer are left, the sooner they are none by chance.
+const PASSES_IN_VAIN: [(u64, u32); 3] = [(1024, 8), (16, 32), (0, 512)];
 
 /// Passes after which it is given up in any case.
 const PASSES_MAX: u32 = 10_000;
@@ -18,6 +20,7 @@ impl<M: Memory + Accesses> World<'_, M> {
     /// The operator suspends the process as soon as that makes sense.
     pub(super) fn operate(&mut self) -> Result<bool, SimulationError> {
         let Role::Source(Source::PreMigration(pre)) = self.hosts[0].role() else { return Ok(false) };
+        let ended = pre.pass.as_ref().filter(|pass| pass.due.is_empty()).map(|pass| pass.number);
         let ready = match self.setup.policy.pre {
             Pre::None => true,
             Pre::WriteBack => {
@@ -26,19 +29,22 @@ impl<M: Memory + Accesses> World<'_, M> {
             }
             Pre::Copy(passes) => self.has_copied_enough(pre, passes),
         };
-        if !ready {
-            return Ok(false);
+        if let Some(pass) = ended {
+            self.end_pass(pass);
         }
-        if self.costs.passes >= PASSES_IN_VAIN && self.hosts[0].is_due(Work::BeginPass) {
+        let stops = self.may_stop(ended.is_some());
+        if ended.is_some() && !stops && self.hosts[0].is_due(Work::BeginPass) {
             self.divergence = self.divergence();
         }
-        if self.divergence.is_some() || self.hosts[0].check_suspension().is_err() {
+        if self.divergence.is_some() || !(ready || stops) || self.hosts[0].check_suspension().is_err() {
             return Ok(false);
         }
         let (code_page, stack_page) = self.code_and_stack;
         let suspension = Suspension { registers: Vec::new(), code_page, stack_page };
         self.hosts[0].suspend(suspension).map_err(at(0))?;
-        self.access_ns = None;
+        self.busy_ns[0] = self.busy_ns[0].max(self.now_ns).saturating_add(self.setup.costs.freeze_ns);
+        self.count_throttled();
+        self.process.halt();
         self.collect(0)?;
         Ok(true)
     }
@@ -52,15 +58,69 @@ impl<M: Memory + Accesses> World<'_, M> {
         }
     }
 
-    /// Why the next pass would be in vain, if so.
+    /// Whether the rule says to stop, at the end of a pass.
+    fn may_stop(&self, ended: bool) -> bool {
+        let stop = &self.setup.stop;
+        let left = self.costs.left_after_pass.last().copied().unwrap_or(u64::MAX);
+        let met = stop
+            .downtime_ns
+            .is_some_and(|target_ns| left != u64::MAX && self.setup.frozen_ns(left) <= target_ns);
+        let late = stop.timeout_ns.is_some_and(|timeout_ns| self.now_ns >= timeout_ns);
+        ended && (met || late)
+    }
+
+    /// Notes once what a pass has left, and slows the process down if it was much.
+    fn end_pass(&mut self, pass: u32) {
+        if self.costs.left_after_pass.len() >= pass as usize {
+            return;
+        }
+        let left = self.hosts[0].memory().written_pages().map_or(0, |pages| pages.len() as u64);
+        let sent_in_it = self.costs.left_after_pass.last().copied().unwrap_or(self.image.page_count());
+        self.costs.left_after_pass.push(left);
+        let Some(throttling) = self.setup.stop.throttle else { return };
+        if 2 * left > sent_in_it {
+            self.count_throttled();
+            let percent = match self.process.throttle_percent {
+                0 => throttling.initial_percent,
+                percent => percent + throttling.step_percent,
+            };
+            self.process.throttle_percent = percent.min(throttling.max_percent);
+        }
+    }
+
+    /// Counts the time for which the process has been slowed down as much as it is.
+    fn count_throttled(&mut self) {
+        let since_ns = self.now_ns - self.throttled_since_ns;
+        let denied_ns = u128::from(since_ns) * u128::from(self.process.throttle_percent) / 100;
+        self.costs.throttled_ns += denied_ns as u64;
+        self.throttled_since_ns = self.now_ns;
+    }
+
+    /// Why the next pass would be in vain, if so: the last ones have left no less than those before.
     fn divergence(&self) -> Option<Divergence> {
-        let Pre::Copy(Passes::UntilInStep) = self.setup.policy.pre else { return None };
-        let (writes_per_s, pages_per_s) = (self.setup.writes_per_s(), self.setup.pages_per_s());
-        let passes = self.costs.passes;
-        let outrun = writes_per_s.is_none_or(|writes_per_s| writes_per_s >= pages_per_s);
-        let in_vain = outrun || passes >= PASSES_MAX;
-        let memory = self.hosts[0].memory();
-        let pages_left = || self.image.page_numbers().filter(|&page| memory.is_written(page)).count() as u64;
-        in_vain.then(|| Divergence { passes, pages_left: pages_left(), writes_per_s, pages_per_s })
+        let Pre::Copy(Passes::UntilInStep | Passes::AtMost(u32::MAX)) = self.setup.policy.pre else {
+            return None;
+        };
+        let left = &self.costs.left_after_pass;
+        let least = left.iter().copied().min()?;
+        let (_, in_vain) = PASSES_IN_VAIN.into_iter().find(|(pages, _)| least >= *pages)?;
+        let (earlier, last) = left.split_at(left.len().checked_sub(in_vain as usize)?);
+        let fewest_before = earlier.iter().copied().min()?;
+        let fewest_left = last.iter().copied().min()?;
+        let slowing = self.setup.stop.throttle.is_some_and(|throttling| {
+            self.process.throttle_percent < throttling.max_percent && 2 * last[0] > fewest_before
+        });
+        let gained = fewest_left < fewest_before || slowing;
+        let passes = left.len() as u32;
+        (!gained || passes >= PASSES_MAX).then(|| Divergence {
+            passes,
+            passes_in_vain: in_vain,
+            pages_left: last.last().copied().unwrap_or_default(),
+            fewest_left,
+            most_left: last.iter().copied().max().unwrap_or_default(),
+            freeze_ns: self.setup.frozen_ns(fewest_left),
+            writes_per_s: self.setup.writes_per_s(),
+            pages_per_s: self.setup.pages_per_s(),
+        })
     }
 }

@@ -5,6 +5,7 @@
 
 mod host;
 mod migrate;
+mod profile;
 mod run;
 mod status;
 
@@ -60,6 +61,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Measures how a process uses its memory, as a workload for `checker simulate`.
+    Profile(profile::Profile),
     /// Starts a program under the host of this machine, if there is one, so that what its algorithm does between migrations is done.
     Run {
         /// The algorithm by which it will move.
@@ -150,6 +153,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Migrate(migrate) => migrate.run(&trust(key)?),
         Command::Check { pid, format } => check(pid, format),
         Command::Run { algorithm, program } => run::run(&algorithm, &program),
+        Command::Profile(profile) => profile.run(),
         Command::Status { pid, watch, format } => status::status(pid, watch, format),
         Command::Cancel { pid } => status::cancel(pid),
         Command::Fence { whom } => status::fence(&whom),

@@ -1,0 +1,339 @@
+//! What real systems are limited by, and what ends their passes: each against a formula, or against the same without it.
+
+use checker::simulate::summary::{Summary, outcomes};
+use checker::simulate::{
+    CostModel, DirtyLog, Endless, Framing, Intervals, Outcome, Patience, Preset, Setup, SetupError, Share,
+    SimulationError, Span, StopRule, Throttling, Workload, message_bytes, run, run_while,
+};
+use protocol::policy::{Passes, Policy, Pre, Push};
+use steplog::message::MessageKind;
+use steplog::place::Place;
+
+use crate::pre_copy_once;
+
+/// Software for nothing on an ideal line of 100 Mbit/s.
+fn bare(policy: Policy) -> Setup {
+    let costs = CostModel { bandwidth_bits_per_s: 100_000_000, request_pause_ns: 0, ..CostModel::PAPER };
+    Setup { costs, ..Setup::new(policy, Preset::Paper) }
+}
+
+fn costing(setup: Setup, change: impl FnOnce(&mut CostModel)) -> Setup {
+    let mut setup = setup;
+    change(&mut setup.costs);
+    setup
+}
+
+fn outcome(setup: &Setup) -> Outcome {
+    run(setup).expect("it runs")
+}
+
+fn freeze_s(outcome: &Outcome) -> f64 {
+    outcome.freeze.ns().expect("it ends") as f64 / 1e9
+}
+
+#[track_caller]
+fn assert_near(value: f64, expected: f64, share: f64) {
+    assert!((value - expected).abs() <= share * expected, "{value}, expected {expected}");
+}
+
+#[test]
+fn a_line_carries_frames_and_not_only_payload() {
+    let setup = costing(bare(Policy::TOTAL_COPY), |costs| costs.framing = Some(Framing::ETHERNET));
+    assert!(freeze_s(&outcome(&setup)) > 0.891);
+    assert!(freeze_s(&outcome(&bare(Policy::TOTAL_COPY))) < 0.853);
+}
+
+#[test]
+fn a_host_receives_no_more_than_its_line_takes() {
+    for policy in Policy::ALL {
+        let setup = bare(policy);
+        let outcome = outcome(&setup);
+        let to_destination =
+            outcome.sent.iter().filter(|sent| sent.to == Place::Host(checker::simulate::DESTINATION));
+        let bytes: u64 = to_destination.map(|sent| sent.bytes).sum();
+        let least_s = bytes as f64 * 8.0 / 1e8;
+        assert!(outcome.end_ns as f64 / 1e9 >= least_s, "{}: {outcome:?}", setup.policy.name);
+    }
+    let slow = costing(bare(Policy::TOTAL_COPY), |costs| costs.receive_bits_per_s = Some(50_000_000));
+    assert_near(freeze_s(&outcome(&slow)), 2.0 * freeze_s(&outcome(&bare(Policy::TOTAL_COPY))), 0.01);
+}
+
+#[test]
+fn a_window_and_a_round_trip_limit_the_rate() {
+    let window_bytes = 64u64 << 10;
+    let setup = costing(bare(Policy::TOTAL_COPY), |costs| {
+        costs.bandwidth_bits_per_s = 10_000_000_000;
+        costs.latency_ns = 10_000_000;
+        costs.send_buffer_bytes = 1 << 30;
+        costs.window_bytes = Some(window_bytes);
+    });
+    let page = message_bytes(MessageKind::Page, &setup);
+    let round_trips = 2560.0 / (window_bytes / page) as f64;
+    assert_near(freeze_s(&outcome(&setup)), round_trips * 0.020 + 0.03, 0.05);
+    // And so does a send buffer that holds what is not acknowledged.
+    let buffered = costing(setup, |costs| {
+        costs.send_buffer_bytes = window_bytes;
+        costs.window_bytes = Some(1 << 30);
+    });
+    assert_near(freeze_s(&outcome(&buffered)), round_trips * 0.020 + 0.03, 0.05);
+}
+
+#[test]
+fn a_fault_waits_behind_what_is_queued_unless_it_has_a_channel_of_its_own() {
+    let stall = |own_channel: bool, buffer: u64| {
+        let setup = Setup {
+            memory_bytes: 64 << 20,
+            access_interval_ns: 20_000_000,
+            accesses_min: 0,
+            ..bare(Policy::POST_COPY)
+        };
+        let setup = costing(setup, |costs| {
+            costs.window_bytes = Some(1 << 20);
+            (costs.own_channel, costs.send_buffer_bytes, costs.push_backlog_bytes) =
+                (own_channel, buffer, buffer);
+        });
+        outcome(&setup).stalls.median_ns as f64
+    };
+    let buffered_ns = |bytes: u64| bytes as f64 * 8.0 / 1e8 * 1e9;
+    assert_near(stall(false, 256 << 10), buffered_ns(256 << 10), 0.1);
+    assert_near(stall(false, 512 << 10), buffered_ns(512 << 10), 0.1);
+    assert!(stall(true, 512 << 10) < 0.05 * stall(false, 512 << 10));
+}
+
+#[test]
+fn costs_of_the_software_do_not_idle_the_line() {
+    let bare = bare(Policy::TOTAL_COPY);
+    let cheap = costing(bare.clone(), |costs| costs.page_ns = 100_000);
+    assert_near(freeze_s(&outcome(&cheap)), freeze_s(&outcome(&bare)), 0.001);
+    let dear = costing(bare.clone(), |costs| costs.page_ns = 1_000_000);
+    assert_near(freeze_s(&outcome(&dear)), 2.56, 0.01);
+    let shared = costing(bare.clone(), |costs| (costs.page_ns, costs.streams) = (1_000_000, 2));
+    assert_near(freeze_s(&outcome(&shared)), 1.28, 0.01);
+    let fixed = costing(bare.clone(), |costs| costs.freeze_ns = 50_000_000);
+    assert_near(freeze_s(&outcome(&fixed)), freeze_s(&outcome(&bare)) + 0.05, 0.001);
+    let post = |fault_ns, serve_ns| {
+        let setup = Setup { workload: Workload::All, ..self::bare(Policy::LAZY_COPY) };
+        outcome(&costing(setup, |costs| (costs.fault_ns, costs.serve_ns) = (fault_ns, serve_ns)))
+            .stalls
+            .median_ns
+    };
+    // Once for the request, once to run again.
+    assert_eq!(post(30_000, 20_000) - post(0, 0), 2 * 30_000 + 20_000);
+}
+
+#[test]
+fn a_cap_holds_before_the_suspension_and_another_after_the_resume() {
+    let capped = costing(bare(pre_copy_once()), |costs| costs.copy_cap_bits_per_s = Some(10_000_000));
+    let capped = Setup { workload: Workload::None, ..capped };
+    assert_near(outcome(&capped).pre_migration.ns().expect("it ends") as f64 / 1e9, 8.47, 0.01);
+    let capped = costing(bare(Policy::POST_COPY), |costs| costs.post_cap_bits_per_s = Some(10_000_000));
+    let capped = Setup { workload: Workload::None, ..capped };
+    assert_near(outcome(&capped).post_migration.ns().expect("it ends") as f64 / 1e9, 8.47, 0.01);
+}
+
+/// What is dirty after a pass in which each page is written `x` times on average, any as likely as the others.
+#[test]
+fn a_log_by_pass_leaves_what_was_written_in_the_pass_and_one_by_page_what_was_written_since_it_was_sent() {
+    let x = 2.12f64;
+    let left = |log| {
+        let setup = Setup { log, write_share: Share::ALL, dirty_share: Share::NONE, ..bare(pre_copy_once()) };
+        let setup =
+            costing(Setup { memory_bytes: 32 << 20, ..setup }, |costs| costs.send_buffer_bytes = 8192);
+        let access_interval_ns = (1e9 / setup.pages_per_s() / x) as u64;
+        let outcome = outcome(&Setup { access_interval_ns, ..setup });
+        outcome.left_after_pass[0] as f64 / outcome.page_count as f64
+    };
+    let by_pass = 1.0 - (-x).exp();
+    assert_near(left(DirtyLog::Pass), by_pass, 0.02);
+    assert_near(left(DirtyLog::Page), 1.0 - by_pass / x, 0.02);
+}
+
+/// Drawn intervals do not keep step with the pages that are sent: a little more time makes a little difference, and each
+/// seed another one.
+#[test]
+fn with_drawn_intervals_a_little_more_time_makes_a_little_difference() {
+    let faults = |access_interval_ns| {
+        let setup =
+            Setup { intervals: Intervals::Drawn, access_interval_ns, ..Setup::published(Policy::POST_COPY) };
+        Summary::of(&outcomes(&setup, 16, &Endless).expect("they run")).faults
+    };
+    let [shorter, longer] = [280_000, 300_000].map(faults);
+    assert!(shorter.deviation > 0.0 && longer.deviation < 0.1 * longer.mean, "{shorter:?} and {longer:?}");
+    let expected = shorter.mean * 0.965;
+    assert_near(longer.mean, expected, 0.05);
+}
+
+#[test]
+fn where_accesses_are_local_it_matters_which_page_is_pushed_next() {
+    let faults = |push, workload: Workload| {
+        let setup =
+            Setup { workload, access_interval_ns: 500_000, ..bare(Policy { push, ..Policy::POST_COPY }) };
+        let setup = Setup { memory_bytes: 64 << 20, ..setup };
+        Summary::of(&outcomes(&setup, 4, &Endless).expect("they run")).faults.mean
+    };
+    let [pivot, next] = [Push::Pivot, Push::NextMissing].map(|push| faults(push, Workload::Local));
+    assert!(2.0 * pivot < next, "{pivot} and {next}");
+    let [pivot, next] = [Push::Pivot, Push::NextMissing].map(|push| faults(push, Workload::Uniform));
+    assert!(pivot > 0.8 * next, "{pivot} and {next}");
+}
+
+#[test]
+fn a_dirty_rate_is_one_of_different_pages() {
+    let mut setup = bare(Policy::PRE_COPY);
+    setup.set_dirty_rate(1000).expect("a rate");
+    let writes = -2560.0 * (1.0 - 1000.0 / 2560.0f64).ln();
+    assert_near(setup.writes_per_s().expect("a rate"), writes, 0.1);
+    let mut sequential = Setup { workload: Workload::Sequential, ..bare(Policy::PRE_COPY) };
+    sequential.set_dirty_rate(1000).expect("a rate");
+    assert_near(sequential.writes_per_s().expect("a rate"), 1000.0, 0.1);
+    assert!(matches!(
+        setup.set_dirty_rate(2561),
+        Err(SetupError::RateTooHigh { distinct: 2561, most: 2560, .. })
+    ));
+    let mut half = Setup { touched_share: Share::HALF, ..bare(Policy::PRE_COPY) };
+    assert!(half.set_dirty_rate(1300).is_err());
+}
+
+#[test]
+fn a_downtime_target_is_kept() {
+    let target_ns = 60_000_000;
+    let mut setup = costing(bare(Policy::PRE_COPY), |costs| costs.send_buffer_bytes = 8192);
+    setup.unbind_passes();
+    setup.stop = StopRule { downtime_ns: Some(target_ns), ..StopRule::default() };
+    let outcome = outcome(&setup);
+    let most_ns = target_ns + setup.bare_freeze_ns() + 2_000_000;
+    assert!(outcome.freeze.ns().is_some_and(|ns| ns <= most_ns), "{outcome:?}");
+    assert!(setup.frozen_ns(*outcome.left_after_pass.last().expect("a pass")) <= target_ns);
+    assert!(outcome.left_after_pass.iter().rev().skip(1).all(|left| setup.frozen_ns(*left) > target_ns));
+}
+
+/// A process that writes to half of its pages faster than they are sent.
+fn restless() -> Setup {
+    let setup = Setup {
+        touched_share: Share::HALF,
+        write_share: Share::ALL,
+        access_interval_ns: 50_000,
+        ..bare(Policy::PRE_COPY)
+    };
+    let mut setup = setup;
+    setup.unbind_passes();
+    setup.stop.downtime_ns = Some(50_000_000);
+    setup
+}
+
+#[test]
+fn what_is_missed_by_copying_alone_is_met_by_throttling_or_followed_by_post_copy() {
+    let alone = outcome(&restless());
+    let divergence = alone.divergence.expect("it never ends");
+    assert!(divergence.fewest_left > 1000 && divergence.freeze_ns > 50_000_000, "{divergence:?}");
+    assert_eq!((alone.pre_migration, alone.freeze), (Span::Endless, Span::NotReached));
+    let stop = StopRule { throttle: Some(Throttling::AUTO_CONVERGE), ..restless().stop };
+    let throttled = outcome(&Setup { stop, ..restless() });
+    assert!(throttled.divergence.is_none() && throttled.throttled_ns > 0, "{throttled:?}");
+    assert!(throttled.slowdown() > 0.1);
+    let stop = StopRule { switch_to_post_copy: true, timeout_ns: Some(2_000_000_000), ..restless().stop };
+    let switched = outcome(&Setup { stop, ..restless() });
+    assert!(switched.switched && switched.pages.pushed > 0 && switched.divergence.is_none());
+    assert!(freeze_s(&switched) < 0.06);
+    let stop = StopRule { timeout_ns: Some(2_000_000_000), ..restless().stop };
+    let late = outcome(&Setup { stop, ..restless() });
+    assert!(
+        !late.switched
+            && freeze_s(&late) > 0.1
+            && late.pre_migration.ns().is_some_and(|ns| ns > 2_000_000_000)
+    );
+}
+
+/// What is said of a run is seen in it: a target of as much as it says is met.
+#[test]
+fn copying_that_never_ends_would_end_with_the_target_that_is_said() {
+    let divergence = outcome(&restless()).divergence.expect("it never ends");
+    let mut setup = restless();
+    setup.stop.downtime_ns = Some(divergence.freeze_ns + 1_000_000);
+    assert!(outcome(&setup).divergence.is_none());
+}
+
+#[test]
+fn zero_pages_and_compressed_ones_are_short() {
+    let whole = outcome(&bare(Policy::TOTAL_COPY));
+    let zero = costing(
+        Setup {
+            zero_share: Share::HALF,
+            dirty_share: Share::NONE,
+            workload: Workload::None,
+            ..bare(Policy::TOTAL_COPY)
+        },
+        |costs| {
+            costs.zero_page_bytes = Some(9);
+        },
+    );
+    assert_near(freeze_s(&outcome(&zero)), 0.5 * freeze_s(&whole), 0.05);
+    let compressed = costing(bare(Policy::TOTAL_COPY), |costs| costs.compressed = Some(Share::HALF));
+    assert_near(freeze_s(&outcome(&compressed)), 0.5 * freeze_s(&whole), 0.05);
+}
+
+#[test]
+fn a_part_on_a_slower_line_takes_as_long() {
+    for policy in [Policy::TOTAL_COPY, Policy::PRE_COPY, Policy::POST_COPY] {
+        let setup = Setup { memory_bytes: 1 << 30, ..Setup::new(policy, Preset::Qemu) };
+        let setup = Setup {
+            access_interval_ns: 3_400,
+            ..costing(setup, |costs| costs.bandwidth_bits_per_s = 10_000_000_000)
+        };
+        let [all, part] =
+            [1, 16].map(|divisor| outcome(&setup.scaled(divisor)).total().ns().expect("it ends") as f64);
+        assert_near(part, all, 0.05);
+    }
+}
+
+#[test]
+fn what_is_beyond_all_bounds_is_refused_by_name() {
+    let refused = |setup: Setup| setup.page_count().expect_err("too much").to_string();
+    let bare = || bare(Policy::PRE_COPY);
+    for (error, culprit) in [
+        (refused(costing(bare(), |costs| costs.bandwidth_bits_per_s = 1)), "years"),
+        (refused(costing(bare(), |costs| costs.bandwidth_bits_per_s = u64::MAX)), "a bandwidth"),
+        (refused(costing(bare(), |costs| costs.receive_bits_per_s = Some(0))), "bandwidth of 0"),
+        (refused(costing(bare(), |costs| costs.latency_ns = u64::MAX)), "a latency"),
+        (refused(costing(bare(), |costs| costs.send_buffer_bytes = u64::MAX)), "a send buffer"),
+        (refused(costing(bare(), |costs| costs.window_bytes = Some(u64::MAX))), "a window"),
+        (refused(costing(bare(), |costs| costs.state_bytes = u64::MAX)), "a state"),
+        (refused(costing(bare(), |costs| costs.freeze_ns = u64::MAX)), "a cost of the freeze"),
+        (refused(costing(bare(), |costs| costs.page_ns = u64::MAX)), "a cost of a page"),
+        (refused(costing(bare(), |costs| costs.fault_ns = u64::MAX)), "a cost of a fault"),
+        (refused(costing(bare(), |costs| costs.streams = u32::MAX)), "streams"),
+        (refused(Setup { threads: u32::MAX, ..bare() }), "threads"),
+        (refused(Setup { access_interval_ns: u64::MAX, ..bare() }), "an access interval"),
+        (refused(Setup { accesses_min: u64::MAX, ..bare() }), "accesses"),
+        (refused(Setup { page_size_bytes: u64::MAX, memory_bytes: u64::MAX, ..bare() }), "a page size"),
+        (refused(Setup { memory_bytes: u64::MAX, ..bare() }), "at most 16777216"),
+    ] {
+        assert!(error.contains(culprit), "{error} does not name {culprit}");
+    }
+}
+
+/// Somebody who looks a few times.
+struct Impatient(std::cell::Cell<u32>);
+
+impl Patience for Impatient {
+    fn is_out(&self, _: u64, _: u64) -> bool {
+        self.0.set(self.0.get() + 1);
+        self.0.get() > 2
+    }
+}
+
+#[test]
+fn a_long_run_can_be_given_up() {
+    let setup = Setup { memory_bytes: 1 << 30, ..bare(Policy::TOTAL_COPY) };
+    let given_up = run_while(&setup, &Impatient(0.into()));
+    assert!(matches!(given_up, Err(SimulationError::OutOfTime { now_ns }) if now_ns > 0), "{given_up:?}");
+}
+
+#[test]
+fn bounded_passes_are_what_the_algorithm_says() {
+    let setup = Setup {
+        write_share: Share::ALL,
+        ..bare(Policy { pre: Pre::Copy(Passes::AtMost(3)), ..Policy::PRE_COPY })
+    };
+    assert_eq!(outcome(&setup).passes, 3);
+}

@@ -1,0 +1,123 @@
+//! How a running process uses its memory, measured without moving it: what a prediction needs to know.
+//!
+//! Writes are noted as for a migration, from one moment on, and counted after growing times: the curve of different pages.
+//! The process is stopped once, for a fraction of a millisecond.
+
+use std::time::{Duration, Instant};
+
+use linux::pagemap::{PageRun, PageState};
+use linux::source::Source;
+use linux::{AddressRange, LinuxError, PAGE_SIZE};
+use serde::Serialize;
+
+/// When pages are counted first; then after half as long again each time.
+const FIRST: Duration = Duration::from_millis(20);
+
+/// Pages that are read to see how many are all zero; of more, some are read.
+const READ_MAX: u64 = 1 << 16;
+
+/// A process as it was measured: the workload file of `checker simulate`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ProcessProfile {
+    /// Pages that are there.
+    pub pages: u64,
+    /// Bytes of one.
+    pub page_size_bytes: u64,
+    /// Those of files that are mapped shared.
+    pub file_mapped_pages: u64,
+    /// Those that are all zero, as far as they were read.
+    pub zero_pages: u64,
+    /// Those that are the process's own, and not as in a file.
+    pub modified_pages: u64,
+    /// Different pages written, against time.
+    pub curve: Vec<WrittenWithin>,
+}
+
+/// Different pages that were written within a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WrittenWithin {
+    /// The time, in nanoseconds.
+    pub after_ns: u64,
+    /// How many.
+    pub written: u64,
+}
+
+impl ProcessProfile {
+    /// As a workload file.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Measures a process for so long.
+///
+/// # Errors
+/// It is gone, may not be looked at, or the kernel cannot note writes.
+pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
+    let mut source = Source::open(pid)?;
+    source.track()?;
+    // Everything counts as written until it is taken for the first time.
+    source.take_written()?;
+    let began = Instant::now();
+    let mut curve: Vec<WrittenWithin> = Vec::new();
+    let mut next = FIRST;
+    loop {
+        std::thread::sleep(next.min(time).saturating_sub(began.elapsed()));
+        let after = began.elapsed();
+        let counted = pages(source.written()?.into_iter());
+        // A page that the process has given up is no longer counted; it has been written all the same.
+        let written = counted.max(curve.last().map_or(0, |point| point.written));
+        curve.push(WrittenWithin { after_ns: u64::try_from(after.as_nanos()).unwrap_or(u64::MAX), written });
+        if after >= time {
+            break;
+        }
+        next = next.mul_f64(1.5);
+    }
+    source.untrack();
+    let mut all = 0;
+    let mut of_state = |state: PageState, runs: &[PageRun]| {
+        pages(runs.iter().filter(|run| run.state == state).map(|run| run.range))
+    };
+    let mut file_mapped_pages = 0;
+    let mut runs = Vec::new();
+    for mapping in source.mappings()?.iter().filter(|mapping| mapping.memory_kind().is_some()) {
+        let here = source.population_of(mapping)?;
+        let count = pages(here.iter().map(|run| run.range));
+        all += count;
+        if mapping.shared && mapping.file().is_some() {
+            file_mapped_pages += count;
+        }
+        runs.extend(here);
+    }
+    let (own, zero) = (of_state(PageState::Own, &runs), of_state(PageState::Zero, &runs));
+    let written = curve.last().map_or(0, |point| point.written);
+    Ok(ProcessProfile {
+        pages: all.max(written),
+        page_size_bytes: PAGE_SIZE,
+        file_mapped_pages,
+        zero_pages: zero + own_zero(&source, &runs, own),
+        modified_pages: own,
+        curve,
+    })
+}
+
+fn pages(ranges: impl Iterator<Item = AddressRange>) -> u64 {
+    ranges.map(|range| range.len() / PAGE_SIZE).sum()
+}
+
+/// How many of the process's own pages are all zero, by those that are read.
+fn own_zero(source: &Source, runs: &[PageRun], own: u64) -> u64 {
+    let every = own.div_ceil(READ_MAX).max(1);
+    let own_pages = runs.iter().filter(|run| run.state == PageState::Own).flat_map(|run| run.range.pages());
+    let mut bytes = [0; PAGE_SIZE as usize];
+    let (mut read, mut zero) = (0u64, 0u64);
+    for page in own_pages.step_by(usize::try_from(every).unwrap_or(usize::MAX)) {
+        if source.read(page * PAGE_SIZE, &mut bytes).is_ok() {
+            read += 1;
+            zero += u64::from(bytes.iter().all(|byte| *byte == 0));
+        }
+    }
+    if read == 0 { 0 } else { (u128::from(own) * u128::from(zero) / u128::from(read)) as u64 }
+}
