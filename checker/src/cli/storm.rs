@@ -5,7 +5,7 @@ mod replay;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Mutex;
@@ -20,7 +20,8 @@ use comfy_table::{Cell, CellAlignment, Table};
 use model::Link;
 use protocol::policy::Policy;
 use protocol::transcript::transcript;
-use steplog::event::{Step, write_log};
+use steplog::event::Step;
+use steplog::sink::{LogWriter, StepSink};
 use tie::campaign::{self, CampaignError, Coverage, Share};
 use tie::policy::policy;
 use world::storm::{self, End as RunEnd, Tally};
@@ -233,11 +234,9 @@ fn replay(json: &str, trace: Option<&Path>) -> Result<End> {
 
 /// Writes what `checker conform` reads.
 fn write_trace(run: &Disrupted, path: &Path) -> Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    serde_json::to_writer(&mut file, &run.scenario.header(true))?;
-    file.write_all(b"\n")?;
-    write_log(&log(run), &mut file)?;
-    Ok(file.flush()?)
+    let mut to = LogWriter::begin(&run.scenario.header(true), BufWriter::new(File::create(path)?))?;
+    log(run).into_iter().try_for_each(|step| to.record(step))?;
+    Ok(to.end()?)
 }
 
 /// What happens in the run, as far as it goes: what is wrong with it is said elsewhere.
