@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::Ending;
+use super::output::say;
 use crate::control::{Answer, Desk, Question};
 use crate::driver::{Handle, Log, Setup};
 use crate::host::Machine;
@@ -22,7 +23,7 @@ pub(super) fn host(listen: &str, store: Option<String>, trust: &Trust) -> anyhow
         Question::Status => Answer::Status(asked.statuses()),
         other => answer(&asked.sessions(), other),
     })?;
-    anstream::println!("{}", machine.address());
+    say(machine.address())?;
     wait_for_interrupt()?;
     drop(desk);
     Ok(Ending::Interrupted)
@@ -31,7 +32,7 @@ pub(super) fn host(listen: &str, store: Option<String>, trust: &Trust) -> anyhow
 pub(super) fn store(listen: &str, root: PathBuf, trust: &Trust) -> anyhow::Result<Ending> {
     let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     let store = Store::open(listener, root, trust.clone(), None)?;
-    anstream::println!("{}", store.address());
+    say(store.address())?;
     wait_for_interrupt()?;
     Ok(Ending::Interrupted)
 }

@@ -10,6 +10,7 @@ use clap::Args;
 use protocol::policy::Policy;
 use steplog::fate::Fate;
 
+use super::output::say;
 use super::status::line;
 use super::{Ending, Format};
 use crate::aside::SessionId;
@@ -158,7 +159,7 @@ impl Migrate {
 
     fn conclude(&self, status: &Status) -> anyhow::Result<Ending> {
         if self.format == Format::Json {
-            anstream::println!("{}", serde_json::json!({ "version": 1, "process": status }));
+            say(serde_json::json!({ "version": 1, "process": status }))?;
         }
         let moved = matches!(status.fate, Some(Fate::Migrated));
         if self.format == Format::Text {
@@ -168,15 +169,15 @@ impl Migrate {
                 Some(Fate::Lost(loss)) => format!("lost ({loss:?})"),
                 other => format!("{other:?}"),
             };
-            anstream::println!("{what}: {}", line(status));
+            say(format_args!("{what}: {}", line(status)))?;
         }
         Ok(if moved { Ending::AsExpected } else { Ending::Not })
     }
 
     fn not_moved(&self, reason: &str) -> anyhow::Result<Ending> {
         match self.format {
-            Format::Json => anstream::println!("{}", serde_json::json!({ "version": 1, "refused": reason })),
-            Format::Text => anstream::println!("not moved: {reason}"),
+            Format::Json => say(serde_json::json!({ "version": 1, "refused": reason }))?,
+            Format::Text => say(format_args!("not moved: {reason}"))?,
         }
         Ok(Ending::Not)
     }
