@@ -61,7 +61,9 @@ pub enum Refusal {
     #[error(transparent)]
     Document(#[from] InvariantError),
     /// A record has a number that no record has.
-    #[error("{part}: record {record}: {number} is larger than {COUNT_MAX}, which nothing in a record comes to")]
+    #[error(
+        "{part}: record {record}: {number} is larger than {COUNT_MAX}, which nothing in a record comes to"
+    )]
     Count {
         /// Which list of records.
         part: &'static str,

@@ -414,7 +414,10 @@ fn a_result_that_cannot_be_written_is_an_error() {
         let output = command.args(arguments).stdout(full).stderr(Stdio::piped());
         let output = output.spawn().and_then(std::process::Child::wait_with_output).expect("it runs");
         assert_eq!(code(&output), 2, "{program} {arguments:?}");
-        assert!(stderr(&output).starts_with("error: cannot write to standard output"), "{program} {arguments:?}");
+        assert!(
+            stderr(&output).starts_with("error: cannot write to standard output"),
+            "{program} {arguments:?}"
+        );
     }
 }
 

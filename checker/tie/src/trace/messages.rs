@@ -255,7 +255,10 @@ impl Ledger {
             if connections.back().is_none_or(|last| last.number != number) {
                 connections.push_back(Connection { number, queue: VecDeque::new() });
             }
-            connections.back_mut().into_iter().for_each(|last| last.queue.push_back(Queued { name, perhaps }));
+            connections
+                .back_mut()
+                .into_iter()
+                .for_each(|last| last.queue.push_back(Queued { name, perhaps }));
         }
     }
 

@@ -28,13 +28,15 @@ fn swapped(log: &Log, one: usize, other: usize) -> Option<&'static str> {
     let (first, last) = (&log.steps[one], &log.steps[other]);
     let between = &log.steps[one + 1..other];
     let passed = between.iter().flat_map(|step| [(first, step), (step, last)]).chain([(first, last)]);
-    let reasons: Option<BTreeSet<&str>> = passed.map(|(first, second)| either_order(log, first, second)).collect();
+    let reasons: Option<BTreeSet<&str>> =
+        passed.map(|(first, second)| either_order(log, first, second)).collect();
     // The most particular one counts.
     let reasons = reasons?;
     EITHER_ORDER.into_iter().find(|reason| reasons.contains(reason))
 }
 
 const ACCESS: &str = "the process accesses a page earlier or later";
+const NOTICED: &str = "it is noticed earlier or later that a connection was lost or made";
 const COMMAND: &str = "the operator gives a command earlier or later";
 const IGNORED: &str = "a message that changes nothing arrives earlier or later";
 const ARRIVALS: &str = "messages arrive in another order over a link that keeps none";
@@ -42,7 +44,7 @@ const PLACES: &str = "steps of two places, of which neither sends the other a me
 const PAGES: &str = "steps about two pages";
 
 /// What allows two lines to come in either order, the most particular first.
-const EITHER_ORDER: [&str; 6] = [COMMAND, ACCESS, IGNORED, ARRIVALS, PLACES, PAGES];
+const EITHER_ORDER: [&str; 7] = [NOTICED, COMMAND, ACCESS, IGNORED, ARRIVALS, PLACES, PAGES];
 
 fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> {
     let (one, other) = (page(&first.event), page(&second.event));
@@ -51,8 +53,10 @@ fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> 
     Some(match () {
         () if one.is_some() && other.is_some() && one != other => PAGES,
         () if first.place != second.place && !may_be_told(&first.event, &second.event) => PLACES,
-        () if either(is_access) => ACCESS,
+        () if first.place != second.place => return None,
+        () if either(is_touch) => ACCESS,
         () if either(is_command) => COMMAND,
+        () if log.header.disrupted && either(is_notice) => NOTICED,
         // Over a link that keeps order a message arrives in its turn, also if it changes nothing.
         () if arrive && log.header.link == LinkOrder::Fifo => return None,
         () if either(|event| matches!(event, Event::MessageIgnored { .. })) => IGNORED,
@@ -66,9 +70,59 @@ fn may_be_told(first: &Event, second: &Event) -> bool {
     match (page(first), page(second)) {
         // Something about one page: a content, a request, an answer.
         (Some(_), Some(_)) => is_arrival(second) && !is_access(first),
-        (None, None) => is_arrival(second),
+        (None, None) => heard(second).is_some_and(|kind| says(first).contains(&kind)),
         _ => false,
     }
+}
+
+/// The message that a line about no page handles.
+fn heard(event: &Event) -> Option<MessageKind> {
+    Some(match event {
+        Event::StateAccepted { .. } => MessageKind::State,
+        Event::ReadinessLearned { .. } => MessageKind::Ready,
+        Event::ProcessResumed { .. } => MessageKind::Go,
+        Event::CompletionLearned { .. } => MessageKind::Complete,
+        Event::DestructionLearned { .. } => MessageKind::Destroyed,
+        Event::ExitLearned { .. } => MessageKind::Exit,
+        Event::CancellationLearned { .. } => MessageKind::Cancel,
+        Event::RefusalLearned { .. } => MessageKind::Refuse,
+        Event::ResyncAccepted { .. }
+        | Event::CancellationRepeated { .. }
+        | Event::DestructionRepeated { .. } => MessageKind::Resync,
+        Event::MessageIgnored { kind, .. } => *kind,
+        _ => return None,
+    })
+}
+
+/// The messages that a line about no page may send.
+fn says(event: &Event) -> &'static [MessageKind] {
+    use MessageKind::{Cancel, Complete, Destroyed, Exit, Go, Ready, Refuse, Resync, State};
+    match event {
+        Event::StateSent { .. } => &[State],
+        Event::ReadinessDeclared { .. } => &[Ready],
+        Event::ProcessHandedOver { .. } | Event::ResyncAccepted { .. } => &[Go],
+        Event::CompletionDeclared { .. } => &[Complete],
+        Event::ImageDestroyed { .. } | Event::DestructionRepeated { .. } => &[Destroyed],
+        Event::ProcessReleased { .. } => &[Exit],
+        Event::MigrationCancelled { .. } | Event::CancellationRepeated { .. } => &[Cancel],
+        Event::MigrationRefused { .. } => &[Refuse],
+        // The resync says that nothing is missing, too.
+        Event::PeerConnected { .. } => &[Resync, Complete, Exit],
+        Event::PeerDisconnected { .. } | Event::PeerTimedOut { .. } | Event::PeerFenced { .. } => {
+            &[Cancel, Refuse, Exit]
+        }
+        _ => &[],
+    }
+}
+
+/// Does a host notice something of a connection that ends nothing?
+fn is_notice(event: &Event) -> bool {
+    is_of_connection(event) && fate(event).is_none_or(|fate| !is_an_end(fate))
+}
+
+/// Does the process touch a page?
+fn is_touch(event: &Event) -> bool {
+    is_access(event) || matches!(event, Event::PageFaulted { .. } | Event::PageLoaded { .. })
 }
 
 fn dropped(log: &Log, at: usize, step: &Step) -> Option<&'static str> {
@@ -95,7 +149,7 @@ fn dropped(log: &Log, at: usize, step: &Step) -> Option<&'static str> {
             "the next attempt says as much"
         }
         Event::HostCrashed if disrupted && has_nothing(log, at) => "nothing was there to be lost",
-        event if disrupted && is_of_connection(event) && fate(event).is_none_or(|fate| !is_an_end(fate)) => {
+        event if disrupted && is_notice(event) => {
             "it was not noticed that a connection was lost or made, and nothing was at stake"
         }
         _ => return None,
@@ -116,7 +170,7 @@ fn doubled(log: &Log, step: &Step) -> Option<&'static str> {
             "it was said once more"
         }
         Event::HostCrashed if disrupted => "a machine on which there is nothing dies twice",
-        event if disrupted && is_of_connection(event) && fate(event).is_none_or(|fate| !is_an_end(fate)) => {
+        event if disrupted && is_notice(event) => {
             "a connection was lost and made once more, with nothing at stake"
         }
         _ => return None,
@@ -148,7 +202,9 @@ fn may_be_lost(log: &Log) -> bool {
 /// Has an earlier line handled the same message?
 fn is_duplicate(log: &Log, at: usize) -> bool {
     let step = &log.steps[at];
-    log.steps[..at].iter().any(|earlier| earlier.place == step.place && handles_alike(&earlier.event, &step.event))
+    log.steps[..at]
+        .iter()
+        .any(|earlier| earlier.place == step.place && handles_alike(&earlier.event, &step.event))
 }
 
 fn handles_alike(one: &Event, other: &Event) -> bool {
@@ -174,9 +230,7 @@ fn handled(event: &Event) -> Option<Handled> {
         Event::WriteBackStored { page, version, .. } | Event::WriteBackSuperseded { page, version, .. } => {
             (MessageKind::WriteBack, page, Some(version.0))
         }
-        Event::WriteBackAcknowledged { page, version } => {
-            (MessageKind::WriteBackDone, page, Some(version.0))
-        }
+        Event::WriteBackAcknowledged { page, version } => (MessageKind::WriteBackDone, page, Some(version.0)),
         Event::MessageIgnored { kind, page: Some(page), number, .. } => (kind, page, number),
         _ => return None,
     })
@@ -229,7 +283,9 @@ fn is_superseded(log: &Log, at: usize) -> bool {
 fn has_nothing(log: &Log, at: usize) -> bool {
     let Place::Host(host) = log.steps[at].place else { return false };
     let mut has = log.steps.iter().find_map(|step| match step.event {
-        Event::MigrationStarted { .. } | Event::PageWritten { .. } | Event::PageRead { .. } => Some(step.place),
+        Event::MigrationStarted { .. } | Event::PageWritten { .. } | Event::PageRead { .. } => {
+            Some(step.place)
+        }
         _ => None,
     }) == Some(Place::Host(host));
     for step in log.steps[..at].iter().filter(|step| step.place == Place::Host(host)) {
@@ -287,22 +343,7 @@ fn is_command(event: &Event) -> bool {
 
 /// Does it handle a message?
 fn is_arrival(event: &Event) -> bool {
-    handled(event).is_some()
-        || matches!(
-            event,
-            Event::StateAccepted { .. }
-                | Event::ReadinessLearned { .. }
-                | Event::ProcessResumed { .. }
-                | Event::CompletionLearned { .. }
-                | Event::DestructionLearned { .. }
-                | Event::ExitLearned { .. }
-                | Event::CancellationLearned { .. }
-                | Event::RefusalLearned { .. }
-                | Event::ResyncAccepted { .. }
-                | Event::CancellationRepeated { .. }
-                | Event::DestructionRepeated { .. }
-                | Event::MessageIgnored { .. }
-        )
+    handled(event).is_some() || heard(event).is_some()
 }
 
 fn page(event: &Event) -> Option<PageNumber> {
