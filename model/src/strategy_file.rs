@@ -7,7 +7,11 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
-use crate::strategy::{Clean, Contradiction, Freeze, Missing, Passes, Pre, Push, Rest, Strategy};
+use crate::paging::{Channels, Mappings, Paging, Waking};
+use crate::strategy::{
+    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Real, Rest, Stop,
+    Strategy,
+};
 
 /// What is wrong with a strategy file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +81,12 @@ impl Strategy {
             push: unplaced(self.push),
             clean: unplaced(self.clean),
             rest: unplaced(self.rest),
+            hand_over: unless_default(self.real.hand_over),
+            log: unless_default(self.real.log),
+            stop: unless_default(self.real.stop),
+            wake: unless_default(self.paging.wake),
+            pages: unless_default(self.paging.pages),
+            channels: unless_default(self.paging.channels),
             _expect: IgnoredAny,
         }
     }
@@ -103,6 +113,20 @@ struct File {
     push: Spanned<Push>,
     clean: Spanned<Clean>,
     rest: Spanned<Rest>,
+    // What real systems have; as the nine algorithms have it where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hand_over: Option<Spanned<HandOver>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<Spanned<LogReading>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<Spanned<Stop>>,
+    // Choices about pages and threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wake: Option<Spanned<Waking>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pages: Option<Spanned<Mappings>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channels: Option<Spanned<Channels>>,
     /// What its author expects of it is for the judge to read.
     #[serde(rename = "expect", default, skip_serializing)]
     _expect: IgnoredAny,
@@ -158,6 +182,16 @@ impl File {
             push: *self.push.get_ref(),
             clean: *self.clean.get_ref(),
             rest: *self.rest.get_ref(),
+            real: Real {
+                hand_over: chosen(self.hand_over.as_ref()),
+                log: chosen(self.log.as_ref()),
+                stop: chosen(self.stop.as_ref()),
+            },
+            paging: Paging {
+                wake: chosen(self.wake.as_ref()),
+                pages: chosen(self.pages.as_ref()),
+                channels: chosen(self.channels.as_ref()),
+            },
         }
         .check()
     }
@@ -172,6 +206,12 @@ impl File {
             "push" => self.push.span(),
             "clean" => self.clean.span(),
             "rest" => self.rest.span(),
+            "hand-over" => self.hand_over.as_ref().map_or(self.freeze.span(), Spanned::span),
+            "log" => self.log.as_ref().map_or(self.pre.span(), Spanned::span),
+            "stop" => self.stop.as_ref().map_or(self.pre.span(), Spanned::span),
+            "wake" => self.wake.as_ref().map_or(self.missing.span(), Spanned::span),
+            "pages" => self.pages.as_ref().map_or(self.push.span(), Spanned::span),
+            "channels" => self.channels.as_ref().map_or(self.missing.span(), Spanned::span),
             _ => self.pre.span(),
         };
         span.start
@@ -180,6 +220,14 @@ impl File {
 
 fn unplaced<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
+}
+
+fn unless_default<T: Default + PartialEq>(value: T) -> Option<Spanned<T>> {
+    (value != T::default()).then(|| unplaced(value))
+}
+
+fn chosen<T: Copy + Default>(field: Option<&Spanned<T>>) -> T {
+    field.map_or_else(T::default, |field| *field.get_ref())
 }
 
 /// The field that a message of the TOML parser says is missing; the place it names is another field's.

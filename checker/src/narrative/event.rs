@@ -8,6 +8,8 @@ use serde::Serialize;
 use super::disruption;
 use super::facts::{has_arrived, has_left, starts};
 use super::hosts::{Hosts, Place};
+use super::paging;
+use super::real;
 
 /// How a step involves its places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +48,9 @@ pub(super) fn tell(
 ) -> Event {
     let meant = match step {
         Move::Control(step) => tell_control(hosts, &before.control, step, &after.control),
-        Move::Page(step, index) => tell_page(hosts, &before.control, &before.pages[index], step, index),
+        Move::Page(step, index) => {
+            tell_page(hosts, &before.control, (&before.pages[index], &after.pages[index]), step, index)
+        }
     };
     let mut told = match meant.manner {
         Manner::Sent if !has_left(before, step, after) => {
@@ -78,6 +82,9 @@ fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep, after: &Con
     let forth = (hosts.source, hosts.destination);
     let back = (hosts.destination, hosts.source);
     if let Some(told) = disruption::tell_control(hosts, control, step, after) {
+        return told;
+    }
+    if let Some(told) = real::tell_control(hosts, control, step, after) {
         return told;
     }
     match step {
@@ -124,6 +131,7 @@ fn in_flight(hosts: &Hosts, control: &Control) -> (Place, Place) {
 fn control_message(control: &Control) -> &'static str {
     match control.phase {
         Phase::Offered => "state",
+        Phase::Entrusted => "state, go",
         Phase::Accepted => "ready",
         Phase::Committed => "go",
         Phase::Completing => "complete",
@@ -133,7 +141,13 @@ fn control_message(control: &Control) -> &'static str {
     }
 }
 
-fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, index: usize) -> Event {
+fn tell_page(
+    hosts: &Hosts,
+    control: &Control,
+    (page, after): (&Page, &Page),
+    step: PageStep,
+    index: usize,
+) -> Event {
     use Manner::{Arrived, Lost, Sent};
     let here = if control.phase.at_source() { hosts.source } else { hosts.destination };
     let owner = owner(hosts, control, page);
@@ -145,7 +159,12 @@ fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, inde
     let content = if matches!(page.plan, Plan::Travelled | Plan::Settled) { forth } else { content };
     let keeper = write_back_host(hosts, control, page);
     let name = format!("page {index}");
-    if let Some(told) = disruption::tell_page(hosts, control, page, step, &name) {
+    let told = disruption::tell_page(hosts, control, page, step, &name);
+    if let Some(told) = told.or_else(|| real::tell_page(hosts, step, &name)) {
+        return told;
+    }
+    let present = if control.phase.at_source() { page.source } else { page.destination }.is_held();
+    if let Some(told) = paging::tell_page((here, owner, present), (page, after), step, &name) {
         return told;
     }
     match step {
@@ -158,6 +177,9 @@ fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, inde
         PageStep::Push => message(Sent, forth, format!("{name}, pushed")),
         PageStep::DeliverRequest => message(Arrived, request, format!("request {name}")),
         PageStep::DuplicateRequest => message(Arrived, request, format!("request {name}, twice")),
+        PageStep::DeliverPage if page.aside.void && after.destination == page.destination => {
+            message(Arrived, content, format!("{name}, not needed any more: dropped"))
+        }
         PageStep::DeliverPage => message(Arrived, content, name),
         PageStep::DuplicatePage => message(Arrived, content, format!("{name}, twice")),
         PageStep::DeliverOlder => message(Arrived, forth, format!("{name}, older copy")),

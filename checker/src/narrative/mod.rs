@@ -9,6 +9,8 @@ mod event;
 mod facts;
 mod hosts;
 mod mermaid;
+mod paging;
+mod real;
 mod text;
 
 use model::concrete::{State, Step};

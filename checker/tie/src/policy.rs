@@ -1,8 +1,9 @@
 //! The same algorithm in the words of the model and of the reference.
 
-use model::strategy::{Clean, Freeze, Missing, Passes, Pre, Push, Rest};
+use model::paging::{Channels, Mappings, Paging, Waking};
+use model::strategy::{Clean, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Rest, Stop};
 use model::{Contradiction, Strategy};
-use protocol::policy::{self as real, Policy};
+use protocol::policy::{self as endpoint, Policy};
 
 /// Why the reference has no policy for a strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,10 +13,13 @@ pub enum Unsupported {
     Model(#[from] Contradiction),
     /// The reference rejects it.
     #[error(transparent)]
-    Reference(#[from] real::Contradiction),
+    Reference(#[from] endpoint::Contradiction),
     /// The two read this combination differently.
     #[error("the reference copies clean pages too: clean = \"local-store\" does not go with pre = \"copy\"")]
     CopiesCleanPages,
+    /// The endpoints do not have it.
+    #[error("{0}: the endpoints of the reference do not have this yet: leave it out")]
+    Choice(&'static str),
 }
 
 /// The policy that makes the choices of this strategy.
@@ -23,46 +27,60 @@ pub enum Unsupported {
 /// # Errors
 /// The choices contradict each other, or the reference does not have them.
 pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
-    let Strategy { name, pre, freeze, working_set, missing, push, clean, rest } = strategy.clone().check()?;
+    let Strategy { name, pre, freeze, working_set, missing, push, clean, rest, real, paging } =
+        strategy.clone().check()?;
+    let Paging { wake, pages, channels } = paging;
+    let lacking = [
+        ("hand-over", real.hand_over != HandOver::ReadyGo),
+        ("log", real.log != LogReading::Page),
+        ("stop", real.stop != Stop::Passes),
+        ("pages", pages != Mappings::Fixed),
+        ("channels", channels != Channels::One),
+        ("wake", wake != Waking::WithPage),
+    ];
+    if let Some((field, _)) = lacking.into_iter().find(|(_, lacking)| *lacking) {
+        return Err(Unsupported::Choice(field));
+    }
     if matches!(pre, Pre::Copy(_)) && clean == Clean::LocalStore {
         return Err(Unsupported::CopiesCleanPages);
     }
     let policy = Policy {
         name,
         pre: match pre {
-            Pre::None => real::Pre::None,
-            Pre::Copy(Passes::AtMost(passes)) => real::Pre::Copy(real::Passes::AtMost(passes.into())),
-            Pre::Copy(Passes::Unbounded) => real::Pre::Copy(real::Passes::UntilInStep),
-            Pre::WriteBack => real::Pre::WriteBack,
+            Pre::None => endpoint::Pre::None,
+            Pre::Copy(Passes::AtMost(passes)) => endpoint::Pre::Copy(endpoint::Passes::AtMost(passes.into())),
+            Pre::Copy(Passes::Unbounded) => endpoint::Pre::Copy(endpoint::Passes::UntilInStep),
+            Pre::WriteBack => endpoint::Pre::WriteBack,
         },
         freeze: match freeze {
-            Freeze::All => real::Freeze::All,
-            Freeze::Modified => real::Freeze::Modified,
-            Freeze::NotInStep => real::Freeze::NotInStep,
-            Freeze::FlushModified => real::Freeze::Flush,
-            Freeze::None => real::Freeze::None,
+            Freeze::All => endpoint::Freeze::All,
+            Freeze::Modified => endpoint::Freeze::Modified,
+            Freeze::NotInStep => endpoint::Freeze::NotInStep,
+            Freeze::FlushModified => endpoint::Freeze::Flush,
+            Freeze::None => endpoint::Freeze::None,
         },
         working_set,
         missing: match missing {
-            Missing::Nothing => real::Missing::Never,
-            Missing::Source => real::Missing::Source,
-            Missing::Store if freeze == Freeze::FlushModified => real::Missing::FileServer,
+            Missing::Nothing => endpoint::Missing::Never,
+            Missing::Source => endpoint::Missing::Source,
+            Missing::Store if freeze == Freeze::FlushModified => endpoint::Missing::FileServer,
             // The reference does not call a page missing that the local backing store has.
-            Missing::Store => real::Missing::Never,
-            Missing::Split => real::Missing::ByKind,
+            Missing::Store => endpoint::Missing::Never,
+            Missing::Split => endpoint::Missing::ByKind,
         },
         push: match push {
-            Push::None => real::Push::None,
-            Push::Next => real::Push::NextMissing,
-            Push::Pivot => real::Push::Pivot,
+            Push::None => endpoint::Push::None,
+            Push::Next => endpoint::Push::NextMissing,
+            Push::Pivot => endpoint::Push::Pivot,
+            Push::Pull => endpoint::Push::Pull,
         },
         clean: match clean {
-            Clean::Travel => real::Clean::Travel,
-            Clean::LocalStore => real::Clean::LocalStore,
+            Clean::Travel => endpoint::Clean::Travel,
+            Clean::LocalStore => endpoint::Clean::LocalStore,
         },
         rest: match rest {
-            Rest::Normal => real::Rest::Normal,
-            Rest::PreMigration => real::Rest::PreMigration,
+            Rest::Normal => endpoint::Rest::Normal,
+            Rest::PreMigration => endpoint::Rest::PreMigration,
         },
     };
     policy.check()?;
@@ -72,7 +90,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
 /// The built-in algorithm that is this policy, or a variant of it without its working set or with another push order.
 pub fn strategy(policy: &Policy) -> Option<Strategy> {
     let built_in = model::algorithms::built_in(&policy.name)?;
-    let pushes = [built_in.push, Push::None, Push::Next, Push::Pivot];
+    let pushes = [built_in.push, Push::None, Push::Next, Push::Pivot, Push::Pull];
     let variants = [built_in.working_set, false, true]
         .into_iter()
         .flat_map(|working_set| pushes.map(|push| Strategy { working_set, push, ..built_in.clone() }));
@@ -83,6 +101,7 @@ pub fn strategy(policy: &Policy) -> Option<Strategy> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::strategy::Real;
 
     #[test]
     fn the_built_in_algorithms_are_the_same_on_both_sides() {
@@ -105,14 +124,16 @@ mod tests {
         let of = move |pre| {
             let (name, clean, rest) = ("combination".into(), Clean::Travel, Rest::Normal);
             let (freeze, missing, push) = (Freeze::All, Missing::Nothing, Push::None);
-            Strategy { name, pre, freeze, working_set: false, missing, push, clean, rest }
+            let (real, paging) = (Real::NONE, Paging::PLAIN);
+            Strategy { name, pre, freeze, working_set: false, missing, push, clean, rest, real, paging }
         };
         let all = pres.into_iter().map(of);
         let all = all.flat_map(move |strategy| freezes.map(|freeze| Strategy { freeze, ..strategy.clone() }));
         let all =
             all.flat_map(move |strategy| missings.map(|missing| Strategy { missing, ..strategy.clone() }));
         let all = all.flat_map(|strategy| {
-            [Push::None, Push::Next, Push::Pivot].map(|push| Strategy { push, ..strategy.clone() })
+            [Push::None, Push::Next, Push::Pivot, Push::Pull]
+                .map(|push| Strategy { push, ..strategy.clone() })
         });
         let all = all.flat_map(|strategy| {
             [Clean::Travel, Clean::LocalStore].map(|clean| Strategy { clean, ..strategy.clone() })
@@ -127,7 +148,8 @@ mod tests {
     #[test]
     fn one_file_is_read_alike_on_both_sides() {
         let (mut same, mut refused) = (0, 0);
-        for strategy in combinations().chain(model::algorithms::BUILT_IN) {
+        let built_in = model::algorithms::BUILT_IN.into_iter().chain(model::algorithms::CHOICES);
+        for strategy in combinations().chain(built_in) {
             if strategy.clone().check().is_err() {
                 continue;
             }
@@ -145,6 +167,25 @@ mod tests {
             }
         }
         assert!(same > 9 && refused > 0, "{same} read alike, {refused} refused");
+    }
+
+    /// What the endpoints leave to others they name: a strategy file that asks for it says in which line.
+    #[test]
+    fn a_choice_that_the_endpoints_do_not_have_is_named() {
+        let mut named = vec![];
+        for strategy in model::algorithms::CHOICES {
+            let text = strategy.to_toml();
+            if let Err(error) = text.parse::<Policy>() {
+                let field = error.reason.split(':').next().unwrap_or_default().to_owned();
+                assert!(
+                    text.lines().nth(error.line - 1).is_some_and(|line| line.starts_with(&field)),
+                    "{error}"
+                );
+                assert!(matches!(policy(&strategy), Err(Unsupported::Choice(_))));
+                named.push(field);
+            }
+        }
+        assert_eq!(named, ["wake", "pages", "pages", "pages", "channels", "channels"]);
     }
 
     #[test]

@@ -14,7 +14,8 @@
 
 use std::borrow::Cow;
 
-use crate::strategy::{Clean, Freeze, Missing, Pre, Push, Rest, Strategy};
+use crate::paging::Paging;
+use crate::strategy::{Clean, Freeze, Missing, Pre, Push, Real, Rest, Strategy};
 
 /// All pages during the freeze. Normal → Migration → Normal.
 pub const TOTAL_COPY: Strategy = Strategy {
@@ -26,6 +27,8 @@ pub const TOTAL_COPY: Strategy = Strategy {
     push: Push::None,
     clean: Clean::Travel,
     rest: Rest::Normal,
+    real: Real::NONE,
+    paging: Paging::PLAIN,
 };
 
 /// Modified pages during the freeze, clean ones from the local backing store. Normal → Migration →

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use model::strategy::{Clean, Freeze, Missing, Passes, Pre, Push, Rest, Strategy};
+use model::Paging;
+use model::strategy::{Clean, Freeze, Missing, Passes, Pre, Push, Real, Rest, Strategy};
 
 /// Every choice with every other, but for the number of passes.
 pub fn legal_combinations() -> HashSet<Strategy> {
@@ -15,9 +16,18 @@ pub fn legal_combinations() -> HashSet<Strategy> {
                     for clean in [Clean::Travel, Clean::LocalStore] {
                         for rest in [Rest::Normal, Rest::PreMigration] {
                             for working_set in [false, true] {
-                                let name = "combination".into();
-                                let strategy =
-                                    Strategy { name, pre, freeze, working_set, missing, push, clean, rest };
+                                let strategy = Strategy {
+                                    name: "combination".into(),
+                                    pre,
+                                    freeze,
+                                    working_set,
+                                    missing,
+                                    push,
+                                    clean,
+                                    rest,
+                                    real: Real::NONE,
+                                    paging: Paging::PLAIN,
+                                };
                                 legal.extend(strategy.check());
                             }
                         }

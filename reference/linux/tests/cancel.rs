@@ -3,11 +3,11 @@
 mod common;
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use linux::source::Source;
 
-use common::{Program, compiled, lacks, missing};
+use common::{Program, compiled, lacks, missing, within};
 
 fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
@@ -24,16 +24,21 @@ fn as_if_nothing_had_been(command: &dyn Fn() -> Command) {
     let mut program = Program::start(&mut command());
     program.await_output();
     let mut child = program.child();
-    let mut times = 0;
-    let began = Instant::now();
-    while child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(30) {
-        // It may end at any moment.
-        if bother(program.pid).is_some() {
-            times += 1;
+    let pid = program.pid;
+    let (status, times) = within(Duration::from_secs(60), pid, move || {
+        let mut times = 0;
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return (status, times);
+            }
+            // It may end at any moment.
+            if bother(pid).is_some() {
+                times += 1;
+            }
+            std::thread::sleep(Duration::from_millis(7));
         }
-        std::thread::sleep(Duration::from_millis(7));
-    }
-    assert!(child.wait().unwrap().success());
+    });
+    assert!(status.success());
     assert!(times > 3, "bothered {times} times only");
     assert_eq!(
         String::from_utf8_lossy(&program.printed()),
@@ -100,5 +105,44 @@ fn waits_are_as_long_and_answer_the_same() {
             command.arg(kind.to_string());
             command
         });
+    }
+}
+
+#[test]
+fn one_that_ends_meanwhile_ends_as_it_would() {
+    or_skip!(missing().or(lacks("gcc")));
+    let brief = compiled("brief", &[]);
+    for n in 0..100 {
+        let microseconds = 20_000 + n * 173;
+        let mut program = Program::start(Command::new(&brief).arg(microseconds.to_string()));
+        program.await_output();
+        let mut child = program.child();
+        let pid = program.pid;
+        let status = within(Duration::from_secs(20), pid, move || {
+            while bother(pid).is_some() {}
+            child.wait().unwrap()
+        });
+        assert!(status.success(), "{microseconds}: {status}");
+        assert_eq!(program.printed(), b"begun\nended\n");
+    }
+}
+
+#[test]
+fn one_that_is_killed_while_it_is_frozen_is_gone_for_its_parent_too() {
+    or_skip!(missing().or(lacks("gcc")));
+    let brief = compiled("brief", &[]);
+    for _ in 0..20 {
+        let mut program = Program::start(Command::new(&brief).arg("60000000"));
+        program.await_output();
+        let mut child = program.child();
+        let pid = program.pid;
+        let status = within(Duration::from_secs(20), pid, move || {
+            let frozen = Source::open(pid).unwrap().freeze().map_err(|(_, error)| error).unwrap();
+            child.kill().unwrap();
+            let thawed = frozen.thaw();
+            assert!(matches!(thawed, Err(linux::LinuxError::Gone { .. })), "{thawed:?}");
+            child.wait().unwrap()
+        });
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
     }
 }

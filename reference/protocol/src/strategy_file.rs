@@ -9,7 +9,7 @@
 //!     freeze = "none"           # all, modified, not-in-step, flush-modified, none
 //!     working-set = false       # may be left out
 //!     missing = "source"        # nothing, source, store, split
-//!     push = "next"             # none, next, pivot
+//!     push = "next"             # none, next, pivot, pull
 //!     clean = "travel"          # travel, local-store
 //!     rest = "normal"           # normal, pre-migration
 //! "#;
@@ -55,6 +55,12 @@ pub enum NoPolicy {
     NothingStored,
     /// The endpoints copy every page ahead.
     CleanPagesCopied,
+    /// What the threads of a process wait for is between them and their host's driver.
+    WakesApart,
+    /// The endpoints know the pages that the process was loaded with.
+    PagesComeAndGo,
+    /// The endpoints have one connection between two hosts.
+    Channels,
 }
 
 impl NoPolicy {
@@ -66,6 +72,9 @@ impl NoPolicy {
             Self::PassesMissing | Self::PassesWithoutCopy => "passes",
             Self::CleanPagesForgotten | Self::NothingStored => "missing",
             Self::CleanPagesCopied => "clean",
+            Self::WakesApart => "wake",
+            Self::PagesComeAndGo => "pages",
+            Self::Channels => "channels",
         }
     }
 
@@ -78,6 +87,9 @@ impl NoPolicy {
             Self::CleanPagesForgotten => "clean = \"local-store\" leaves pages to the store: say \"store\"",
             Self::NothingStored => "\"store\" needs freeze = \"flush-modified\" or clean = \"local-store\"",
             Self::CleanPagesCopied => "pre = \"copy\" copies clean pages too: say \"travel\"",
+            Self::WakesApart => "the endpoints wake with the page: say \"with-page\", or leave it out",
+            Self::PagesComeAndGo => "the endpoints move pages that stay: say \"fixed\", or leave it out",
+            Self::Channels => "the endpoints have one connection: say \"one\", or leave it out",
         })
     }
 }
@@ -97,6 +109,13 @@ pub(crate) struct File {
     push: PushName,
     clean: Clean,
     rest: Rest,
+    // Choices of an algorithm that is checked which the endpoints do not have.
+    #[serde(default, skip_serializing)]
+    wake: WakeName,
+    #[serde(default, skip_serializing)]
+    pages: PagesName,
+    #[serde(default, skip_serializing)]
+    channels: ChannelsName,
     /// What its author expects of it is for a judge to read.
     #[serde(rename = "expect", default, skip_serializing)]
     _expect: IgnoredAny,
@@ -148,6 +167,32 @@ enum PushName {
     None,
     Next,
     Pivot,
+    Pull,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WakeName {
+    #[default]
+    WithPage,
+    Apart,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PagesName {
+    #[default]
+    Fixed,
+    ComeAndGo,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ChannelsName {
+    #[default]
+    One,
+    DemandApart,
+    Striped,
 }
 
 impl FromStr for Policy {
@@ -178,7 +223,16 @@ impl TryFrom<File> for Policy {
     type Error = NoPolicy;
 
     fn try_from(file: File) -> Result<Self, NoPolicy> {
-        let File { name, pre, passes, freeze, working_set, missing, push, clean, rest, _expect } = file;
+        let File { name, pre, passes, freeze, working_set, missing, push, clean, rest, .. } = file;
+        if file.wake != WakeName::WithPage {
+            return Err(NoPolicy::WakesApart);
+        }
+        if file.pages != PagesName::Fixed {
+            return Err(NoPolicy::PagesComeAndGo);
+        }
+        if file.channels != ChannelsName::One {
+            return Err(NoPolicy::Channels);
+        }
         if name.trim().is_empty() || name.chars().any(char::is_control) {
             return Err(NoPolicy::Name);
         }
@@ -214,6 +268,7 @@ impl TryFrom<File> for Policy {
             PushName::None => Push::None,
             PushName::Next => Push::NextMissing,
             PushName::Pivot => Push::Pivot,
+            PushName::Pull => Push::Pull,
         };
         let policy = Self { name: name.into(), pre, freeze, working_set, missing, push, clean, rest };
         policy.check()?;
@@ -252,9 +307,13 @@ impl From<Policy> for File {
                 Push::None => PushName::None,
                 Push::NextMissing => PushName::Next,
                 Push::Pivot => PushName::Pivot,
+                Push::Pull => PushName::Pull,
             },
             clean,
             rest,
+            wake: WakeName::default(),
+            pages: PagesName::default(),
+            channels: ChannelsName::default(),
             _expect: IgnoredAny,
         }
     }

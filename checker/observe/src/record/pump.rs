@@ -1,16 +1,18 @@
-//! One direction of a connection: from a socket to a socket and to a file.
+//! One direction of a connection: from a socket to a socket, and by a thread of its own to a file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice, tee};
 use serde::Serialize;
+use serde_json::json;
 
 use super::address::{Connection, is_ready};
 use super::now_us;
@@ -37,85 +39,130 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Passes everything, and records it as long as that is possible.
 pub(super) fn run(from: &Connection, to: &Connection, files: (File, File), stop: &AtomicBool) -> Outcome {
-    let mut outcome = Outcome::default();
-    let mut tape = Tape { bytes: files.0, times: BufWriter::new(files.1) };
-    if let Err(error) = pass(from, to, &mut tape, stop, &mut outcome) {
-        outcome.broken = Some(error.to_string());
-        // What the one side sees of a cut, the other side sees too.
-        from.shut(Shutdown::Both);
-        to.shut(Shutdown::Both);
-    } else {
-        to.shut(Shutdown::Write);
-    }
-    let end = serde_json::json!({ "at_us": now_us(), "offset": outcome.passed, "end": outcome.broken });
-    let ended = writeln!(tape.times, "{end}").and_then(|()| tape.times.flush());
-    if let Err(error) = ended {
-        outcome.unrecorded.get_or_insert(error.to_string());
-    }
-    outcome
+    std::thread::scope(|scope| {
+        let (pieces, kept) = mpsc::channel();
+        let mut way = Way { pieces, passed: 0 };
+        let passing = Pipe::new().and_then(|passing| Ok((passing, Pipe::new()?)));
+        let (recording, ended) = match passing {
+            Ok((passing, Pipe { read, write })) => {
+                let recording = scope.spawn(move || Tape::new(files).keep_all(&read, &kept));
+                (Some(recording), way.pass(from, to, &passing, write, stop))
+            }
+            Err(error) => (None, Err(error)),
+        };
+        match &ended {
+            Ok(()) => to.shut(Shutdown::Write),
+            // What the one side sees of a cut, the other side sees too.
+            Err(_) => {
+                from.shut(Shutdown::Both);
+                to.shut(Shutdown::Both);
+            }
+        }
+        let broken = ended.err().map(|error| error.to_string());
+        let end = json!({ "at_us": now_us(), "offset": way.passed, "end": broken });
+        let Way { pieces, passed } = way;
+        // Where this fails, the recording has ended before.
+        let _ = pieces.send(Kept::End(end.to_string()));
+        drop(pieces);
+        let (recorded, unrecorded) = match recording.map(|recording| recording.join()) {
+            Some(Ok(kept)) => kept,
+            Some(Err(_)) => (0, Some("the thread that records has ended".to_owned())),
+            None => (0, Some("there was no connection to record".to_owned())),
+        };
+        Outcome { passed, recorded, broken, unrecorded }
+    })
 }
 
+/// What goes onto the disk, besides the bytes in the pipe.
+enum Kept {
+    /// So many bytes that passed at this time, from this offset on.
+    Piece { at_us: u64, offset: u64, length: usize },
+    /// The last line of the times.
+    End(String),
+}
+
+/// The connection's side: nothing waits for the disk here as long as the pipe of the recording has room.
+struct Way {
+    pieces: mpsc::Sender<Kept>,
+    passed: u64,
+}
+
+impl Way {
+    fn pass(
+        &mut self,
+        from: &Connection,
+        to: &Connection,
+        way: &Pipe,
+        record: OwnedFd,
+        stop: &AtomicBool,
+    ) -> io::Result<()> {
+        // Without it, the recording has ended, and the connection goes on.
+        let mut record = Some(record);
+        loop {
+            while !is_ready(from.as_fd(), PollFlags::IN, LOOK_EVERY)? {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(io::Error::new(io::ErrorKind::Interrupted, "the recorder was stopped"));
+                }
+            }
+            let mut left =
+                retry(|| splice(from.as_fd(), None, &way.write, None, PIPE_BYTES, SpliceFlags::MOVE))?;
+            if left == 0 {
+                return Ok(());
+            }
+            let at_us = now_us();
+            while left > 0 {
+                // `tee` begins at the front each time, so what is doubled is sent on before more is.
+                let doubled = record.as_ref().map(|record| {
+                    let length = retry(|| tee(&way.read, record, left, SpliceFlags::empty()))?;
+                    let piece = Kept::Piece { at_us, offset: self.passed, length };
+                    self.pieces.send(piece).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+                    io::Result::Ok(length)
+                });
+                let length = match doubled {
+                    Some(Ok(length)) => length,
+                    // The one who records has said why, and closed its end.
+                    Some(Err(_)) => {
+                        record = None;
+                        continue;
+                    }
+                    None => left,
+                };
+                drain(&way.read, to, length)?;
+                self.passed += length as u64;
+                left -= length;
+            }
+        }
+    }
+}
+
+/// The disk's side.
 struct Tape {
     bytes: File,
     times: BufWriter<File>,
-}
-
-fn pass(
-    from: &Connection,
-    to: &Connection,
-    tape: &mut Tape,
-    stop: &AtomicBool,
-    outcome: &mut Outcome,
-) -> io::Result<()> {
-    let (way, record) = (Pipe::new()?, Pipe::new()?);
-    loop {
-        while !is_ready(from.as_fd(), PollFlags::IN, LOOK_EVERY)? {
-            if stop.load(Ordering::Relaxed) {
-                return Err(io::Error::new(io::ErrorKind::Interrupted, "the recorder was stopped"));
-            }
-        }
-        let length = retry(|| splice(from.as_fd(), None, &way.write, None, PIPE_BYTES, SpliceFlags::MOVE))?;
-        if length == 0 {
-            return Ok(());
-        }
-        let at_us = now_us();
-        let doubled = match outcome.unrecorded {
-            None => retry(|| tee(&way.read, &record.write, length, SpliceFlags::empty())),
-            Some(_) => Ok(0),
-        };
-        // First on its way, then onto the disk, so that a slow disk delays as little as may be.
-        drain(&way, to, length)?;
-        let offset = outcome.passed;
-        outcome.passed += length as u64;
-        if outcome.unrecorded.is_none()
-            && let Err(error) = tape.keep(&record, doubled, length, offset, at_us)
-        {
-            outcome.unrecorded = Some(error.to_string());
-        }
-        if outcome.unrecorded.is_none() {
-            outcome.recorded = outcome.passed;
-        }
-    }
+    recorded: u64,
 }
 
 impl Tape {
-    /// Writes what was doubled. What cannot be written is not kept for later: the recording ends there.
-    fn keep(
-        &mut self,
-        record: &Pipe,
-        doubled: io::Result<usize>,
-        length: usize,
-        offset: u64,
-        at_us: u64,
-    ) -> io::Result<()> {
-        // `tee` begins at the front each time, so what it left out cannot be had by calling it again.
-        if doubled? < length {
-            return Err(io::Error::other(
-                "the pipe of the recording has less room than that of the connection",
-            ));
+    fn new((bytes, times): (File, File)) -> Self {
+        Self { bytes, times: BufWriter::new(times), recorded: 0 }
+    }
+
+    /// How much was recorded, and what ended that before the end. What cannot be written is not kept for later.
+    fn keep_all(mut self, record: &OwnedFd, pieces: &mpsc::Receiver<Kept>) -> (u64, Option<String>) {
+        let result = pieces.iter().try_for_each(|piece| self.keep(record, piece));
+        let result = result.and_then(|()| self.times.flush());
+        (self.recorded, result.err().map(|error| error.to_string()))
+    }
+
+    fn keep(&mut self, record: &OwnedFd, piece: Kept) -> io::Result<()> {
+        match piece {
+            Kept::Piece { at_us, offset, length } => {
+                drain(record, &self.bytes, length)?;
+                self.recorded += length as u64;
+                writeln!(self.times, r#"{{"at_us":{at_us},"offset":{offset},"length":{length}}}"#)
+            }
+            Kept::End(line) => writeln!(self.times, "{line}"),
         }
-        drain(record, &self.bytes, length)?;
-        writeln!(self.times, r#"{{"at_us":{at_us},"offset":{offset},"length":{length}}}"#)
     }
 }
 
@@ -133,10 +180,10 @@ impl Pipe {
     }
 }
 
-fn drain(from: &Pipe, to: impl AsFd, length: usize) -> io::Result<()> {
+fn drain(from: &OwnedFd, to: impl AsFd, length: usize) -> io::Result<()> {
     let mut left = length;
     while left > 0 {
-        match retry(|| splice(&from.read, None, to.as_fd(), None, left, SpliceFlags::MOVE))? {
+        match retry(|| splice(from, None, to.as_fd(), None, left, SpliceFlags::MOVE))? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             count => left -= count,
         }

@@ -50,6 +50,7 @@ impl Roster {
             }
             Event::PageFaulted { asked, .. } => self.page_faulted(host, epoch, asked),
             Event::PageLoaded { .. } => self.runs(host, epoch),
+            Event::PagePulled { asked, .. } => self.page_faulted(host, epoch, asked.into()),
             Event::ProcessExited => self.process_exited(host, epoch),
 
             Event::PassBegun { pass } => self.pass_begun(host, epoch, pass),
@@ -474,6 +475,11 @@ impl Roster {
         }
         let member = self.member(host);
         (member.coming, member.left) = (None, None);
+        if self.without_go {
+            let left = self.member(from);
+            (left.leaving, left.left) = (None, Some(Left { to: host, epoch, done: None }));
+            left.committed = Some((host, epoch));
+        }
         let mut formers = std::mem::take(&mut self.process.formers);
         formers.retain(|(former, _)| *former != host);
         formers.push((from, epoch));

@@ -334,7 +334,7 @@ pub(super) fn free_range(taken: &[AddressRange], length: u64) -> Result<u64> {
 
 /// Puts a `clone3` into init, whose child has `own_pid` in its namespace, and clocks that go on from the source's.
 fn make_child(init: &Init, own_pid: i32, clocks: &Clocks) -> Result<(i32, Tracee)> {
-    let (parent, _) = Tracee::stop(init.pid)?;
+    let (parent, _) = Tracee::stop_with_offspring(init.pid)?;
     let path = format!("/proc/{}/mem", init.pid);
     let memory = File::options().read(true).write(true).open(&path).doing(|| format!("open {path}"))?;
     let injector = Injector { instruction: crate::source::find_instruction(init.pid, &memory)? };

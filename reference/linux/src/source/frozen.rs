@@ -158,44 +158,10 @@ impl Deref for DepartedSource {
     }
 }
 
-/// Stops every thread; again while new ones show up. On an error those stopped are let go by the caller's `let_go`, or here.
+/// Stops every thread; again while new ones show up. On an error all are let go.
 fn stop_all(pid: i32) -> Result<Vec<Tracee>> {
-    let mut stopped: Vec<Tracee> = Vec::new();
-    let result = (|| {
-        loop {
-            let mut asked = Vec::new();
-            for tid in process::thread_numbers(pid)? {
-                if stopped.iter().any(|thread| thread.0 == tid) {
-                    continue;
-                }
-                match Tracee::seize(tid) {
-                    Ok(tracee) => {
-                        tracee.interrupt()?;
-                        asked.push(tracee);
-                    }
-                    // A thread made by one that is seized already is attached from birth; one that ended is none.
-                    Err(LinuxError::Gone { .. }) => {}
-                    Err(LinuxError::System { source, .. })
-                        if is_ours(pid, tid) && source.raw_os_error() == Some(libc::EPERM) =>
-                    {
-                        asked.push(Tracee(tid));
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            if asked.is_empty() {
-                break;
-            }
-            for thread in asked {
-                match thread.wait_requested() {
-                    Ok(_) => stopped.push(thread),
-                    Err(LinuxError::Gone { .. }) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        if stopped.is_empty() { Err(LinuxError::Gone { pid }) } else { Ok(()) }
-    })();
+    let mut stopped = Vec::new();
+    let result = stop_each(pid, &mut stopped);
     if result.is_err() {
         stopped.iter().for_each(|thread| drop(thread.detach()));
     }
@@ -203,19 +169,68 @@ fn stop_all(pid: i32) -> Result<Vec<Tracee>> {
     result.map(|()| stopped)
 }
 
-fn is_ours(pid: i32, tid: i32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim);
-    let this = rustix::thread::gettid().as_raw_nonzero().get().to_string();
-    tracer.is_some_and(|tracer| {
-        tracer == this || tracer == rustix::process::getpid().as_raw_nonzero().get().to_string()
-    })
+/// Fills `stopped`, which on an error has those that were seized and live.
+fn stop_each(pid: i32, stopped: &mut Vec<Tracee>) -> Result<()> {
+    loop {
+        let mut asked = Vec::new();
+        let seized = seize_others(pid, stopped, &mut asked);
+        let anything = !asked.is_empty();
+        while !asked.is_empty() {
+            let (thread, stop) = Tracee::wait_for_any()?;
+            // One that is killed in between is reported as ended next.
+            let _ = match stop {
+                Stop::Requested { .. } => {
+                    asked.retain(|other| *other != thread);
+                    stopped.push(thread);
+                    Ok(())
+                }
+                Stop::Ended => {
+                    asked.retain(|other| *other != thread);
+                    stopped.retain(|other| *other != thread);
+                    Ok(())
+                }
+                // The thread that runs another program takes the place of all.
+                Stop::Event(libc::PTRACE_EVENT_EXEC) => {
+                    stopped.clear();
+                    asked = vec![thread];
+                    thread.interrupt().and_then(|()| thread.go_on(0))
+                }
+                Stop::Signal(signal) => thread.go_on(signal),
+                Stop::Call | Stop::Offspring(_) | Stop::Event(_) => thread.go_on(0),
+            };
+        }
+        seized?;
+        if !anything {
+            break;
+        }
+    }
+    if stopped.is_empty() { Err(LinuxError::Gone { pid }) } else { Ok(()) }
+}
+
+/// Seizes the threads that are not `stopped`, and asks them to stop.
+fn seize_others(pid: i32, stopped: &[Tracee], asked: &mut Vec<Tracee>) -> Result<()> {
+    for tid in process::thread_numbers(pid)? {
+        if stopped.contains(&Tracee(tid)) {
+            continue;
+        }
+        match Tracee::seize(tid) {
+            Ok(tracee) => {
+                asked.push(tracee);
+                // Where this fails it has ended, which is reported as well.
+                let _ = tracee.interrupt();
+            }
+            Err(LinuxError::Gone { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Lets every thread go on from where it was.
 fn let_go(source: &Source, threads: &[Tracee]) -> Result<()> {
     let mut result = Ok(());
-    for thread in threads {
+    // The end of the thread that leads is reported after that of the others.
+    for thread in threads.iter().rev() {
         let one = (|| {
             let registers = thread.registers()?;
             let adjusted = interrupted::for_going_on(registers, gather::has_signal_to_deliver(thread.0));
@@ -224,11 +239,15 @@ fn let_go(source: &Source, threads: &[Tracee]) -> Result<()> {
             }
             thread.detach()
         })();
-        // A thread that was killed has nowhere to go; the rest has.
-        if let Err(error) = one
-            && (result.is_ok() && thread.0 == source.pid)
-        {
-            result = Err(error);
+        if let Err(error) = one {
+            if let LinuxError::Gone { .. } = error {
+                // It was killed. As long as nobody takes note, its process cannot end.
+                while !matches!(thread.wait(), Ok(Stop::Ended) | Err(_)) {}
+            }
+            // A thread that was killed has nowhere to go; the rest has.
+            if thread.0 == source.pid {
+                result = Err(error);
+            }
         }
     }
     result

@@ -32,27 +32,38 @@ pub(crate) enum Stop {
     Ended,
 }
 
+const OFFSPRING: Options = Options::PTRACE_O_TRACECLONE.union(Options::PTRACE_O_TRACEFORK);
+
 impl Tracee {
-    /// Attaches without stopping.
+    /// Attaches without stopping. What the thread makes is not attached: nobody would let it go again.
     pub(crate) fn seize(tid: i32) -> Result<Self> {
-        let options =
-            Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_TRACEFORK;
-        ptrace::seize(Pid::from_raw(tid), options).map_err(|error| failed(tid, "seize", error))?;
+        Self::seize_with(tid, Options::PTRACE_O_TRACEEXEC)
+    }
+
+    fn seize_with(tid: i32, options: Options) -> Result<Self> {
+        ptrace::seize(Pid::from_raw(tid), options | Options::PTRACE_O_TRACESYSGOOD)
+            .map_err(|error| failed(tid, "seize", error))?;
         Ok(Self(tid))
     }
 
     /// Seizes, asks for a stop and waits for it.
     pub(crate) fn stop(tid: i32) -> Result<(Self, Stop)> {
-        let tracee = Self::seize(tid)?;
-        tracee.interrupt()?;
-        let stop = tracee.wait_requested()?;
-        Ok((tracee, stop))
+        Self::seize(tid)?.stopped()
+    }
+
+    /// The same; threads and processes that it makes are attached from birth.
+    pub(crate) fn stop_with_offspring(tid: i32) -> Result<(Self, Stop)> {
+        Self::seize_with(tid, OFFSPRING)?.stopped()
+    }
+
+    fn stopped(self) -> Result<(Self, Stop)> {
+        self.interrupt()?;
+        let stop = self.wait_requested()?;
+        Ok((self, stop))
     }
 
     pub(crate) fn set_options(self, options: Options) -> Result<()> {
-        let common =
-            Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_TRACEFORK;
-        ptrace::setoptions(self.pid(), common | options)
+        ptrace::setoptions(self.pid(), OFFSPRING | Options::PTRACE_O_TRACESYSGOOD | options)
             .map_err(|error| failed(self.0, "set tracing options", error))
     }
 
@@ -74,26 +85,39 @@ impl Tracee {
 
     /// Waits for the next stop, whatever it is.
     pub(crate) fn wait(self) -> Result<Stop> {
-        let mut status = 0;
+        let mut which = Which::Any;
         loop {
-            // SAFETY: `status` is a live integer, which is all that waitpid writes to.
-            let waited = unsafe { libc::waitpid(self.0, &raw mut status, libc::__WALL) };
-            match Errno::result(waited) {
-                Ok(_) => break,
-                Err(Errno::EINTR) => {}
-                Err(Errno::ECHILD) => return Err(LinuxError::Gone { pid: self.0 }),
-                Err(error) => return Err(failed(self.0, "wait for", error)),
+            let seen = match peek(which) {
+                // Asked by a thread that does not trace.
+                Err(LinuxError::Gone { .. }) if which == Which::Any => None,
+                seen => Some(seen?),
+            };
+            match seen {
+                Some(seen) if seen.tracee == self => {
+                    if let Some(stop) = take(seen)? {
+                        return Ok(stop);
+                    }
+                }
+                // The end of the thread that leads is reported after those of the others, and only once those are taken.
+                Some(seen) if !seen.stopped && !seen.tracee.is_own_child() => drop(take(seen)?),
+                _ => which = Which::One(self),
             }
         }
-        Ok(self.understood(status))
+    }
+
+    /// Waits until anything happens to any thread that this thread traces.
+    pub(crate) fn wait_for_any() -> Result<(Self, Stop)> {
+        loop {
+            let seen = peek(Which::Any)?;
+            if let Some(stop) = take(seen)? {
+                return Ok((seen.tracee, stop));
+            }
+        }
     }
 
     fn understood(self, status: i32) -> Stop {
-        if !libc::WIFSTOPPED(status) {
-            return Stop::Ended;
-        }
-        let signal = libc::WSTOPSIG(status);
-        match status >> 16 {
+        let signal = status & 0xff;
+        match status >> 8 {
             0 if signal == libc::SIGTRAP | 0x80 => Stop::Call,
             0 => Stop::Signal(signal),
             libc::PTRACE_EVENT_STOP => Stop::Requested { by_signal: signal != libc::SIGTRAP },
@@ -102,6 +126,13 @@ impl Tracee {
             }
             event => Stop::Event(event),
         }
+    }
+
+    /// The process of this thread, which leads it, was started by this very program.
+    fn is_own_child(self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap_or_default();
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        field("Tgid:") == Some(self.0) && field("PPid:") == Some(std::process::id() as i32)
     }
 
     /// Lets it run to the entry or exit of the next system call.
@@ -142,6 +173,72 @@ impl Tracee {
     fn pid(self) -> Pid {
         Pid::from_raw(self.0)
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Which {
+    One(Tracee),
+    /// Of those that this thread traces.
+    Any,
+}
+
+/// What happened to a thread.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    tracee: Tracee,
+    /// Otherwise it ended.
+    stopped: bool,
+    /// Of a stop: the signal, and the event in the second byte.
+    status: i32,
+}
+
+/// Waits until something has happened, and leaves it there.
+fn peek(which: Which) -> Result<Seen> {
+    let options = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT;
+    loop {
+        let seen = match which {
+            Which::One(tracee) => look(libc::P_PID, tracee.0, options)?,
+            Which::Any => look(libc::P_ALL, 0, options | libc::__WNOTHREAD)?,
+        };
+        if let Some(seen) = seen {
+            return Ok(seen);
+        }
+    }
+}
+
+/// Takes what was seen, unless it has changed since. How a child of this very program ended is left for whoever started it
+/// here: one who traces and is the parent as well would take that away.
+fn take(seen: Seen) -> Result<Option<Stop>> {
+    if seen.stopped {
+        let taken = look(libc::P_PID, seen.tracee.0, libc::WSTOPPED | libc::WNOHANG)?;
+        return Ok(taken.map(|taken| taken.tracee.understood(taken.status)));
+    }
+    if !seen.tracee.is_own_child() {
+        match look(libc::P_PID, seen.tracee.0, libc::WEXITED | libc::WNOHANG) {
+            Ok(_) | Err(LinuxError::Gone { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(Stop::Ended))
+}
+
+fn look(which: libc::idtype_t, tid: i32, options: i32) -> Result<Option<Seen>> {
+    // SAFETY: a siginfo_t is plain data, for which zeroes are a value: nothing happened.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: `info` is live, and all that waitid writes to.
+        let waited = unsafe { libc::waitid(which, tid as libc::id_t, &raw mut info, options | libc::__WALL) };
+        match Errno::result(waited) {
+            Ok(_) => break,
+            Err(Errno::EINTR) => {}
+            Err(Errno::ECHILD) => return Err(LinuxError::Gone { pid: tid }),
+            Err(error) => return Err(failed(tid, "wait for", error)),
+        }
+    }
+    // SAFETY: waitid fills in the fields of SIGCHLD, or leaves all of it zero.
+    let (tid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    let stopped = matches!(info.si_code, libc::CLD_TRAPPED | libc::CLD_STOPPED);
+    Ok((tid != 0).then_some(Seen { tracee: Tracee(tid), stopped, status }))
 }
 
 fn failed(tid: i32, what: &str, error: Errno) -> LinuxError {

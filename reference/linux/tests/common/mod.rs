@@ -154,6 +154,24 @@ impl Program {
     }
 }
 
+/// What `work` answers, unless it takes too long: then `pid` is killed and the test has failed.
+pub fn within<T: Send + 'static>(limit: Duration, pid: i32, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (answer, waiting) = std::sync::mpsc::channel();
+    let working = std::thread::spawn(move || drop(answer.send(work())));
+    match waiting.recv_timeout(limit) {
+        Ok(answer) => answer,
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+            let state = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            // SAFETY: a signal to a process of this test.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+            panic!("nothing for {limit:?} from process {pid}:\n{state}");
+        }
+        Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
+            std::panic::resume_unwind(working.join().unwrap_err())
+        }
+    }
+}
+
 /// Moves the process `pid` within this machine; the files are the same ones.
 pub fn move_once(pid: i32, way: Way) -> (Resumed, Cost) {
     move_with(pid, way, &FileChoices::same_file_system())

@@ -30,6 +30,8 @@ pub(super) struct Source<'a> {
     anchor: Option<Line>,
     /// Pages of the trace have lines, so pages of the stream must.
     pages_are_traced: bool,
+    /// So have the sections that they are in.
+    marks_are_traced: bool,
     /// Time of the last line.
     at_us: Option<u64>,
     last_request_block: Option<Name>,
@@ -65,6 +67,7 @@ impl<'a> Source<'a> {
             lines: VecDeque::new(),
             anchor: None,
             pages_are_traced: false,
+            marks_are_traced: false,
             at_us: None,
             last_request_block: None,
             last_line: 0,
@@ -178,6 +181,7 @@ impl<'a> Source<'a> {
                 self.towards_page(anchor, page, false)
             }
             Event::SectionBegun { .. } => {
+                self.marks_are_traced = true;
                 self.towards_mark(anchor, |what| matches!(what, What::SectionBegun(_)))
             }
             Event::SectionEnded { .. } => {
@@ -210,6 +214,11 @@ impl<'a> Source<'a> {
             // What was sent last may not have got as far as the recording.
             None => return self.arrive(anchor, saved.then(|| self.unseen(&anchor, wanted))),
         };
+        // A mark that has a line of its own comes after this line, so the page was left out.
+        let is_behind = is_other || self.marks_are_traced && !self.transmitted.is_page_next()?;
+        if saved && is_behind && self.transmitted.may_leave_out(wanted)? {
+            return self.arrive(anchor, None);
+        }
         if is_other && saved {
             let Some(Sending { what: What::Page { page, .. }, .. }) = self.transmitted.take()? else {
                 return Ok(());

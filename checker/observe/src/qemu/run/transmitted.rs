@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::PAGE_BYTES;
 use super::super::channel::{Channel, Multifd, Packet, Urgent};
@@ -45,6 +45,10 @@ pub(super) struct Transmitted<'a> {
     multifd: Vec<MultifdChannel>,
     /// Pages of multifd packets that come before the head.
     ahead: VecDeque<Sending>,
+    /// Pages that went over the main connection.
+    sent: Vec<bool>,
+    /// Is a page sent as what has changed of it? Looked for when it matters.
+    differences: Option<bool>,
     /// Is it said when multifd channels are to be waited for, or at every end of a part?
     flushes: bool,
     waiting: Vec<(u8, PathBuf)>,
@@ -79,6 +83,8 @@ impl<'a> Transmitted<'a> {
             urgent: Vec::new(),
             multifd: Vec::new(),
             ahead: VecDeque::new(),
+            sent: vec![false; layout.pages() as usize],
+            differences: None,
             flushes: false,
             waiting: (1..).zip(inputs.channels.iter().cloned()).collect(),
         };
@@ -101,7 +107,7 @@ impl<'a> Transmitted<'a> {
         if let Some((_, stream)) = &self.main {
             self.known = stream.known().clone();
         }
-        (self.cuts, self.head) = (self.cuts + 1, None);
+        (self.cuts, self.head, self.differences) = (self.cuts + 1, None, None);
         self.main = match self.later.pop_front() {
             Some(path) => {
                 let file = open(&path)?;
@@ -120,10 +126,35 @@ impl<'a> Transmitted<'a> {
         Ok(self.ahead.front().or(self.head.as_ref()))
     }
 
+    /// Is a page next?
+    pub fn is_page_next(&mut self) -> Result<bool, ObserveError> {
+        Ok(matches!(self.peek()?, Some(Sending { what: What::Page { .. }, .. })))
+    }
+
     /// Takes what [`peek`](Self::peek) shows.
     pub fn take(&mut self) -> Result<Option<Sending>, ObserveError> {
         self.peek()?;
-        Ok(self.ahead.pop_front().or_else(|| self.head.take()))
+        let taken = self.ahead.pop_front().or_else(|| self.head.take());
+        if let Some(Sending { what: What::Page { page, .. }, .. }) = &taken {
+            self.sent[*page as usize] = true;
+        }
+        Ok(taken)
+    }
+
+    /// May a page that is to be sent not be in the stream, since it is as it was sent before? So it is where pages are sent as
+    /// what has changed of them (XBZRLE).
+    ///
+    /// # Errors
+    /// The stream is not what it should be.
+    pub fn may_leave_out(&mut self, page: u32) -> Result<bool, ObserveError> {
+        if !self.sent[page as usize] {
+            return Ok(false);
+        }
+        let Some((path, _)) = &self.main else { return Ok(false) };
+        if self.differences.is_none() {
+            self.differences = Some(has_differences(path, self.known.clone(), self.cuts > 0)?);
+        }
+        Ok(self.differences == Some(true))
     }
 
     /// Takes this page from a channel of urgent pages, if it is the next there.
@@ -226,6 +257,24 @@ impl UrgentChannel {
             self.head = page(layout, record, 1, bytes).map(|what| Sending { origin, what });
         }
         Ok(())
+    }
+}
+
+fn has_differences(path: &Path, known: Known, resumed: bool) -> Result<bool, ObserveError> {
+    let file = open(path)?;
+    let mut stream = if resumed { Stream::resumed(file, known) } else { Stream::new(file) };
+    loop {
+        match stream.next_item() {
+            Ok(Some(Located { item: Item::Record(Record { content, .. }), .. })) => {
+                if matches!(content, stream::Content::Changed { .. }) {
+                    return Ok(true);
+                }
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(false),
+            Err(error) if error.cut().is_some() => return Ok(false),
+            Err(error) => return Err(wrong(path, error)),
+        }
     }
 }
 
