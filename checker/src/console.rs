@@ -49,6 +49,21 @@ pub fn remark(text: impl Display) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// Ends a program whose arguments make no sense, or ask for help. Help and version are results like others: it is an error
+/// if they cannot be written.
+pub fn end(error: &clap::Error) -> ! {
+    if !matches!(error.kind(), clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion) {
+        error.exit();
+    }
+    std::process::exit(match say(error.render().ansi().to_string().trim_end()) {
+        Ok(()) => 0,
+        Err(CannotWrite(error)) => {
+            remark(format_args!("error: cannot write to standard output: {error}"));
+            2
+        }
+    })
+}
+
 /// Reads a text of bounded length from a file.
 ///
 /// # Errors

@@ -11,9 +11,15 @@ use engine::views::{AnyNumber, Bounds, InvariantError, InvariantOf, prove, ranki
 use enumset::EnumSet;
 use model::system::Properties;
 use model::{Migration, Property, Strategy, algorithms};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::report::counted;
 use crate::setting::{FingerprintError, Setting};
+
+/// The largest number in a record that is read. Those of real ones are far below it; from the largest that fits, a step
+/// would lead to none.
+const COUNT_MAX: u64 = 100;
 
 /// The document that proves what can be proved of a setting.
 pub fn document(setting: &Setting) -> InvariantOf<Migration> {
@@ -54,6 +60,18 @@ pub enum Refusal {
     /// It is no such document.
     #[error(transparent)]
     Document(#[from] InvariantError),
+    /// A record has a number that no record has.
+    #[error(
+        "{part}: record {record}: {number} is larger than {COUNT_MAX}, which nothing in a record comes to"
+    )]
+    Count {
+        /// Which list of records.
+        part: &'static str,
+        /// Which of them, counted from 0.
+        record: usize,
+        /// The number.
+        number: u64,
+    },
     /// It does not say what it is about.
     #[error("subject")]
     Subject(#[from] FingerprintError),
@@ -82,7 +100,7 @@ pub enum Refusal {
 impl Refusal {
     /// Is the document unreadable, rather than wrong?
     pub fn is_unreadable(&self) -> bool {
-        matches!(self, Refusal::Document(_) | Refusal::Subject(_))
+        matches!(self, Refusal::Document(_) | Refusal::Count { .. } | Refusal::Subject(_))
     }
 }
 
@@ -92,6 +110,8 @@ impl Refusal {
 /// Everything that keeps it from being a proof of all that it claims.
 pub fn judge(text: &str, goes_on: &dyn Fn(&Rechecked) -> bool) -> Result<Proved, Refusal> {
     let mut invariant = InvariantOf::<Migration>::from_json(text)?;
+    check_counts("controls", &invariant.controls)?;
+    check_counts("records", &invariant.records)?;
     let setting = Setting::from_fingerprint(&invariant.subject)?;
     let migration = setting.migration();
     if invariant.claims.is_empty() {
@@ -123,6 +143,26 @@ pub fn judge(text: &str, goes_on: &dyn Fn(&Rechecked) -> bool) -> Result<Proved,
         return Err(Refusal::NotRanked { property, why });
     }
     Ok(Proved { setting, safety, liveness, checked })
+}
+
+/// Can every number in the records be counted up?
+fn check_counts<T: Serialize>(part: &'static str, records: &[T]) -> Result<(), Refusal> {
+    for (record, value) in records.iter().enumerate() {
+        let value = serde_json::to_value(value).map_err(InvariantError::Json)?;
+        if let Some(number) = largest(&value).filter(|number| *number > COUNT_MAX) {
+            return Err(Refusal::Count { part, record, number });
+        }
+    }
+    Ok(())
+}
+
+fn largest(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64(),
+        Value::Array(values) => values.iter().filter_map(largest).max(),
+        Value::Object(fields) => fields.values().filter_map(largest).max(),
+        _ => None,
+    }
 }
 
 /// In sentences: what was proved, of which choices, in which world. What the document calls the algorithm proves nothing.

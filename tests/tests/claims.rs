@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use checker::claims::{self, Answer, Claim, Lab};
 use checker::simulate::{CostModel, Setup};
@@ -93,6 +95,22 @@ fn an_error_in_what_is_simulated_changes_the_answer() {
 }
 
 /// No claim is left out, but the one about virtual machines, which nothing here can decide.
+/// Within a claim, not only between two: what is computed is given up, and never taken for an answer.
+#[test]
+fn a_check_ends_when_somebody_has_had_enough() {
+    let interrupted = Lab { interrupted: Arc::new(true.into()), ..Lab::default() };
+    let late = Lab { until: Some(Instant::now()), ..Lab::default() };
+    let computed = |claim: &Claim| claim.expected != Answer::NotCheckable;
+    for claim in claims::all().filter(computed) {
+        for lab in [&interrupted, &late] {
+            match claim.check(lab) {
+                Err(error) => assert!(error.is_an_end() && error.is_a_bound(), "{}: {error}", claim.id),
+                Ok(finding) => panic!("{}: {finding:?}", claim.id),
+            }
+        }
+    }
+}
+
 #[test]
 fn every_claim_is_seen_to_fail() {
     let seen: BTreeSet<&str> =

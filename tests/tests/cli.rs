@@ -390,7 +390,7 @@ fn the_legend_explains_what_is_there() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_result_that_cannot_be_written_is_an_error() {
-    for arguments in [
+    let of_checker = [
         &["list"][..],
         &["check", "total-copy", "--pages", "1"],
         &["trace", "lazy-copy", "L1"],
@@ -399,18 +399,25 @@ fn a_result_that_cannot_be_written_is_an_error() {
         &["claims", "C3"],
         &["storm", "--runs", "3"],
         &["simulate", "total-copy"],
+        &["log", "total-copy"],
         &["invariant", "total-copy"],
         &["completions", "bash"],
         &["help"],
         &["--help"],
         &["--version"],
-    ] {
+    ];
+    let of_recheck = [&["--help"][..], &["--version"]];
+    let all = of_checker.map(|arguments| ("checker", arguments)).into_iter();
+    for (program, arguments) in all.chain(of_recheck.map(|arguments| ("recheck", arguments))) {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a full device");
-        let mut command = command("checker");
+        let mut command = command(program);
         let output = command.args(arguments).stdout(full).stderr(Stdio::piped());
         let output = output.spawn().and_then(std::process::Child::wait_with_output).expect("it runs");
-        assert_eq!(code(&output), 2, "{arguments:?}");
-        assert!(stderr(&output).starts_with("error: cannot write to standard output"), "{arguments:?}");
+        assert_eq!(code(&output), 2, "{program} {arguments:?}");
+        assert!(
+            stderr(&output).starts_with("error: cannot write to standard output"),
+            "{program} {arguments:?}"
+        );
     }
 }
 
@@ -437,6 +444,14 @@ fn an_invariant_is_judged_by_the_second_program() {
     let mutant = judge(&text.replace(r#"\"defect\":null"#, r#"\"defect\":\"resume-before-state\""#));
     assert_eq!(code(&mutant), 1, "{}{}", stdout(&mutant), stderr(&mutant));
     assert_eq!(code(&judge("{}")), 2);
+    // From a number that no record has, a step would lead beyond what can be counted.
+    for (field, number) in [("crossings", 1), ("older", 0)] {
+        let counted = format!(r#""{field}":{number}"#);
+        assert!(text.contains(&counted), "{field}");
+        let forged = judge(&text.replacen(&counted, &format!(r#""{field}":255"#), 1));
+        assert_eq!(code(&forged), 2, "{field}: {}", stdout(&forged));
+        assert!(stderr(&forged).contains("255 is larger than 100"), "{}", stderr(&forged));
+    }
     // What was proved is said, from the choices; what the file calls it is not.
     let told = stdout(&accepted);
     assert!(told.contains("S10 L1 L2 L3 L4\nof the choices of post-copy:"), "{told}");

@@ -23,6 +23,7 @@ fn every_size_has_a_bound_that_is_named() {
     refused(&["storm", "--minutes", "18446744073709551615"], 2, "not in 1..=527040");
     refused(&["check", "--pages", "3,13"], 2, "1 to 12 pages");
     refused(&["check", "--strategy", "/dev/zero"], 2, "/dev/zero: larger than 65536 bytes");
+    refused(&["log", "--scenario", "/dev/zero"], 2, "/dev/zero: larger than 65536 bytes");
     refused(&["trace", "/dev/zero", "S1"], 2, "/dev/zero: larger than 65536 bytes");
     let mut run = serde_json::to_value(storm::run(1)).expect("a run");
     for (field, number) in [("registers-len", 1u64 << 63), ("accesses-per-stay", u64::MAX)] {
@@ -116,6 +117,8 @@ fn what_takes_too_long_is_inconclusive() {
         &["faults", "--timeout", "0s"],
         &["bounds", "--timeout", "0s"],
         &["claims", "--timeout", "0s"],
+        &["check", "generic", "--pages", "5", "--engine", "stateright", "--max-memory", "1MB"],
+        &["check", "generic", "--pages", "5", "--engine", "native", "--max-memory", "1MB"],
         &["trace", "generic", "S1", "--timeout", "0s"],
         &["storm", "--timeout", "0s"],
     ] {
@@ -149,12 +152,13 @@ fn every_command_takes_an_algorithm_in_every_way() {
     let output = |name: &str| directory.path().join(name).to_str().expect("text").to_owned();
     let (by_name, by_file) = (output("by-name"), output("by-file"));
     // What stands for the algorithm, and what comes before and after it.
-    let commands: [(&[&str], Vec<&str>); 7] = [
+    let commands: [(&[&str], Vec<&str>); 8] = [
         (&["check"], vec!["--pages", "1", "--format", "json"]),
         (&["trace"], vec!["S1", "--pages", "1", "--format", "json"]),
         (&["faults"], vec!["--format", "json"]),
         (&["bounds"], vec!["--pages", "1", "--format", "json"]),
         (&["invariant"], vec![]),
+        (&["log"], vec![]),
         (&["storm"], vec!["--runs", "20"]),
         (&["simulate"], vec!["--format", "json"]),
     ];
@@ -189,6 +193,21 @@ fn every_command_takes_an_algorithm_in_every_way() {
     let manifest =
         |path: &str| std::fs::read_to_string(Path::new(path).join("manifest.json")).expect("a manifest");
     assert_eq!(manifest(&by_name), manifest(&by_file));
+    // A log names its algorithm, unless one is given; a claim is held to one that is called as the built-in one.
+    let log = output("log.ndjson");
+    std::fs::write(&log, stdout(&checker(&["log", "post-copy"]))).expect("written");
+    for conform in [
+        checker(&["conform", &log]),
+        checker(&["conform", &log, "--strategy", file]),
+        fed(&["conform", &log, "--strategy", "-"], &text),
+    ] {
+        assert_eq!(code(&conform), 0, "{}", stderr(&conform));
+    }
+    let other = stdout(&checker(&["list", "--algorithm", "total-copy", "--format", "toml"]));
+    assert_eq!(code(&fed(&["conform", &log, "--strategy", "-"], &other)), 1, "it is held to another one");
+    let claim = stdout(&checker(&["claims", "C15"]));
+    assert_eq!(stdout(&checker(&["claims", "C15", "--strategy", file])), claim);
+    assert_eq!(stdout(&fed(&["claims", "C15", "--strategy", "-"], &text)), claim);
     refused(&["trace", "S1"], 2, "required");
     refused(&["trace", "post-copy", "S1", "--strategy", file], 2, "one algorithm at a time");
     refused(&["claims", "C3", "--strategy", "absent.toml"], 2, "absent.toml");

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use checker::console::{DOCUMENT_BYTES_MAX, read_from, read_text, remark, say};
+use checker::console::{DOCUMENT_BYTES_MAX, end, read_from, read_text, remark, say};
 use checker::proof::{Refusal, judge};
 use clap::Parser;
 
@@ -37,7 +37,7 @@ const EXIT_CODES: &str = "Exit codes: 0 all that is claimed is proved; 1 it is n
 const REMARK_EVERY: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    match run(&Arguments::try_parse().unwrap_or_else(|error| end(&error))) {
         Ok(code) => code,
         Err(error) => {
             remark(format_args!("error: {error:#}"));

@@ -5,7 +5,7 @@
 //! step. What the observer does not see is what the states of the process are called.
 
 use engine::bisimulation::{Comparison, Labelled, Side, compare};
-use engine::state_graph::{Pages, StateGraph};
+use engine::state_graph::Pages;
 use enumset::EnumSet;
 use model::Strategy;
 use model::concrete::{Move, Step};
@@ -13,7 +13,7 @@ use model::page::{Kind, WriteBack};
 
 use super::lab::range;
 use super::{Finding, Lab, LabError};
-use crate::bounds::{self, Bounds, Cost};
+use crate::bounds::{Bounds, Cost};
 use crate::narrative::Story;
 use crate::observed::{Observed, Population, Writes, story};
 
@@ -36,8 +36,7 @@ impl Pair<'_> {
         let concretes =
             [one, other].map(|strategy| self.lab.observed(strategy, self.population, EnumSet::empty()));
         let [left, right] = &concretes;
-        let explore = |concrete| StateGraph::explore(concrete, Pages::Apart, bounds::STATES_MAX);
-        let graphs = [explore(left)?, explore(right)?];
+        let graphs = [self.lab.graph(left, Pages::Apart)?, self.lab.graph(right, Pages::Apart)?];
         let [left, right] = graphs.each_ref().map(|graph| Labelled::of(graph, |step, _| Some(step)));
         let Comparison::Different { play } = compare(&left, &right) else { return Ok((true, None)) };
         // The run that one of them has, and the other not: the side of the step without answer.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use engine::explore::Trace;
 use engine::liveness::{self, Assumptions, Space};
 use engine::state_graph::{self, StateGraph, TooLarge};
 use enumset::EnumSet;
 use model::concrete::{Concrete, Move, State, Step};
-use model::system::Properties;
+use model::system::{Judged, Properties};
 use model::{
     Defect, Disruption, Disruptions, Hosts, Link, Migration, Process, Property, Strategy, algorithms,
 };
@@ -34,6 +36,10 @@ pub struct Lab {
     pub instead: Vec<Strategy>,
     /// An error built into every simulated setting, for the same; the settings as they are by default.
     pub altered: fn(Setup) -> Setup,
+    /// Checks end, undecided, as soon as this is true.
+    pub interrupted: Arc<AtomicBool>,
+    /// They end then as well.
+    pub until: Option<Instant>,
 }
 
 /// Why a claim was not decided.
@@ -62,12 +68,23 @@ pub enum LabError {
     /// No migration was completed.
     #[error("{0} completes no migration")]
     NoMigration(String),
+    /// Somebody has had enough.
+    #[error("interrupted")]
+    Interrupted,
+    /// There was not enough time.
+    #[error("the time is up")]
+    TimeIsUp,
 }
 
 impl LabError {
     /// Did a bound run out, rather than an engine fail?
     pub fn is_a_bound(&self) -> bool {
-        matches!(self, LabError::TooLarge(_) | LabError::Open { .. })
+        matches!(self, LabError::TooLarge(_) | LabError::Open { .. }) || self.is_an_end()
+    }
+
+    /// Was it given up, whatever else could have been found?
+    pub fn is_an_end(&self) -> bool {
+        matches!(self, LabError::Interrupted | LabError::TimeIsUp)
     }
 }
 
@@ -78,6 +95,8 @@ impl Default for Lab {
             defect: None,
             instead: vec![],
             altered: |setup| setup,
+            interrupted: Arc::default(),
+            until: None,
         }
     }
 }
@@ -122,6 +141,24 @@ pub(super) fn range(bounds: Bounds) -> String {
 }
 
 impl Lab {
+    /// Nobody has had enough, and there is time left.
+    pub(super) fn goes_on(&self) -> Result<(), LabError> {
+        match self.until {
+            _ if self.interrupted.load(Relaxed) => Err(LabError::Interrupted),
+            Some(until) if Instant::now() >= until => Err(LabError::TimeIsUp),
+            _ => Ok(()),
+        }
+    }
+
+    /// What was found, unless it was given up on the way: then that is why it was not found.
+    fn unless_ended<T, E: Into<LabError>>(&self, found: Result<T, E>) -> Result<T, LabError> {
+        found.or_else(|error| self.goes_on().and(Err(error.into())))
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
     /// The algorithm of that name: a built-in one, or what stands in for it.
     pub(super) fn algorithm(&self, name: &str) -> Strategy {
         let instead = self.instead.iter().find(|strategy| strategy.name == name);
@@ -140,6 +177,16 @@ impl Lab {
 
     pub(super) fn migration(&self, strategy: Strategy) -> Migration {
         self.setting(strategy, Link::Fifo).migration()
+    }
+
+    /// The whole graph of a system.
+    pub(super) fn graph<'a, S: Judged>(
+        &self,
+        concrete: &'a Concrete<S>,
+        pages: state_graph::Pages,
+    ) -> Result<StateGraph<'a, S>, LabError> {
+        let goes_on = |_| self.goes_on().is_ok();
+        self.unless_ended(StateGraph::explore_while(concrete, pages, bounds::STATES_MAX, &goes_on))
     }
 
     /// Under observation, with the lab's number of pages.
@@ -199,13 +246,15 @@ impl Lab {
             symmetry: true,
             states_max: None,
             memory_bytes_max: None,
-            timeout: None,
-            interrupted: &AtomicBool::new(false),
+            timeout: self.time_left(),
+            interrupted: &self.interrupted,
             progress: &|_| {},
             checkpoint: None,
         };
+        self.goes_on()?;
         let verdicts = judge(setting, pages, &options)?.verdicts;
         if let Some(open) = verdicts.iter().find(|verdict| verdict.actual == Actual::Inconclusive) {
+            self.goes_on()?;
             let algorithm = setting.strategy.name.clone().into_owned();
             return Err(LabError::Open { algorithm, property: open.property });
         }
@@ -244,7 +293,10 @@ impl Lab {
         assumptions: &Assumptions<Migration>,
     ) -> Result<bool, LabError> {
         let concrete = Concrete { system: self.migration(self.algorithm(name)), pages: self.pages.get() };
-        let verdicts = liveness::judge(&Space::explore(&concrete), property.into(), assumptions, 1)?;
+        let watch = |_| self.goes_on().map_err(|end| end.to_string());
+        let space = Space::explore_while(&concrete, liveness::Limits::default(), watch);
+        self.goes_on()?;
+        let verdicts = liveness::judge(&space, property.into(), assumptions, 1)?;
         let open = || LabError::Open { algorithm: name.to_owned(), property };
         let verdict = verdicts.into_iter().next().ok_or_else(open)?;
         if let liveness::Outcome::Inconclusive(_) = verdict.outcome {
@@ -264,7 +316,7 @@ impl Lab {
         let migration = self.setting(self.algorithm(name), link).migration();
         let pages = if link == Link::Lossy { 1 } else { self.pages.get() };
         let concrete = Observed { remembered, ..Observed::new(migration) }.with_pages(pages);
-        let graph = StateGraph::explore(&concrete, state_graph::Pages::Apart, bounds::STATES_MAX)?;
+        let graph = self.graph(&concrete, state_graph::Pages::Apart)?;
         let found = graph.all_edges().find(|(node, edge)| {
             wanted(&graph.state(*node), graph.step(*edge), &graph.state(graph.target(*edge)))
         });
@@ -288,7 +340,7 @@ impl Lab {
     /// The changes of the process's state that some run has, but for its exit.
     pub(super) fn changes(&self, name: &str) -> Result<BTreeSet<(Process, Process)>, LabError> {
         let concrete = self.observed(self.algorithm(name), Population::default(), EnumSet::empty());
-        let graph = StateGraph::explore(&concrete, state_graph::Pages::Interchangeable, bounds::STATES_MAX)?;
+        let graph = self.graph(&concrete, state_graph::Pages::Interchangeable)?;
         let control_edges =
             graph.all_edges().filter(|(_, edge)| matches!(graph.step(*edge), Move::Control(_)));
         let changes = control_edges.map(|(node, edge)| {
@@ -311,7 +363,10 @@ impl Lab {
         admitted: impl Fn(&State<Observed>) -> bool,
     ) -> Result<Bounds, LabError> {
         let concrete = bounds::observed(self.migration(self.algorithm(name)), population, self.pages);
-        let mut migrations = Migrations::explore(&concrete, Way::Forth, bounds::STATES_MAX, admitted)?;
+        let goes_on = |_| self.goes_on().is_ok();
+        let migrations =
+            Migrations::explore_while(&concrete, Way::Forth, bounds::STATES_MAX, &goes_on, admitted);
+        let mut migrations = self.unless_ended(migrations)?;
         migrations.bounds(cost).ok_or_else(|| LabError::NoMigration(name.to_owned()))
     }
 
@@ -322,6 +377,7 @@ impl Lab {
 
     /// One migration in this setting.
     pub(super) fn outcome(&self, setup: Setup) -> Result<Outcome, LabError> {
+        self.goes_on()?;
         Ok(run(&(self.altered)(setup))?)
     }
 

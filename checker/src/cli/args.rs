@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use checker::bounds::Cost;
-use checker::console::{remark, say};
+use checker::console::end;
 use checker::expectations::Word;
 use checker::judge::Engine;
 use checker::setting::Pages;
@@ -67,20 +67,6 @@ impl Cli {
         }
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
     }
-}
-
-/// Help and version are results like others: it is an error if they cannot be written.
-fn end(error: &clap::Error) -> ! {
-    if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        error.exit();
-    }
-    std::process::exit(match say(error.render().ansi().to_string().trim_end()) {
-        Ok(()) => 0,
-        Err(unwritten) => {
-            remark(format_args!("error: {:#}", anyhow::Error::from(unwritten)));
-            2
-        }
-    })
 }
 
 /// What was given before a subcommand and would have been meant for the check that is done without one.
@@ -471,9 +457,12 @@ pub struct Explore {
 
 #[derive(Args, Debug)]
 pub struct Log {
-    /// A built-in algorithm, or the path of a strategy file
-    #[arg(required_unless_present = "scenario")]
+    /// The algorithm: a built-in one by name, your own as a strategy file, `-` for one on standard input
+    #[arg(value_name = "ALGORITHM", value_parser = AlgorithmParser, required_unless_present_any = ["strategy", "scenario"])]
     pub algorithm: Option<String>,
+    /// The algorithm as a strategy file, instead; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub strategy: Option<PathBuf>,
     /// How many pages the process has
     #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u64).range(1..=PAGES_OF_A_LOG_MAX))]
     pub pages: u64,
@@ -487,7 +476,7 @@ pub struct Log {
     #[arg(long, value_name = "S", default_value = "1")]
     pub seed: u64,
     /// All of that and more, from a file in TOML
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["algorithm", "pages", "moves", "link", "seed"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["algorithm", "strategy", "pages", "moves", "link", "seed"])]
     pub scenario: Option<PathBuf>,
 }
 
@@ -500,7 +489,7 @@ pub struct Conform {
     /// a host, are merged
     #[arg(value_name = "TRACE", required = true)]
     pub traces: Vec<PathBuf>,
-    /// The algorithm that was run, as a strategy file [default: the one that the trace names]
+    /// The algorithm that was run, as a strategy file; `-` reads standard input [default: the one that the trace names]
     #[arg(long, value_name = "FILE")]
     pub strategy: Option<PathBuf>,
     /// How to print the result

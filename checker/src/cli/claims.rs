@@ -40,17 +40,21 @@ pub(super) fn run(args: &Claims) -> Result<End> {
             args.ids.iter().map(known).collect::<Result<_>>()?
         }
     };
-    let lab = Lab { defect: args.defect, instead: instead(args)?, ..Lab::default() };
+    let instead = instead(args)?;
     let patience = Patience::start(args.timeout.timeout)?;
+    let (interrupted, until) = (patience.shared(), patience.until());
+    let lab = Lab { defect: args.defect, instead, interrupted, until, ..Lab::default() };
     let teller = Teller::new();
-    let mut rows = Vec::new();
+    let (mut rows, mut given_up) = (Vec::new(), false);
     let claims = asked.len();
     for claim in asked {
         if patience.is_out() {
             break;
         }
         teller.begin(format!("{} {}", claim.id, claim.says));
-        rows.push(row(claim, claim.check(&lab))?);
+        let found = claim.check(&lab);
+        given_up |= found.as_ref().is_err_and(LabError::is_an_end);
+        rows.push(row(claim, found)?);
     }
     teller.end();
     match args.format {
@@ -58,7 +62,7 @@ pub(super) fn run(args: &Claims) -> Result<End> {
         Format::Text if args.ids.is_empty() => say(table(&rows))?,
         Format::Text => say(rows.iter().map(details).collect::<Vec<_>>().join("\n\n"))?,
     }
-    let complete = rows.len() == claims;
+    let complete = rows.len() == claims && !given_up;
     Ok(patience.end(conclusion(&rows), complete))
 }
 

@@ -1,10 +1,10 @@
 //! `log`: one run of the reference in which nothing goes wrong, as the log of its steps.
 
-use std::fs;
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use checker::console::{STRATEGY_BYTES_MAX, read_text};
 use checker::report::Conclusion;
 use model::Link;
 use steplog::place::HostId;
@@ -12,17 +12,20 @@ use world::net::{LinkConfig, Order};
 use world::workload::{Layout, Pattern, Workload};
 use world::{Ending, Scenario, World};
 
-use super::args::{Log, PAGES_OF_A_LOG_MAX};
-use super::{End, algorithm};
+use super::End;
+use super::args::{Algorithm, Log, PAGES_OF_A_LOG_MAX};
+use super::subject::Subject;
 
 const JITTER_NS: u64 = 300_000;
 const RETRANSMIT_AFTER_NS: u64 = 1_000_000;
 
 pub(super) fn run(args: &Log) -> Result<End> {
-    let scenario = match (&args.scenario, &args.algorithm) {
-        (Some(path), _) => from_file(path)?,
-        (None, Some(name)) => from_options(args, name)?,
-        (None, None) => bail!("neither an algorithm nor a scenario is given"),
+    let scenario = match &args.scenario {
+        Some(path) => from_file(path)?,
+        None => {
+            let (algorithm, strategy) = (args.algorithm.clone(), args.strategy.clone());
+            from_options(args, &Algorithm { algorithm, strategy }.asked()?)?
+        }
     };
     let report = World::run(&scenario).context("the run")?;
     let out = BufWriter::new(anstream::stdout().lock());
@@ -40,7 +43,7 @@ fn write(scenario: &Scenario, steps: &[steplog::event::Step], mut out: impl Writ
 
 fn from_file(path: &Path) -> Result<Scenario> {
     let named = || path.display().to_string();
-    let text = fs::read_to_string(path).with_context(named)?;
+    let text = read_text(path, "a scenario", STRATEGY_BYTES_MAX).with_context(named)?;
     let scenario: Scenario = toml::from_str(&text).with_context(named)?;
     let pages = scenario.layout.pages;
     if pages > PAGES_OF_A_LOG_MAX {
@@ -49,7 +52,7 @@ fn from_file(path: &Path) -> Result<Scenario> {
     Ok(scenario)
 }
 
-fn from_options(args: &Log, name: &str) -> Result<Scenario> {
+fn from_options(args: &Log, subject: &Subject) -> Result<Scenario> {
     let order = match args.link {
         Link::Fifo => Order::Fifo,
         Link::Unordered => Order::Unordered { jitter_ns: JITTER_NS },
@@ -61,7 +64,7 @@ fn from_options(args: &Log, name: &str) -> Result<Scenario> {
         },
     };
     Ok(Scenario {
-        policy: tie::policy::policy(&algorithm(name)?).with_context(|| name.to_owned())?,
+        policy: tie::policy::policy(&subject.strategy).with_context(|| subject.place.to_string())?,
         layout: Layout {
             pages: args.pages,
             file_mapped_percent: 50,

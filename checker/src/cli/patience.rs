@@ -30,6 +30,16 @@ impl Patience {
         &self.interrupted
     }
 
+    /// The same, for whoever looks at it on the way.
+    pub fn shared(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.interrupted)
+    }
+
+    /// When the time is up.
+    pub fn until(&self) -> Option<Instant> {
+        self.started.checked_add(self.timeout?)
+    }
+
     /// Is it over?
     pub fn is_out(&self) -> bool {
         self.interrupted.load(Relaxed) || self.time_is_up()

@@ -5,7 +5,7 @@ mod replay;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Mutex;
@@ -20,7 +20,8 @@ use comfy_table::{Cell, CellAlignment, Table};
 use model::Link;
 use protocol::policy::Policy;
 use protocol::transcript::transcript;
-use steplog::event::{Step, write_log};
+use steplog::event::Step;
+use steplog::sink::{LogWriter, StepSink};
 use tie::campaign::{self, CampaignError, Coverage, Share};
 use tie::policy::policy;
 use world::storm::{self, End as RunEnd, Tally};
@@ -49,8 +50,12 @@ struct Failure {
     error: CampaignError,
 }
 
+/// Runs it and says what is wrong with it.
+type Weather = fn(&Disrupted, &mut Coverage) -> Result<Tally, CampaignError>;
+
 /// What several threads find out together.
 struct Campaign {
+    weather: Weather,
     /// Taken in turn; any where there are none.
     policies: Vec<Policy>,
     seed: u64,
@@ -63,6 +68,10 @@ struct Campaign {
 }
 
 pub(super) fn run(args: &Storm) -> Result<End> {
+    run_with(campaign::weather, args)
+}
+
+fn run_with(weather: Weather, args: &Storm) -> Result<End> {
     if let Some(run) = &args.replay {
         return replay(run, args.trace.as_deref());
     }
@@ -72,6 +81,7 @@ pub(super) fn run(args: &Storm) -> Result<End> {
     let time = args.minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(SECONDS_PER_MINUTE)));
     let runs_default = if time.is_some() { u64::MAX } else { RUNS_DEFAULT };
     let campaign = Campaign {
+        weather,
         policies: policies.collect::<Result<_>>()?,
         seed: args.seed,
         runs_max: args.runs.map_or(runs_default, std::num::NonZeroU64::get),
@@ -94,7 +104,7 @@ pub(super) fn run(args: &Storm) -> Result<End> {
     say(summary(seed, &tally, failure.is_none()))?;
     say(followed(&coverage, &subjects))?;
     if let Some(failure) = failure {
-        tell(&failure)?;
+        tell(weather, &failure)?;
         return Ok(End::Concluded(Conclusion::Surprise));
     }
     // A storm of so many minutes has as many runs as there was time for.
@@ -114,7 +124,7 @@ impl Campaign {
                 break;
             }
             let run = self.run(at);
-            match campaign::weather(&run, &mut coverage) {
+            match (self.weather)(&run, &mut coverage) {
                 Ok(came) => own.add(&came),
                 Err(error) => self.fail(Failure { at, run, error }),
             }
@@ -190,10 +200,11 @@ fn followed(coverage: &Coverage, asked: &[Subject]) -> String {
 }
 
 /// The run made as small as it gets, step by step, and the command that shows it again.
-fn tell(failure: &Failure) -> Result<()> {
+fn tell(weather: Weather, failure: &Failure) -> Result<()> {
     let Failure { at, run, error } = failure;
-    let smallest = storm::shrink(run, |run| campaign::weather(run, &mut Coverage::default()).is_err());
-    let (log, smallest_error) = weather(&smallest);
+    let wrong = |run: &Disrupted| weather(run, &mut Coverage::default()).err();
+    let smallest = storm::shrink(run, |run| wrong(run).is_some());
+    let (log, smallest_error) = (log(&smallest), wrong(&smallest));
     let log = transcript(&log);
     let json = serde_json::to_string(&smallest)?;
     say(format_args!(
@@ -208,9 +219,8 @@ fn replay(json: &str, trace: Option<&Path>) -> Result<End> {
     if let Some(path) = trace {
         write_trace(&run, path).with_context(|| format!("{}", path.display()))?;
     }
-    let (log, error) = weather(&run);
-    say(transcript(&log).trim_end())?;
-    match error {
+    say(transcript(&log(&run)).trim_end())?;
+    match campaign::weather(&run, &mut Coverage::default()).err() {
         None => {
             say("no violation")?;
             Ok(End::Concluded(Conclusion::AsExpected))
@@ -224,19 +234,48 @@ fn replay(json: &str, trace: Option<&Path>) -> Result<End> {
 
 /// Writes what `checker conform` reads.
 fn write_trace(run: &Disrupted, path: &Path) -> Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    serde_json::to_writer(&mut file, &run.scenario.header(true))?;
-    file.write_all(b"\n")?;
-    write_log(&weather(run).0, &mut file)?;
-    Ok(file.flush()?)
+    let mut to = LogWriter::begin(&run.scenario.header(true), BufWriter::new(File::create(path)?))?;
+    log(run).into_iter().try_for_each(|step| to.record(step))?;
+    Ok(to.end()?)
 }
 
-/// What happens in the run, and what is wrong with it.
-fn weather(run: &Disrupted) -> (Vec<Step>, Option<CampaignError>) {
+/// What happens in the run, as far as it goes: what is wrong with it is said elsewhere.
+fn log(run: &Disrupted) -> Vec<Step> {
     let log = World::disrupted(run).map(|mut world| {
-        // What is wrong is said below.
         let _ = world.finish_within(storm::RUN_STEPS_MAX);
         world.log().to_vec()
     });
-    (log.unwrap_or_default(), campaign::weather(run, &mut Coverage::default()).err())
+    log.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tie::trace::TraceError;
+
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+
+    fn args(arguments: &[&str]) -> Box<Storm> {
+        let cli = Cli::try_parse_from([&["checker", "storm"], arguments].concat()).unwrap();
+        match cli.command {
+            Some(Command::Storm(storm)) => Box::new(storm),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The sixth run, by its seed, is one that the model does not have.
+    fn rejecting(run: &Disrupted, coverage: &mut Coverage) -> Result<Tally, CampaignError> {
+        match run.scenario.seed == storm::run(storm::number(3, 5)).scenario.seed {
+            true => Err(TraceError::Header("seeded".to_owned()).into()),
+            false => campaign::weather(run, coverage),
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_rejected_is_a_surprise() {
+        let ended = |runs| run_with(rejecting, &args(&["--seed", "3", "--threads", "1", "--runs", runs]));
+        // A second handler for Ctrl-C cannot be set, so both are one test.
+        assert!(matches!(ended("8"), Ok(End::Concluded(Conclusion::Surprise))));
+    }
 }

@@ -81,7 +81,7 @@ pub(super) fn space<'a>(
     })
 }
 
-fn give_up(options: &Options<'_>, started: Instant) -> Result<(), String> {
+pub(super) fn give_up(options: &Options<'_>, started: Instant) -> Result<(), String> {
     if options.interrupted.load(Relaxed) {
         return Err("interrupted".to_owned());
     }

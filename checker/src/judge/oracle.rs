@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use model::system::Properties;
 use model::{Migration, Stateright};
 use stateright::{Checker, Model};
 
-use super::concrete::empty;
+use super::concrete::{empty, give_up};
 use super::{Error, Options, Progress, violation};
 use crate::report::{Actual, Basis, Run, Verdict};
 use crate::setting::{Pages, Setting};
@@ -37,16 +36,13 @@ pub(super) fn judge(
         None => builder,
     };
     let mut checker = builder.spawn_bfs();
-    wait(&mut checker, options, started);
+    let stopped = wait(&mut checker, options, started);
     // It stops at a bound without a word, and would call whatever it has not found a pass.
     let cut = transitions_max.filter(|max| checker.state_count() >= max.get());
-    let inconclusive = match (cut, options.timeout) {
-        _ if options.interrupted.load(Relaxed) => Some("interrupted".to_owned()),
-        (_, Some(timeout)) if started.elapsed() >= timeout => {
-            Some(format!("it takes longer than {} s", timeout.as_secs_f64()))
-        }
-        (Some(max), _) => Some(format!("there are more than {max} transitions")),
-        (None, _) => None,
+    let inconclusive = match (stopped, cut) {
+        (Some(reason), _) => Some(reason),
+        (None, Some(max)) => Some(format!("there are more than {max} transitions")),
+        (None, None) => None,
     };
     let mut found = checker.discoveries();
     let initial = setting.concrete(pages).initial().len() as u64;
@@ -88,15 +84,14 @@ pub(super) fn judge(
     }
 }
 
-/// Waits for its threads, but not when interrupted or when the time is up: they cannot be told, and end with the program.
-/// (Its own time-out keeps its lock while it sleeps, and a single thread never looks at it.)
-fn wait<M: Model>(checker: &mut impl Checker<M>, options: &Options<'_>, started: Instant) {
+/// Waits for its threads, and returns why it did not wait to their end: they cannot be told to stop, and end with the
+/// program. (Its own time-out keeps its lock while it sleeps, and a single thread never looks at it.)
+fn wait<M: Model>(checker: &mut impl Checker<M>, options: &Options<'_>, started: Instant) -> Option<String> {
     let threads = checker.handles();
     let mut pause = PAUSE_MIN;
     while !threads.iter().all(JoinHandle::is_finished) {
-        let time_is_up = options.timeout.is_some_and(|timeout| started.elapsed() >= timeout);
-        if options.interrupted.load(Relaxed) || time_is_up {
-            return;
+        if let Err(reason) = give_up(options, started).and_then(|()| fits(options)) {
+            return Some(reason);
         }
         (options.progress)(&Progress::Stateright {
             states: checker.unique_state_count() as u64,
@@ -108,6 +103,24 @@ fn wait<M: Model>(checker: &mut impl Checker<M>, options: &Options<'_>, started:
     for thread in threads {
         thread.join().unwrap_or_else(|panic| resume_unwind(panic));
     }
+    give_up(options, started).err()
+}
+
+/// Does it need no more memory than it may? It does not say what it needs, so that is what the whole program has: with
+/// what goes on behind it since it was not waited for.
+fn fits(options: &Options<'_>) -> Result<(), String> {
+    match options.memory_bytes_max.filter(|max| resident_bytes().is_some_and(|bytes| bytes > *max)) {
+        Some(max) => Err(explore::Reason::Memory(max).to_string()),
+        None => Ok(()),
+    }
+}
+
+/// What this program has in memory, where the operating system says so.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kibibytes.checked_mul(1024)
 }
 
 /// Compares what both engines know: states, transitions, depth, and the verdicts on safety; of a search

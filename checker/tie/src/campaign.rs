@@ -61,7 +61,19 @@ pub struct Share {
 /// # Errors
 /// Something is not as it should be.
 pub fn weather(run: &Disrupted, coverage: &mut Coverage) -> Result<Tally, CampaignError> {
-    let (tally, log) = storm::record(run)?;
+    weathered(run, storm::record(run), coverage)
+}
+
+/// The same of a run that has come to its end: what was recorded of it.
+///
+/// # Errors
+/// Something is not as it should be.
+fn weathered(
+    run: &Disrupted,
+    recorded: Result<(Tally, Vec<Step>), StormError>,
+    coverage: &mut Coverage,
+) -> Result<Tally, CampaignError> {
+    let (tally, log) = recorded?;
     if run.scenario.route.iter().all(|host| host.0 < 2)
         && let Some(strategy) = strategy(&run.scenario.policy)
     {
@@ -118,4 +130,42 @@ impl Coverage {
 fn kinds<'a>(seen: impl IntoIterator<Item = &'a Seen<Uncounted>>) -> usize {
     let kinds = seen.into_iter().map(|(control, _, step)| (control.phase, *step));
     kinds.collect::<FxHashSet<_>>().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use steplog::event::Event;
+
+    use super::*;
+
+    fn of_two_hosts() -> impl Iterator<Item = Disrupted> {
+        let runs = (0..).map(|at| storm::run(storm::number(5, at)));
+        runs.filter(|run| run.scenario.route.iter().all(|host| host.0 < 2)).take(20)
+    }
+
+    #[test]
+    fn the_model_follows_every_run_between_two_hosts() {
+        let mut coverage = Coverage::default();
+        for run in of_two_hosts() {
+            weather(&run, &mut coverage).unwrap();
+        }
+        assert_eq!(coverage.runs, 20);
+    }
+
+    /// A run with which nothing is wrong but that the model does not have.
+    #[test]
+    fn a_run_that_the_model_rejects_is_no_success() {
+        let mut rejected = 0;
+        for run in of_two_hosts() {
+            let (tally, mut log) = storm::record(&run).unwrap();
+            let Some(at) = log.iter().position(|step| matches!(step.event, Event::StateSent { .. })) else {
+                continue;
+            };
+            log.remove(at);
+            let judged = weathered(&run, Ok((tally, log)), &mut Coverage::default());
+            assert!(matches!(judged, Err(CampaignError::Trace(_))), "{judged:?}");
+            rejected += 1;
+        }
+        assert!(rejected > 5, "{rejected} runs could be changed");
+    }
 }

@@ -194,7 +194,7 @@ fn populations(migration: &Migration, pages: usize) -> Vec<Vec<PageKind>> {
 /// What makes a difference for what comes next, but not for the model: choices made, messages handled and not
 /// acted upon.
 fn hidden(rig: &Rig) -> Vec<u64> {
-    let mut hidden: Vec<u64> = rig.hosts.iter().flat_map(|host| hidden_in(host.role())).collect();
+    let mut hidden: Vec<u64> = rig.hosts().flat_map(|host| hidden_in(host.role())).collect();
     if rig.is_disrupted() {
         hidden.push(hidden_by_trouble(rig));
     }
@@ -205,8 +205,8 @@ fn hidden(rig: &Rig) -> Vec<u64> {
 /// counting it.
 fn hidden_by_trouble(rig: &Rig) -> u64 {
     let mut hasher = FxHasher::default();
-    for host in &rig.hosts {
-        for place in rig.hosts.iter().map(|other| Place::from(other.id())).chain([Place::FileServer]) {
+    for host in rig.hosts() {
+        for place in rig.hosts().map(|other| Place::from(other.id())).chain([Place::FileServer]) {
             host.is_connected(place).hash(&mut hasher);
         }
         host.tasks().for_each(|task| task.work.hash(&mut hasher));

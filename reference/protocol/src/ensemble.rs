@@ -90,7 +90,7 @@ impl<M: Memory> Ensemble<M> {
     }
 
     /// The machines that are up, by number.
-    pub fn hosts(&self) -> impl Iterator<Item = &Host<M>> {
+    pub fn hosts(&self) -> impl Iterator<Item = &Host<M>> + Clone {
         self.hosts.values()
     }
 
@@ -178,6 +178,16 @@ impl<M: Memory> Ensemble<M> {
     /// A machine dies, with everything on it. What it was, for those who have to say what is lost.
     pub fn crash(&mut self, id: HostId) -> Option<Host<M>> {
         self.hosts.remove(&id)
+    }
+
+    /// A machine is again as it was: for drivers that want to see such an error noticed.
+    pub fn restore(&mut self, host: Host<M>) {
+        self.hosts.insert(host.id(), host);
+    }
+
+    /// The file server has lost what it held: likewise.
+    pub fn forget_stored(&mut self) {
+        self.file_server = FileServer::new(&self.image);
     }
 
     /// The machine that died is replaced by one that has nothing. To those in `told` this is reliable word that it was dead;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Step, write_log};
+use crate::sink::LogWriter;
 
 /// The version of the format that is written and read.
 pub const VERSION: u32 = 1;
@@ -60,8 +61,7 @@ impl Header {
         steps: impl IntoIterator<Item = &'a Step>,
         mut to: impl Write,
     ) -> io::Result<()> {
-        serde_json::to_writer(&mut to, self)?;
-        to.write_all(b"\n")?;
+        LogWriter::begin(self, &mut to)?;
         write_log(steps, to)
     }
 }

@@ -7,6 +7,7 @@
 //! * [`page`], [`message`]: what is moved, and what is said, by name and without content.
 //! * [`fate`]: what becomes of a migration when something disrupts it.
 //! * [`event`], [`header`]: the steps themselves and what was run, in and out.
+//! * [`sink`]: where a driver puts its steps, or does not.
 
 #![forbid(unsafe_code)]
 
@@ -16,3 +17,4 @@ pub mod header;
 pub mod message;
 pub mod page;
 pub mod place;
+pub mod sink;

@@ -49,7 +49,7 @@ pub(super) fn gone(rig: &Rig) -> Control {
     }
     let connection = if rig.is_parted() { Connection::Broken } else { Connection::Up };
     let down = |host: &Host<_>| rig.trouble.dead.contains(&host.id());
-    let source_down = rig.hosts.iter().any(down);
+    let source_down = rig.hosts().any(down);
     Control {
         phase: Phase::Exiting,
         message_lost: !says(rig, MessageKind::Exit, |_| true),
@@ -94,7 +94,7 @@ fn connection(scene: &Scene<'_>) -> Connection {
 
 /// What a destination still has of an attempt that its source has called off.
 fn leftover(rig: &Rig) -> Leftover {
-    let destinations = rig.hosts.iter().filter_map(|host| match host.role() {
+    let destinations = rig.hosts().filter_map(|host| match host.role() {
         Role::Destination(destination) => Some(destination),
         _ => None,
     });

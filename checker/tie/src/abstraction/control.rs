@@ -61,7 +61,7 @@ pub(super) fn gone(rig: &Rig) -> Control {
     };
     let notices: Vec<_> = rig.network.flights().iter().filter(|flight| to_former(flight)).collect();
     let message_lost = notices.iter().any(|notice| notice.fate == Fate::Lost);
-    match rig.hosts.iter().any(unaware) || !notices.is_empty() {
+    match rig.hosts().any(unaware) || !notices.is_empty() {
         true => Control { phase: Phase::Exiting, message_lost, ..Control::GONE },
         false => Control::GONE,
     }
@@ -69,7 +69,7 @@ pub(super) fn gone(rig: &Rig) -> Control {
 
 /// The state of the process, from the host that has a say in it. Nobody has while it changes hands.
 fn process(scene: &Scene<'_>) -> Result<Process, Unmapped> {
-    let states = scene.rig.hosts.iter().filter_map(Host::process_state);
+    let states = scene.rig.hosts().filter_map(Host::process_state);
     let states: Vec<ProcessState> = states.collect();
     match states[..] {
         [] => Ok(Process::Migration),

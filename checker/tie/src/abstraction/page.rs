@@ -152,7 +152,7 @@ impl Look<'_, '_> {
         let served = strategy.freeze == Freeze::FlushModified
             || (strategy.pre == Pre::WriteBack && rig.image.kind(self.page) == PageKind::FileMapped);
         let content = match served {
-            true => rig.file_server.stored(self.page).map(|stored| &stored.content),
+            true => rig.file_server().stored(self.page).map(|stored| &stored.content),
             false => rig.image.content(self.page),
         };
         match content {
@@ -306,7 +306,7 @@ impl Look<'_, '_> {
     /// From the messages. The hosts' notes must say the same, unless an outage has taken the messages.
     fn write_back(&self) -> Result<WriteBack, Unmapped> {
         let rig = self.scene.rig;
-        let stored = rig.file_server.stored(self.page).map(|stored| stored.version);
+        let stored = rig.file_server().stored(self.page).map(|stored| stored.version);
         let mut found = WriteBack::Idle;
         for flight in self.flights() {
             let arrives = flight.fate != Fate::Lost;

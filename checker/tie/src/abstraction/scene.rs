@@ -45,7 +45,7 @@ pub(super) struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// `None` when the process is gone.
     pub fn of(rig: &'a Rig) -> Result<Option<Self>, Unmapped> {
-        let scenes = rig.hosts.iter().map(|host| Self::at(rig, host));
+        let scenes = rig.hosts().map(|host| Self::at(rig, host));
         let mut scenes = scenes.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
         let scene = scenes.pop();
         match scenes.is_empty() {
@@ -160,7 +160,7 @@ impl<'a> Scene<'a> {
     }
 
     fn at_rest(rig: &'a Rig, me: HostId, resident: &'a Resident) -> Self {
-        let other = rig.hosts.iter().map(Host::id).find(|id| *id != me);
+        let other = rig.hosts().map(Host::id).find(|id| *id != me);
         Self::new(rig, Phase::Rest, me, other.unwrap_or(me), resident)
     }
 

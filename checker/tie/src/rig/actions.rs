@@ -74,7 +74,7 @@ impl Rig {
     /// Everything that can happen next.
     pub fn actions(&self) -> Vec<Action> {
         let mut actions = Vec::new();
-        for host in self.hosts.iter().filter(|host| !self.trouble.dead.contains(&host.id())) {
+        for host in self.hosts().filter(|host| !self.trouble.dead.contains(&host.id())) {
             self.add_operator_actions(host, &mut actions);
             self.add_process_actions(host, &mut actions);
             let tasks = host.tasks().filter(|task| !self.is_held_up(host.id(), task.work));
@@ -102,7 +102,7 @@ impl Rig {
             _ => false,
         };
         if may_start && !self.is_apart() {
-            let others = self.hosts.iter().filter(|other| other.id() != host.id()).filter(may_take);
+            let others = self.hosts().filter(|other| other.id() != host.id()).filter(may_take);
             actions.extend(others.map(|other| Action::Start { to: other.id() }));
         }
         // Without pre-copy the suspension is what starts a migration: over a connection.
@@ -167,7 +167,7 @@ impl Rig {
     fn is_sent_once(&self, flight: &Flight) -> bool {
         let sent_once = match flight.envelope.message {
             Message::WriteBack { page, version, .. } => {
-                self.file_server.stored(page).is_some_and(|stored| version <= stored.version)
+                self.file_server().stored(page).is_some_and(|stored| version <= stored.version)
             }
             Message::Fetched { .. } => true,
             _ => false,
@@ -178,8 +178,8 @@ impl Rig {
     /// Is there no connection between the hosts, or one that they are still about to take up?
     fn is_apart(&self) -> bool {
         let resync = |flight: &Flight| matches!(flight.envelope.message, Message::Resync(_));
-        let unnoticed = |host: &Host<_>| self.hosts.iter().all(|other| host.is_connected(other.id()));
-        self.is_parted() || !self.hosts.iter().all(unnoticed) || self.network.flights().iter().any(resync)
+        let unnoticed = |host: &Host<_>| self.hosts().all(|other| host.is_connected(other.id()));
+        self.is_parted() || !self.hosts().all(unnoticed) || self.network.flights().iter().any(resync)
     }
 
     /// Back-pressure: where nothing bounds the passes, a link takes two contents of one page at a time in an attempt.

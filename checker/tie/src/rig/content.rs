@@ -16,7 +16,7 @@ impl Rig {
     /// A page that is not.
     pub fn check_end(&self) -> Result<(), RigError> {
         if self.trouble.lost {
-            let kept = self.hosts.iter().any(|host| *host.role() != Role::Vacant);
+            let kept = self.hosts().any(|host| *host.role() != Role::Vacant);
             return if kept { Err(RigError::LeftBehind) } else { Ok(()) };
         }
         let resident = self.running().and_then(|host| Some((host, host.role().resident()?)));
@@ -32,7 +32,7 @@ impl Rig {
             }
         }
         let vacant = |host: &Host<FlawedMemory>| *host.role() == Role::Vacant;
-        if resident.is_none() && !self.hosts.iter().all(vacant) { Err(RigError::LeftBehind) } else { Ok(()) }
+        if resident.is_none() && !self.hosts().all(vacant) { Err(RigError::LeftBehind) } else { Ok(()) }
     }
 
     fn find(&self, host: &Host<FlawedMemory>, resident: &Resident, page: PageNumber) -> Option<PageBytes> {
@@ -45,7 +45,7 @@ impl Rig {
     }
 
     fn stored(&self, page: PageNumber) -> Option<PageBytes> {
-        self.file_server.stored(page).map(|stored| stored.content.clone())
+        self.file_server().stored(page).map(|stored| stored.content.clone())
     }
 
     pub(super) fn is_written_back(&self, page: PageNumber) -> bool {

@@ -4,13 +4,11 @@
 //! in vain. Only a fence, the word that a machine is dead, is certain; with it the machine is back, and vacant.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use model::Link;
 use model::disruption::Disruption;
 use protocol::destination::Destination;
 use protocol::error::{Error, Refusal};
-use protocol::file_server::FileServer;
 use protocol::host::{Host, Location, Role};
 use protocol::source::{Draining, Offered, PreMigration, Source};
 use protocol::wire::{Envelope, Message};
@@ -85,7 +83,7 @@ impl Rig {
     /// The attempt under way that can still be called off, and the host that it goes to. To the model it begins with
     /// the suspension where nothing is copied ahead.
     pub(crate) fn attempt(&self) -> Option<(&Host<FlawedMemory>, HostId, Epoch)> {
-        self.hosts.iter().find_map(|host| match host.role() {
+        self.hosts().find_map(|host| match host.role() {
             Role::Source(Source::PreMigration(_) | Source::Frozen(_) | Source::Offered(_)) => {
                 let Role::Source(source) = host.role() else { return None };
                 let route = source.route().filter(|route| route.epoch == self.trouble.begun)?;
@@ -144,8 +142,8 @@ impl Rig {
         if !self.is_disrupted() || self.trouble.lost {
             return;
         }
-        let alive = || self.hosts.iter().filter(|host| !self.trouble.dead.contains(&host.id()));
-        let peers = |host: &Host<_>| self.hosts.iter().map(Host::id).find(|id| *id != host.id());
+        let alive = || self.hosts().filter(|host| !self.trouble.dead.contains(&host.id()));
+        let peers = |host: &Host<_>| self.hosts().map(Host::id).find(|id| *id != host.id());
         actions.extend(
             [Action::Cut, Action::Outage, Action::Cancel].into_iter().filter(|_| !self.is_answered()),
         );
@@ -173,8 +171,7 @@ impl Rig {
     /// Has the process exited, and needs nothing of a dead machine any more? To the model it exits when it is released;
     /// until then it would need all its pages.
     fn is_released_soon(&self) -> bool {
-        let exited =
-            self.hosts.iter().filter_map(|host| host.role().resident()).find(|resident| resident.exited);
+        let exited = self.hosts().filter_map(|host| host.role().resident()).find(|resident| resident.exited);
         let Some(resident) = exited else { return false };
         let needed = |page: PageNumber| {
             let owed = resident.pages.get(page.index()).map(|record| record.location);
@@ -186,7 +183,7 @@ impl Rig {
     /// Has a host heard *ready* or *complete*, and not said what it says to that at once? The model has one step for
     /// both, so nothing strikes in between.
     fn is_answered(&self) -> bool {
-        self.hosts.iter().any(|host| match host.role() {
+        self.hosts().any(|host| match host.role() {
             Role::Source(Source::Offered(Offered { ready, .. })) => *ready,
             Role::Source(Source::Draining(Draining { tell, .. })) => tell.is_some(),
             _ => false,
@@ -211,7 +208,7 @@ impl Rig {
             Action::Outage => {
                 self.trouble.outage = true;
                 if self.flaw == Some(Flaw::StoredVolatile) {
-                    self.file_server = FileServer::new(&self.image);
+                    self.ensemble.forget_stored();
                 }
                 self.network.remove(|flight| {
                     let envelope = &flight.envelope;
@@ -224,7 +221,7 @@ impl Rig {
                 Disruption::Cancel
             }
             Action::Refuse(id) => {
-                self.host_mut(id)?.refuse()?;
+                self.tell(id, Host::refuse)?;
                 Disruption::Refuse
             }
             Action::Suspect(id) => {
@@ -233,12 +230,11 @@ impl Rig {
             }
             Action::Notice(id) => {
                 self.take_back(Flaw::ResumesOnSilence);
-                let peer = self.peer(id)?;
-                self.host_mut(id)?.disconnected(peer)?;
+                self.ensemble.part(id, self.peer(id)?.into())?;
                 return Ok(true);
             }
             Action::NoticeOutage(id) => {
-                self.host_mut(id)?.disconnected(Place::FileServer)?;
+                self.ensemble.part(id, Place::FileServer)?;
                 return Ok(true);
             }
             _ => return Ok(false),
@@ -249,14 +245,12 @@ impl Rig {
 
     /// What the driver mends; `None` if the action is another one.
     pub(super) fn mend(&mut self, action: Action) -> Result<Option<Mending>, RigError> {
-        let ids: Vec<HostId> = self.hosts.iter().map(Host::id).collect();
+        let ids: Vec<HostId> = self.hosts().map(Host::id).collect();
         match action {
             Action::Reconnect => {
                 self.trouble.cut = false;
-                for id in ids {
-                    let peer = self.peer(id)?;
-                    self.host_mut(id)?.connected(peer)?;
-                }
+                let id = *ids.first().ok_or(RigError::Nothing)?;
+                self.ensemble.join(id.into(), self.peer(id)?.into())?;
                 Ok(Some(Mending::Connection))
             }
             Action::Fence => {
@@ -267,7 +261,7 @@ impl Rig {
                 self.trouble.lost = std::mem::take(&mut self.trouble.doomed);
                 for id in ids.into_iter().filter(|id| !dead.contains(id)) {
                     for dead in &dead {
-                        self.host_mut(id)?.fenced(*dead)?;
+                        self.ensemble.fence(id, *dead)?;
                     }
                 }
                 Ok(Some(Mending::Machine))
@@ -275,7 +269,7 @@ impl Rig {
             Action::StoreReturns => {
                 self.trouble.outage = false;
                 for id in ids {
-                    self.host_mut(id)?.connected(Place::FileServer)?;
+                    self.ensemble.join(id.into(), Place::FileServer)?;
                 }
                 Ok(Some(Mending::FileServer))
             }
@@ -355,11 +349,9 @@ impl Rig {
             let outlives = flight.fate == Fate::Echo && to == Place::FileServer;
             !outlives && (from == dead || to == dead || (between_hosts(from) && between_hosts(to)))
         });
-        let policy = self.host(id).ok_or(RigError::Nothing)?.policy().clone();
+        self.ensemble.crash(id).ok_or(RigError::Nothing)?;
         let memory = FlawedMemory::vacant(self.image.page_count(), self.flaw);
-        let vacant = Host::vacant(id, policy, Arc::clone(&self.image), memory);
-        *self.host_mut(id)? = vacant.map_err(|_| RigError::Nothing)?;
-        Ok(())
+        self.ensemble.add_vacant(id, memory).map_err(|_| RigError::Nothing)
     }
 
     /// Would the process die with this machine? Once it has been handed over, it belongs to the destination, and to
@@ -367,7 +359,7 @@ impl Rig {
     fn has_process(&self, id: HostId) -> bool {
         let role = self.host(id).map(Host::role);
         let in_doubt = |awaiting: HostId| {
-            self.hosts.iter().find_map(|host| match host.role() {
+            self.hosts().find_map(|host| match host.role() {
             Role::Source(Source::Shadow(shadow)) if shadow.route.to == awaiting => {
                 let destination = self.host(awaiting).map(Host::role);
                 let waits = matches!(destination, Some(Role::Destination(destination @ Destination::AwaitingGo(_))) if destination.epoch() == shadow.route.epoch);
@@ -397,10 +389,10 @@ impl Rig {
             }
             _ => false,
         };
-        let asked = asked.or_else(|| self.hosts.iter().find(has_say).map(Host::id));
-        match self.host_mut(asked.ok_or(RigError::Nothing)?)?.cancel() {
-            Err(Error::Refused(Refusal::TooLate)) if committed => Ok(()),
-            done => Ok(done?),
+        let asked = asked.or_else(|| self.hosts().find(has_say).map(Host::id));
+        match self.tell(asked.ok_or(RigError::Nothing)?, Host::cancel) {
+            Err(RigError::Endpoint(Error::Refused(Refusal::TooLate))) if committed => Ok(()),
+            done => done,
         }
     }
 
@@ -410,8 +402,7 @@ impl Rig {
             return;
         }
         if let Some(before) = self.before_hand_over.take() {
-            let id = usize::from(before.id().0);
-            self.hosts[id] = *before;
+            self.ensemble.restore(*before);
         }
     }
 
@@ -419,7 +410,7 @@ impl Rig {
     /// gives the connection up.
     fn suspect(&mut self, id: HostId) -> Result<(), RigError> {
         if self.attempt().is_some_and(|(host, ..)| host.id() == id) {
-            return Ok(self.host_mut(id)?.cancel()?);
+            return self.tell(id, Host::cancel);
         }
         let undecided = |destination: &Destination| {
             let before_ready = matches!(destination, Destination::Receiving(_) | Destination::Assembling(_));
@@ -427,15 +418,14 @@ impl Rig {
         };
         let role = self.host(id).map(Host::role);
         if matches!(role, Some(Role::Destination(destination)) if undecided(destination)) {
-            return Ok(self.host_mut(id)?.refuse()?);
+            return self.tell(id, Host::refuse);
         }
-        let peer = self.peer(id)?;
-        self.host_mut(id)?.disconnected(peer)?;
+        self.ensemble.part(id, self.peer(id)?.into())?;
         self.part();
         Ok(())
     }
 
     fn peer(&self, id: HostId) -> Result<HostId, RigError> {
-        self.hosts.iter().map(Host::id).find(|other| *other != id).ok_or(RigError::Nothing)
+        self.hosts().map(Host::id).find(|other| *other != id).ok_or(RigError::Nothing)
     }
 }

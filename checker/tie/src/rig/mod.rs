@@ -22,12 +22,12 @@ use std::sync::Arc;
 
 use model::disruption::Disruption;
 use model::{Hosts, Migration};
+use protocol::ensemble::{Ensemble, PlaceError};
 use protocol::error::Error;
 use protocol::file_server::FileServer;
 use protocol::host::{Host, Suspension, Work};
 use protocol::memory::Fault;
 use protocol::page::{Image, PAGE_SIZE, PageBytes, PageKind};
-use protocol::wire::Envelope;
 use steplog::event::Event;
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
@@ -84,8 +84,7 @@ pub enum RigError {
 pub struct Rig {
     pub(super) migration: Arc<Migration>,
     pub(super) image: Arc<Image>,
-    pub(super) hosts: Vec<Host<FlawedMemory>>,
-    pub(super) file_server: FileServer,
+    ensemble: Ensemble<FlawedMemory>,
     pub(super) network: Network,
     /// The newest content of every page: the memory of a process that never moved.
     pub(super) newest: Vec<PageBytes>,
@@ -116,18 +115,13 @@ impl Rig {
             Hosts::Two => 2,
             Hosts::Three => 3,
         };
-        let host = |id: u16| {
-            let (policy, image) = (policy.clone(), Arc::clone(&image));
-            match id {
-                0 => {
-                    Host::occupied(HostId(id), policy, Arc::clone(&image), FlawedMemory::loaded(&image, flaw))
-                }
-                _ => Host::vacant(HostId(id), policy, image, FlawedMemory::vacant(kinds.len() as u64, flaw)),
-            }
-        };
+        let mut ensemble = Ensemble::new(policy, Arc::clone(&image))?;
+        ensemble.add_occupied(HostId(0), FlawedMemory::loaded(&image, flaw))?;
+        for id in (1..count).map(HostId) {
+            ensemble.add_vacant(id, FlawedMemory::vacant(kinds.len() as u64, flaw))?;
+        }
         Ok(Rig {
-            hosts: (0..count).map(host).collect::<Result<_, _>>()?,
-            file_server: FileServer::new(&image),
+            ensemble,
             network: Network::new(order),
             newest: image.page_numbers().filter_map(|page| image.content(page).cloned()).collect(),
             crossings: vec![0; kinds.len()],
@@ -150,11 +144,11 @@ impl Rig {
             Action::Start { to } => self.start(to)?,
             Action::Suspend { code: code_page, stack: stack_page } => {
                 let suspension = Suspension { registers: vec![], code_page, stack_page };
-                self.process_host()?.suspend(suspension)?;
+                self.tell(self.process_host()?, |host| host.suspend(suspension))?;
             }
             Action::Write(page) => self.write(page)?,
-            Action::Touch(page) => self.process_host()?.fault(page)?,
-            Action::Exit => self.process_host()?.exit()?,
+            Action::Touch(page) => self.tell(self.process_host()?, |host| host.fault(page))?,
+            Action::Exit => self.tell(self.process_host()?, Host::exit)?,
             Action::Work(host, work) => {
                 let taken_back = matches!(self.flaw, Some(Flaw::ResumesOnSilence | Flaw::CancelsTooLate));
                 if work == Work::HandOver && taken_back {
@@ -163,7 +157,7 @@ impl Rig {
                 if work == Work::Release {
                     self.note_release(host);
                 }
-                self.host_mut(host)?.perform(work)?;
+                self.tell(host, |host| host.perform(work))?;
             }
             Action::Deliver { at, kept } => self.deliver(at, kept)?,
             Action::Lose(at) | Action::Resend(at) => {
@@ -199,29 +193,43 @@ impl Rig {
         self.network.drop_forgotten();
     }
 
+    /// The hosts, by number.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &Host<FlawedMemory>> + Clone {
+        self.ensemble.hosts()
+    }
+
+    /// The file server.
+    pub(super) fn file_server(&self) -> &FileServer {
+        self.ensemble.file_server()
+    }
+
     /// Host that runs the process, if one does.
     pub(super) fn running(&self) -> Option<&Host<FlawedMemory>> {
-        self.hosts.iter().find(|host| host.is_running())
+        self.hosts().find(|host| host.is_running())
     }
 
     pub(super) fn host(&self, id: HostId) -> Option<&Host<FlawedMemory>> {
-        self.hosts.get(usize::from(id.0))
+        self.ensemble.host(id)
     }
 
-    fn host_mut(&mut self, id: HostId) -> Result<&mut Host<FlawedMemory>, RigError> {
-        self.hosts.get_mut(usize::from(id.0)).ok_or(RigError::Nothing)
+    fn process_host(&self) -> Result<HostId, RigError> {
+        self.running().map(Host::id).ok_or(RigError::Nothing)
     }
 
-    fn process_host(&mut self) -> Result<&mut Host<FlawedMemory>, RigError> {
-        self.hosts.iter_mut().find(|host| host.is_running()).ok_or(RigError::Nothing)
+    /// Has a host do something.
+    fn tell<E>(
+        &mut self,
+        id: HostId,
+        what: impl FnOnce(&mut Host<FlawedMemory>) -> Result<(), E>,
+    ) -> Result<(), RigError>
+    where
+        RigError: From<E>,
+    {
+        self.ensemble.act(id, what)?.ok_or(RigError::Nothing)
     }
 
     fn start(&mut self, to: HostId) -> Result<(), RigError> {
-        let from = self.process_host()?;
-        let (id, epoch) = (from.id(), from.epoch().next().ok_or(RigError::Nothing)?);
-        self.host_mut(to)?.expect_migration(id, epoch)?;
-        self.hosts.iter_mut().for_each(|host| host.process_moves_on(to, epoch));
-        self.process_host()?.start_migration(to)?;
+        self.ensemble.start(self.process_host()?, to)?;
         Ok(())
     }
 
@@ -230,7 +238,7 @@ impl Rig {
         self.writes += 1;
         let bytes = self.writes.to_le_bytes();
         let offset = (self.writes as usize * bytes.len()) % PAGE_SIZE;
-        self.process_host()?.write(page, offset as u16, &bytes)?;
+        self.tell(self.process_host()?, |host| host.write(page, offset as u16, &bytes))?;
         let newest = self.newest.get_mut(page.index()).ok_or(RigError::Nothing)?;
         newest.as_mut_slice()[offset..offset + bytes.len()].copy_from_slice(&bytes);
         Ok(())
@@ -258,15 +266,15 @@ impl Rig {
         if let (Some(Flaw::EpochUnchecked), true, Place::Host(to)) = (self.flaw, stray, envelope.to) {
             envelope.epoch = self.host(to).map_or(envelope.epoch, Host::epoch);
         }
-        let Some(Envelope { from, to, epoch, message }) = Flaw::heard(self.flaw, envelope) else {
-            return Ok(());
-        };
-        match to {
-            Place::FileServer => self.file_server.handle_message(from, epoch, &message)?,
-            Place::Host(id) => {
-                self.host_mut(id)?.handle_message(from, epoch, &message)?;
-            }
+        if let Some(envelope) = Flaw::heard(self.flaw, envelope) {
+            self.ensemble.deliver(&envelope)?;
         }
         Ok(())
+    }
+}
+
+impl From<PlaceError> for RigError {
+    fn from(PlaceError { error, .. }: PlaceError) -> Self {
+        RigError::Endpoint(error)
     }
 }

@@ -1,5 +1,6 @@
 //! What follows from a step at once: messages are sent, pages counted, and the network forgets.
 
+use protocol::ensemble::Said;
 use protocol::host::{Host, Role, WriteBack};
 use protocol::source::{Draining, Shadow, Source};
 use protocol::wire::Message;
@@ -13,18 +14,10 @@ use crate::network::Fate;
 
 impl Rig {
     pub(super) fn collect(&mut self, happenings: &mut Vec<Happening>) {
-        let Rig { hosts, file_server, network, flaw, trouble, .. } = self;
-        let mut said = Vec::new();
-        for host in hosts {
-            let place = host.id().into();
-            said.extend(std::iter::from_fn(|| host.poll_message()));
-            let events = std::iter::from_fn(|| host.poll_event());
-            happenings.extend(events.map(|(epoch, event)| Happening::Step { place, epoch, event }));
-        }
-        said.extend(std::iter::from_fn(|| file_server.poll_message()));
-        let events = std::iter::from_fn(|| file_server.poll_event());
-        let place = Place::FileServer;
-        happenings.extend(events.map(|(epoch, event)| Happening::Step { place, epoch, event }));
+        let Rig { ensemble, network, flaw, trouble, .. } = self;
+        let Said { messages: mut said, steps } = ensemble.take();
+        let step = |(place, epoch, event)| Happening::Step { place, epoch, event };
+        happenings.extend(steps.into_iter().map(step));
         for envelope in &mut said {
             if !trouble.aborted.is_empty() {
                 Flaw::retried(*flaw, envelope);
@@ -92,7 +85,7 @@ impl Rig {
 
     /// The write-back of the page that a host has a note of.
     pub(crate) fn outstanding(&self, page: PageNumber) -> Option<&WriteBack> {
-        self.hosts.iter().find_map(|host| match host.role() {
+        self.hosts().find_map(|host| match host.role() {
             Role::Source(
                 Source::Shadow(Shadow { write_backs, .. }) | Source::Draining(Draining { write_backs, .. }),
             ) => write_backs.0.get(&page),
@@ -107,11 +100,11 @@ impl Rig {
 
     /// What was lost is sent again only while it is of use: the newest content, a request that is waited for.
     fn drop_useless(&mut self) {
-        let Rig { hosts, network, .. } = self;
+        let Rig { ensemble, network, .. } = self;
         let waits_for = |host: &Host<FlawedMemory>, page: PageNumber| {
             let record = host.role().resident().and_then(|resident| resident.pages.get(page.index()));
             record.is_some_and(|record| record.requested)
         };
-        network.drop_useless(|page| hosts.iter().any(|host| waits_for(host, page)));
+        network.drop_useless(|page| ensemble.hosts().any(|host| waits_for(host, page)));
     }
 }

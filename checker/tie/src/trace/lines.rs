@@ -184,8 +184,9 @@ impl Roster {
     fn parted(&mut self, host: HostId, epoch: Epoch, peer: Place, fate: Option<Fate>, cause: Cause) -> Holds {
         is_other(host, peer)?;
         is_epoch(epoch, self.role_epoch(host))?;
+        let unseen = self.connections_unseen;
         let member = self.member(host);
-        if !member.down.insert(peer) {
+        if !member.down.insert(peer) && !unseen {
             return Err(Objection::NoPart { host: host.into(), lacks: "that connection is gone already" });
         }
         let leaves = member.leaving.is_some_and(|leaving| peer == leaving.to.into());

@@ -37,8 +37,8 @@ pub(super) struct Ledger {
     rules: Rules,
     sent: u64,
     names: FxHashMap<MessageName, Count>,
-    /// Where links keep order: what has been sent and has not arrived.
-    queues: FxHashMap<(Place, Place), VecDeque<Queued>>,
+    /// Where links keep order: what has been sent and has not arrived, by connection, none of them empty.
+    queues: FxHashMap<(Place, Place), VecDeque<Connection>>,
     /// How often a place's connection to another one was lost or made.
     connections: FxHashMap<(Place, Place), u32>,
     contents: FxHashMap<(Epoch, PageNumber), Contents>,
@@ -53,14 +53,22 @@ struct Count {
     /// Of those, how many need not have been.
     perhaps: u32,
     handled: u32,
+    /// How many of them are in a queue.
+    queued: u32,
     /// How many messages had been sent when it was sent last.
     last: u64,
+}
+
+/// What was sent over one connection and has not arrived, in order.
+#[derive(Clone, Debug)]
+struct Connection {
+    number: u32,
+    queue: VecDeque<Queued>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Queued {
     name: MessageName,
-    connection: u32,
     perhaps: bool,
 }
 
@@ -183,7 +191,9 @@ impl Ledger {
             None => return Ok(false),
         };
         let again = count.handled >= count.sent;
-        if again && !doubles {
+        // Over a new connection it is said again.
+        let said_again = self.rules.connections_unseen && name.kind == MessageKind::Exit;
+        if again && !doubles && !said_again {
             return Err(Objection::HandledBefore(name));
         }
         let is_only = count.handled + 1 == count.sent;
@@ -195,33 +205,42 @@ impl Ledger {
         Ok(earlier)
     }
 
-    /// What was sent before it on the same connection has arrived.
+    /// What was sent before it on the same connection has arrived, and nothing of an earlier connection will.
     fn dequeue(&mut self, name: MessageName, is_only: bool) -> Result<(), Objection> {
-        let Some(queue) = self.queues.get_mut(&(name.from, name.to)) else { return Ok(()) };
-        // Mostly it is the first, and the only one of its name.
-        if is_only && queue.front().is_some_and(|queued| queued.name == name) {
-            queue.pop_front();
+        // Found by looking at what goes with it, so that all lines together look at each message once.
+        let Some(connections) = self.queues.get_mut(&(name.from, name.to)) else { return Ok(()) };
+        if self.names.get(&name).is_none_or(|count| count.queued == 0) {
             return Ok(());
         }
-        let ahead = |at: usize| {
-            let connection = queue.get(at).map(|queued| queued.connection);
-            let mut earlier = queue.iter().take(at);
-            earlier.find(|queued| !queued.perhaps && Some(queued.connection) == connection).copied()
-        };
-        let of_name = || queue.iter().enumerate().filter(|(_, queued)| queued.name == name);
-        // Of several of the same name the last one has arrived, if the connection of the others is gone.
-        let (Some((first, _)), last) = (of_name().next(), of_name().rfind(|(at, _)| ahead(*at).is_none()))
-        else {
-            return Ok(());
-        };
-        let at = match (last, ahead(first)) {
-            (Some((at, _)), _) => at,
-            (None, Some(overtaken)) if !self.rules.connections_unseen => {
-                return Err(Objection::Overtakes(overtaken.name));
+        let front = connections.front().and_then(|connection| connection.queue.front());
+        let (of, at) = match is_only && front.is_some_and(|queued| queued.name == name) {
+            // Mostly it is the first, and the only one of its name.
+            true => (0, 0),
+            // Of several of the same name the last one has arrived, if the connection of the others is gone.
+            false => {
+                let next = connections.iter().enumerate().rev();
+                let next = next.filter_map(|(of, connection)| Some((of, connection.next(name)?))).next();
+                match (next, first(connections, name)) {
+                    (Some(next), _) => next,
+                    (None, Some((_, _, Some(overtaken)))) if !self.rules.connections_unseen => {
+                        return Err(Objection::Overtakes(overtaken));
+                    }
+                    (None, Some((of, at, _))) => (of, at),
+                    (None, None) => return Ok(()),
+                }
             }
-            (None, _) => first,
         };
-        queue.drain(..=at);
+        let earlier = connections.drain(..of).flat_map(|connection| connection.queue);
+        let mut gone: Vec<Queued> = earlier.collect();
+        if let Some(connection) = connections.front_mut() {
+            gone.extend(connection.queue.drain(..=at));
+            if connection.queue.is_empty() {
+                connections.pop_front();
+            }
+        }
+        for queued in gone {
+            self.names.entry(queued.name).and_modify(|count| count.queued -= 1);
+        }
         Ok(())
     }
 
@@ -234,10 +253,17 @@ impl Ledger {
         self.sent += 1;
         count.last = self.sent;
         count.perhaps += u32::from(perhaps);
+        count.queued += u32::from(self.rules.link == LinkOrder::Fifo);
         if self.rules.link == LinkOrder::Fifo {
-            let connection = self.connection(name.from, name.to);
-            let queue = self.queues.entry((name.from, name.to)).or_default();
-            queue.push_back(Queued { name, connection, perhaps });
+            let number = self.connection(name.from, name.to);
+            let connections = self.queues.entry((name.from, name.to)).or_default();
+            if connections.back().is_none_or(|last| last.number != number) {
+                connections.push_back(Connection { number, queue: VecDeque::new() });
+            }
+            connections
+                .back_mut()
+                .into_iter()
+                .for_each(|last| last.queue.push_back(Queued { name, perhaps }));
         }
     }
 
@@ -375,6 +401,27 @@ impl Ledger {
             _ => Ok(()),
         }
     }
+}
+
+impl Connection {
+    /// Where a message of this name is that can be the next to arrive: nothing is before it that must arrive.
+    fn next(&self, name: MessageName) -> Option<usize> {
+        let sure = self.queue.iter().position(|queued| !queued.perhaps);
+        let can = self.queue.iter().take(sure.map_or(self.queue.len(), |sure| sure + 1));
+        can.enumerate().filter(|(_, queued)| queued.name == name).map(|(at, _)| at).last()
+    }
+}
+
+/// The first message of this name, on which connection and where, and the one that it would overtake.
+fn first(
+    connections: &VecDeque<Connection>,
+    name: MessageName,
+) -> Option<(usize, usize, Option<MessageName>)> {
+    connections.iter().enumerate().find_map(|(of, Connection { queue, .. })| {
+        let at = queue.iter().position(|queued| queued.name == name)?;
+        let overtaken = queue.iter().take(at).find(|queued| !queued.perhaps);
+        Some((of, at, overtaken.map(|queued| queued.name)))
+    })
 }
 
 /// The message that a line handles.

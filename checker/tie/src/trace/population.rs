@@ -346,16 +346,20 @@ impl Population {
     }
 
     fn enter(&mut self, page: usize, records: Vec<Record>) {
-        let entered = Class::of(records);
-        let alike = |class: &Class| class.hash == entered.hash && class.records == entered.records;
-        let at = self.classes.iter().position(alike).or_else(|| {
-            let free = self.classes.iter().position(|class| class.pages == 0)?;
-            self.classes[free] = entered.clone();
-            Some(free)
-        });
-        let at = at.unwrap_or_else(|| {
-            self.classes.push(entered);
-            self.classes.len() - 1
+        let records = set_of(records);
+        let known = self.classes.iter().position(|class| *class.records == *records);
+        let at = known.unwrap_or_else(|| {
+            let entered = Class::of(records);
+            match self.classes.iter().position(|class| class.pages == 0) {
+                Some(free) => {
+                    self.classes[free] = entered;
+                    free
+                }
+                None => {
+                    self.classes.push(entered);
+                    self.classes.len() - 1
+                }
+            }
         });
         self.classes[at].add(page);
         self.of_page.set(page, at as u16);
@@ -437,9 +441,8 @@ impl Class {
         self.signatures = self.signatures.wrapping_add(signature(page));
     }
 
-    fn replace(&mut self, mut records: Vec<Record>) {
-        records.sort_unstable();
-        records.dedup();
+    fn replace(&mut self, records: Vec<Record>) {
+        let records = set_of(records);
         if *records == *self.records {
             return;
         }
@@ -460,6 +463,12 @@ impl Class {
         }
         !self.records.is_empty()
     }
+}
+
+fn set_of(mut records: Vec<Record>) -> Vec<Record> {
+    records.sort_unstable();
+    records.dedup();
+    records
 }
 
 /// The records with those that unseen steps lead to from them.

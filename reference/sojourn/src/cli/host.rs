@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use protocol::policy::Policy;
 
 use super::Ending;
+use super::output::say;
 use crate::aside::SessionId;
 use crate::control::{Answer, Desk, Question};
 use crate::driver::{Driver, Handle, Log, Setup};
@@ -28,7 +29,7 @@ pub(super) fn host(listen: &str, store: Option<String>, trust: &Trust) -> anyhow
         },
         other => answer(&asked.sessions(), other),
     })?;
-    anstream::println!("{}", machine.address());
+    say(machine.address())?;
     wait_for_interrupt()?;
     drop(desk);
     Ok(Ending::Interrupted)
@@ -37,7 +38,7 @@ pub(super) fn host(listen: &str, store: Option<String>, trust: &Trust) -> anyhow
 pub(super) fn store(listen: &str, root: PathBuf, trust: &Trust) -> anyhow::Result<Ending> {
     let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     let store = Store::open(listener, root, trust.clone(), None)?;
-    anstream::println!("{}", store.address());
+    say(store.address())?;
     wait_for_interrupt()?;
     Ok(Ending::Interrupted)
 }

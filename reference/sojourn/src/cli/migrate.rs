@@ -10,6 +10,7 @@ use clap::Args;
 use protocol::policy::Policy;
 use steplog::fate::Fate;
 
+use super::output::say;
 use super::status::line;
 use super::{Ending, Format};
 use crate::aside::SessionId;
@@ -193,7 +194,7 @@ impl Migrate {
 
     fn conclude(&self, status: &Status) -> anyhow::Result<Ending> {
         if self.format == Format::Json {
-            anstream::println!("{}", serde_json::json!({ "version": 1, "process": status }));
+            say(serde_json::json!({ "version": 1, "process": status }))?;
         }
         let moved = matches!(status.fate, Some(Fate::Migrated));
         if self.format == Format::Text {
@@ -203,7 +204,7 @@ impl Migrate {
                 Some(Fate::Lost(loss)) => format!("lost ({loss:?})"),
                 other => format!("{other:?}"),
             };
-            anstream::println!("{what}: {}", line(status));
+            say(format_args!("{what}: {}", line(status)))?;
         }
         let objected = status.judged.as_ref().is_some_and(|judged| judged != "accepted");
         Ok(if moved && !objected { Ending::AsExpected } else { Ending::Not })
@@ -211,8 +212,8 @@ impl Migrate {
 
     fn not_moved(&self, reason: &str) -> anyhow::Result<Ending> {
         match self.format {
-            Format::Json => anstream::println!("{}", serde_json::json!({ "version": 1, "refused": reason })),
-            Format::Text => anstream::println!("not moved: {reason}"),
+            Format::Json => say(serde_json::json!({ "version": 1, "refused": reason }))?,
+            Format::Text => say(format_args!("not moved: {reason}"))?,
         }
         Ok(Ending::Not)
     }

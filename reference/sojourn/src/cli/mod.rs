@@ -5,6 +5,7 @@
 
 mod host;
 mod migrate;
+mod output;
 mod profile;
 mod run;
 mod status;
@@ -127,14 +128,21 @@ enum Ending {
 
 /// Runs the command.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return concluded(output::end(&error).map(|()| Ending::AsExpected)),
+    };
     let filter = tracing_subscriber::EnvFilter::try_new(&arguments.logs);
     let Ok(filter) = filter else {
         anstream::eprintln!("error: '{}' is not a filter", arguments.logs);
         return ExitCode::from(2);
     };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match run(arguments) {
+    concluded(run(arguments))
+}
+
+fn concluded(ended: anyhow::Result<Ending>) -> ExitCode {
+    match ended {
         Ok(Ending::AsExpected) => ExitCode::SUCCESS,
         Ok(Ending::Not) => ExitCode::from(1),
         Ok(Ending::Interrupted) => ExitCode::from(130),
@@ -161,14 +169,16 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             let path =
                 out.or(key).or_else(key::default_path).context("no place for a key: HOME is not set")?;
             Key::create(&path)?;
-            anstream::println!("{}", path.display());
+            output::say(path.display())?;
             anstream::eprintln!(
                 "Copy this file to every machine that is to take part. Who has it can run programs there."
             );
             Ok(Ending::AsExpected)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "sojourn", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "sojourn", &mut script);
+            output::say(String::from_utf8_lossy(&script).trim_end())?;
             Ok(Ending::AsExpected)
         }
     }
@@ -186,12 +196,14 @@ fn check(pid: u32, format: Format) -> anyhow::Result<Ending> {
     match format {
         Format::Json => {
             let document = serde_json::json!({ "version": 1, "pid": pid, "obstacles": obstacles });
-            anstream::println!("{document}");
+            output::say(document)?;
         }
-        Format::Text if obstacles.is_empty() => anstream::println!("process {pid} can be moved"),
+        Format::Text if obstacles.is_empty() => {
+            output::say(format_args!("process {pid} can be moved"))?;
+        }
         Format::Text => {
-            anstream::println!("process {pid} cannot be moved:");
-            obstacles.iter().for_each(|obstacle| anstream::println!("  {obstacle}"));
+            output::say(format_args!("process {pid} cannot be moved:"))?;
+            obstacles.iter().try_for_each(|obstacle| output::say(format_args!("  {obstacle}")))?;
         }
     }
     Ok(if obstacles.is_empty() { Ending::AsExpected } else { Ending::Not })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::output::say;
 use super::{Ending, Format};
 use crate::control::{self, Answer, Question};
 use crate::status::Status;
@@ -15,9 +16,9 @@ pub(super) fn status(pid: Option<u32>, watch: bool, format: Format) -> anyhow::R
         let shown: Vec<_> = all.filter(|status| pid.is_none() || status.pid == pid).collect();
         match format {
             Format::Json => {
-                anstream::println!("{}", serde_json::json!({ "version": 1, "processes": shown }));
+                say(serde_json::json!({ "version": 1, "processes": shown }))?;
             }
-            Format::Text => shown.iter().for_each(|status| anstream::println!("{}", line(status))),
+            Format::Text => shown.iter().try_for_each(|status| say(line(status)))?,
         }
         if !watch {
             return Ok(if shown.is_empty() && pid.is_some() { Ending::Not } else { Ending::AsExpected });
@@ -61,14 +62,14 @@ pub(super) fn cancel(pid: u32) -> anyhow::Result<Ending> {
         if status.pid == Some(pid) {
             return match control::ask(&desk, &Question::Cancel { pid })? {
                 Answer::Refused(reason) => {
-                    anstream::println!("not called off: {reason}");
+                    say(format_args!("not called off: {reason}"))?;
                     Ok(Ending::Not)
                 }
                 _ => Ok(Ending::AsExpected),
             };
         }
     }
-    anstream::println!("process {pid} is not about to move");
+    say(format_args!("process {pid} is not about to move"))?;
     Ok(Ending::Not)
 }
 

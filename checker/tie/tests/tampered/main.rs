@@ -1,17 +1,19 @@
 //! Random changes of real logs: lines dropped, doubled, swapped, and any field of a line changed. What is accepted all
-//! the same is harmless, and why is said here for each kind. With `TAMPERED=10000` in the environment it is
+//! the same is harmless, and why is found in the log for each ([`excuse`]). With `TAMPERED=10000` in the environment it is
 //! as many changes; `proofs-notes/refinement.md` has what came of them.
 //!
 //! ```sh
 //! TAMPERED=10000 cargo test -p tie --test tampered -- --nocapture
 //! ```
 
+mod excuse;
+
 use std::collections::BTreeMap;
 
 use protocol::policy::Policy;
 use serde_json::Value;
-use steplog::event::{Event, Step};
-use steplog::header::{Header, LinkOrder};
+use steplog::event::Step;
+use steplog::header::Header;
 use steplog::place::HostId;
 use tie::policy::strategy;
 use tie::trace::conform_steps;
@@ -32,14 +34,24 @@ struct Log {
     steps: Vec<Step>,
 }
 
-/// What was done to a log.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What was done to a line of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Change {
     Dropped,
-    Doubled,
-    Swapped,
+    /// It comes again, as this line.
+    Doubled(usize),
+    /// With this one, which came later.
+    Swapped(usize),
     /// This field has another value.
     Field(String),
+}
+
+/// A log with one change.
+struct Changed {
+    /// The line, counted from 0.
+    at: usize,
+    change: Change,
+    steps: Vec<Step>,
 }
 
 fn undisturbed() -> Vec<Log> {
@@ -87,13 +99,8 @@ fn pick(at: u64, what: u64, of: usize) -> usize {
     (storm::number(at, what) % of.max(1) as u64) as usize
 }
 
-fn word(step: &Step) -> String {
-    let value = serde_json::to_value(step).expect("a step is JSON");
-    value["event"].as_str().unwrap_or_default().to_owned()
-}
-
-/// The log with change number `at`: what it was, of which kind of line, and the log.
-fn changed(log: &[Step], at: u64) -> Option<(Change, Step, Vec<Step>)> {
+/// The log with change number `at`.
+fn changed(log: &[Step], at: u64) -> Option<Changed> {
     let mut steps = log.to_vec();
     let one = pick(at, 1, log.len());
     let change = match at % 5 {
@@ -104,11 +111,12 @@ fn changed(log: &[Step], at: u64) -> Option<(Change, Step, Vec<Step>)> {
         1 => {
             let later = one + 1 + pick(at, 2, log.len() - one);
             steps.insert(later, log[one].clone());
-            Change::Doubled
+            Change::Doubled(later)
         }
         2 => {
-            steps.swap(one, (one + 1 + pick(at, 2, 12)).min(log.len() - 1));
-            Change::Swapped
+            let other = (one + 1 + pick(at, 2, 12)).min(log.len() - 1);
+            steps.swap(one, other);
+            Change::Swapped(other)
         }
         _ => {
             let (field, step) = with_other_field(&log[one], at)?;
@@ -116,7 +124,7 @@ fn changed(log: &[Step], at: u64) -> Option<(Change, Step, Vec<Step>)> {
             Change::Field(field)
         }
     };
-    (steps != log).then(|| (change, log[one].clone(), steps))
+    (steps != log).then_some(Changed { at: one, change, steps })
 }
 
 fn with_other_field(step: &Step, at: u64) -> Option<(String, Step)> {
@@ -145,52 +153,6 @@ fn with_other_field(step: &Step, at: u64) -> Option<(String, Step)> {
     Some((field, serde_json::from_value(value).ok()?))
 }
 
-/// Why a log with such a change may be right as well; `None` if it must not be accepted.
-fn excuse(change: &Change, step: &Step, Log { header, steps, .. }: &Log) -> Option<&'static str> {
-    let event = &word(step)[..];
-    let resumed =
-        |other: &Step| other.epoch == step.epoch && matches!(other.event, Event::ProcessResumed { .. });
-    let called_off = header.disrupted && !steps.iter().any(resumed);
-    let lossy = header.link == LinkOrder::Lossy;
-    let field = match change {
-        Change::Field(field) => &field[..],
-        _ => "",
-    };
-    Some(match (change, event) {
-        (Change::Swapped, _) => "two lines of which neither causes the other",
-        (Change::Field(_), "page-read" | "page-written") if !["place", "epoch"].contains(&field) => {
-            "the process may as well access another part, or another page that is there"
-        }
-        (Change::Dropped | Change::Doubled, "page-read" | "page-written") => "one access more or less",
-        (Change::Doubled, "page-faulted") => "another thread touches the page",
-        (_, "process-suspended") if ["code_page", "stack_page"].contains(&field) => {
-            "where its pointers are is for the process to say"
-        }
-        (_, "message-ignored" | "fetch-served" | "write-back-superseded") if lossy || header.disrupted => {
-            "one duplicate more or less, or another one, or one that is lost"
-        }
-        (Change::Dropped, "write-back-repeated" | "fetch-repeated" | "state-accepted")
-            if header.disrupted =>
-        {
-            "it was lost, and nothing came of it"
-        }
-        (Change::Dropped, "page-copied" | "page-transferred" | "page-installed") if called_off => {
-            "a copy more or less in an attempt that came to nothing"
-        }
-        (Change::Doubled, "host-crashed") => "a machine on which there is nothing dies twice",
-        (Change::Dropped, "cancellation-learned" | "host-crashed") if header.disrupted => {
-            "the next attempt says as much, or nothing was there to be lost"
-        }
-        (
-            Change::Dropped | Change::Doubled,
-            "peer-connected" | "peer-disconnected" | "peer-timed-out" | "peer-fenced",
-        ) if header.disrupted => {
-            "a connection more or less was noticed, or a death told, with nothing at stake"
-        }
-        _ => return None,
-    })
-}
-
 #[test]
 fn what_is_accepted_is_harmless() {
     let changes = std::env::var("TAMPERED").ok().and_then(|number| number.parse().ok());
@@ -200,19 +162,24 @@ fn what_is_accepted_is_harmless() {
     let (mut all, mut elsewhere, mut harmful) = (0, 0, Vec::new());
     for at in 0..changes {
         let log = &logs[pick(at, 0, logs.len())];
-        let Some((change, step, steps)) = changed(&log.steps, at) else { continue };
+        let Some(changed) = changed(&log.steps, at) else { continue };
         let strategy = strategy(&log.policy).expect("a variant of a built-in algorithm");
         all += 1;
-        let why = excuse(&change, &step, log);
+        let why = excuse::excuse(log, &changed);
         elsewhere += u64::from(why.is_none());
-        if conform_steps(log.header.clone(), strategy, &steps).is_err() {
+        if conform_steps(log.header.clone(), strategy, &changed.steps).is_err() {
             continue;
         }
         match why {
             Some(why) => *accepted.entry(why).or_default() += 1,
             None => {
                 let (name, link) = (&log.policy.name, log.header.link);
-                harmful.push(format!("{at}: {name}, {link:?}: {change:?}: {step:?}"));
+                let (change, step) = (&changed.change, &log.steps[changed.at]);
+                let with = match change {
+                    Change::Swapped(other) => format!(" with {:?}", log.steps[*other]),
+                    _ => String::new(),
+                };
+                harmful.push(format!("{at}: {name}, {link:?}: {change:?}: {step:?}{with}"));
             }
         }
     }

@@ -1,0 +1,365 @@
+//! Why a log with a change may be right as well. Each reason is looked for in the log itself, line by line, so that
+//! nothing is excused by the mere kind of its change.
+
+use std::collections::BTreeSet;
+
+use steplog::event::{Event, Step};
+use steplog::fate::Fate;
+use steplog::header::LinkOrder;
+use steplog::message::MessageKind;
+use steplog::page::PageNumber;
+use steplog::place::{HostId, Place};
+
+use crate::{Change, Changed, Log};
+
+/// `None` if it must not be accepted.
+pub fn excuse(log: &Log, changed: &Changed) -> Option<&'static str> {
+    let (at, step) = (changed.at, &log.steps[changed.at]);
+    match &changed.change {
+        Change::Swapped(other) => swapped(log, at, *other),
+        Change::Dropped => dropped(log, at, step),
+        Change::Doubled(_) => doubled(log, step),
+        Change::Field(field) => with_other_field(log, field, step, &changed.steps[at]),
+    }
+}
+
+/// Both lines pass each other and every line in between.
+fn swapped(log: &Log, one: usize, other: usize) -> Option<&'static str> {
+    let (first, last) = (&log.steps[one], &log.steps[other]);
+    let between = &log.steps[one + 1..other];
+    let passed = between.iter().flat_map(|step| [(first, step), (step, last)]).chain([(first, last)]);
+    let reasons: Option<BTreeSet<&str>> =
+        passed.map(|(first, second)| either_order(log, first, second)).collect();
+    // The most particular one counts.
+    let reasons = reasons?;
+    EITHER_ORDER.into_iter().find(|reason| reasons.contains(reason))
+}
+
+const ACCESS: &str = "the process accesses a page earlier or later";
+const NOTICED: &str = "it is noticed earlier or later that a connection was lost or made";
+const COMMAND: &str = "the operator gives a command earlier or later";
+const IGNORED: &str = "a message that changes nothing arrives earlier or later";
+const ARRIVALS: &str = "messages arrive in another order over a link that keeps none";
+const PLACES: &str = "steps of two places, of which neither sends the other a message there";
+const PAGES: &str = "steps about two pages";
+
+/// What allows two lines to come in either order, the most particular first.
+const EITHER_ORDER: [&str; 7] = [NOTICED, COMMAND, ACCESS, IGNORED, ARRIVALS, PLACES, PAGES];
+
+fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> {
+    let (one, other) = (page(&first.event), page(&second.event));
+    let either = |is_such: fn(&Event) -> bool| is_such(&first.event) || is_such(&second.event);
+    let arrive = is_arrival(&first.event) && is_arrival(&second.event);
+    Some(match () {
+        () if one.is_some() && other.is_some() && one != other => PAGES,
+        () if first.place != second.place && !may_be_told(&first.event, &second.event) => PLACES,
+        () if first.place != second.place => return None,
+        () if either(is_touch) => ACCESS,
+        () if either(is_command) => COMMAND,
+        () if log.header.disrupted && either(is_notice) => NOTICED,
+        // Over a link that keeps order a message arrives in its turn, also if it changes nothing.
+        () if arrive && log.header.link == LinkOrder::Fifo => return None,
+        () if either(|event| matches!(event, Event::MessageIgnored { .. })) => IGNORED,
+        () if arrive => ARRIVALS,
+        () => return None,
+    })
+}
+
+/// Can the second line be the handling of what is sent in the first?
+fn may_be_told(first: &Event, second: &Event) -> bool {
+    match (page(first), page(second)) {
+        // Something about one page: a content, a request, an answer.
+        (Some(_), Some(_)) => is_arrival(second) && !is_access(first),
+        (None, None) => heard(second).is_some_and(|kind| says(first).contains(&kind)),
+        _ => false,
+    }
+}
+
+/// The message that a line about no page handles.
+fn heard(event: &Event) -> Option<MessageKind> {
+    Some(match event {
+        Event::StateAccepted { .. } => MessageKind::State,
+        Event::ReadinessLearned { .. } => MessageKind::Ready,
+        Event::ProcessResumed { .. } => MessageKind::Go,
+        Event::CompletionLearned { .. } => MessageKind::Complete,
+        Event::DestructionLearned { .. } => MessageKind::Destroyed,
+        Event::ExitLearned { .. } => MessageKind::Exit,
+        Event::CancellationLearned { .. } => MessageKind::Cancel,
+        Event::RefusalLearned { .. } => MessageKind::Refuse,
+        Event::ResyncAccepted { .. }
+        | Event::CancellationRepeated { .. }
+        | Event::DestructionRepeated { .. } => MessageKind::Resync,
+        Event::MessageIgnored { kind, .. } => *kind,
+        _ => return None,
+    })
+}
+
+/// The messages that a line about no page may send.
+fn says(event: &Event) -> &'static [MessageKind] {
+    use MessageKind::{Cancel, Complete, Destroyed, Exit, Go, Ready, Refuse, Resync, State};
+    match event {
+        Event::StateSent { .. } => &[State],
+        Event::ReadinessDeclared { .. } => &[Ready],
+        Event::ProcessHandedOver { .. } | Event::ResyncAccepted { .. } => &[Go],
+        Event::CompletionDeclared { .. } => &[Complete],
+        Event::ImageDestroyed { .. } | Event::DestructionRepeated { .. } => &[Destroyed],
+        Event::ProcessReleased { .. } => &[Exit],
+        Event::MigrationCancelled { .. } | Event::CancellationRepeated { .. } => &[Cancel],
+        Event::MigrationRefused { .. } => &[Refuse],
+        // The resync says that nothing is missing, too.
+        Event::PeerConnected { .. } => &[Resync, Complete, Exit],
+        Event::PeerDisconnected { .. } | Event::PeerTimedOut { .. } | Event::PeerFenced { .. } => {
+            &[Cancel, Refuse, Exit]
+        }
+        _ => &[],
+    }
+}
+
+/// Does a host notice something of a connection that ends nothing?
+fn is_notice(event: &Event) -> bool {
+    is_of_connection(event) && fate(event).is_none_or(|fate| !is_an_end(fate))
+}
+
+/// Does the process touch a page?
+fn is_touch(event: &Event) -> bool {
+    is_access(event) || matches!(event, Event::PageFaulted { .. } | Event::PageLoaded { .. })
+}
+
+fn dropped(log: &Log, at: usize, step: &Step) -> Option<&'static str> {
+    let disrupted = log.header.disrupted;
+    Some(match &step.event {
+        Event::PageRead { .. } | Event::PageWritten { .. } => "one access less",
+        Event::MessageIgnored { .. } | Event::WriteBackSuperseded { .. } | Event::FetchServed { .. }
+            if is_duplicate(log, at) || may_be_lost(log) =>
+        {
+            "a message that changed nothing, or was answered again, was lost"
+        }
+        Event::WriteBackRepeated { .. } | Event::FetchRepeated { .. } if may_be_lost(log) => {
+            "what was said again was said often enough without it"
+        }
+        Event::PageCopied { .. }
+        | Event::PageTransferred { .. }
+        | Event::PageInstalled { .. }
+        | Event::StateAccepted { .. }
+            if disrupted && !comes_to_something(log, at) =>
+        {
+            "one step less in an attempt that came to nothing"
+        }
+        Event::CancellationLearned { .. } if disrupted && is_superseded(log, at) => {
+            "the next attempt says as much"
+        }
+        Event::HostCrashed if disrupted && has_nothing(log, at) => "nothing was there to be lost",
+        event if disrupted && is_notice(event) => {
+            "it was not noticed that a connection was lost or made, and nothing was at stake"
+        }
+        _ => return None,
+    })
+}
+
+fn doubled(log: &Log, step: &Step) -> Option<&'static str> {
+    let disrupted = log.header.disrupted;
+    Some(match &step.event {
+        Event::PageRead { .. } | Event::PageWritten { .. } => "one access more",
+        Event::PageFaulted { .. } => "another thread touches the page",
+        Event::MessageIgnored { .. } | Event::WriteBackSuperseded { .. } | Event::FetchServed { .. }
+            if log.header.link == LinkOrder::Lossy =>
+        {
+            "the link has made a duplicate"
+        }
+        Event::WriteBackRepeated { .. } | Event::FetchRepeated { .. } if may_be_lost(log) => {
+            "it was said once more"
+        }
+        Event::HostCrashed if disrupted => "a machine on which there is nothing dies twice",
+        event if disrupted && is_notice(event) => {
+            "a connection was lost and made once more, with nothing at stake"
+        }
+        _ => return None,
+    })
+}
+
+fn with_other_field(log: &Log, field: &str, was: &Step, is: &Step) -> Option<&'static str> {
+    Some(match (&was.event, field) {
+        (Event::PageRead { .. } | Event::PageWritten { .. }, "page" | "offset" | "length" | "bytes") => {
+            "the process accesses another part, or another page that is there"
+        }
+        (Event::ProcessSuspended { .. }, "code_page" | "stack_page") => {
+            "where its pointers are is for the process to say"
+        }
+        (Event::ProcessSuspended { .. }, "registers") => "the registers are the process's",
+        (Event::MessageIgnored { .. } | Event::WriteBackSuperseded { .. } | Event::FetchServed { .. }, _)
+            if may_be_lost(log) && was_sent(log, is) =>
+        {
+            "another message that was sent, and changes nothing or was answered before"
+        }
+        _ => return None,
+    })
+}
+
+fn may_be_lost(log: &Log) -> bool {
+    log.header.link == LinkOrder::Lossy || log.header.disrupted
+}
+
+/// Has an earlier line handled the same message?
+fn is_duplicate(log: &Log, at: usize) -> bool {
+    let step = &log.steps[at];
+    log.steps[..at]
+        .iter()
+        .any(|earlier| earlier.place == step.place && handles_alike(&earlier.event, &step.event))
+}
+
+fn handles_alike(one: &Event, other: &Event) -> bool {
+    let (one, other) = (handled(one), handled(other));
+    one.is_some() && one == other
+}
+
+/// Is there a line that sends what this one handles?
+fn was_sent(log: &Log, step: &Step) -> bool {
+    let Some(what) = handled(&step.event) else { return false };
+    log.steps.iter().any(|other| other.epoch == step.epoch && sends(&other.event, what, step.place))
+}
+
+/// Kind, page and number of the message about a page that a line handles.
+type Handled = (MessageKind, PageNumber, Option<u64>);
+
+fn handled(event: &Event) -> Option<Handled> {
+    Some(match *event {
+        Event::PageInstalled { page, sequence, .. } => (MessageKind::Page, page, Some(sequence.0)),
+        Event::PageFetched { page, version } => (MessageKind::Fetched, page, Some(version.0)),
+        Event::RequestAccepted { page, .. } => (MessageKind::Request, page, None),
+        Event::FetchServed { page, .. } => (MessageKind::Fetch, page, None),
+        Event::WriteBackStored { page, version, .. } | Event::WriteBackSuperseded { page, version, .. } => {
+            (MessageKind::WriteBack, page, Some(version.0))
+        }
+        Event::WriteBackAcknowledged { page, version } => (MessageKind::WriteBackDone, page, Some(version.0)),
+        Event::MessageIgnored { kind, page: Some(page), number, .. } => (kind, page, number),
+        _ => return None,
+    })
+}
+
+fn sends(event: &Event, (kind, page, number): Handled, to: Place) -> bool {
+    let content = |of: PageNumber, sequence: u64, host: HostId| {
+        kind == MessageKind::Page && of == page && number == Some(sequence) && to == host.into()
+    };
+    match *event {
+        Event::PageCopied { page, sequence, to, .. }
+        | Event::PageTransferred { page, sequence, to }
+        | Event::PageServed { page, sequence, to }
+        | Event::PagePushed { page, sequence, to } => content(page, sequence.0, to),
+        Event::PageFaulted { page: of, asked } => {
+            matches!(kind, MessageKind::Request | MessageKind::Fetch) && of == page && asked == to
+        }
+        Event::FetchRepeated { page: of } => kind == MessageKind::Fetch && of == page,
+        Event::FetchServed { page: of, version, .. } => {
+            kind == MessageKind::Fetched && of == page && number == Some(version.0)
+        }
+        Event::PageFlushed { page: of, version }
+        | Event::PageWrittenBack { page: of, version }
+        | Event::WriteBackRepeated { page: of, version } => {
+            kind == MessageKind::WriteBack && of == page && number == Some(version.0)
+        }
+        Event::WriteBackStored { page: of, version, .. }
+        | Event::WriteBackSuperseded { page: of, version, .. } => {
+            kind == MessageKind::WriteBackDone && of == page && number == Some(version.0)
+        }
+        _ => false,
+    }
+}
+
+/// Does the process resume where the attempt of this line takes it?
+fn comes_to_something(log: &Log, at: usize) -> bool {
+    let epoch = log.steps[at].epoch;
+    let resumes = |step: &Step| step.epoch == epoch && matches!(step.event, Event::ProcessResumed { .. });
+    log.steps[at..].iter().any(resumes)
+}
+
+/// Is the host told of another attempt later?
+fn is_superseded(log: &Log, at: usize) -> bool {
+    let place = log.steps[at].place;
+    let next = |step: &Step| step.place == place && matches!(step.event, Event::MigrationExpected { .. });
+    log.steps[at..].iter().any(next)
+}
+
+/// Did the machine have no part in a migration, and not the process?
+fn has_nothing(log: &Log, at: usize) -> bool {
+    let Place::Host(host) = log.steps[at].place else { return false };
+    let mut has = log.steps.iter().find_map(|step| match step.event {
+        Event::MigrationStarted { .. } | Event::PageWritten { .. } | Event::PageRead { .. } => {
+            Some(step.place)
+        }
+        _ => None,
+    }) == Some(Place::Host(host));
+    for step in log.steps[..at].iter().filter(|step| step.place == Place::Host(host)) {
+        match step.event {
+            Event::MigrationExpected { .. } => has = true,
+            Event::ImageDestroyed { .. }
+            | Event::CancellationLearned { .. }
+            | Event::MigrationRefused { .. }
+            | Event::ExitLearned { .. }
+            | Event::ProcessReleased { .. }
+            | Event::HostCrashed => has = false,
+            _ => has |= fate(&step.event).is_some_and(|fate| !matches!(fate, Fate::Forgotten(_))),
+        }
+    }
+    !has
+}
+
+fn fate(event: &Event) -> Option<Fate> {
+    match event {
+        Event::PeerDisconnected { fate, .. }
+        | Event::PeerTimedOut { fate, .. }
+        | Event::PeerFenced { fate, .. } => *fate,
+        _ => None,
+    }
+}
+
+/// Does it end an attempt, or the process?
+fn is_an_end(fate: Fate) -> bool {
+    !matches!(fate, Fate::Paused(_))
+}
+
+fn is_of_connection(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::PeerConnected { .. }
+            | Event::PeerDisconnected { .. }
+            | Event::PeerTimedOut { .. }
+            | Event::PeerFenced { .. }
+    )
+}
+
+fn is_access(event: &Event) -> bool {
+    matches!(event, Event::PageRead { .. } | Event::PageWritten { .. })
+}
+
+fn is_command(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::MigrationExpected { .. }
+            | Event::MigrationStarted { .. }
+            | Event::ProcessSuspended { .. }
+            | Event::MigrationCancelled { .. }
+    )
+}
+
+/// Does it handle a message?
+fn is_arrival(event: &Event) -> bool {
+    handled(event).is_some() || heard(event).is_some()
+}
+
+fn page(event: &Event) -> Option<PageNumber> {
+    match *event {
+        Event::PageRead { page, .. }
+        | Event::PageWritten { page, .. }
+        | Event::PageFaulted { page, .. }
+        | Event::PageLoaded { page }
+        | Event::PageCopied { page, .. }
+        | Event::PageTransferred { page, .. }
+        | Event::PageFlushed { page, .. }
+        | Event::PageWrittenBack { page, .. }
+        | Event::WriteBackRepeated { page, .. }
+        | Event::FetchRepeated { page }
+        | Event::PageServed { page, .. }
+        | Event::PagePushed { page, .. } => Some(page),
+        _ => handled(event).map(|(_, page, _)| page),
+    }
+}
