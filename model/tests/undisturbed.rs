@@ -58,7 +58,8 @@ fn the_undisturbed_steps_read_nothing_that_disruptions_leave() {
 fn the_other_steps_do() {
     let folder = std::fs::read_dir(moves()).expect("the folder of the steps");
     let files = folder.map(|file| file.expect("an entry").file_name().into_string().expect("a name"));
-    let others: Vec<String> = files.filter(|file| !UNDISTURBED.contains(&&**file) && !CHOICES.contains(&&**file)).collect();
+    let others: Vec<String> =
+        files.filter(|file| !UNDISTURBED.contains(&&**file) && !CHOICES.contains(&&**file)).collect();
     assert_eq!(others.len(), 6, "{others:?}");
     for file in others.iter().filter(|file| *file != "mod.rs") {
         assert!(!foreign_words(file).is_empty(), "moves/{file} is about what disruptions leave");
