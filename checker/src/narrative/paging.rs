@@ -37,6 +37,9 @@ pub(super) fn tell_page(
             local(here, format!("hint: the content of {name} is not needed"))
         }
         PageStep::Exempt => local(here, format!("takes an old hint for one about {name}, which is in use")),
+        PageStep::Fault if before.aside.pulled => {
+            local(here, format!("fault: waits for {name}, which was asked for ahead"))
+        }
         PageStep::Pull => message(Manner::Sent, (here, owner), format!("request {name} ahead")),
         _ => return None,
     })

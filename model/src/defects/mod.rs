@@ -278,7 +278,7 @@ pub const DEFECTS: [Entry; 73] = {
             "A page is mapped for whoever waits for it before its content is in it."),
         entry(BornInStep, S1, "pre-copy-mappings",
             "A page that is mapped during pre-copy is not in the dirty log, and counts as in step."),
-        entry(ZeroUnsaid, S1, "pre-copy-mappings",
+        entry(ZeroUnsaid, S2, "pre-copy-mappings",
             "A page that has become zero is counted as sent, and the destination is not told."),
         entry(SendZeroes, S8, "pre-copy-mappings",
             "A page that is known to be zero is sent all the same."),

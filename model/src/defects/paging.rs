@@ -71,6 +71,9 @@ impl Migration {
             {
                 next = Page { plan: Plan::FromSource, sent: true, ..next };
             }
+            (Defect::ZeroUnsaid, DeliverState) if page.plan == Plan::Travelled => {
+                next.destination = page.destination;
+            }
             (Defect::RefuseExempt, DeliverState) if next.plan == Plan::FromSource => {
                 next.destination = Holding::Absent;
             }

@@ -104,6 +104,7 @@ impl Migration {
         let mut taken = taken.filter(|_| row.exists(self))?;
         self.live_on(step, control, page, &mut taken.page);
         self.over_channel(step, &mut taken.page);
+        self.asks_once(step, page, &mut taken.page);
         self.settle_aside(&mut taken.page);
         Some(taken)
     }

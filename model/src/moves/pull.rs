@@ -1,8 +1,8 @@
 //! `push = "pull"`: the destination asks for what is missing, whether it is touched or not; the source sends what it is
 //! asked for and nothing else.
 //!
-//! A page is asked for once, and again by a fault, which does not wait for its turn. While a thread waits for a page, no other
-//! page is asked for that nobody waits for: the pulling side's way to put demand first.
+//! A page is asked for once: a fault of one that was asked for ahead waits for that answer. While a thread waits for a page,
+//! no other is asked for that nobody waits for: the pulling side's way to put demand first.
 
 use super::AfterPage;
 use crate::condition::Condition;
@@ -10,7 +10,7 @@ use crate::control::{Control, Phase};
 use crate::migration::Migration;
 use crate::page::{Page, Plan, Transit};
 use crate::paging::Aside;
-use crate::step::ControlStep;
+use crate::step::{ControlStep, PageStep};
 use crate::system::{Conditions, PageMove};
 
 impl Migration {
@@ -23,6 +23,13 @@ impl Migration {
         let aside = Aside { pulled: true, ..page.aside };
         let page = Page { request: Transit::Flying(()), aside, ..*page };
         Some(PageMove { requires: Conditions::only(Condition::Unwaited), control: *control, page })
+    }
+
+    /// A fault asks for nothing that was asked for ahead.
+    pub(super) fn asks_once(&self, step: PageStep, before: &Page, next: &mut Page) {
+        if step == PageStep::Fault && before.aside.pulled {
+            next.request = before.request;
+        }
     }
 
     /// Over a new connection nothing comes that was asked for on the old one.

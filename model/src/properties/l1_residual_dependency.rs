@@ -1,4 +1,4 @@
-//! L1, residual dependency eventually zero. Caught: `never-push`. Fails for lazy copy: a page that is never
+//! L1, residual dependency eventually zero. Caught: `never-push`, `pulls-taken-for-sent`. Fails for lazy copy: a page that is never
 //! touched keeps its host needed. Under disruptions a process that is lost is excused.
 
 use crate::control::{Control, Phase};

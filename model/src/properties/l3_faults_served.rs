@@ -1,5 +1,8 @@
 //! L3, every page fault is served. Caught: `forget-demand`, `forget-demand-on-reconnect`.
 //!
+//! Where a page is installed and its threads are woken in two steps, a thread waits until it is woken. Caught: `forget-wake`,
+//! `drop-late-fault`, `request-held-page`. Of a page that was exempted: `refuse-exempt`.
+//!
 //! By the answer to its request: where the owner has dropped a request, a page that it happens to push later does not
 //! make up for it. Under disruptions a process that is lost is excused.
 

@@ -1,4 +1,4 @@
-//! S5, clean departure. Caught: `destroy-while-owed`, `write-back-after-sent`.
+//! S5, clean departure. Caught: `destroy-while-owed`, `write-back-after-sent`, `complete-before-answers`.
 //!
 //! When the connection to the former host is closed, duplicates and requests for pages that have arrived
 //! die with it; nobody needs them.

@@ -1,4 +1,4 @@
-//! S8, traffic bound. Caught: `send-twice`.
+//! S8, traffic bound. Caught: `send-twice`, `two-senders`, `send-zeroes`.
 //!
 //! The bounds: total copy 1, pre-copy R + 1, lazy copy 1, flushing 0, post-copy 1, assisted 2, generic 1.
 //! A retransmission by a lossy link does not count: it is the same message. Each time the source has heard, after a

@@ -190,6 +190,8 @@ impl Resident {
             Location::Here => return Err(Refusal::NotMissing(page).into()),
             Location::LocalStore => return self.load(page, cx),
             _ if !cx.has_room() => return Err(Refusal::OutboxFull.into()),
+            // It was asked for ahead.
+            Location::At(former, _) if self.pulled.contains(page) => former.host.into(),
             Location::At(former, _) => {
                 cx.send(former.host, former.epoch, Message::Request { page });
                 former.host.into()
