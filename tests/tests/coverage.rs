@@ -8,6 +8,7 @@
 
 use enumset::EnumSet;
 use model::disruption::Disruptions;
+use model::strategy::{Real, Stop};
 use model::{Hosts, Migration, Strategy, algorithms};
 use tie::drive::{Coverage, drive};
 use tie::network::Order;
@@ -86,6 +87,17 @@ fn three_pages() {
 #[test]
 fn three_pages_of_the_generic_algorithm() {
     cover([algorithms::GENERIC].into_iter(), &RELIABLE, 3);
+}
+
+/// Copying may end at any moment, with the pass unfinished.
+#[test]
+fn a_pass_cut_short() {
+    let real = Real { stop: Stop::Target, ..Real::NONE };
+    let stops = |strategy: Strategy| Strategy { real, ..strategy };
+    let cut_short = [algorithms::PRE_COPY, algorithms::PRE_COPY_UNBOUNDED, algorithms::ASSISTED_POST_COPY];
+    cover(cut_short.clone().into_iter().map(stops), &RELIABLE, 1);
+    cover(cut_short.into_iter().map(stops), &[Order::FifoByPage], 2);
+    cover_disrupted([stops(algorithms::ASSISTED_POST_COPY)].into_iter(), &RELIABLE, 1, once());
 }
 
 /// One disruption, of any kind.

@@ -19,6 +19,7 @@ const SHARED: &[&str] = &[
     "Pre",
     "Push",
     "Rest",
+    "Stop",
     "WriteBack",
     // To be told apart: a type's name should say whose it is.
     "Access",

@@ -83,7 +83,7 @@ fn write_header(
         pages: layout.pages().into(),
         file_mapped: BTreeSet::new(),
         disrupted: account.is_disrupted(),
-        unseen: [Unseen::Writes, Unseen::Reads].into(),
+        unseen: [Unseen::Writes, Unseen::Reads, Unseen::Departure].into(),
     };
     log.flush()?;
     let end = log.stream_position()?;

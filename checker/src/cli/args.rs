@@ -146,6 +146,9 @@ pub struct Algorithms {
     /// An algorithm of your own, as a strategy file; `-` reads standard input; may be repeated
     #[arg(long, value_name = "FILE")]
     pub strategy: Vec<PathBuf>,
+    /// What real systems do (`list` names them)
+    #[arg(long)]
+    pub profiles: bool,
 }
 
 /// Which algorithm. Every command that is about one takes it so.
@@ -176,7 +179,7 @@ impl TypedValueParser for AlgorithmParser {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS);
+        let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS).chain(algorithms::PROFILES);
         Some(Box::new(all.map(|strategy| PossibleValue::new(strategy.name.into_owned()))))
     }
 }
@@ -595,7 +598,7 @@ impl From<EngineName> for Engine {
 }
 
 fn algorithm_names() -> PossibleValuesParser {
-    let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS);
+    let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS).chain(algorithms::PROFILES);
     PossibleValuesParser::new(all.map(|strategy| strategy.name.into_owned()).collect::<Vec<String>>())
 }
 

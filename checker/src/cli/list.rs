@@ -17,6 +17,7 @@ struct Listing {
     version: u32,
     algorithms: Vec<Strategy>,
     variants: Vec<Strategy>,
+    profiles: Vec<Strategy>,
     properties: Vec<PropertyEntry>,
     defects: Vec<DefectEntry>,
 }
@@ -58,6 +59,7 @@ fn listing() -> Listing {
         version: 1,
         algorithms: algorithms::BUILT_IN.to_vec(),
         variants: algorithms::VARIANTS.to_vec(),
+        profiles: algorithms::PROFILES.to_vec(),
         properties: EnumSet::<Property>::all()
             .iter()
             .map(|id| PropertyEntry { id, title: id.title(), meaning: id.meaning() })
@@ -80,6 +82,8 @@ fn text(listing: &Listing) -> String {
     let mut lines = vec!["Algorithms".to_owned()];
     let algorithms = listing.algorithms.iter().chain(&listing.variants);
     lines.extend(algorithms.map(|strategy| format!("  {}", strategy.name)));
+    lines.push("\nProfiles of real systems".to_owned());
+    lines.extend(listing.profiles.iter().map(|strategy| format!("  {}", strategy.name)));
     lines.push("\nProperties".to_owned());
     let properties = listing.properties.iter();
     lines.extend(

@@ -88,8 +88,12 @@ impl Algorithms {
     /// Those asked for, those in files last. Everything that is said names them, so no two have one name.
     pub(super) fn asked(&self) -> Result<Vec<Subject>> {
         let named = self.algorithms.iter().map(|name| Subject::named(name));
-        let subjects: Vec<Subject> =
-            named.chain(self.strategy.iter().map(|path| Subject::in_file(path))).collect::<Result<_>>()?;
+        let profiles =
+            algorithms::PROFILES.into_iter().filter(|_| self.profiles).map(Subject::built_in).map(Ok);
+        let subjects: Vec<Subject> = named
+            .chain(profiles)
+            .chain(self.strategy.iter().map(|path| Subject::in_file(path)))
+            .collect::<Result<_>>()?;
         for (index, subject) in subjects.iter().enumerate() {
             let name = &subject.strategy.name;
             if let Some(other) = subjects[..index].iter().find(|other| other.strategy.name == *name) {

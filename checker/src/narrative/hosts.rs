@@ -61,7 +61,8 @@ impl Hosts {
     /// At rest the process's host is called the source. Where a return is aborted, the roles are those of before.
     pub(super) fn after(&mut self, step: Step<Migration>, before: &Control, after: &Control) {
         let alone = step == Move::Control(ControlStep::Fence) && before.phase.committed();
-        let aborted = before.phase.can_abort() && after.phase == Phase::Running;
+        let resumed = step == Move::Control(ControlStep::Resume);
+        let aborted = before.phase.can_abort() && after.phase == Phase::Running && !resumed;
         if step == Move::Control(ControlStep::Finish) || alone || aborted {
             swap(&mut self.source, &mut self.destination);
         }

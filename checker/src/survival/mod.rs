@@ -43,11 +43,14 @@ pub enum Outcome {
     Recovers,
     /// The process is lost.
     Lost,
+    /// Two hosts run the process.
+    Twice,
 }
 
 impl Outcome {
     /// All of them, the best first.
-    pub const ALL: [Outcome; 4] = [Outcome::Unaffected, Outcome::CarriesOn, Outcome::Recovers, Outcome::Lost];
+    pub const ALL: [Outcome; 5] =
+        [Outcome::Unaffected, Outcome::CarriesOn, Outcome::Recovers, Outcome::Lost, Outcome::Twice];
 
     /// As tables say it.
     pub fn title(self) -> &'static str {
@@ -56,6 +59,7 @@ impl Outcome {
             Outcome::CarriesOn => "carries on",
             Outcome::Recovers => "recovers",
             Outcome::Lost => "lost",
+            Outcome::Twice => "runs twice",
         }
     }
 }
@@ -64,6 +68,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Outcome::CarriesOn => "carries-on",
+            Outcome::Twice => "runs-twice",
             other => other.title(),
         })
     }
@@ -71,7 +76,7 @@ impl fmt::Display for Outcome {
 
 /// The text names no outcome.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no outcome is called '{0}'; there are unaffected, carries-on, recovers and lost")]
+#[error("no outcome is called '{0}'; there are unaffected, carries-on, recovers, lost and runs-twice")]
 pub struct UnknownOutcome(pub String);
 
 impl FromStr for Outcome {
@@ -173,9 +178,9 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Is the process lost although no machine has died? The model must not let that happen.
+    /// Is the process lost although no machine has died, or does it run twice? No built-in algorithm lets that happen.
     pub fn is_avoidable(&self) -> bool {
-        self.worst == Some(Outcome::Lost) && !self.blow.kills()
+        self.worst == Some(Outcome::Twice) || (self.worst == Some(Outcome::Lost) && !self.blow.kills())
     }
 }
 

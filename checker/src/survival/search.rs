@@ -123,7 +123,8 @@ impl<'c> Search<'c> {
         let lazy = self.concrete.system.strategy.is_lazy();
         let at_rest = control.phase == Phase::Rest || (control.phase == Phase::Running && lazy);
         let repaired = !control.aftermath.is_unsettled() && !state.pages.iter().any(is_to_be_sent_again);
-        control.phase == Phase::Lost || (struck == self.budget && at_rest && repaired)
+        let over = control.phase == Phase::Lost || (control.source_runs && control.destination_runs);
+        over || (struck == self.budget && at_rest && repaired)
     }
 }
 
@@ -143,6 +144,9 @@ fn outcome_of(step: Step<Migration>, before: &State<Migration>, after: &State<Mi
     let runs_on = matches!(is.phase, Phase::Rest | Phase::Running);
     match step {
         _ if is.phase == Phase::Lost => Outcome::Lost,
+        _ if is.source_runs && is.destination_runs => Outcome::Twice,
+        Move::Control(ControlStep::Resume) => Outcome::Unaffected,
+        Move::Control(ControlStep::Abort) if runs_on => Outcome::CarriesOn,
         Move::Control(_) if was.phase.can_abort() && runs_on => Outcome::CarriesOn,
         Move::Control(ControlStep::DeliverResync) => Outcome::Recovers,
         Move::Control(ControlStep::Reconnect | ControlStep::Fence) if was.phase.committed() => {

@@ -16,6 +16,8 @@ pub enum Excuse {
     /// An empty pass of pre-copy. The model cannot ask that *some* page be due, so it begins a pass in which nothing
     /// is; the reference does not.
     EmptyPass,
+    /// A pass is cut short by the next one. The reference begins a pass when the last one is over.
+    PassCutShort,
     /// An attempt is started while its destination still has something of the last one. The operator announces an
     /// attempt to its destination before it starts it; at that the destination forgets the last one, or refuses because
     /// it is in doubt.
@@ -77,6 +79,9 @@ pub(super) fn excuse(migration: &Migration, transition: &Transition) -> Option<E
             Some(Excuse::SettingUp)
         }
         Move::Control(NextPass) if in_step() => Some(Excuse::EmptyPass),
+        Move::Control(NextPass) if before.pages.iter().any(|page| page.log.is_due()) => {
+            Some(Excuse::PassCutShort)
+        }
         Move::Control(MigrateBack | MigrateOnward) if left => Some(Excuse::Unannounced),
         Move::Control(Destroy) if left => Some(Excuse::ForgetsFirst),
         Move::Control(SendComplete) if noticed => Some(Excuse::KnownToBeCut),

@@ -33,7 +33,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
     let lacking = [
         ("hand-over", real.hand_over != HandOver::ReadyGo),
         ("log", real.log != LogReading::Page),
-        ("stop", real.stop != Stop::Passes),
+        ("stop", real.stop == Stop::Switch),
         ("pages", pages != Mappings::Fixed),
         ("channels", channels != Channels::One),
         ("wake", wake != Waking::WithPage),
@@ -81,6 +81,10 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
         rest: match rest {
             Rest::Normal => endpoint::Rest::Normal,
             Rest::PreMigration => endpoint::Rest::PreMigration,
+        },
+        stop: match real.stop {
+            Stop::Passes | Stop::Switch => endpoint::Stop::Passes,
+            Stop::Target => endpoint::Stop::Target,
         },
     };
     policy.check()?;
@@ -141,7 +145,10 @@ mod tests {
         let all = all.flat_map(|strategy| {
             [Rest::Normal, Rest::PreMigration].map(|rest| Strategy { rest, ..strategy.clone() })
         });
-        all.flat_map(|strategy| [false, true].map(|working_set| Strategy { working_set, ..strategy.clone() }))
+        let all = all.flat_map(|strategy| {
+            [false, true].map(|working_set| Strategy { working_set, ..strategy.clone() })
+        });
+        all.flat_map(|strategy| Real::all().map(move |real| Strategy { real, ..strategy.clone() }))
     }
 
     /// A file that describes an algorithm to the model describes the same one to the reference, or none.
@@ -208,6 +215,21 @@ mod tests {
         let strategy =
             Strategy { clean: Clean::LocalStore, missing: Missing::Store, ..model::algorithms::PRE_COPY };
         assert_eq!(policy(&strategy), Err(Unsupported::CopiesCleanPages));
+        for profile in model::algorithms::PROFILES {
+            let named =
+                ["qemu-pre-copy", "qemu-post-copy", "qemu-hybrid", "criu-lazy", "cloud-hypervisor-post-copy"];
+            let field = if profile.name == "vmotion" { "log" } else { "hand-over" };
+            let expected = match &*profile.name {
+                name if named.contains(&name) || name == "vmotion" => Some(field),
+                _ => None,
+            };
+            let refused = profile.to_toml().parse::<Policy>().err().map(|error| error.to_string());
+            assert_eq!(refused.is_some(), expected.is_some(), "{}", profile.name);
+            let names =
+                |field: &str| refused.as_ref().is_some_and(|text| text.contains(&format!(": {field}: ")));
+            assert!(expected.is_none_or(names), "{refused:?}");
+            assert_eq!(policy(&profile).err(), expected.map(Unsupported::Real));
+        }
         let strategy = Strategy { push: Push::Next, ..model::algorithms::TOTAL_COPY };
         assert!(matches!(policy(&strategy), Err(Unsupported::Model(_))));
     }

@@ -86,7 +86,7 @@ impl Migration {
     pub(crate) fn suspend(&self, control: &Control) -> AfterControl {
         let Phase::PreCopy { .. } = control.phase else { return None };
         Some(match (self.strategy.real.stop, self.strategy.pre) {
-            (Stop::Target | Stop::Switch, _) => to(FROZEN),
+            (Stop::Target | Stop::Switch, _) => to(FROZEN).each(Migration::end_pass),
             (Stop::Passes, Pre::Copy(Passes::Unbounded)) => to(FROZEN).when(Condition::InStep),
             (Stop::Passes, _) => to(FROZEN).when(Condition::NotDue),
         })

@@ -18,7 +18,14 @@ impl Migration {
     /// The operator has had enough of pre-copy.
     pub(crate) fn switch(&self, control: &Control) -> AfterControl {
         let copying = matches!(control.phase, Phase::PreCopy { .. });
-        copying.then_some(to(Control { switched: true, ..FROZEN }))
+        copying.then_some(to(Control { switched: true, ..FROZEN }).each(Migration::end_pass))
+    }
+
+    /// What the pass has not sent is as good as modified since.
+    pub(super) fn end_pass(&self, _: &Control, page: &mut Page) {
+        if page.log != DirtyLog::InStep {
+            page.log = DirtyLog::Redirtied;
+        }
     }
 
     /// Does the page stay at the source because of a switch?

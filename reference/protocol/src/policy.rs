@@ -45,6 +45,8 @@ pub struct Policy {
     pub clean: Clean,
     /// The process state between migrations.
     pub rest: Rest,
+    /// When copying may end.
+    pub stop: Stop,
 }
 
 /// Transfer before suspension.
@@ -65,6 +67,18 @@ pub enum Passes {
     AtMost(u32),
     /// As many as it takes: suspends only when every page is in step, which may be never.
     UntilInStep,
+}
+
+/// When copying may end, and the process be suspended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// At the end of a pass.
+    #[default]
+    Passes,
+    /// Whenever the driver says so: what it aims at, time or downtime, is its business. What the pass has not sent is not in
+    /// step.
+    Target,
 }
 
 /// Transfer while the process is suspended, besides the working set.
@@ -153,6 +167,9 @@ pub enum Contradiction {
     /// A pre-copy of no pass.
     #[error("a pre-copy makes at least one pass")]
     NoPass,
+    /// Copying that may end at any moment, of something that copies nothing.
+    #[error("without pre = copy there is nothing to stop")]
+    NothingToStop,
     /// Write-back goes on at rest, or the process is not at rest in Pre-migration.
     #[error("resting in pre-migration and writing back go together")]
     RestlessWriteBack,
@@ -167,6 +184,7 @@ impl Contradiction {
             }
             Self::NothingToPush | Self::NeverWrittenBack => "push",
             Self::NoPass => "passes",
+            Self::NothingToStop => "stop",
             Self::RestlessWriteBack => "rest",
         }
     }
@@ -245,7 +263,8 @@ impl Policy {
     ) -> Self {
         let writes_back = matches!(pre, Pre::WriteBack);
         let rest = if writes_back { Rest::PreMigration } else { Rest::Normal };
-        Self { name: Cow::Borrowed(name), pre, freeze, working_set: writes_back, missing, push, clean, rest }
+        let (name, working_set, stop) = (Cow::Borrowed(name), writes_back, Stop::Passes);
+        Self { name, pre, freeze, working_set, missing, push, clean, rest, stop }
     }
 
     /// The built-in algorithm of that name.
@@ -273,6 +292,7 @@ impl Policy {
             (written_back && self.missing != Missing::ByKind, Contradiction::LocalStoreOutdated),
             (written_back && self.push == Push::None, Contradiction::NeverWrittenBack),
             (self.pre == Pre::Copy(Passes::AtMost(0)), Contradiction::NoPass),
+            (self.stop != Stop::Passes && !matches!(self.pre, Pre::Copy(_)), Contradiction::NothingToStop),
             (written_back != (self.rest == Rest::PreMigration), Contradiction::RestlessWriteBack),
         ];
         contradictions.into_iter().find(|(found, _)| *found).map_or(Ok(()), |(_, which)| Err(which))
@@ -339,6 +359,8 @@ mod tests {
         assert_eq!(left_behind.check(), Err(Contradiction::NeverWrittenBack));
         let no_pass = Policy { pre: Pre::Copy(Passes::AtMost(0)), ..Policy::PRE_COPY };
         assert_eq!(no_pass.check(), Err(Contradiction::NoPass));
+        let endless = Policy { stop: Stop::Target, ..Policy::POST_COPY };
+        assert_eq!(endless.check(), Err(Contradiction::NothingToStop));
         let restless = Policy { rest: Rest::Normal, ..Policy::GENERIC };
         assert_eq!(restless.check(), Err(Contradiction::RestlessWriteBack));
     }

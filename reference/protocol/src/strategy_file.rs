@@ -25,7 +25,7 @@ use std::str::FromStr;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Clean, Contradiction, Freeze, Missing, Passes, Policy, Pre, Push, Rest};
+use crate::policy::{Clean, Contradiction, Freeze, Missing, Passes, Policy, Pre, Push, Rest, Stop};
 
 /// What is wrong with a strategy file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +61,12 @@ pub enum NoPolicy {
     PagesComeAndGo,
     /// The endpoints have one connection between two hosts.
     Channels,
+    /// The endpoints say *ready* and *go*.
+    HandOver,
+    /// The endpoints take a page's mark when they send it.
+    Log,
+    /// The endpoints decide what the freeze sends before they start.
+    Switch,
 }
 
 impl NoPolicy {
@@ -75,6 +81,9 @@ impl NoPolicy {
             Self::WakesApart => "wake",
             Self::PagesComeAndGo => "pages",
             Self::Channels => "channels",
+            Self::HandOver => "hand-over",
+            Self::Log => "log",
+            Self::Switch => "stop",
         }
     }
 
@@ -86,6 +95,9 @@ impl NoPolicy {
             Self::PassesWithoutCopy => "only pre = \"copy\" has passes",
             Self::CleanPagesForgotten => "clean = \"local-store\" leaves pages to the store: say \"store\"",
             Self::NothingStored => "\"store\" needs freeze = \"flush-modified\" or clean = \"local-store\"",
+            Self::HandOver => "these endpoints have \"ready-go\" alone",
+            Self::Log => "these endpoints have \"page\" alone",
+            Self::Switch => "these endpoints have \"passes\" and \"target\" alone",
             Self::CleanPagesCopied => "pre = \"copy\" copies clean pages too: say \"travel\"",
             Self::WakesApart => "the endpoints wake with the page: say \"with-page\", or leave it out",
             Self::PagesComeAndGo => "the endpoints move pages that stay: say \"fixed\", or leave it out",
@@ -116,9 +128,28 @@ pub(crate) struct File {
     pages: PagesName,
     #[serde(default, skip_serializing)]
     channels: ChannelsName,
+    #[serde(default, skip_serializing_if = "is_default")]
+    stop: StopName,
+    #[serde(default, skip_serializing)]
+    hand_over: Option<String>,
+    #[serde(default, skip_serializing)]
+    log: Option<String>,
     /// What its author expects of it is for a judge to read.
     #[serde(rename = "expect", default, skip_serializing)]
     _expect: IgnoredAny,
+}
+
+fn is_default(stop: &StopName) -> bool {
+    *stop == StopName::Passes
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StopName {
+    #[default]
+    Passes,
+    Target,
+    Switch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -233,6 +264,17 @@ impl TryFrom<File> for Policy {
         if file.channels != ChannelsName::One {
             return Err(NoPolicy::Channels);
         }
+        if file.hand_over.is_some_and(|word| word != "ready-go") {
+            return Err(NoPolicy::HandOver);
+        }
+        if file.log.is_some_and(|word| word != "page") {
+            return Err(NoPolicy::Log);
+        }
+        let stop = match file.stop {
+            StopName::Passes => Stop::Passes,
+            StopName::Target => Stop::Target,
+            StopName::Switch => return Err(NoPolicy::Switch),
+        };
         if name.trim().is_empty() || name.chars().any(char::is_control) {
             return Err(NoPolicy::Name);
         }
@@ -270,7 +312,7 @@ impl TryFrom<File> for Policy {
             PushName::Pivot => Push::Pivot,
             PushName::Pull => Push::Pull,
         };
-        let policy = Self { name: name.into(), pre, freeze, working_set, missing, push, clean, rest };
+        let policy = Self { name: name.into(), pre, freeze, working_set, missing, push, clean, rest, stop };
         policy.check()?;
         Ok(policy)
     }
@@ -278,7 +320,7 @@ impl TryFrom<File> for Policy {
 
 impl From<Policy> for File {
     fn from(policy: Policy) -> Self {
-        let Policy { name, pre, freeze, working_set, missing, push, clean, rest } = policy;
+        let Policy { name, pre, freeze, working_set, missing, push, clean, rest, stop } = policy;
         let (pre, passes) = match pre {
             Pre::None => (PreName::None, None),
             Pre::Copy(Passes::AtMost(passes)) => (PreName::Copy, Some(PassesField::Number(passes))),
@@ -314,6 +356,12 @@ impl From<Policy> for File {
             wake: WakeName::default(),
             pages: PagesName::default(),
             channels: ChannelsName::default(),
+            stop: match stop {
+                Stop::Passes => StopName::Passes,
+                Stop::Target => StopName::Target,
+            },
+            hand_over: None,
+            log: None,
             _expect: IgnoredAny,
         }
     }

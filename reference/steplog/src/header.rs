@@ -92,4 +92,7 @@ pub enum Unseen {
     /// Connections break and come back. Only where the header says that things go wrong; what a host makes of it still
     /// has a line.
     Connections,
+    /// Hosts part without a word: *complete* need not have a line, and *destroyed* has none. A judge takes it that the process
+    /// is at rest when the source frees what it had.
+    Departure,
 }

@@ -139,6 +139,7 @@ impl Follower<'_> {
         let settled = match control.phase {
             Phase::Exited | Phase::Lost => return true,
             Phase::Rest => control.aftermath.leftover != Leftover::InDoubt,
+            Phase::Departing => self.roster.departure_unseen,
             Phase::Running => self.model.migration().strategy.is_lazy(),
             _ => false,
         };

@@ -242,6 +242,10 @@ impl<'m> Follower<'m> {
             use ControlStep::{Commit, SendReady};
             found.push(vec![Move::Control(SendReady), Move::Control(Commit)]);
         }
+        if unseen(Unseen::Departure) && matches!(step.event, Event::ImageDestroyed { .. }) {
+            use ControlStep::{Destroy, SendComplete};
+            found.push(vec![Move::Control(SendComplete), Move::Control(Destroy)]);
+        }
         found
     }
 

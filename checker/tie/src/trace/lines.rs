@@ -407,6 +407,11 @@ impl Roster {
 
     fn image_destroyed(&mut self, host: HostId, epoch: Epoch, told: Option<HostId>) -> Holds {
         let left = *self.left(host, epoch)?;
+        if self.departure_unseen && told.is_none() {
+            self.member(host).left = None;
+            (self.process.awaited, self.process.formers) = (None, Vec::new());
+            return Ok(());
+        }
         let Some(tell) = left.done else {
             return Err(Objection::NoPart { host: host.into(), lacks: "it may be needed still" });
         };

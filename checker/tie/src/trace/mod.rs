@@ -14,7 +14,7 @@
 //! | `pages` | number of pages of the address space, at most 2²⁴; all are loaded and clean at first |
 //! | `file_mapped` | numbers, from 0, of the pages that are file-mapped; the others are private |
 //! | `disrupted` | whether things go wrong; without it nothing does. Then there are two hosts |
-//! | `unseen` | what happened without a line: any of `writes`, `reads`, `readiness`, `connections`; every moment is tried |
+//! | `unseen` | what happened without a line: any of `writes`, `reads`, `readiness`, `connections`, `departure`; every moment is tried |
 //!
 //! Every other line is a step of one endpoint, in an order in which causes come before effects:
 //! [`steplog::event::Step`] has the fields, [`steplog::event::Event`] the events and theirs. The validator reads all of

@@ -25,6 +25,8 @@ pub(super) struct Roster {
     /// Nobody says *go*: the process has left when it runs elsewhere.
     pub without_go: bool,
     pub connections_unseen: bool,
+    /// Hosts part without a word.
+    pub departure_unseen: bool,
     /// How often each machine has died.
     pub deaths: BTreeMap<HostId, u32>,
     /// Of how many of these deaths a host has been told: whom, and of whose.
@@ -105,6 +107,7 @@ impl Roster {
             readiness_unseen: unseen(Unseen::Readiness) || !hand_over.says_ready(),
             without_go: hand_over == HandOver::None,
             connections_unseen: unseen(Unseen::Connections),
+            departure_unseen: unseen(Unseen::Departure),
             ..Roster::default()
         }
     }

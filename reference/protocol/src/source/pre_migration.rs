@@ -10,7 +10,7 @@ use super::{Frozen, Route};
 use crate::error::{Error, LocalFault, Refusal};
 use crate::page::PageKind;
 use crate::page_set::PageSet;
-use crate::policy::{Freeze, Passes, Policy, Pre};
+use crate::policy::{Freeze, Passes, Policy, Pre, Stop};
 use crate::running::context::{Context, Stepped, View};
 use crate::running::{Resident, Suspension};
 use crate::wire::FormerHost;
@@ -116,6 +116,7 @@ impl PreMigration {
         }
         let copied_enough = match view.policy.pre {
             Pre::None | Pre::WriteBack => true,
+            Pre::Copy(_) if view.policy.stop == Stop::Target => true,
             Pre::Copy(Passes::AtMost(_)) => self.pass_is_over(),
             Pre::Copy(Passes::UntilInStep) => self.all_in_step(view),
         };

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::Ending;
+use super::output::say;
 use crate::profile::measure;
 
 /// What is asked for.
@@ -46,7 +47,7 @@ impl Profile {
             Some(path) => {
                 fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?
             }
-            None => anstream::print!("{text}"),
+            None => say(text.trim_end())?,
         }
         Ok(Ending::AsExpected)
     }
