@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arbitrary::Arbitrary;
 use protocol::page::{Image, PAGE_SIZE, PageBytes, PageKind};
-use protocol::policy::{Clean, Freeze, Missing, Passes, Policy, Pre, Push, Rest};
+use protocol::policy::{Clean, Freeze, Missing, Passes, Policy, Pre, Push, Rest, Stop};
 
 /// Most pages of a process: enough for every relation between two pages and a third.
 const PAGES_MAX: u8 = 4;
@@ -55,6 +55,7 @@ impl Setup {
             push: [Push::None, Push::NextMissing, Push::Pivot][push % 3],
             clean: if rest & 2 == 2 { Clean::LocalStore } else { Clean::Travel },
             rest: if pre == Pre::WriteBack { Rest::PreMigration } else { Rest::Normal },
+            stop: Stop::Passes,
         }
     }
 
