@@ -5,6 +5,7 @@ use enumset::EnumSetType;
 use crate::migration::Migration;
 use crate::page::DirtyLog::InStep;
 use crate::page::{Holding, Kind, Neglect, Page, Plan, Transit, WriteBack};
+use crate::paging::Life;
 use crate::strategy::Freeze;
 use crate::system::Conditions;
 
@@ -40,6 +41,11 @@ pub enum Condition {
     NoStray,
     /// One-shot: nothing that was sent ahead of the state is in flight; what is pushed is behind it.
     Ahead,
+    // Asked by the choices about pages, threads and connections.
+    /// No thread waits for it.
+    Unwaited,
+    /// If the source owes it, it is on its way on the connection for answers.
+    MainRead,
 }
 
 impl Migration {
@@ -57,10 +63,10 @@ impl Migration {
         let owed = matches!(page.plan, Plan::FromSource | Plan::FromThird);
         let arrived = page.destination.is_held() && page.content.is_idle();
         let met = [
-            (Condition::Quiet, !page.waiting && page.content.is_idle()),
+            (Condition::Quiet, !page.waiting && !page.aside.late && page.content.is_idle()),
             (Condition::NotDue, !page.log.is_due()),
             (Condition::InStep, page.log == InStep),
-            (Condition::FreezeDone, freeze_done),
+            (Condition::FreezeDone, freeze_done || page.aside.life != Life::Used),
             (Condition::Carried, page.sent || page.source == Holding::Absent),
             (Condition::Landed, page.content.is_idle() && page.older == 0 && !page.stray.is_held()),
             (Condition::Arrived, page.plan != Plan::Travelled || arrived),
@@ -71,6 +77,8 @@ impl Migration {
             (Condition::WrittenBack, page.kind == Kind::Private || (clean && page.plan != Plan::FromSource)),
             (Condition::NoStray, !page.stray.is_held()),
             (Condition::Ahead, page.older == 0 && !page.stray.is_held() && (owed || page.content.is_idle())),
+            (Condition::Unwaited, !(page.waiting && owed)),
+            (Condition::MainRead, !owed || page.aside.apart),
         ];
         met.into_iter().filter(|(_, met)| *met).map(|(condition, _)| condition).collect()
     }

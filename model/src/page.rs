@@ -12,6 +12,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::paging::Aside;
+
 /// What backs a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -167,6 +169,9 @@ pub struct Page {
     /// Ghost: a request that has reached the page's owner, and was dropped there.
     #[serde(default, skip_serializing_if = "is_heeded")]
     pub neglect: Neglect,
+    /// What only the choices about pages and threads change.
+    #[serde(flatten)]
+    pub aside: Aside,
 }
 
 impl Page {
@@ -197,6 +202,7 @@ impl Page {
         crossings: 0,
         stray: Holding::Absent,
         neglect: Neglect::None,
+        aside: Aside::NONE,
     };
 
     /// The same record as the machines know it. Destructured, so that a new field must be classified.
@@ -222,6 +228,7 @@ impl Page {
             crossings: _,
             stray,
             neglect: _,
+            aside,
         } = self;
         let write_back = match write_back {
             WriteBack::Sent(content) => WriteBack::Sent(content.refreshed()),
@@ -248,6 +255,7 @@ impl Page {
             crossings: 0,
             stray: stray.refreshed(),
             neglect: Neglect::None,
+            aside,
         }
     }
 
@@ -310,6 +318,9 @@ impl fmt::Debug for Page {
         }
         if self.neglect != Neglect::None {
             record.field("neglect", &self.neglect);
+        }
+        if self.aside != Aside::NONE {
+            record.field("aside", &self.aside);
         }
         record.finish()
     }

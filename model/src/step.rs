@@ -13,7 +13,7 @@ use crate::disruption::Disruption::{
 use crate::migration::{Hosts, Link, Migration};
 use crate::moves::{AfterControl, AfterPage};
 use crate::page::Page;
-use crate::strategy::{Clean, HandOver, LogReading, Push, Stop};
+use crate::strategy::{Clean, HandOver, LogReading, Stop};
 use crate::system::Fairness;
 
 use Fair::{Delivery, Free, Strong, Weak};
@@ -166,7 +166,7 @@ steps! {
         /// The owner sends a requested page.
         Serve: step(Weak, Migration::serve).only(|world| world.strategy.owes_pages()).sending(),
         /// The source sends a page unasked.
-        Push: step(Weak, Migration::push).only(|world| world.strategy.push != Push::None).sending(),
+        Push: step(Weak, Migration::push).only(|world| world.strategy.pushes()).sending(),
         /// The owner gets a request; one for a page that it has sent is dropped.
         DeliverRequest: step(Delivery, Migration::deliver_request).only(|world| world.strategy.owes_pages()),
         /// The same, and the link keeps a duplicate of the request.
@@ -230,6 +230,23 @@ steps! {
         ClearLog: step(Weak, Migration::clear_log).only(|world| world.strategy.real.log == LogReading::Pass),
         /// Somebody whom the dirty log does not see writes to the page. Only defects have it.
         WriteUnlogged: step(Free, Migration::write_unlogged).only(|_| false),
+        // Choices about pages and threads.
+        /// Another thread touches a page that is missing and waited for.
+        FaultAgain: step(Free, Migration::fault_again).only(Migration::wakes_apart),
+        /// The process's host hears that fault: the thread waits with the others, or is woken since the page is there.
+        HearFault: step(Weak, Migration::hear_fault).only(Migration::wakes_apart),
+        /// Whoever waits for the page is woken, since it is there.
+        Wake: step(Weak, Migration::wake).only(Migration::wakes_apart),
+        /// The process, or a balloon, gives the page's content up: it is zero from now on.
+        Discard: step(Free, Migration::discard).only(Migration::comes_and_goes),
+        /// The process unmaps the page.
+        Unmap: step(Free, Migration::unmap).only(Migration::comes_and_goes),
+        /// The process maps a page, which is zero.
+        Map: step(Free, Migration::map).only(Migration::comes_and_goes),
+        /// The process says that it does not need the page's content.
+        Exempt: step(Free, Migration::exempt).only(Migration::comes_and_goes),
+        /// The destination asks for a page that nobody waits for.
+        Pull: step(Weak, Migration::pull).only(|world| world.strategy.pulls()),
     }
 }
 

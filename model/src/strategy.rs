@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::control::Process;
+use crate::paging::{Channels, Mappings, Paging, Waking};
 
 /// The largest number of pre-copy passes a strategy may ask for: each pass more is another value of a
 /// page's record, and nothing new happens after the third.
@@ -47,6 +48,8 @@ pub struct Strategy {
     pub rest: Rest,
     /// How real systems differ from the nine algorithms.
     pub real: Real,
+    /// Choices about pages and threads that the plain algorithms leave out.
+    pub paging: Paging,
 }
 
 /// How real systems differ from the nine algorithms, each in a choice that is made there as its default says.
@@ -186,6 +189,8 @@ pub enum Push {
     /// The next missing page after the last one requested (prefetch). The model knows no page order, so
     /// it judges both kinds of push as "any missing page".
     Pivot,
+    /// The source sends only what it is asked for, and the destination asks for every page.
+    Pull,
 }
 
 /// Clean pages.
@@ -291,6 +296,17 @@ impl Strategy {
                 !switches || travels_whole),
             ("rest", "pre = \"write-back\" never stops, so the process rests in \"pre-migration\"",
                 !writes_back || self.rest == Rest::PreMigration),
+            // Choices about pages and threads.
+            ("wake", "no page is waited for that comes over a link: say \"with-page\"",
+                self.paging.wake == Waking::WithPage || owes || self.fetches_from_store()),
+            ("pages", "with push = \"none\" no former host hears that a page it owes has gone: say \"fixed\"",
+                self.paging.pages == Mappings::Fixed || !self.is_lazy()),
+            ("pages", "freeze = \"flush-modified\" puts private pages on the file server, which hears of no discard: say \"fixed\"",
+                self.paging.pages == Mappings::Fixed || self.freeze != Freeze::FlushModified),
+            ("channels", "no page is asked of the source: say \"one\" or \"striped\"",
+                self.paging.channels != Channels::DemandApart || owes),
+            ("channels", "no page goes to the destination: say \"one\"",
+                self.paging.channels != Channels::Striped || owes || self.sends_before_commit()),
         ]
         .into_iter()
         .filter(|(_, _, legal)| !legal)
@@ -300,6 +316,16 @@ impl Strategy {
     /// Does the source owe pages after the hand-over, so that there is a Post-migration state?
     pub fn owes_pages(&self) -> bool {
         matches!(self.missing, Missing::Source | Missing::Split)
+    }
+
+    /// Does the source send pages unasked?
+    pub fn pushes(&self) -> bool {
+        matches!(self.push, Push::Next | Push::Pivot)
+    }
+
+    /// Does the destination ask for pages that nobody waits for?
+    pub fn pulls(&self) -> bool {
+        self.push == Push::Pull
     }
 
     /// Does the dependency on the source last until each page happens to be touched?

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
+use crate::paging::{Channels, Mappings, Paging, Waking};
 use crate::strategy::{
     Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Real, Rest, Stop,
     Strategy,
@@ -83,6 +84,9 @@ impl Strategy {
             hand_over: unless_default(self.real.hand_over),
             log: unless_default(self.real.log),
             stop: unless_default(self.real.stop),
+            wake: unless_default(self.paging.wake),
+            pages: unless_default(self.paging.pages),
+            channels: unless_default(self.paging.channels),
             _expect: IgnoredAny,
         }
     }
@@ -116,6 +120,13 @@ struct File {
     log: Option<Spanned<LogReading>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop: Option<Spanned<Stop>>,
+    // Choices about pages and threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wake: Option<Spanned<Waking>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pages: Option<Spanned<Mappings>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channels: Option<Spanned<Channels>>,
     /// What its author expects of it is for the judge to read.
     #[serde(rename = "expect", default, skip_serializing)]
     _expect: IgnoredAny,
@@ -176,6 +187,11 @@ impl File {
                 log: chosen(self.log.as_ref()),
                 stop: chosen(self.stop.as_ref()),
             },
+            paging: Paging {
+                wake: chosen(self.wake.as_ref()),
+                pages: chosen(self.pages.as_ref()),
+                channels: chosen(self.channels.as_ref()),
+            },
         }
         .check()
     }
@@ -193,6 +209,9 @@ impl File {
             "hand-over" => self.hand_over.as_ref().map_or(self.freeze.span(), Spanned::span),
             "log" => self.log.as_ref().map_or(self.pre.span(), Spanned::span),
             "stop" => self.stop.as_ref().map_or(self.pre.span(), Spanned::span),
+            "wake" => self.wake.as_ref().map_or(self.missing.span(), Spanned::span),
+            "pages" => self.pages.as_ref().map_or(self.push.span(), Spanned::span),
+            "channels" => self.channels.as_ref().map_or(self.missing.span(), Spanned::span),
             _ => self.pre.span(),
         };
         span.start

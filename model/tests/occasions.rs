@@ -96,6 +96,25 @@ fn with_two_disruptions() {
     assert_eq!(acting, 548);
 }
 
+/// Of the algorithms that make a choice about pages and threads: undisturbed, and with one disruption of each kind.
+#[test]
+fn with_choices_about_pages_and_threads() {
+    let mut acting = 0;
+    for strategy in algorithms::CHOICES {
+        for link in Link::ALL {
+            let sound = Migration::new(strategy.clone(), Hosts::Two, link);
+            acting += compare(&sound, 1);
+            if link != Link::Lossy {
+                acting += compare(&sound, 2);
+            }
+            for kind in Disruption::ALL {
+                acting += compare(&sound.clone().with_disruptions(Disruptions::up_to(1, kind.into())), 1);
+            }
+        }
+    }
+    assert_eq!(acting, 0);
+}
+
 /// Also of the algorithms that nobody has built in.
 #[test]
 fn with_every_legal_combination_of_choices() {

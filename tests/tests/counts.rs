@@ -5,7 +5,10 @@ mod common;
 use std::fmt::Write;
 
 use checker::judge::Engine;
-use model::{Hosts, Link};
+use checker::report::Conclusion;
+use checker::setting::Pages;
+use enumset::EnumSet;
+use model::{Hosts, Link, algorithms};
 
 use common::{everything, exactly, run, safety, sound};
 
@@ -26,6 +29,36 @@ fn states_transitions_and_depth() {
                 run.algorithm, run.states, run.depth
             )
             .expect("a string takes it");
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// The choices about pages, threads and connections: what they come to with a page or two, and that whatever holds is proved
+/// for any number of pages.
+#[test]
+fn choices_about_pages() {
+    let mut table = format!(
+        "{:24}{:10}{:>6}{:>9}{:>13}{:>7}\n",
+        "algorithm", "link", "pages", "states", "transitions", "depth"
+    );
+    for strategy in algorithms::CHOICES {
+        for link in Link::ALL {
+            let setting = sound(strategy.clone(), Hosts::Two, link);
+            for pages in 1..=2 {
+                let run = run(&setting, exactly(pages), EnumSet::all(), Engine::Native);
+                assert_eq!(run.conclusion(), Conclusion::AsExpected, "{} over {link}", strategy.name);
+                let transitions = run.transitions.expect("explored");
+                let link = link.to_string();
+                writeln!(
+                    table,
+                    "{:24}{link:10}{pages:>6}{:>9}{transitions:>13}{:>7}",
+                    run.algorithm, run.states, run.depth
+                )
+                .expect("a string takes it");
+            }
+            let run = run(&setting, Pages::Any, EnumSet::all(), Engine::Native);
+            assert_eq!(run.conclusion(), Conclusion::AsExpected, "{} over {link}, any number", strategy.name);
         }
     }
     insta::assert_snapshot!(table);

@@ -120,3 +120,13 @@ fn two_pages_and_one_disruption() {
 fn one_page_and_one_disruption_over_lossy_links() {
     cover_disrupted(without_generic(), &[Order::Lossy], 1, once());
 }
+
+/// A destination that asks for every page.
+#[test]
+fn pulling() {
+    let pull = || [algorithms::POST_COPY_PULL].into_iter();
+    cover(pull(), &RELIABLE, 1);
+    cover(pull(), &RELIABLE, 2);
+    cover(pull(), &[Order::Lossy], 1);
+    cover_disrupted(pull(), &[Order::FifoByPage], 1, once());
+}

@@ -30,7 +30,11 @@ struct Schedule {
 }
 
 fn schedule(hosts: Hosts, disruptions: usize) -> impl Generator<Value = Schedule> {
-    let strategies: Vec<_> = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS).collect();
+    let strategies: Vec<_> = algorithms::BUILT_IN
+        .into_iter()
+        .chain(algorithms::VARIANTS)
+        .chain([algorithms::POST_COPY_PULL])
+        .collect();
     let orders = vec![Order::Fifo, Order::FifoByPage, Order::Unordered, Order::Lossy];
     let kinds =
         prop::collection::vec(prop::sample::select(vec![PageKind::Private, PageKind::FileMapped]), 1..5);

@@ -20,6 +20,14 @@ fn one_disruption() {
     insta::assert_snapshot!(table(&built_in(&Blow::singles())));
 }
 
+/// The choices about pages, threads and connections cost nothing: in each cell a process fares as without them.
+#[test]
+fn choices_about_pages() {
+    let cells = cells(&algorithms::CHOICES, None, &Blow::singles(), THREADS, &|| true);
+    assert!(cells.iter().all(|cell| !cell.is_avoidable()));
+    insta::assert_snapshot!(table(&cells));
+}
+
 #[test]
 fn two_disruptions() {
     insta::assert_snapshot!(pairs_table(&built_in(&Blow::pairs())));

@@ -43,6 +43,7 @@ fn without(field: &str) -> &'static str {
         "connection" => "up",
         "leftover" => "none",
         "stray" => "absent",
+        "life" => "used",
         _ => "no",
     }
 }

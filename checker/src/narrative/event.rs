@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::disruption;
 use super::facts::{has_arrived, has_left, starts};
 use super::hosts::{Hosts, Place};
+use super::paging;
 use super::real;
 
 /// How a step involves its places.
@@ -47,7 +48,9 @@ pub(super) fn tell(
 ) -> Event {
     let meant = match step {
         Move::Control(step) => tell_control(hosts, &before.control, step, &after.control),
-        Move::Page(step, index) => tell_page(hosts, &before.control, &before.pages[index], step, index),
+        Move::Page(step, index) => {
+            tell_page(hosts, &before.control, (&before.pages[index], &after.pages[index]), step, index)
+        }
     };
     let mut told = match meant.manner {
         Manner::Sent if !has_left(before, step, after) => {
@@ -138,7 +141,13 @@ fn control_message(control: &Control) -> &'static str {
     }
 }
 
-fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, index: usize) -> Event {
+fn tell_page(
+    hosts: &Hosts,
+    control: &Control,
+    (page, after): (&Page, &Page),
+    step: PageStep,
+    index: usize,
+) -> Event {
     use Manner::{Arrived, Lost, Sent};
     let here = if control.phase.at_source() { hosts.source } else { hosts.destination };
     let owner = owner(hosts, control, page);
@@ -154,6 +163,10 @@ fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, inde
     if let Some(told) = told.or_else(|| real::tell_page(hosts, step, &name)) {
         return told;
     }
+    let present = if control.phase.at_source() { page.source } else { page.destination }.is_held();
+    if let Some(told) = paging::tell_page((here, owner, present), (page, after), step, &name) {
+        return told;
+    }
     match step {
         PageStep::Write => local(here, format!("writes {name}")),
         PageStep::LoadLocal => local(here, format!("loads {name} from local store")),
@@ -164,6 +177,9 @@ fn tell_page(hosts: &Hosts, control: &Control, page: &Page, step: PageStep, inde
         PageStep::Push => message(Sent, forth, format!("{name}, pushed")),
         PageStep::DeliverRequest => message(Arrived, request, format!("request {name}")),
         PageStep::DuplicateRequest => message(Arrived, request, format!("request {name}, twice")),
+        PageStep::DeliverPage if page.aside.void && after.destination == page.destination => {
+            message(Arrived, content, format!("{name}, not needed any more: dropped"))
+        }
         PageStep::DeliverPage => message(Arrived, content, name),
         PageStep::DuplicatePage => message(Arrived, content, format!("{name}, twice")),
         PageStep::DeliverOlder => message(Arrived, forth, format!("{name}, older copy")),

@@ -67,7 +67,7 @@ fn page_has_left(step: PageStep, before: &Page, after: &Page) -> bool {
     let contents = |page: &Page| page.older + u8::from(page.content != Transit::Idle);
     let again = matches!((before.content, after.content), (Transit::Lost(_), Transit::Flying(_)));
     match step {
-        PageStep::Fault | PageStep::ResendRequest => {
+        PageStep::Fault | PageStep::ResendRequest | PageStep::HearFault | PageStep::Pull => {
             after.request != Transit::Idle
                 && (before.request == Transit::Idle || matches!(before.request, Transit::Lost(())))
         }

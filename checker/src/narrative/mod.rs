@@ -9,6 +9,7 @@ mod event;
 mod facts;
 mod hosts;
 mod mermaid;
+mod paging;
 mod real;
 mod text;
 

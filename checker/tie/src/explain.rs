@@ -53,6 +53,7 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::PageWritten { page, .. } => pages(*page, &[Write]),
         Event::PageFaulted { page, .. } => pages(*page, &[Fault]),
         Event::PageLoaded { page } => pages(*page, &[LoadLocal]),
+        Event::PagePulled { page, .. } => pages(*page, &[Pull]),
         Event::ProcessReleased { .. } => control(ControlStep::Exit),
         Event::PassBegun { .. } => with_stutter(control(ControlStep::NextPass)),
         Event::PageCopied { page, .. } => pages(*page, &[Copy, SendInVain]),

@@ -1,5 +1,6 @@
 //! The same algorithm in the words of the model and of the reference.
 
+use model::paging::{Channels, Mappings, Paging, Waking};
 use model::strategy::{Clean, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Rest, Stop};
 use model::{Contradiction, Strategy};
 use protocol::policy::{self as endpoint, Policy};
@@ -18,7 +19,7 @@ pub enum Unsupported {
     CopiesCleanPages,
     /// The endpoints do not have it.
     #[error("{0}: the endpoints of the reference do not have this yet: leave it out")]
-    Real(&'static str),
+    Choice(&'static str),
 }
 
 /// The policy that makes the choices of this strategy.
@@ -26,15 +27,19 @@ pub enum Unsupported {
 /// # Errors
 /// The choices contradict each other, or the reference does not have them.
 pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
-    let Strategy { name, pre, freeze, working_set, missing, push, clean, rest, real } =
+    let Strategy { name, pre, freeze, working_set, missing, push, clean, rest, real, paging } =
         strategy.clone().check()?;
+    let Paging { wake, pages, channels } = paging;
     let lacking = [
         ("hand-over", real.hand_over != HandOver::ReadyGo),
         ("log", real.log != LogReading::Page),
         ("stop", real.stop == Stop::Switch),
+        ("pages", pages != Mappings::Fixed),
+        ("channels", channels != Channels::One),
+        ("wake", wake != Waking::WithPage),
     ];
     if let Some((field, _)) = lacking.into_iter().find(|(_, lacking)| *lacking) {
-        return Err(Unsupported::Real(field));
+        return Err(Unsupported::Choice(field));
     }
     if matches!(pre, Pre::Copy(_)) && clean == Clean::LocalStore {
         return Err(Unsupported::CopiesCleanPages);
@@ -67,6 +72,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
             Push::None => endpoint::Push::None,
             Push::Next => endpoint::Push::NextMissing,
             Push::Pivot => endpoint::Push::Pivot,
+            Push::Pull => endpoint::Push::Pull,
         },
         clean: match clean {
             Clean::Travel => endpoint::Clean::Travel,
@@ -88,7 +94,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
 /// The built-in algorithm that is this policy, or a variant of it without its working set or with another push order.
 pub fn strategy(policy: &Policy) -> Option<Strategy> {
     let built_in = model::algorithms::built_in(&policy.name)?;
-    let pushes = [built_in.push, Push::None, Push::Next, Push::Pivot];
+    let pushes = [built_in.push, Push::None, Push::Next, Push::Pivot, Push::Pull];
     let variants = [built_in.working_set, false, true]
         .into_iter()
         .flat_map(|working_set| pushes.map(|push| Strategy { working_set, push, ..built_in.clone() }));
@@ -122,14 +128,16 @@ mod tests {
         let of = move |pre| {
             let (name, clean, rest) = ("combination".into(), Clean::Travel, Rest::Normal);
             let (freeze, missing, push) = (Freeze::All, Missing::Nothing, Push::None);
-            Strategy { name, pre, freeze, working_set: false, missing, push, clean, rest, real: Real::NONE }
+            let (real, paging) = (Real::NONE, Paging::PLAIN);
+            Strategy { name, pre, freeze, working_set: false, missing, push, clean, rest, real, paging }
         };
         let all = pres.into_iter().map(of);
         let all = all.flat_map(move |strategy| freezes.map(|freeze| Strategy { freeze, ..strategy.clone() }));
         let all =
             all.flat_map(move |strategy| missings.map(|missing| Strategy { missing, ..strategy.clone() }));
         let all = all.flat_map(|strategy| {
-            [Push::None, Push::Next, Push::Pivot].map(|push| Strategy { push, ..strategy.clone() })
+            [Push::None, Push::Next, Push::Pivot, Push::Pull]
+                .map(|push| Strategy { push, ..strategy.clone() })
         });
         let all = all.flat_map(|strategy| {
             [Clean::Travel, Clean::LocalStore].map(|clean| Strategy { clean, ..strategy.clone() })
@@ -147,7 +155,8 @@ mod tests {
     #[test]
     fn one_file_is_read_alike_on_both_sides() {
         let (mut same, mut refused) = (0, 0);
-        for strategy in combinations().chain(model::algorithms::BUILT_IN) {
+        let built_in = model::algorithms::BUILT_IN.into_iter().chain(model::algorithms::CHOICES);
+        for strategy in combinations().chain(built_in) {
             if strategy.clone().check().is_err() {
                 continue;
             }
@@ -165,6 +174,25 @@ mod tests {
             }
         }
         assert!(same > 9 && refused > 0, "{same} read alike, {refused} refused");
+    }
+
+    /// What the endpoints leave to others they name: a strategy file that asks for it says in which line.
+    #[test]
+    fn a_choice_that_the_endpoints_do_not_have_is_named() {
+        let mut named = vec![];
+        for strategy in model::algorithms::CHOICES {
+            let text = strategy.to_toml();
+            if let Err(error) = text.parse::<Policy>() {
+                let field = error.reason.split(':').next().unwrap_or_default().to_owned();
+                assert!(
+                    text.lines().nth(error.line - 1).is_some_and(|line| line.starts_with(&field)),
+                    "{error}"
+                );
+                assert!(matches!(policy(&strategy), Err(Unsupported::Choice(_))));
+                named.push(field);
+            }
+        }
+        assert_eq!(named, ["wake", "pages", "pages", "pages", "channels", "channels"]);
     }
 
     #[test]
@@ -200,7 +228,7 @@ mod tests {
             let names =
                 |field: &str| refused.as_ref().is_some_and(|text| text.contains(&format!(": {field}: ")));
             assert!(expected.is_none_or(names), "{refused:?}");
-            assert_eq!(policy(&profile).err(), expected.map(Unsupported::Real));
+            assert_eq!(policy(&profile).err(), expected.map(Unsupported::Choice));
         }
         let strategy = Strategy { push: Push::Next, ..model::algorithms::TOTAL_COPY };
         assert!(matches!(policy(&strategy), Err(Unsupported::Model(_))));

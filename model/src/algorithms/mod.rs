@@ -1,6 +1,7 @@
 //! The nine built-in algorithms, one file each: where it comes from, how it goes, and its choices.
 
 mod assisted_post_copy;
+mod choices;
 mod flushing;
 mod generic;
 mod lazy_copy;
@@ -10,6 +11,10 @@ mod profiles;
 mod total_copy;
 
 pub use assisted_post_copy::ASSISTED_POST_COPY;
+pub use choices::{
+    ASSISTED_MAPPINGS, POST_COPY_DEMAND_APART, POST_COPY_MAPPINGS, POST_COPY_PULL, POST_COPY_THREADS,
+    PRE_COPY_MAPPINGS, PRE_COPY_STRIPED,
+};
 pub use flushing::FLUSHING;
 pub use generic::{GENERIC, GENERIC_WITHOUT_PREFETCH, GENERIC_WITHOUT_WORKING_SET};
 pub use lazy_copy::LAZY_COPY;
@@ -53,7 +58,20 @@ pub const PROFILES: [Strategy; 10] = [
     VMOTION,
 ];
 
-/// The built-in algorithm, variant or profile of that name.
+/// Built-in algorithms with a choice about pages and threads that they leave out.
+pub const CHOICES: [Strategy; 7] = [
+    POST_COPY_THREADS,
+    PRE_COPY_MAPPINGS,
+    POST_COPY_MAPPINGS,
+    ASSISTED_MAPPINGS,
+    POST_COPY_DEMAND_APART,
+    PRE_COPY_STRIPED,
+    POST_COPY_PULL,
+];
+
+/// The algorithm of that name: built-in, with a switch turned off, with another choice, or a profile of a real system.
 pub fn built_in(name: &str) -> Option<Strategy> {
-    BUILT_IN.into_iter().chain(VARIANTS).chain(PROFILES).find(|strategy| strategy.name == name)
+    let all = BUILT_IN.into_iter().chain(VARIANTS).chain(CHOICES).chain(PROFILES);
+    let mut all = all;
+    all.find(|strategy| strategy.name == name)
 }

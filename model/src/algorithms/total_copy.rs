@@ -14,6 +14,7 @@
 
 use std::borrow::Cow;
 
+use crate::paging::Paging;
 use crate::strategy::{Clean, Freeze, Missing, Pre, Push, Real, Rest, Strategy};
 
 /// All pages during the freeze. Normal → Migration → Normal.
@@ -27,6 +28,7 @@ pub const TOTAL_COPY: Strategy = Strategy {
     clean: Clean::Travel,
     rest: Rest::Normal,
     real: Real::NONE,
+    paging: Paging::PLAIN,
 };
 
 /// Modified pages during the freeze, clean ones from the local backing store. Normal → Migration →

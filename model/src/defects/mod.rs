@@ -6,6 +6,7 @@
 mod occasion;
 mod overlay;
 mod overlay_real;
+mod paging;
 
 pub use occasion::Idle;
 
@@ -80,6 +81,24 @@ pub enum Defect {
     SwitchForgetsRedirtied,
     ForgetEntrusted,
     AnswerUnheard,
+    // Of the choices about pages, threads and connections.
+    ForgetWake,
+    DropLateFault,
+    RequestHeldPage,
+    MapBeforeFill,
+    BornInStep,
+    ZeroUnsaid,
+    SendZeroes,
+    InstallVoid,
+    ServeDiscarded,
+    HintInUse,
+    RefuseExempt,
+    CompleteBeforeAnswers,
+    TwoSenders,
+    NoPassBarrier,
+    NoStateBarrier,
+    PullBeforeDemand,
+    PullsTakenForSent,
 }
 
 /// What there is to know about a defect.
@@ -129,7 +148,7 @@ const fn striking(
 
 /// Every defect, by the property that must catch it.
 #[rustfmt::skip]
-pub const DEFECTS: [Entry; 56] = {
+pub const DEFECTS: [Entry; 73] = {
     use Defect::*;
     use Disruption::{Cancel, CrashSource, Cut, Outage};
     use Property::*;
@@ -248,6 +267,41 @@ pub const DEFECTS: [Entry; 56] = {
             "A destination that has been handed everything in one message gives it up when the source dies."),
         entry(AnswerUnheard, L1, "cloud-hypervisor-post-copy",
             "The source does not react to the answer to go."),
+        // Of the choices about pages, threads and connections.
+        entry(ForgetWake, L3, "post-copy-threads",
+            "A page is installed, and whoever waits for it is not woken."),
+        entry(DropLateFault, L3, "post-copy-threads",
+            "A fault that is heard when its page is there is taken for served, and its thread is not woken."),
+        entry(RequestHeldPage, L3, "post-copy-threads",
+            "A fault that is heard when its page is there becomes a request, which the source has answered already."),
+        entry(MapBeforeFill, S2, "post-copy-threads",
+            "A page is mapped for whoever waits for it before its content is in it."),
+        entry(BornInStep, S1, "pre-copy-mappings",
+            "A page that is mapped during pre-copy is not in the dirty log, and counts as in step."),
+        entry(ZeroUnsaid, S1, "pre-copy-mappings",
+            "A page that has become zero is counted as sent, and the destination is not told."),
+        entry(SendZeroes, S8, "pre-copy-mappings",
+            "A page that is known to be zero is sent all the same."),
+        entry(InstallVoid, S2, "post-copy-mappings",
+            "What was on its way for a page when it was discarded is installed."),
+        entry(ServeDiscarded, S2, "post-copy-mappings",
+            "A page that is discarded while it is owed stays owed, and a later fault is served its old content."),
+        entry(HintInUse, S1, "pre-copy-mappings",
+            "A hint that comes late clears the dirty bit of a page that is in use again."),
+        entry(RefuseExempt, L3, "post-copy-mappings",
+            "The source refuses to send a page that a hint has exempted, and the destination asks for it."),
+        entry(CompleteBeforeAnswers, S5, "post-copy-demand-apart",
+            "The destination says complete when the main connection is read, with an answer on the other one."),
+        entry(TwoSenders, S8, "post-copy-demand-apart",
+            "Whoever answers requests on the connection of their own does not tell whoever pushes."),
+        entry(NoPassBarrier, S1, "pre-copy-striped",
+            "No barrier ends a pass: an older copy on one connection comes after a newer one on another."),
+        entry(NoStateBarrier, S2, "pre-copy-striped",
+            "No barrier comes before the state: the process resumes with pages still on the other connections."),
+        entry(PullBeforeDemand, S7, "post-copy-pull",
+            "The destination asks for pages that nobody waits for while a thread waits for another."),
+        striking(Cut, PullsTakenForSent, L1, "post-copy-pull",
+            "After a reconnection the destination takes what it had asked for of its own accord for on its way."),
     ]
 };
 

@@ -13,7 +13,7 @@ use crate::disruption::Disruption::{
 };
 use crate::disruption::Disruptions;
 use crate::migration::{Hosts, Link, Migration};
-use crate::strategy::{Clean, Freeze, HandOver, LogReading, Pre, Push, Stop};
+use crate::strategy::{Clean, Freeze, HandOver, LogReading, Pre, Stop};
 
 /// Why a defect makes no difference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,9 +125,9 @@ impl Migration {
         let writes_back = strategy.pre == Pre::WriteBack;
         let sends_early = strategy.sends_before_commit();
         let orderly = self.link == Link::Fifo;
-        let pushes = strategy.push != Push::None;
         // One that says *ready* is in doubt until it hears *go*.
         let doubts = strategy.says_ready();
+        let pushes = strategy.pushes();
         match defect {
             RunOnAtSource | ResumeBeforeState => true,
             CommitForgotten => doubts,
@@ -139,8 +139,8 @@ impl Migration {
             FlushUnacknowledged => strategy.freeze == Freeze::FlushModified,
             MigrateWhileOwed => owes && !strategy.is_lazy(),
             ForgetRedirtied => copies,
-            KeepStale => copies && owes,
-            NoSequenceNumbers => copies && !orderly,
+            KeepStale => copies && (owes || self.comes_and_goes()),
+            NoSequenceNumbers => copies && (!orderly || self.comes_and_goes()),
             ResumeBeforePages => sends_early && !orderly,
             DivergingReplica => strategy.clean == Clean::LocalStore,
             PushWhileFrozen => pushes && !one_shot,
@@ -177,6 +177,16 @@ impl Migration {
             SwitchForgetsRedirtied => strategy.real.stop == Stop::Switch,
             ForgetEntrusted => hits(&[CrashSource]) && one_shot,
             AnswerUnheard => strategy.real.hand_over == HandOver::Acknowledged,
+            // Of the choices about pages, threads and connections.
+            ForgetWake | DropLateFault | RequestHeldPage | MapBeforeFill => self.wakes_apart(),
+            BornInStep | ZeroUnsaid | HintInUse => self.comes_and_goes() && copies,
+            SendZeroes => self.comes_and_goes() && strategy.sends_frozen(),
+            InstallVoid | ServeDiscarded | RefuseExempt => self.comes_and_goes() && owes,
+            CompleteBeforeAnswers | TwoSenders => self.answers_apart(),
+            NoPassBarrier => self.is_striped() && copies && orderly,
+            NoStateBarrier => self.is_striped() && sends_early && orderly,
+            PullBeforeDemand => strategy.pulls(),
+            PullsTakenForSent => strategy.pulls() && interrupts,
         }
     }
 }
@@ -184,6 +194,6 @@ impl Migration {
 impl Defect {
     /// Does it show on one page only if there is another one?
     fn is_about_two_pages(self) -> bool {
-        matches!(self, Defect::SwollenWorkingSet | Defect::DemandBehindPushes)
+        matches!(self, Defect::SwollenWorkingSet | Defect::DemandBehindPushes | Defect::PullBeforeDemand)
     }
 }

@@ -26,8 +26,7 @@ impl Migration {
     /// What the step does to a page; the control record is the one before the step.
     pub(crate) fn carried(&self, step: ControlStep, control: &Control, page: &Page) -> Page {
         let Some(step_taken) = self.control_step(step, control) else { return *page };
-        let mut next = *page;
-        (step_taken.effect)(self, control, &mut next);
+        let next = self.sound_effect(step, step_taken.effect, control, page);
         match self.defect {
             None => next,
             Some(defect) => {
@@ -96,6 +95,9 @@ impl Migration {
         use ControlStep::*;
         if let Some(broken) = self.broken_real_step(defect, step, control) {
             return broken;
+        }
+        if defect.is_about_paging() {
+            return self.broken_paging_control(defect, step, control);
         }
         let told = |lie: Control| self.sound_control_step(step, &lie);
         let sound = told(*control);
@@ -178,6 +180,9 @@ impl Migration {
         mut next: Page,
     ) -> Page {
         use ControlStep::*;
+        if defect.is_about_paging() {
+            return self.broken_paging_effect(defect, step, page, next);
+        }
         let copies = self.strategy.copies();
         let forgets = after.phase == Phase::Forgotten && control.phase != Phase::Forgotten;
         let ends = forgets || aborts(step, control, &after);
@@ -252,6 +257,9 @@ impl Migration {
         use PageStep::*;
         if let Some(broken) = self.broken_real_page_step(defect, step, control, page) {
             return broken;
+        }
+        if defect.is_about_paging() {
+            return self.broken_paging_step(defect, step, control, page);
         }
         let phase = control.phase;
         let frozen = matches!(phase, Phase::Offered | Phase::Rebuilding | Phase::Accepted);

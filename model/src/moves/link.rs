@@ -19,18 +19,18 @@ impl Migration {
     /// The newest content message arrives, at the host where the process lacks it.
     pub(crate) fn deliver_page(&self, control: &Control, page: &Page) -> AfterPage {
         let Transit::Flying(content) = page.content else { return None };
-        let behind_go = control.phase == Phase::Committed || is_behind_state(control, page);
+        let behind_go = self.is_behind_go(control) || is_behind_state(control, page);
         if self.link == Link::Fifo && (page.older > 0 || behind_go) {
             return None;
         }
         let mut next = Page { content: Transit::Idle, ..*page };
         if self.fetched_home(control, page) {
             next.source = Holding::Held(content);
-            next.waiting = false;
+            next.waiting &= self.wakes_apart();
         } else {
             self.install(control, &mut next, content);
             if is_behind_state(control, page) {
-                settle(&mut next);
+                self.settle(&mut next);
             }
         }
         alone(control, next)
@@ -69,7 +69,20 @@ impl Migration {
         page.destination = Holding::Held(content);
         let owed = matches!(page.plan, Plan::FromSource | Plan::FromThird | Plan::FromStore);
         if owed && !before_dirty_map(control) {
-            settle(page);
+            self.settle(page);
+        }
+    }
+
+    /// The page is where it is needed, and nowhere else.
+    fn settle(&self, page: &mut Page) {
+        page.plan = Plan::Settled;
+        page.source = Holding::Absent;
+        page.third = Holding::Absent;
+        page.waiting &= self.wakes_apart();
+        page.asked = false;
+        page.sent = false;
+        if page.request == Transit::Lost(()) {
+            page.request = Transit::Idle;
         }
     }
 
@@ -96,7 +109,7 @@ impl Migration {
 
     /// A lost request that nobody waits for any more is gone for good.
     pub(crate) fn lose_request(&self, control: &Control, page: &Page) -> AfterPage {
-        let request = if page.waiting { Transit::Lost(()) } else { Transit::Idle };
+        let request = if self.awaits_answer(page) { Transit::Lost(()) } else { Transit::Idle };
         if page.request == Transit::Flying(()) { alone(control, Page { request, ..*page }) } else { None }
     }
 
@@ -149,19 +162,6 @@ impl Migration {
     /// Does the page's content in flight come from the file server?
     pub fn comes_from_store(&self, control: &Control, page: &Page) -> bool {
         self.asks_store(control, page) && !self.copy_at_process(control, page).is_held()
-    }
-}
-
-/// The page is where it is needed, and nowhere else.
-fn settle(page: &mut Page) {
-    page.plan = Plan::Settled;
-    page.source = Holding::Absent;
-    page.third = Holding::Absent;
-    page.waiting = false;
-    page.asked = false;
-    page.sent = false;
-    if page.request == Transit::Lost(()) {
-        page.request = Transit::Idle;
     }
 }
 

@@ -9,13 +9,16 @@
 //! What real systems do otherwise is in `agreement` (the hand-over), `log` (when pre-copy reads what was written) and `stop`
 //! (what ends it); each is off in the nine algorithms.
 //!
-//! What goes wrong is in `cut` and `outage`, what is made of it in `abort` and `recovery`.
+//! What goes wrong is in `cut` and `outage`, what is made of it in `abort` and `recovery`. Choices that the plain algorithms
+//! leave out ([`paging`](crate::paging)) have a file each: `waking`, `come_and_go`, `channels`, `pull`.
 //!
 //! A guard reads protocol variables only (see [`crate::page`]); where a step also depends on other pages,
 //! it names the universal [`Condition`]s it asks of them.
 
 mod abort;
 mod agreement;
+mod channels;
+mod come_and_go;
 mod cut;
 mod file_server;
 mod freeze;
@@ -27,8 +30,10 @@ mod memory;
 mod outage;
 mod post_migration;
 mod pre_migration;
+mod pull;
 mod recovery;
 mod stop;
+mod waking;
 
 pub(crate) use abort::with_leftover;
 pub(crate) use link::before_dirty_map;
@@ -37,7 +42,7 @@ pub(crate) use recovery::LOST;
 use crate::condition::Condition;
 use crate::control::{Control, Phase};
 use crate::migration::Migration;
-use crate::page::Page;
+use crate::page::{Page, Plan};
 use crate::step::{ControlStep, PageStep, Part};
 use crate::system::{Conditions, ControlMove, PageMove};
 
@@ -63,20 +68,50 @@ impl Migration {
             Part::Strike(kind) => (row.take)(self, &self.struck_by(kind, control)?),
             Part::Repair(_) => (row.take)(self, control),
         };
-        taken.filter(|_| row.exists(self))
+        let taken = taken.filter(|_| row.exists(self))?;
+        Some(self.over_channels(step, taken))
+    }
+
+    /// What the step does to a page.
+    pub(crate) fn sound_effect(
+        &self,
+        step: ControlStep,
+        effect: Effect,
+        control: &Control,
+        page: &Page,
+    ) -> Page {
+        let mut next = *page;
+        effect(self, control, &mut next);
+        if !self.strategy.paging.is_plain() || self.strategy.pulls() {
+            self.carry_life(step, control, page, &mut next);
+            self.settle_aside(&mut next);
+            self.pull_again(step, &mut next);
+        }
+        next
     }
 
     /// The same for a step of a page.
     pub(crate) fn sound_page_step(&self, step: PageStep, control: &Control, page: &Page) -> AfterPage {
-        if control.phase == Phase::Lost {
+        if control.phase == Phase::Lost || self.is_needless(step, page) {
             return None;
         }
         let row = step.row();
+        let known = self.as_owed(step, page);
         let taken = match row.part {
-            Part::Undisturbed => self.page_step_amid(step, row.take, control, page),
-            Part::Strike(_) | Part::Repair(_) => (row.take)(self, control, page),
+            Part::Undisturbed => self.page_step_amid(step, row.take, control, &known),
+            Part::Strike(_) | Part::Repair(_) => (row.take)(self, control, &known),
         };
-        taken.filter(|_| row.exists(self))
+        let mut taken = taken.filter(|_| row.exists(self))?;
+        self.live_on(step, control, page, &mut taken.page);
+        self.over_channel(step, &mut taken.page);
+        self.settle_aside(&mut taken.page);
+        Some(taken)
+    }
+
+    /// Of a page that the source owes no more nothing is asked.
+    fn settle_aside(&self, page: &mut Page) {
+        page.aside.pulled &= page.plan == Plan::FromSource;
+        page.aside.apart &= !page.content.is_idle();
     }
 }
 

@@ -13,6 +13,6 @@ pub(super) const MEANING: &str =
 
 impl Migration {
     pub(super) fn is_waited_for(&self, control: &Control, page: &Page) -> bool {
-        (page.waiting || page.neglect != Neglect::None) && control.phase != Phase::Lost
+        (page.waiting || page.aside.late || page.neglect != Neglect::None) && control.phase != Phase::Lost
     }
 }

@@ -142,16 +142,23 @@ impl Migration {
         page: &Page,
         after: &PageMove<Control, Page>,
     ) -> Verdict {
-        let pushes = step == PageStep::Push;
+        let (violated_unless, conditions) = match step {
+            PageStep::Push => (Property::S7.into(), Condition::NoDemand | Condition::Heeded),
+            PageStep::Pull => (Property::S7.into(), Condition::Unwaited.into()),
+            _ => (Properties::empty(), Conditions::empty()),
+        };
         Verdict {
             violated: collect([
                 (Property::S4, self.exceeds_freeze_budget(step, control, page)),
                 (Property::S6, self.store_goes_back(step, page, &after.page)),
-                (Property::S8, self.exceeds_traffic_bound(control, &after.page)),
+                (
+                    Property::S8,
+                    self.exceeds_traffic_bound(control, &after.page) || self.is_sent_for_nothing(step, page),
+                ),
                 (Property::S12, self.is_given_up_for(step, control, page, after)),
             ]) & self.safety(),
-            violated_unless: if pushes { Property::S7.into() } else { Properties::empty() },
-            conditions: if pushes { Condition::NoDemand | Condition::Heeded } else { Conditions::empty() },
+            violated_unless,
+            conditions,
         }
     }
 

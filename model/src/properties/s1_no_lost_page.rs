@@ -7,6 +7,7 @@
 use crate::control::{Control, Phase};
 use crate::migration::Migration;
 use crate::page::{Currency, Page, Plan, Transit};
+use crate::paging::Life;
 
 pub(super) const TITLE: &str = "no lost page";
 pub(super) const MEANING: &str = "For each page, the place the protocol will fetch it from holds, or has in flight to the process, the current content.";
@@ -15,7 +16,7 @@ impl Migration {
     pub(super) fn is_lost(&self, control: &Control, page: &Page) -> bool {
         let kept = match control.phase {
             Phase::Exiting | Phase::Exited | Phase::Doomed | Phase::Lost => true,
-            _ if self.died_with_owner(control, page) => true,
+            _ if self.died_with_owner(control, page) || is_of_no_concern(control, page) => true,
             _ => match page.plan {
                 Plan::Undecided if page.source.is_held() => page.source.is_current(),
                 Plan::Undecided if page.destination.is_held() => page.destination.is_current(),
@@ -23,6 +24,7 @@ impl Migration {
                 Plan::Undecided => {
                     arrives(page, self.strategy.tracks_dirty() && page.store == Currency::Current)
                 }
+                Plan::Settled if page.aside.void => page.destination.is_current(),
                 Plan::Travelled | Plan::Settled => arrives(page, page.destination.is_current()),
                 Plan::FromSource if !control.aftermath.is_connected() => page.source.is_current(),
                 Plan::FromSource => arrives(page, !page.sent && page.source.is_current()),
@@ -41,6 +43,16 @@ impl Migration {
             _ => page.plan == Plan::FromSource && control.aftermath.source_down,
         };
         owed && !page.source.is_held() && !page.destination.is_held()
+    }
+}
+
+/// There is no such page, or nobody asks for its content; or it is zero, which the destination knows as soon as it has the
+/// dirty map.
+fn is_of_no_concern(control: &Control, page: &Page) -> bool {
+    match page.aside.life {
+        Life::Used => false,
+        Life::Exempt | Life::Gone => true,
+        Life::Zero => control.phase == Phase::Offered && page.plan == Plan::Settled,
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::control::Control;
 use crate::migration::Migration;
 use crate::page::{Currency, Holding, Page, Plan};
+use crate::paging::Life;
 
 pub(super) const TITLE: &str = "reads are current";
 pub(super) const MEANING: &str =
@@ -18,6 +19,7 @@ impl Migration {
             Holding::Held(currency) => currency == Currency::Stale,
             Holding::Absent => taken_for_settled,
         };
-        control.runs() && stale
+        let unread = matches!(page.aside.life, Life::Exempt | Life::Gone);
+        control.runs() && stale && !unread
     }
 }

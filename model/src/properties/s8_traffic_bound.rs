@@ -7,6 +7,8 @@
 use crate::control::Control;
 use crate::migration::Migration;
 use crate::page::Page;
+use crate::paging::Life;
+use crate::step::PageStep;
 
 pub(super) const TITLE: &str = "traffic bound";
 pub(super) const MEANING: &str = "In one migration the content of a page is sent from source to destination at most as often as the algorithm declares.";
@@ -15,6 +17,12 @@ impl Migration {
     pub(super) fn exceeds_traffic_bound(&self, control: &Control, after: &Page) -> bool {
         let recoveries = control.aftermath.recoveries;
         self.strategy.crossings_max().is_some_and(|bound| after.crossings > bound + recoveries)
+    }
+
+    /// Is the content sent of a page whose host knows that it is zero, not needed, or gone? What it has not heard is no
+    /// offence.
+    pub(super) fn is_sent_for_nothing(&self, step: PageStep, page: &Page) -> bool {
+        step.sends_content() && page.aside.life != Life::Used && !page.aside.void
     }
 
     /// One crossing more. Saturates one above the bound, which is enough to judge it; counts nothing where none exists.

@@ -119,6 +119,8 @@ pub enum Push {
     NextMissing,
     /// The next missing page after the one last requested.
     Pivot,
+    /// Nothing: the destination asks for every page that it misses.
+    Pull,
 }
 
 /// How a page that was never modified reaches the destination.
@@ -299,6 +301,11 @@ impl Policy {
     /// Whether the source can owe pages after the process has resumed elsewhere.
     pub fn has_post_migration(&self) -> bool {
         matches!(self.missing, Missing::Source | Missing::ByKind)
+    }
+
+    /// Whether the source sends pages that nobody has asked for.
+    pub fn pushes(&self) -> bool {
+        matches!(self.push, Push::NextMissing | Push::Pivot)
     }
 
     /// Whether pages stay behind until they are touched, along a chain of former hosts (`lazy-copy`). Only such

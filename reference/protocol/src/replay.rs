@@ -235,6 +235,7 @@ fn input(event: &Event) -> Option<Input> {
         Event::ProcessReleased { .. } => work(Work::Release),
         Event::PageServed { page, .. } => work(Work::Serve(*page)),
         Event::PagePushed { page, .. } => work(Work::Push(*page)),
+        Event::PagePulled { page, .. } => work(Work::Pull(*page)),
         Event::ImageDestroyed { .. } => work(Work::Destroy),
         Event::WriteBackRepeated { page, .. } | Event::FetchRepeated { page } => work(Work::Repeat(*page)),
         Event::ReadinessDeclared { .. } => work(Work::DeclareReady),

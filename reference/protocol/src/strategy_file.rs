@@ -9,7 +9,7 @@
 //!     freeze = "none"           # all, modified, not-in-step, flush-modified, none
 //!     working-set = false       # may be left out
 //!     missing = "source"        # nothing, source, store, split
-//!     push = "next"             # none, next, pivot
+//!     push = "next"             # none, next, pivot, pull
 //!     clean = "travel"          # travel, local-store
 //!     rest = "normal"           # normal, pre-migration
 //! "#;
@@ -61,6 +61,12 @@ pub enum NoPolicy {
     Log,
     /// The endpoints decide what the freeze sends before they start.
     Switch,
+    /// What the threads of a process wait for is between them and their host's driver.
+    WakesApart,
+    /// The endpoints know the pages that the process was loaded with.
+    PagesComeAndGo,
+    /// The endpoints have one connection between two hosts.
+    Channels,
 }
 
 impl NoPolicy {
@@ -75,6 +81,9 @@ impl NoPolicy {
             Self::HandOver => "hand-over",
             Self::Log => "log",
             Self::Switch => "stop",
+            Self::WakesApart => "wake",
+            Self::PagesComeAndGo => "pages",
+            Self::Channels => "channels",
         }
     }
 
@@ -90,6 +99,9 @@ impl NoPolicy {
             Self::Log => "these endpoints have \"page\" alone",
             Self::Switch => "these endpoints have \"passes\" and \"target\" alone",
             Self::CleanPagesCopied => "pre = \"copy\" copies clean pages too: say \"travel\"",
+            Self::WakesApart => "the endpoints wake with the page: say \"with-page\", or leave it out",
+            Self::PagesComeAndGo => "the endpoints move pages that stay: say \"fixed\", or leave it out",
+            Self::Channels => "the endpoints have one connection: say \"one\", or leave it out",
         })
     }
 }
@@ -115,6 +127,13 @@ pub(crate) struct File {
     hand_over: Option<String>,
     #[serde(default, skip_serializing)]
     log: Option<String>,
+    // Choices of an algorithm that is checked which the endpoints do not have.
+    #[serde(default, skip_serializing)]
+    wake: WakeName,
+    #[serde(default, skip_serializing)]
+    pages: PagesName,
+    #[serde(default, skip_serializing)]
+    channels: ChannelsName,
     /// What its author expects of it is for a judge to read.
     #[serde(rename = "expect", default, skip_serializing)]
     _expect: IgnoredAny,
@@ -179,6 +198,32 @@ enum PushName {
     None,
     Next,
     Pivot,
+    Pull,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WakeName {
+    #[default]
+    WithPage,
+    Apart,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PagesName {
+    #[default]
+    Fixed,
+    ComeAndGo,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ChannelsName {
+    #[default]
+    One,
+    DemandApart,
+    Striped,
 }
 
 impl FromStr for Policy {
@@ -221,6 +266,15 @@ impl TryFrom<File> for Policy {
             StopName::Target => Stop::Target,
             StopName::Switch => return Err(NoPolicy::Switch),
         };
+        if file.wake != WakeName::WithPage {
+            return Err(NoPolicy::WakesApart);
+        }
+        if file.pages != PagesName::Fixed {
+            return Err(NoPolicy::PagesComeAndGo);
+        }
+        if file.channels != ChannelsName::One {
+            return Err(NoPolicy::Channels);
+        }
         if name.trim().is_empty() || name.chars().any(char::is_control) {
             return Err(NoPolicy::Name);
         }
@@ -256,6 +310,7 @@ impl TryFrom<File> for Policy {
             PushName::None => Push::None,
             PushName::Next => Push::NextMissing,
             PushName::Pivot => Push::Pivot,
+            PushName::Pull => Push::Pull,
         };
         let policy = Self { name: name.into(), pre, freeze, working_set, missing, push, clean, rest, stop };
         policy.check()?;
@@ -294,6 +349,7 @@ impl From<Policy> for File {
                 Push::None => PushName::None,
                 Push::NextMissing => PushName::Next,
                 Push::Pivot => PushName::Pivot,
+                Push::Pull => PushName::Pull,
             },
             clean,
             rest,
@@ -303,6 +359,9 @@ impl From<Policy> for File {
             },
             hand_over: None,
             log: None,
+            wake: WakeName::default(),
+            pages: PagesName::default(),
+            channels: ChannelsName::default(),
             _expect: IgnoredAny,
         }
     }

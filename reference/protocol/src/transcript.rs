@@ -71,6 +71,7 @@ impl fmt::Display for Sentence<'_> {
             Event::PageWritten { page, .. } => write!(f, "| writes {page}"),
             Event::PageFaulted { page, asked } => write!(f, "| faults on {page}, asks {asked} for it"),
             Event::PageLoaded { page } => write!(f, "| faults on {page}, loads it from the local store"),
+            Event::PagePulled { page, asked } => write!(f, "asks {asked} for {page} ahead"),
             Event::ProcessExited => f.write_str("| exits"),
             Event::PassBegun { pass } => write!(f, "begins pass {pass}"),
             Event::PageCopied { page, sequence, pass, to } => {

@@ -24,6 +24,8 @@ pub enum Work {
     Serve(PageNumber),
     /// Send a page that was not requested.
     Push(PageNumber),
+    /// Ask a former host for a page that nobody waits for.
+    Pull(PageNumber),
     /// Send a modified file-mapped page to the file server.
     WriteBack(PageNumber),
     /// Say a write-back or a fetch to the file server again, after the connection to it was lost.
@@ -49,6 +51,7 @@ impl Work {
             | Self::Flush(page)
             | Self::Serve(page)
             | Self::Push(page)
+            | Self::Pull(page)
             | Self::WriteBack(page)
             | Self::Repeat(page) => Some(page),
             Self::BeginPass

@@ -116,6 +116,9 @@ pub enum Event {
     /// Nothing is missing; the former hosts were told.
     CompletionDeclared { told: Vec<HostId> },
 
+    /// A former host was asked for a page that the process does not wait for.
+    PagePulled { page: PageNumber, asked: HostId },
+
     // Messages handled by a host.
     /// A page arrived and was installed.
     PageInstalled { page: PageNumber, sequence: Sequence, from: HostId },

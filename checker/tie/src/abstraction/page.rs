@@ -1,6 +1,7 @@
 //! A page's record.
 
 use model::page::{Currency, DirtyLog, Holding, Kind, Neglect, Plan, Transit, WriteBack};
+use model::paging::Aside;
 use model::strategy::{Freeze, Pre};
 use model::{Page, Phase};
 use protocol::host::{Host, Location, PageRecord};
@@ -55,6 +56,7 @@ pub(super) fn page(scene: &Scene<'_>, page: PageNumber) -> Result<Page, Unmapped
         stray: look.stray(),
         // An endpoint that keeps and answers its requests; one that does not is told by its steps.
         neglect: Neglect::None,
+        aside: Aside { pulled: look.is_pulled(), ..Aside::NONE },
     })
 }
 
@@ -223,6 +225,11 @@ impl Look<'_, '_> {
             _ => None,
         });
         contents.fold(Holding::Absent, Holding::oldest)
+    }
+
+    /// Has the destination asked for it although nobody waits for it?
+    fn is_pulled(&self) -> bool {
+        self.scene.resident.pulled.contains(self.page)
     }
 
     fn request(&self) -> Transit<()> {

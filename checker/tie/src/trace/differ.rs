@@ -173,11 +173,12 @@ fn page_event(step: PageStep) -> Option<&'static str> {
     Some(match step {
         PageStep::Write => "page-written",
         PageStep::LoadLocal => "page-loaded",
-        PageStep::Fault => "page-faulted",
+        PageStep::Fault | PageStep::FaultAgain => "page-faulted",
         PageStep::Copy => "page-copied",
         PageStep::SendFrozen | PageStep::SendWorkingSet | PageStep::SendInVain => "page-transferred",
         PageStep::Serve => "page-served",
         PageStep::Push => "page-pushed",
+        PageStep::Pull => "page-pulled",
         PageStep::DeliverRequest | PageStep::DuplicateRequest => "request-accepted",
         PageStep::DeliverPage | PageStep::DuplicatePage => "page-installed",
         PageStep::DeliverOlder | PageStep::DeliverEcho | PageStep::DeliverStray => "message-ignored",
@@ -187,7 +188,13 @@ fn page_event(step: PageStep) -> Option<&'static str> {
         PageStep::DeliverAcknowledgement => "write-back-acknowledged",
         PageStep::ResendRequest => "fetch-repeated",
         PageStep::ResendWriteBack => "write-back-repeated",
-        PageStep::LoseRequest
+        PageStep::HearFault
+        | PageStep::Wake
+        | PageStep::Discard
+        | PageStep::Unmap
+        | PageStep::Map
+        | PageStep::Exempt
+        | PageStep::LoseRequest
         | PageStep::LosePage
         | PageStep::ResendPage
         | PageStep::LoseWriteBack

@@ -208,9 +208,10 @@ impl Trouble {
             }
             Event::ProcessHandedOver { .. } => !found.is_empty() || phase.committed() || phase.is_over(),
             // A source that goes on in vain does not run the process.
-            Event::PageWritten { .. } | Event::PageFaulted { .. } | Event::PageLoaded { .. } => {
-                !found.is_empty()
-            }
+            Event::PageWritten { .. }
+            | Event::PageFaulted { .. }
+            | Event::PageLoaded { .. }
+            | Event::PagePulled { .. } => !found.is_empty(),
             Event::MigrationStarted { .. } => phase != Phase::Forgotten,
             ref event if calls_off(event) => match phase.can_abort() {
                 true => !found.is_empty(),

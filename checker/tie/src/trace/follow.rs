@@ -436,6 +436,7 @@ fn is_of_process(event: &Event) -> bool {
             | Event::PageWritten { .. }
             | Event::PageFaulted { .. }
             | Event::PageLoaded { .. }
+            | Event::PagePulled { .. }
             | Event::MigrationStarted { .. }
             | Event::ProcessSuspended { .. }
     )

@@ -50,6 +50,7 @@ impl Roster {
             }
             Event::PageFaulted { asked, .. } => self.page_faulted(host, epoch, asked),
             Event::PageLoaded { .. } => self.runs(host, epoch),
+            Event::PagePulled { asked, .. } => self.page_faulted(host, epoch, asked.into()),
             Event::ProcessExited => self.process_exited(host, epoch),
 
             Event::PassBegun { pass } => self.pass_begun(host, epoch, pass),

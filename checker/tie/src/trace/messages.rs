@@ -452,6 +452,10 @@ pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
             let epoch = roster.former(asked).unwrap_or(epoch);
             name(asked.into(), epoch, MessageKind::Request, Some(page), None)
         }
+        Event::PagePulled { page, asked } => {
+            let epoch = roster.former(asked).unwrap_or(epoch);
+            name(asked.into(), epoch, MessageKind::Request, Some(page), None)
+        }
         Event::StateSent { to } => plain(to, MessageKind::State),
         Event::ProcessHandedOver { to } => plain(to, MessageKind::Go),
         Event::ReadinessDeclared { to } => plain(to, MessageKind::Ready),

@@ -388,6 +388,7 @@ fn page_of(event: &Event) -> Option<PageNumber> {
         | Event::PageWritten { page, .. }
         | Event::PageFaulted { page, .. }
         | Event::PageLoaded { page }
+        | Event::PagePulled { page, .. }
         | Event::PageCopied { page, .. }
         | Event::PageTransferred { page, .. }
         | Event::PageFlushed { page, .. }

@@ -294,6 +294,7 @@ impl Destination {
                 Work::Repeat(page),
             ) => resident.repeat_due(page),
             (Self::Post(Post { resident }), Work::DeclareComplete) => completion_due(resident, view.policy),
+            (Self::Post(Post { resident }), Work::Pull(page)) => resident.pull_due(page, view.policy),
             (
                 Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }),
                 Work::WriteBack(page),
@@ -315,7 +316,7 @@ impl Destination {
             Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }) => {
                 let own =
                     [Work::Release, Work::DeclareComplete].into_iter().chain(view.write_backs(resident));
-                Box::new(resident.repeats().chain(own))
+                Box::new(resident.repeats().chain(own).chain(resident.pulls(view.policy)))
             }
         }
     }
@@ -336,6 +337,7 @@ impl Destination {
                 Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }),
                 Work::Repeat(page),
             ) => resident.repeat(page, cx),
+            (Self::Post(Post { resident }), Work::Pull(page)) => resident.pull(page, cx),
             (Self::Post(post), Work::DeclareComplete) => {
                 let resident = std::mem::take(&mut post.resident);
                 let (completing, stepped) = Completing::declare(resident, cx);

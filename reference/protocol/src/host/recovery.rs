@@ -67,6 +67,7 @@ impl Role {
             }
             _ => {
                 let resident = self.running_mut()?;
+                resident.pull_again(peer);
                 let former = *resident.former_hosts.iter().find(|former| former.host == peer)?;
                 (&*resident, former, Progress::Running)
             }
@@ -158,6 +159,10 @@ impl Role {
         let to: Option<Place> = match work {
             Work::WriteBack(_) | Work::Flush(_) | Work::Repeat(_) => Some(Place::FileServer),
             Work::Serve(page) => self.requester(page).map(Place::from),
+            Work::Pull(page) => match self.resident().map(|resident| resident.page(page).location) {
+                Some(Location::At(former, _)) => Some(former.host.into()),
+                _ => None,
+            },
             Work::Copy(_) | Work::Transfer(_) | Work::Push(_) | Work::SendState | Work::HandOver => {
                 match self {
                     Self::Source(source) => source.route().map(|route| route.to.into()),

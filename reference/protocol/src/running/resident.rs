@@ -14,6 +14,7 @@ use super::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
 use crate::error::{LocalFault, Misbehaviour, Refusal};
 use crate::page::{PageBytes, PageKind};
 use crate::page_set::PageSet;
+use crate::policy::{Policy, Push};
 use crate::wire::FormerHost;
 use crate::wire::Message;
 use crate::work::Work;
@@ -29,6 +30,8 @@ pub struct Resident {
     pub owed: PageSet,
     /// The pages that the process waits for: those whose record says that they are requested.
     pub waits: PageSet,
+    /// The pages that this host has asked a former one for although nobody waits for them.
+    pub pulled: PageSet,
     /// The pages here whose record says that they are dirty, so that none has to look at all of them.
     pub unsaved: PageSet,
     /// The hosts that still keep something of the process.
@@ -93,7 +96,8 @@ impl Resident {
         });
         let owed = PageSet::filled(pages.len() as u64, |page| pages[page.index()].is_owed());
         let waits = PageSet::empty(pages.len() as u64);
-        Self { pages, owed, waits, unsaved, ..Self::default() }
+        let pulled = waits.clone();
+        Self { pages, owed, waits, pulled, unsaved, ..Self::default() }
     }
 
     /// The record of a page; the caller has checked that it exists.
@@ -200,6 +204,39 @@ impl Resident {
         Ok((self.epoch, Event::PageFaulted { page, asked }))
     }
 
+    /// Whether to ask for a page that nobody waits for: not while the process waits for another one.
+    pub(crate) fn pull_due(&self, page: PageNumber, policy: &Policy) -> bool {
+        let unasked = !self.pulled.contains(page) && !self.waits.contains(page);
+        let waits = self.waits.iter().any(|page| self.page(page).is_owed());
+        policy.push == Push::Pull && !self.exited && !waits && unasked && self.owed.contains(page)
+    }
+
+    pub(crate) fn pulls<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = Work> + 'a {
+        self.owed.iter().filter(|&page| self.pull_due(page, policy)).map(Work::Pull)
+    }
+
+    pub(crate) fn pull(&mut self, page: PageNumber, cx: &mut Context<'_>) -> Stepped {
+        let Location::At(former, _) = self.page(page).location else {
+            return Err(Refusal::NotMissing(page).into());
+        };
+        if !cx.has_room() {
+            return Err(Refusal::OutboxFull.into());
+        }
+        cx.send(former.host, former.epoch, Message::Request { page });
+        self.pulled.insert(page);
+        Ok((self.epoch, Event::PagePulled { page, asked: former.host }))
+    }
+
+    /// Over a new connection nothing comes that was asked for on the old one.
+    pub(crate) fn pull_again(&mut self, peer: HostId) {
+        let of_peer =
+            |page: &PageNumber| matches!(self.page(*page).location, Location::At(at, _) if at.host == peer);
+        let asked: Vec<_> = self.pulled.iter().filter(of_peer).collect();
+        asked.into_iter().for_each(|page| {
+            self.pulled.remove(page);
+        });
+    }
+
     fn load(&mut self, page: PageNumber, cx: &mut Context<'_>) -> Stepped {
         let content = cx.image.content(page).ok_or(Refusal::NotMissing(page))?;
         self.install(page, content, cx)?;
@@ -215,6 +252,7 @@ impl Resident {
         cx.memory.install(page, content)?;
         self.owed.remove(page);
         self.waits.remove(page);
+        self.pulled.remove(page);
         let record = self.page_mut(page);
         record.location = Location::Here;
         record.requested = false;

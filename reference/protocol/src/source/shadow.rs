@@ -194,7 +194,7 @@ impl Shadow {
             Work::Serve(page) => self.demands.requester(page).is_some_and(|to| self.can_send(page, to)),
             // Demand first, but a demand that waits for the file server does not hold up other pages.
             Work::Push(page) => {
-                policy.push != Push::None
+                policy.pushes()
                     && self.can_send(page, self.route.to)
                     && !self.demands.iter().any(|(demanded, to)| self.can_send(demanded, to))
             }
@@ -234,7 +234,7 @@ impl Shadow {
     pub(crate) fn candidates<'a>(&'a self, policy: &Policy) -> Box<dyn Iterator<Item = Work> + 'a> {
         let demanded = self.demands.iter().map(|(page, _)| Work::Serve(page));
         match (policy.push, self.pivot) {
-            (Push::None, _) => Box::new(demanded),
+            (Push::None | Push::Pull, _) => Box::new(demanded),
             (Push::Pivot, Some(pivot)) => {
                 Box::new(demanded.chain(self.owed.iter_from(pivot).map(Work::Push)))
             }
