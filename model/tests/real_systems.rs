@@ -46,7 +46,7 @@ fn every_choice_is_safe_where_nothing_goes_wrong() {
             states += count;
         }
     }
-    assert_eq!((all.len(), states), (80, 169_966));
+    assert_eq!((all.len(), states), (80, 138_702));
 }
 
 /// Ready-go loses nothing that it need not; a one-shot loses the process, the other two lose that it is one.

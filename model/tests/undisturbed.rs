@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-const UNDISTURBED: [&str; 9] = [
+const UNDISTURBED: [&str; 13] = [
+    "channels.rs",
+    "come_and_go.rs",
     "file_server.rs",
     "freeze.rs",
     "hand_over.rs",
@@ -12,7 +14,9 @@ const UNDISTURBED: [&str; 9] = [
     "memory.rs",
     "post_migration.rs",
     "pre_migration.rs",
+    "pull.rs",
     "stop.rs",
+    "waking.rs",
 ];
 
 /// The choices about pages, threads and connections.

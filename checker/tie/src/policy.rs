@@ -228,7 +228,7 @@ mod tests {
             let names =
                 |field: &str| refused.as_ref().is_some_and(|text| text.contains(&format!(": {field}: ")));
             assert!(expected.is_none_or(names), "{refused:?}");
-            assert_eq!(policy(&profile).err(), expected.map(Unsupported::Real));
+            assert_eq!(policy(&profile).err(), expected.map(Unsupported::Choice));
         }
         let strategy = Strategy { push: Push::Next, ..model::algorithms::TOTAL_COPY };
         assert!(matches!(policy(&strategy), Err(Unsupported::Model(_))));

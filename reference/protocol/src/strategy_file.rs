@@ -55,18 +55,18 @@ pub enum NoPolicy {
     NothingStored,
     /// The endpoints copy every page ahead.
     CleanPagesCopied,
-    /// What the threads of a process wait for is between them and their host's driver.
-    WakesApart,
-    /// The endpoints know the pages that the process was loaded with.
-    PagesComeAndGo,
-    /// The endpoints have one connection between two hosts.
-    Channels,
     /// The endpoints say *ready* and *go*.
     HandOver,
     /// The endpoints take a page's mark when they send it.
     Log,
     /// The endpoints decide what the freeze sends before they start.
     Switch,
+    /// What the threads of a process wait for is between them and their host's driver.
+    WakesApart,
+    /// The endpoints know the pages that the process was loaded with.
+    PagesComeAndGo,
+    /// The endpoints have one connection between two hosts.
+    Channels,
 }
 
 impl NoPolicy {
@@ -78,12 +78,12 @@ impl NoPolicy {
             Self::PassesMissing | Self::PassesWithoutCopy => "passes",
             Self::CleanPagesForgotten | Self::NothingStored => "missing",
             Self::CleanPagesCopied => "clean",
-            Self::WakesApart => "wake",
-            Self::PagesComeAndGo => "pages",
-            Self::Channels => "channels",
             Self::HandOver => "hand-over",
             Self::Log => "log",
             Self::Switch => "stop",
+            Self::WakesApart => "wake",
+            Self::PagesComeAndGo => "pages",
+            Self::Channels => "channels",
         }
     }
 
@@ -121,6 +121,12 @@ pub(crate) struct File {
     push: PushName,
     clean: Clean,
     rest: Rest,
+    #[serde(default, skip_serializing_if = "is_default")]
+    stop: StopName,
+    #[serde(default, skip_serializing)]
+    hand_over: Option<String>,
+    #[serde(default, skip_serializing)]
+    log: Option<String>,
     // Choices of an algorithm that is checked which the endpoints do not have.
     #[serde(default, skip_serializing)]
     wake: WakeName,
@@ -128,12 +134,6 @@ pub(crate) struct File {
     pages: PagesName,
     #[serde(default, skip_serializing)]
     channels: ChannelsName,
-    #[serde(default, skip_serializing_if = "is_default")]
-    stop: StopName,
-    #[serde(default, skip_serializing)]
-    hand_over: Option<String>,
-    #[serde(default, skip_serializing)]
-    log: Option<String>,
     /// What its author expects of it is for a judge to read.
     #[serde(rename = "expect", default, skip_serializing)]
     _expect: IgnoredAny,
@@ -255,15 +255,6 @@ impl TryFrom<File> for Policy {
 
     fn try_from(file: File) -> Result<Self, NoPolicy> {
         let File { name, pre, passes, freeze, working_set, missing, push, clean, rest, .. } = file;
-        if file.wake != WakeName::WithPage {
-            return Err(NoPolicy::WakesApart);
-        }
-        if file.pages != PagesName::Fixed {
-            return Err(NoPolicy::PagesComeAndGo);
-        }
-        if file.channels != ChannelsName::One {
-            return Err(NoPolicy::Channels);
-        }
         if file.hand_over.is_some_and(|word| word != "ready-go") {
             return Err(NoPolicy::HandOver);
         }
@@ -275,6 +266,15 @@ impl TryFrom<File> for Policy {
             StopName::Target => Stop::Target,
             StopName::Switch => return Err(NoPolicy::Switch),
         };
+        if file.wake != WakeName::WithPage {
+            return Err(NoPolicy::WakesApart);
+        }
+        if file.pages != PagesName::Fixed {
+            return Err(NoPolicy::PagesComeAndGo);
+        }
+        if file.channels != ChannelsName::One {
+            return Err(NoPolicy::Channels);
+        }
         if name.trim().is_empty() || name.chars().any(char::is_control) {
             return Err(NoPolicy::Name);
         }
@@ -353,15 +353,15 @@ impl From<Policy> for File {
             },
             clean,
             rest,
-            wake: WakeName::default(),
-            pages: PagesName::default(),
-            channels: ChannelsName::default(),
             stop: match stop {
                 Stop::Passes => StopName::Passes,
                 Stop::Target => StopName::Target,
             },
             hand_over: None,
             log: None,
+            wake: WakeName::default(),
+            pages: PagesName::default(),
+            channels: ChannelsName::default(),
             _expect: IgnoredAny,
         }
     }
