@@ -40,11 +40,12 @@ const NOTICED: &str = "it is noticed earlier or later that a connection was lost
 const COMMAND: &str = "the operator gives a command earlier or later";
 const IGNORED: &str = "a message that changes nothing arrives earlier or later";
 const ARRIVALS: &str = "messages arrive in another order over a link that keeps none";
+const TWICE: &str = "what is handled was said by another line as well";
 const PLACES: &str = "steps of two places, of which neither sends the other a message there";
 const PAGES: &str = "steps about two pages";
 
 /// What allows two lines to come in either order, the most particular first.
-const EITHER_ORDER: [&str; 7] = [NOTICED, COMMAND, ACCESS, IGNORED, ARRIVALS, PLACES, PAGES];
+const EITHER_ORDER: [&str; 8] = [TWICE, NOTICED, COMMAND, ACCESS, IGNORED, ARRIVALS, PLACES, PAGES];
 
 fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> {
     let (one, other) = (page(&first.event), page(&second.event));
@@ -52,7 +53,8 @@ fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> 
     let arrive = is_arrival(&first.event) && is_arrival(&second.event);
     Some(match () {
         () if one.is_some() && other.is_some() && one != other => PAGES,
-        () if first.place != second.place && !may_be_told(&first.event, &second.event) => PLACES,
+        () if first.place != second.place && !may_be_told(first, second) => PLACES,
+        () if first.place != second.place && may_be_lost(log) && is_said_twice(log, second) => TWICE,
         () if first.place != second.place => return None,
         () if either(is_touch) => ACCESS,
         () if either(is_command) => COMMAND,
@@ -66,13 +68,18 @@ fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> 
 }
 
 /// Can the second line be the handling of what is sent in the first?
-fn may_be_told(first: &Event, second: &Event) -> bool {
-    match (page(first), page(second)) {
-        // Something about one page: a content, a request, an answer.
-        (Some(_), Some(_)) => is_arrival(second) && !is_access(first),
-        (None, None) => heard(second).is_some_and(|kind| says(first).contains(&kind)),
-        _ => false,
+fn may_be_told(first: &Step, second: &Step) -> bool {
+    match (handled(&second.event), heard(&second.event)) {
+        (Some(what), _) => sends(&first.event, what, second.place),
+        (None, Some(kind)) => says(&first.event).contains(&kind),
+        (None, None) => false,
     }
+}
+
+/// Do several lines send what this one handles?
+fn is_said_twice(log: &Log, step: &Step) -> bool {
+    let Some(what) = handled(&step.event) else { return false };
+    log.steps.iter().filter(|other| sends(&other.event, what, step.place)).count() > 1
 }
 
 /// The message that a line about no page handles.
