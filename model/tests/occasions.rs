@@ -112,7 +112,7 @@ fn with_choices_about_pages_and_threads() {
             }
         }
     }
-    assert_eq!(acting, 0);
+    assert!(acting > 1000, "{acting}");
 }
 
 /// Also of the algorithms that nobody has built in.

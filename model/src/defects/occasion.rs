@@ -147,7 +147,7 @@ impl Migration {
             DemandBehindPushes | NeverPush => pushes,
             FreezeSendsAll => strategy.sends_frozen() && strategy.freeze != Freeze::All,
             SwollenWorkingSet => strategy.working_set,
-            DestroyWhileOwed => owes && (pushes || self.hosts == Hosts::Three),
+            DestroyWhileOwed => owes && (!strategy.is_lazy() || self.hosts == Hosts::Three),
             WriteBackAfterSent => writes_back && sends_early,
             ReturnEmptyHanded => strategy.is_lazy(),
             AcknowledgeUnstored => strategy.writes_to_store(),

@@ -85,7 +85,7 @@ impl Migration {
         if !self.strategy.paging.is_plain() || self.strategy.pulls() {
             self.carry_life(step, control, page, &mut next);
             self.settle_aside(&mut next);
-            self.pull_again(step, &mut next);
+            self.pull_again(step, page, &mut next);
         }
         next
     }

@@ -32,9 +32,11 @@ impl Migration {
         }
     }
 
-    /// Over a new connection nothing comes that was asked for on the old one.
-    pub(super) fn pull_again(&self, step: ControlStep, page: &mut Page) {
-        page.aside.pulled &= step != ControlStep::Reconnect;
+    /// Over a new connection the destination asks again for what nobody waits for. What the source has heard of it before it
+    /// does not forget.
+    pub(super) fn pull_again(&self, step: ControlStep, before: &Page, next: &mut Page) {
+        next.aside.pulled &= step != ControlStep::Reconnect;
+        next.asked |= step == ControlStep::DeliverResync && before.asked && self.strategy.pulls();
     }
 
     /// Does somebody wait for the answer to a request for the page? Then one that is lost is sent again.

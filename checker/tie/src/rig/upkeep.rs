@@ -98,12 +98,13 @@ impl Rig {
         self.network.forget(|flight| matches!(flight.envelope.message, Message::Request { .. }));
     }
 
-    /// What was lost is sent again only while it is of use: the newest content, a request that is waited for.
+    /// What was lost is sent again only while it is of use: the newest content, a request whose answer is
+    /// waited for.
     fn drop_useless(&mut self) {
         let Rig { ensemble, network, .. } = self;
         let waits_for = |host: &Host<FlawedMemory>, page: PageNumber| {
-            let record = host.role().resident().and_then(|resident| resident.pages.get(page.index()));
-            record.is_some_and(|record| record.requested)
+            let resident = host.role().resident();
+            resident.is_some_and(|resident| resident.waits.contains(page) || resident.pulled.contains(page))
         };
         network.drop_useless(|page| ensemble.hosts().any(|host| waits_for(host, page)));
     }
