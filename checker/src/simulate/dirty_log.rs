@@ -13,7 +13,7 @@ use steplog::page::PageNumber;
 /// When a page's mark is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum DirtyLog {
+pub enum DirtyMarks {
     /// When the page is sent.
     Page,
     /// When a pass begins, of all pages.

@@ -44,7 +44,7 @@ pub mod workload_file;
 mod world;
 
 pub use cost_model::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, Framing, Preset};
-pub use dirty_log::DirtyLog;
+pub use dirty_log::DirtyMarks;
 pub use network::message_bytes;
 pub use outcome::{Divergence, Faults, Outcome, Pages, Sent, Span, Stalls};
 pub use setup::{Intervals, Setup, SetupError, Share, ShareError, StopRule, Throttling, Workload};

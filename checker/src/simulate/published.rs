@@ -9,7 +9,7 @@ use protocol::policy::{Passes, Policy, Pre};
 use serde::Serialize;
 
 use super::workload_file::{Measured, Profile};
-use super::{CostModel, DirtyLog, Outcome, Preset, Setup, Share, SimulationError, Workload, run};
+use super::{CostModel, DirtyMarks, Outcome, Preset, Setup, Share, SimulationError, Workload, run};
 
 /// Largest deviation that needs no reason.
 pub const TOLERANCE_PERCENT: f64 = 10.0;
@@ -45,7 +45,7 @@ pub struct Row {
 
 /// A row with what was simulated.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct PublishedComparison {
     /// What was measured.
     pub what: &'static str,
     /// By whom.
@@ -124,14 +124,14 @@ pub const ROWS: [Row; 10] = [
         source: "Cloud Hypervisor",
         published: Figure::Share(0.882),
         reason: None,
-        simulate: || plateau(DirtyLog::Pass),
+        simulate: || plateau(DirtyMarks::Pass),
     },
     Row {
         what: "the same with a mark taken when its page is sent",
         source: "Cloud Hypervisor",
         published: Figure::Share(0.882),
         reason: Some("hypervisors take all marks when a pass begins: this is what the other log would give"),
-        simulate: || plateau(DirtyLog::Page),
+        simulate: || plateau(DirtyMarks::Page),
     },
 ];
 
@@ -228,7 +228,7 @@ fn vector(bits_per_s: u64, target_ns: u64) -> Result<Figure, SimulationError> {
 }
 
 /// A process that writes to 88 % of its memory, once in less than a pass of 3 s at 2 GiB/s.
-fn plateau(log: DirtyLog) -> Result<Figure, SimulationError> {
+fn plateau(log: DirtyMarks) -> Result<Figure, SimulationError> {
     let setup =
         machine(Policy { pre: Pre::Copy(Passes::AtMost(4)), ..Policy::PRE_COPY }, 6 << 30, 16_666_000_000);
     let (workload, write_share) = (Workload::Sequential, Share::ALL);
@@ -249,13 +249,13 @@ impl Row {
     ///
     /// # Errors
     /// As [`run`].
-    pub fn compare(&self) -> Result<Comparison, SimulationError> {
+    pub fn compare(&self) -> Result<PublishedComparison, SimulationError> {
         let &Self { what, source, published, reason, simulate } = self;
-        simulate().map(|simulated| Comparison { what, source, published, simulated, reason })
+        simulate().map(|simulated| PublishedComparison { what, source, published, simulated, reason })
     }
 }
 
-impl Comparison {
+impl PublishedComparison {
     /// How much more was simulated than published, in per cent of what was published; `None` where either does not end.
     pub fn deviation_percent(&self) -> Option<f64> {
         match (self.published, self.simulated) {
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_for_what_is_off_and_for_nothing_else() {
-        let comparison = |simulated, reason| Comparison {
+        let comparison = |simulated, reason| PublishedComparison {
             what: "",
             source: "",
             published: Figure::Ns(100.0),

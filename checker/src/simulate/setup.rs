@@ -11,7 +11,7 @@ use world::random::Random;
 use world::workload::Pattern;
 
 use super::cost_model::{CostModel, Preset};
-use super::dirty_log::DirtyLog;
+use super::dirty_log::DirtyMarks;
 use super::workload_file::{AccessList, Profile};
 
 /// A migration to be simulated.
@@ -48,7 +48,7 @@ pub struct Setup {
     /// so many and is back at rest, if it ever is.
     pub accesses_min: u64,
     /// When a page's mark is taken while pages are copied ahead.
-    pub log: DirtyLog,
+    pub log: DirtyMarks,
     /// When the process is suspended, where pages are copied ahead.
     pub stop: StopRule,
     /// What the network and the software cost.
@@ -286,7 +286,7 @@ impl Setup {
             intervals: Intervals::Drawn,
             write_share: Share::HALF,
             accesses_min: 10_000,
-            log: DirtyLog::Pass,
+            log: DirtyMarks::Pass,
             stop: StopRule::default(),
             costs: preset.costs(),
             seed: 1,
@@ -296,7 +296,7 @@ impl Setup {
     /// The setting of the published tables: one set of constants for all of them, read off the published numbers. The
     /// process does an access every 0.34 ms, of which half write; a page's mark is taken when it is sent.
     pub fn published(policy: Policy) -> Self {
-        Self { intervals: Intervals::Equal, log: DirtyLog::Page, ..Self::new(policy, Preset::Paper) }
+        Self { intervals: Intervals::Equal, log: DirtyMarks::Page, ..Self::new(policy, Preset::Paper) }
     }
 
     /// Number of pages of the address space.

@@ -20,7 +20,7 @@ use steplog::place::{Epoch, Place};
 use world::random::Random;
 
 use super::costs::Costs;
-use super::dirty_log::{DirtyLog, Logged};
+use super::dirty_log::{DirtyMarks, Logged};
 use super::network::{Frame, Network, When, has_page, message_bytes};
 use super::outcome::Stalls;
 use super::process::{Access, Process};
@@ -76,7 +76,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         image: &'a Arc<Image>,
         [here, there]: [M; 2],
     ) -> Result<Self, SimulationError> {
-        let by_pass = setup.log == DirtyLog::Pass && matches!(setup.policy.pre, Pre::Copy(_));
+        let by_pass = setup.log == DirtyMarks::Pass && matches!(setup.policy.pre, Pre::Copy(_));
         let (policy, pages) = (&setup.policy, image.page_count());
         let source = Host::occupied(SOURCE, policy.clone(), Arc::clone(image), Logged::new(here, by_pass))?;
         let destination =

@@ -2,7 +2,7 @@
 
 use checker::simulate::summary::{Summary, outcomes};
 use checker::simulate::{
-    CostModel, DirtyLog, Endless, Framing, Intervals, Outcome, Patience, Preset, Setup, SetupError, Share,
+    CostModel, DirtyMarks, Endless, Framing, Intervals, Outcome, Patience, Preset, Setup, SetupError, Share,
     SimulationError, Span, StopRule, Throttling, Workload, message_bytes, run, run_while,
 };
 use protocol::policy::{Passes, Policy, Pre, Push};
@@ -144,8 +144,8 @@ fn a_log_by_pass_leaves_what_was_written_in_the_pass_and_one_by_page_what_was_wr
         outcome.left_after_pass[0] as f64 / outcome.page_count as f64
     };
     let by_pass = 1.0 - (-x).exp();
-    assert_near(left(DirtyLog::Pass), by_pass, 0.02);
-    assert_near(left(DirtyLog::Page), 1.0 - by_pass / x, 0.02);
+    assert_near(left(DirtyMarks::Pass), by_pass, 0.02);
+    assert_near(left(DirtyMarks::Page), 1.0 - by_pass / x, 0.02);
 }
 
 /// Drawn intervals do not keep step with the pages that are sent: a little more time makes a little difference, and each

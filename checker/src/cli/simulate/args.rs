@@ -8,7 +8,8 @@ use checker::simulate::sweep::{Parameter, Sweep};
 use checker::simulate::units::{bits_per_second, bytes, nanoseconds, per_second};
 use checker::simulate::workload_file::{self, WORKLOAD_BYTES_MAX};
 use checker::simulate::{
-    CostModel, DirtyLog, Framing, Intervals, Preset, Setup, SetupError, Share, StopRule, Throttling, Workload,
+    CostModel, DirtyMarks, Framing, Intervals, Preset, Setup, SetupError, Share, StopRule, Throttling,
+    Workload,
 };
 use clap::{Args, ValueEnum};
 use protocol::policy::{Passes, Policy};
@@ -318,8 +319,8 @@ impl Setting {
         set(
             &mut setup.log,
             self.log.map(|name| match name {
-                LogName::Page => DirtyLog::Page,
-                LogName::Pass => DirtyLog::Pass,
+                LogName::Page => DirtyMarks::Page,
+                LogName::Pass => DirtyMarks::Pass,
             }),
         );
     }

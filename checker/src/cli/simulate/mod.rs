@@ -11,7 +11,7 @@ use checker::report::Conclusion;
 use checker::simulate::bounds::{Bounded, bounded_all};
 use checker::simulate::figure;
 use checker::simulate::paper;
-use checker::simulate::published::{self, Comparison, Row};
+use checker::simulate::published::{self, PublishedComparison, Row};
 use checker::simulate::report::{self, Document, Run, Swept};
 use checker::simulate::summary::{Summary, outcomes, runs_by_default};
 use checker::simulate::sweep::Sweep;
@@ -33,7 +33,7 @@ struct Runs<'a> {
 
 #[derive(Serialize)]
 struct Compared<'a> {
-    comparisons: &'a [Comparison],
+    comparisons: &'a [PublishedComparison],
 }
 
 pub(super) fn run(args: &Simulate) -> Result<End> {
@@ -188,13 +188,14 @@ fn reproduced(args: &Simulate) -> Result<End> {
 
 /// What others have measured, next to the simulation.
 fn compared(args: &Simulate) -> Result<End> {
-    let comparisons: Vec<Comparison> = published::ROWS.iter().map(Row::compare).collect::<Result<_, _>>()?;
+    let comparisons: Vec<PublishedComparison> =
+        published::ROWS.iter().map(Row::compare).collect::<Result<_, _>>()?;
     match args.format {
         Format::Text => say(report::comparison_table(&comparisons))?,
         Format::Json => document(Compared { comparisons: &comparisons })?,
         Format::Csv => say(report::comparison_csv(&comparisons))?,
     }
-    let as_said = comparisons.iter().all(Comparison::is_as_said);
+    let as_said = comparisons.iter().all(PublishedComparison::is_as_said);
     Ok(End::Concluded(if as_said { Conclusion::AsExpected } else { Conclusion::Surprise }))
 }
 

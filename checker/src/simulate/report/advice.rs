@@ -2,7 +2,7 @@
 
 use super::{add, in_words, ms, plain};
 use crate::simulate::advise::{Advice, DowntimeTable, Miss, Remedy, Wish};
-use crate::simulate::published::{Comparison, Figure, TOLERANCE_PERCENT};
+use crate::simulate::published::{Figure, PublishedComparison, TOLERANCE_PERCENT};
 use crate::simulate::sweep::Unit;
 
 /// A row for each algorithm: whether it does what is asked for, its figures, the bounds, and what would help.
@@ -82,7 +82,7 @@ pub fn downtime_table(table: &DowntimeTable) -> String {
 }
 
 /// What was published, what is simulated, and why they differ where they do.
-pub fn comparison_table(comparisons: &[Comparison]) -> String {
+pub fn comparison_table(comparisons: &[PublishedComparison]) -> String {
     let mut table = plain(["what", "of", "published", "here", "%", ""]);
     for each in comparisons {
         let deviation = each.deviation_percent().map_or(String::new(), |percent| format!("{percent:+.1}"));

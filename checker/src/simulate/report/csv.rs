@@ -7,7 +7,7 @@ use super::{Run, Swept};
 use crate::bounds::Cost;
 use crate::simulate::bounds::Bounded;
 use crate::simulate::paper::{Paper, Time};
-use crate::simulate::published::{Comparison, Figure};
+use crate::simulate::published::{Figure, PublishedComparison};
 use crate::simulate::summary::{Spread, Summary};
 use crate::simulate::{DESTINATION, Outcome, SOURCE, Setup, Span};
 
@@ -46,7 +46,7 @@ pub fn sweep_csv(swept: &Swept) -> String {
 }
 
 /// A line for each figure that others have published.
-pub fn comparison_csv(comparisons: &[Comparison]) -> String {
+pub fn comparison_csv(comparisons: &[PublishedComparison]) -> String {
     let header =
         ["what", "of", "published", "simulated", "deviation_percent", "reason"].map(str::to_owned).to_vec();
     let figure = |figure| match figure {
@@ -54,7 +54,7 @@ pub fn comparison_csv(comparisons: &[Comparison]) -> String {
         Figure::Share(share) => format!("{share:.4}"),
         Figure::Never => "never".to_owned(),
     };
-    let line = |each: &Comparison| {
+    let line = |each: &PublishedComparison| {
         let deviation = each.deviation_percent().map_or(String::new(), |percent| format!("{percent:.3}"));
         let reason = each.reason.unwrap_or_default().to_owned();
         vec![

@@ -17,7 +17,7 @@ use super::bounds::{Bounded, PAGES};
 use super::summary::{Spread, Summary};
 use super::sweep::{Point, Sweep, Unit};
 use super::{
-    CostModel, DESTINATION, DirtyLog, Divergence, Intervals, Outcome, SOURCE, Setup, Span, Workload,
+    CostModel, DESTINATION, DirtyMarks, Divergence, Intervals, Outcome, SOURCE, Setup, Span, Workload,
 };
 use crate::bounds::Cost;
 
@@ -159,8 +159,8 @@ pub fn in_words(setup: &Setup) -> String {
         share => format!(", {share} zero"),
     };
     let log = match setup.log {
-        DirtyLog::Page => "page",
-        DirtyLog::Pass => "pass",
+        DirtyMarks::Page => "page",
+        DirtyMarks::Pass => "pass",
     };
     format!(
         "{} in pages of {}, {} of them file-mapped, {dirty_share} modified{zero}; {}; dirty log by {log}; seed {}\n{}",
