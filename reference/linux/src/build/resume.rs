@@ -73,8 +73,12 @@ pub(super) fn go(
     userfault: &Userfault,
 ) -> Result<Waits> {
     for (which, timer) in state.interval_timers.iter().enumerate() {
-        if timer.words[2..] != [0, 0] {
-            let address = target.write_words(0, &timer.words)?;
+        let [interval @ .., _, _] = timer.words;
+        let next = &timer.words[2..];
+        // One that repeats has no next time only while its signal waits: the kernel sets it again when that is delivered.
+        let next = if *next == [0, 0] { interval } else { [next[0], next[1]] };
+        if next != [0, 0] {
+            let address = target.write_words(0, &[interval[0], interval[1], next[0], next[1]])?;
             target.call(SETITIMER, &[which as u64, address, 0])?;
         }
     }

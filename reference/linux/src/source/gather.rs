@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use super::Source;
 use super::frozen::inventory_of;
-use super::interrupted;
+use super::interrupted::{self, Circumstances};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{DescriptorKind, Inventory, MappingKind};
 use crate::range::{AddressRange, PAGE_SIZE};
@@ -28,6 +28,8 @@ const TIMER_GETTIME: Call = Call("timer_gettime", libc::SYS_timer_gettime);
 
 /// Everything that travels. All threads are stopped, and are left as they were.
 pub(super) fn gather(source: &Source, threads: &[Tracee]) -> Result<ProcessState> {
+    // What is left of a wait is reckoned from when the clocks are read below: the destination takes off what has passed since.
+    let now_ns = super::waiting::monotonic_ns();
     let main = *threads.first().ok_or(LinuxError::Gone { pid: source.pid })?;
     let mut inventory = inventory_of(source.pid)?;
     let scratch = free_page(&inventory)?;
@@ -37,7 +39,7 @@ pub(super) fn gather(source: &Source, threads: &[Tracee]) -> Result<ProcessState
         let Some(thread) = threads.iter().find(|thread| thread.0 == facts.tid) else {
             return Err(LinuxError::CannotFollow(format!("thread {} is not among those stopped", facts.tid)));
         };
-        states.push(thread_state(source, *thread, facts.own_tid, scratch)?);
+        states.push(thread_state(source, *thread, facts.own_tid, scratch, now_ns)?);
     }
     source.injector.borrow(main, || source.injector.call(main, MUNMAP, &[scratch, PAGE_SIZE]))?;
     Ok(ProcessState {
@@ -102,7 +104,13 @@ fn borrow_page(source: &Source, main: Tracee, inventory: &mut Inventory, scratch
     })
 }
 
-fn thread_state(source: &Source, thread: Tracee, own_tid: i32, scratch: u64) -> Result<ThreadState> {
+fn thread_state(
+    source: &Source,
+    thread: Tracee,
+    own_tid: i32,
+    scratch: u64,
+    now_ns: i64,
+) -> Result<ThreadState> {
     let registers = thread.registers()?;
     let signal_mask = thread.signal_mask()?;
     let injector = source.injector;
@@ -114,7 +122,8 @@ fn thread_state(source: &Source, thread: Tracee, own_tid: i32, scratch: u64) -> 
         let flags = flags & 0xffff_ffff & !(libc::SS_ONSTACK as u64);
         Ok(([address, flags, length], words::<4>(source, scratch)?[0]))
     })?;
-    let (travelling, wait) = interrupted::for_travelling(registers, &source.circumstances(thread.0));
+    let (travelling, wait) =
+        interrupted::for_travelling(registers, &Circumstances { now_ns, ..source.circumstances(thread.0) });
     Ok(ThreadState {
         own_tid,
         registers: travelling,

@@ -22,13 +22,14 @@
 
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + t.tv_nsec / 1e9; }
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int kind;
+static int kind, length = 1;
+static double slack = 1.5;
 
-/* The wait is 1 s. A busy machine adds to it; one that began anew with every disturbance would never end. */
+/* How long the wait is and may be, in seconds. A busy machine adds to it; one that began anew with every disturbance would never end. */
 static void report(const char *name, double began, long answer) {
     double took = now() - began;
     pthread_mutex_lock(&lock);
-    printf("%s %ld %s\n", name, answer, took < 0.97 ? "too short" : took > 2.5 ? "too long" : "right");
+    printf("%s %ld %s\n", name, answer, took < length - 0.03 ? "too short" : took > length + slack ? "too long" : "right");
     fflush(stdout);
     pthread_mutex_unlock(&lock);
 }
@@ -36,8 +37,10 @@ static void report(const char *name, double began, long answer) {
 int main(int count, char **arguments) {
     kind = count > 1 ? atoi(arguments[1]) : 0;
     int rounds = count > 2 ? atoi(arguments[2]) : 1;
+    if (count > 3) length = atoi(arguments[3]);
+    if (count > 4) slack = atof(arguments[4]);
     printf("begin\n"); fflush(stdout);
-    struct timespec second = {1, 0};
+    struct timespec second = {length, 0};
     int pipes[2]; if (pipe(pipes)) return 1;
     double began = now();
     for (int round = 0; round < rounds; round++) {
@@ -46,33 +49,33 @@ int main(int count, char **arguments) {
         case 0: report("nanosleep", began, nanosleep(&second, 0)); break;
         case 1: { struct timespec rest; report("nanosleep with rest", began, nanosleep(&second, &rest)); break; }
         case 2: report("clock_nanosleep", began, clock_nanosleep(CLOCK_MONOTONIC, 0, &second, 0)); break;
-        case 3: report("poll", began, poll(0, 0, 1000)); break;
-        case 4: { struct pollfd p = {pipes[0], POLLIN, 0}; report("poll of a pipe", began, poll(&p, 1, 1000)); break; }
-        case 5: { struct timeval t = {1, 0}; report("select", began, select(0, 0, 0, 0, &t)); break; }
+        case 3: report("poll", began, poll(0, 0, length * 1000)); break;
+        case 4: { struct pollfd p = {pipes[0], POLLIN, 0}; report("poll of a pipe", began, poll(&p, 1, length * 1000)); break; }
+        case 5: { struct timeval t = {length, 0}; report("select", began, select(0, 0, 0, 0, &t)); break; }
         case 6: {
-            int word = 0; struct timespec until; clock_gettime(CLOCK_MONOTONIC, &until); until.tv_sec++;
+            int word = 0; struct timespec until; clock_gettime(CLOCK_MONOTONIC, &until); until.tv_sec += length;
             long answer = syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 0, &until, 0, -1);
             report("futex", began, answer < 0 && errno == ETIMEDOUT ? 0 : answer); break;
         }
         case 7: {
-            int timer = timerfd_create(CLOCK_MONOTONIC, 0); struct itimerspec s = {{0, 0}, {1, 0}}; uint64_t n;
+            int timer = timerfd_create(CLOCK_MONOTONIC, 0); struct itimerspec s = {{0, 0}, {length, 0}}; uint64_t n;
             timerfd_settime(timer, 0, &s, 0);
             report("timerfd", began, read(timer, &n, 8)); close(timer); break;
         }
         case 8: {
-            int timer = timerfd_create(CLOCK_MONOTONIC, 0), set = epoll_create1(0); struct itimerspec s = {{0, 0}, {1, 0}};
+            int timer = timerfd_create(CLOCK_MONOTONIC, 0), set = epoll_create1(0); struct itimerspec s = {{0, 0}, {length, 0}};
             struct epoll_event e = {EPOLLIN, {.u64 = 77}}, got = {0};
             timerfd_settime(timer, 0, &s, 0); epoll_ctl(set, EPOLL_CTL_ADD, timer, &e);
             long answer = epoll_wait(set, &got, 1, -1);
             report("epoll", began, answer * 1000 + got.data.u64); close(timer); close(set); break;
         }
         case 9: {
-            struct timespec until; clock_gettime(CLOCK_MONOTONIC, &until); until.tv_sec++;
+            struct timespec until; clock_gettime(CLOCK_MONOTONIC, &until); until.tv_sec += length;
             report("sleep until", began, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, 0)); break;
         }
         case 10: {
             sigset_t set; sigemptyset(&set); sigaddset(&set, SIGUSR1); sigprocmask(SIG_BLOCK, &set, 0);
-            struct itimerval t = {{0, 0}, {1, 0}}; sigset_t alarm; sigemptyset(&alarm); sigaddset(&alarm, SIGALRM);
+            struct itimerval t = {{0, 0}, {length, 0}}; sigset_t alarm; sigemptyset(&alarm); sigaddset(&alarm, SIGALRM);
             sigprocmask(SIG_BLOCK, &alarm, 0); setitimer(ITIMER_REAL, &t, 0); int got;
             sigwait(&alarm, &got); report("sigwait", began, got); break;
         }
@@ -88,11 +91,11 @@ int main(int count, char **arguments) {
         }
         case 13: {
             int set = epoll_create1(0); struct epoll_event got = {0};
-            report("epoll for a time", began, epoll_wait(set, &got, 1, 1000)); close(set); break;
+            report("epoll for a time", began, epoll_wait(set, &got, 1, length * 1000)); close(set); break;
         }
         case 14: {
             int set = epoll_create1(0); struct epoll_event got = {0}; sigset_t none; sigemptyset(&none);
-            report("epoll with signals for a time", began, epoll_pwait(set, &got, 1, 1000, &none)); close(set); break;
+            report("epoll with signals for a time", began, epoll_pwait(set, &got, 1, length * 1000, &none)); close(set); break;
         }
         case 15: report("the older nanosleep", began, syscall(SYS_nanosleep, &second, 0)); break;
         case 16: { struct pollfd p = {pipes[0], POLLIN, 0}; report("ppoll", began, ppoll(&p, 1, &second, 0)); break; }
@@ -101,7 +104,7 @@ int main(int count, char **arguments) {
             /* More descriptors than there is room for on one page. */
             static struct pollfd many[1200];
             for (int i = 0; i < 1200; i++) many[i] = (struct pollfd){i == 900 ? pipes[0] : -1, POLLIN, 0};
-            report("poll of many", began, poll(many, 1200, 1000)); break;
+            report("poll of many", began, poll(many, 1200, length * 1000)); break;
         }
         }
     }
