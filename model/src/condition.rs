@@ -3,7 +3,7 @@
 use enumset::EnumSetType;
 
 use crate::migration::Migration;
-use crate::page::DirtyLog::{Due, InStep};
+use crate::page::DirtyLog::InStep;
 use crate::page::{Holding, Kind, Neglect, Page, Plan, Transit, WriteBack};
 use crate::paging::Life;
 use crate::strategy::Freeze;
@@ -39,6 +39,8 @@ pub enum Condition {
     WrittenBack,
     /// No message of an aborted attempt is in flight.
     NoStray,
+    /// One-shot: nothing that was sent ahead of the state is in flight; what is pushed is behind it.
+    Ahead,
     // Asked by the choices about pages, threads and connections.
     /// No thread waits for it.
     Unwaited,
@@ -62,7 +64,7 @@ impl Migration {
         let arrived = page.destination.is_held() && page.content.is_idle();
         let met = [
             (Condition::Quiet, !page.waiting && !page.aside.late && page.content.is_idle()),
-            (Condition::NotDue, page.log != Due),
+            (Condition::NotDue, !page.log.is_due()),
             (Condition::InStep, page.log == InStep),
             (Condition::FreezeDone, freeze_done || page.aside.life != Life::Used),
             (Condition::Carried, page.sent || page.source == Holding::Absent),
@@ -74,6 +76,7 @@ impl Migration {
             (Condition::Heeded, !(owed && idle && page.neglect == Neglect::Unsent)),
             (Condition::WrittenBack, page.kind == Kind::Private || (clean && page.plan != Plan::FromSource)),
             (Condition::NoStray, !page.stray.is_held()),
+            (Condition::Ahead, page.older == 0 && !page.stray.is_held() && (owed || page.content.is_idle())),
             (Condition::Unwaited, !(page.waiting && owed)),
             (Condition::MainRead, !owed || page.aside.apart),
         ];

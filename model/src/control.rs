@@ -13,6 +13,9 @@
 //!     └───── the process is at the destination ─────────┘    (lazy copy may migrate again from Running)
 //! ```
 //!
+//! One-shot: Freeze ── state, go ──▶ Entrusted ──▶ Loading ── resume ──▶ Running. Without any hand-over the process resumes
+//! from Rebuilding.
+//!
 //! Disruptions add three phases: *Forgotten*, from which the process thaws at the source; *Doomed* and *Lost*, from which
 //! there is no way back ([`disruption`](crate::disruption) has the picture).
 //!
@@ -81,6 +84,10 @@ pub enum Phase {
     Doomed,
     /// The process is lost, and whoever survived it knows.
     Lost,
+    /// One-shot: state and *go* are on their way in one message, and the source never runs the process again.
+    Entrusted,
+    /// One-shot: the destination has them, and reconstructs the process, which it resumes as soon as it can.
+    Loading,
 }
 
 impl Phase {
@@ -96,17 +103,19 @@ impl Phase {
                 | Phase::Accepted
                 | Phase::Committed
                 | Phase::Forgotten
+                | Phase::Entrusted
         )
     }
 
     /// Is a migration under way that the source can still abort?
     pub fn can_abort(self) -> bool {
-        self.at_source() && !matches!(self, Phase::Rest | Phase::Committed)
+        self.at_source() && !matches!(self, Phase::Rest | Phase::Committed | Phase::Entrusted)
     }
 
     /// Has the source given the process up for good?
     pub fn committed(self) -> bool {
-        matches!(self, Phase::Committed | Phase::Running | Phase::Completing | Phase::Departing)
+        let handed_over = matches!(self, Phase::Committed | Phase::Entrusted | Phase::Loading);
+        handed_over || matches!(self, Phase::Running | Phase::Completing | Phase::Departing)
     }
 
     /// Is the process gone: exited, or dead with a machine?
@@ -125,6 +134,7 @@ impl Phase {
                 | Phase::Departing
                 | Phase::Exiting
                 | Phase::Forgotten
+                | Phase::Entrusted
         )
     }
 }
@@ -148,6 +158,12 @@ pub struct Control {
     pub stack_page_sent: bool,
     /// The destination is the host that the process came from last: what moved is carried back to it.
     pub returning: bool,
+    /// The operator has switched to post-copy: the freeze sends no page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub switched: bool,
+    /// Acknowledged: the process runs at the destination, and the source has not heard so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unanswered: bool,
     /// What disruptions have left behind.
     #[serde(flatten)]
     pub aftermath: Aftermath,
@@ -165,6 +181,8 @@ impl Control {
             code_page_sent: false,
             stack_page_sent: false,
             returning: false,
+            switched: false,
+            unanswered: false,
             aftermath: Aftermath::NONE,
         }
     }
@@ -179,6 +197,8 @@ impl Control {
         code_page_sent: false,
         stack_page_sent: false,
         returning: false,
+        switched: false,
+        unanswered: false,
         aftermath: Aftermath::NONE,
     };
 
@@ -188,7 +208,7 @@ impl Control {
     }
 }
 
-/// As derived, but for an aftermath without anything in it.
+/// As derived, but for an aftermath without anything in it, and for what only real systems have.
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut record = f.debug_struct("Control");
@@ -201,6 +221,11 @@ impl fmt::Debug for Control {
             .field("code_page_sent", &self.code_page_sent)
             .field("stack_page_sent", &self.stack_page_sent)
             .field("returning", &self.returning);
+        for (name, on) in [("switched", self.switched), ("unanswered", self.unanswered)] {
+            if on {
+                record.field(name, &on);
+            }
+        }
         if self.aftermath != Aftermath::NONE {
             record.field("aftermath", &self.aftermath);
         }

@@ -298,7 +298,7 @@ impl Control {
             Phase::Freeze | Phase::Offered | Phase::Rebuilding | Phase::Accepted | Phase::Forgotten => {
                 Some(Stage::Freeze)
             }
-            Phase::Committed => Some(Stage::HandOver),
+            Phase::Committed | Phase::Entrusted | Phase::Loading => Some(Stage::HandOver),
             Phase::Running if self.process == Process::PostMigration => Some(Stage::PostMigration),
             Phase::Running | Phase::Completing | Phase::Departing => Some(Stage::CleanUp),
             Phase::Exiting | Phase::Exited | Phase::Doomed | Phase::Lost => None,

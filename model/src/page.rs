@@ -69,6 +69,10 @@ pub enum DirtyLog {
     Due,
     /// Modified after it was sent in this pass: due in the next one.
     Redirtied,
+    /// A log read by pass: to be sent in the current pass once its mark has been cleared.
+    Uncleared,
+    /// A log read by pass: to be sent in the current pass, and modified since its mark was cleared: due in the next one too.
+    DueAgain,
 }
 
 /// How the destination comes by the page: the dirty map that travels with the state without pages.
@@ -319,6 +323,13 @@ impl fmt::Debug for Page {
             record.field("aside", &self.aside);
         }
         record.finish()
+    }
+}
+
+impl DirtyLog {
+    /// Has the current pass still to send the page?
+    pub fn is_due(self) -> bool {
+        matches!(self, DirtyLog::Due | DirtyLog::Uncleared | DirtyLog::DueAgain)
     }
 }
 

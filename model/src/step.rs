@@ -10,10 +10,10 @@ use crate::control::Control;
 use crate::disruption::Disruption::{
     self, Cancel, CrashDestination, CrashSource, Cut, Outage, Refuse, Suspect,
 };
-use crate::migration::{Hosts, Migration};
+use crate::migration::{Hosts, Link, Migration};
 use crate::moves::{AfterControl, AfterPage};
 use crate::page::Page;
-use crate::strategy::Clean;
+use crate::strategy::{Clean, HandOver, LogReading, Stop};
 use crate::system::Fairness;
 
 use Fair::{Delivery, Free, Strong, Weak};
@@ -59,10 +59,10 @@ steps! {
         /// The destination gets the state, and discards what the dirty map says is stale.
         DeliverState: step(Delivery, Migration::deliver_state),
         /// The destination has reconstructed the process and says *ready*.
-        SendReady: step(Weak, Migration::send_ready),
+        SendReady: step(Weak, Migration::send_ready).only(|world| world.strategy.says_ready()),
         /// The source gets *ready*, commits, and says *go*.
-        Commit: step(Delivery, Migration::commit),
-        /// The destination gets *go* and resumes the process.
+        Commit: step(Delivery, Migration::commit).only(|world| world.strategy.says_ready()),
+        /// The destination gets *go*, or has what *go* came with, and resumes the process.
         Resume: step(Delivery, Migration::resume),
         /// The destination needs the source no more and says *complete*.
         SendComplete: step(Weak, Migration::send_complete),
@@ -106,11 +106,14 @@ steps! {
         /// answer to its resync), and forgets it.
         DeliverCancel: repair(&[Cut, Cancel, Suspect], Weak, Migration::deliver_cancel),
         /// The state of an aborted attempt arrives.
-        DeliverOldState: repair(&[Cancel, Suspect], Weak, Migration::deliver_old_state),
+        DeliverOldState: repair(&[Cancel, Suspect], Weak, Migration::deliver_old_state)
+            .only(|world| world.strategy.real.hand_over != HandOver::OneShot),
         /// The destination says *ready* in an aborted attempt.
-        SendOldReady: repair(&[Cut, Cancel, Suspect], Weak, Migration::send_old_ready),
+        SendOldReady: repair(&[Cut, Cancel, Suspect], Weak, Migration::send_old_ready)
+            .only(|world| world.strategy.says_ready()),
         /// *Ready* of an aborted attempt arrives, and is ignored.
-        DeliverOldReady: repair(&[Cancel, Suspect], Weak, Migration::deliver_old_ready),
+        DeliverOldReady: repair(&[Cancel, Suspect], Weak, Migration::deliver_old_ready)
+            .only(|world| world.strategy.says_ready()),
         /// The hosts have a new connection. After the commit the destination's *resync* is on its way, or its *complete*
         /// again.
         Reconnect: repair(&[Cut, Suspect], Weak, Migration::reconnect),
@@ -123,6 +126,23 @@ steps! {
         Fence: repair(&[CrashSource, CrashDestination], Weak, Migration::fence),
         /// The file server is in reach again.
         StoreReturns: repair(&[Outage], Weak, Migration::store_returns),
+
+        // What real systems have: how the hand-over is agreed, what ends pre-copy.
+
+        /// Acknowledged: the source hears that the process runs at the destination.
+        DeliverAnswer: step(Delivery, Migration::deliver_answer)
+            .only(|world| world.strategy.real.hand_over == HandOver::Acknowledged),
+        /// The operator switches to post-copy: pre-copy ends, the process is suspended, what was not sent is owed.
+        Switch: step(Free, Migration::switch).only(|world| world.strategy.real.stop == Stop::Switch),
+        /// The source has lost the connection, has not been told that the process runs elsewhere, and runs it again.
+        TakeBack: repair(&[Cut, Suspect], Free, Migration::take_back)
+            .only(|world| matches!(world.strategy.real.hand_over, HandOver::Acknowledged | HandOver::None)),
+        /// One-shot: the connection is gone under the one message, which nobody sends again. The process is lost.
+        Perish: repair(&[Cut, Suspect], Weak, Migration::perish)
+            .only(|world| world.strategy.real.hand_over == HandOver::OneShot),
+        /// Without a hand-over: the destination resumes the process of an attempt that the source has called off.
+        ResumeAbandoned: repair(&[Cut, Cancel, Suspect], Free, Migration::resume_abandoned)
+            .only(|world| world.strategy.real.hand_over == HandOver::None),
     }
 }
 
@@ -198,6 +218,18 @@ steps! {
         /// The destination has reliable word of the source's death and was still owed the page: the process is lost.
         DeclareLost: repair(&[CrashSource, CrashDestination], Weak, Migration::declare_lost)
             .only(Migration::can_lose_pages),
+
+        // What real systems have: the hand-over, the dirty log.
+
+        /// One-shot: the state is there, and the connection is gone under a page that the process cannot resume without.
+        PerishWithout: repair(&[Cut, Suspect, CrashSource], Weak, Migration::perish_without).only(|world| {
+            let sends = world.strategy.sends_before_commit() && world.link != Link::Fifo;
+            sends && world.strategy.real.hand_over == HandOver::OneShot
+        }),
+        /// The page's mark in the dirty log is cleared, after the log was read and before the page is sent.
+        ClearLog: step(Weak, Migration::clear_log).only(|world| world.strategy.real.log == LogReading::Pass),
+        /// Somebody whom the dirty log does not see writes to the page. Only defects have it.
+        WriteUnlogged: step(Free, Migration::write_unlogged).only(|_| false),
         // Choices about pages and threads.
         /// Another thread touches a page that is missing and waited for.
         FaultAgain: step(Free, Migration::fault_again).only(Migration::wakes_apart),
@@ -282,7 +314,9 @@ impl<T: Copy> Row<T> {
         let occasion = match self.part {
             Part::Undisturbed => true,
             Part::Strike(kind) => world.disruptions.include(kind),
-            Part::Repair(kinds) => kinds.iter().any(|kind| world.disruptions.include(*kind)),
+            Part::Repair(kinds) => {
+                kinds.iter().any(|kind| world.disruptions.include(*kind) && world.is_repaired_after(*kind))
+            }
         };
         occasion && (self.exists)(world)
     }

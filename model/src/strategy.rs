@@ -46,8 +46,84 @@ pub struct Strategy {
     pub clean: Clean,
     /// The state in which the process rests between migrations.
     pub rest: Rest,
+    /// How real systems differ from the nine algorithms.
+    pub real: Real,
     /// Choices about pages and threads that the plain algorithms leave out.
     pub paging: Paging,
+}
+
+/// How real systems differ from the nine algorithms, each in a choice that is made there as its default says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Real {
+    /// How the hosts agree on the hand-over.
+    pub hand_over: HandOver,
+    /// When pre-copy looks at what was written.
+    pub log: LogReading,
+    /// What ends pre-copy.
+    pub stop: Stop,
+}
+
+impl HandOver {
+    /// Does the destination say *ready*, and the source *go*?
+    pub fn says_ready(self) -> bool {
+        matches!(self, HandOver::ReadyGo | HandOver::Acknowledged)
+    }
+}
+
+impl Real {
+    /// As the nine algorithms have it.
+    pub const NONE: Real = Real { hand_over: HandOver::ReadyGo, log: LogReading::Page, stop: Stop::Passes };
+
+    /// Every choice with every other.
+    pub fn all() -> impl Iterator<Item = Real> {
+        let hand_overs = [HandOver::ReadyGo, HandOver::OneShot, HandOver::Acknowledged, HandOver::None];
+        let logs = [LogReading::Page, LogReading::Pass];
+        let stops = [Stop::Passes, Stop::Target, Stop::Switch];
+        let with_log = move |hand_over| {
+            logs.into_iter().flat_map(move |log| stops.map(|stop| Real { hand_over, log, stop }))
+        };
+        hand_overs.into_iter().flat_map(with_log)
+    }
+}
+
+/// How the hosts agree on the hand-over; what each can lose is in `moves/hand_over.rs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandOver {
+    /// The destination says *ready*, the source commits and says *go*.
+    #[default]
+    ReadyGo,
+    /// State and *go* are one message: the source commits when it sends them (QEMU).
+    OneShot,
+    /// As ready-go, and *go* is answered: until it has heard that, the source may take the process back (Cloud Hypervisor).
+    Acknowledged,
+    /// There is none: the destination resumes when it can, and until it is told *complete* the source may take the process
+    /// back (CRIU).
+    None,
+}
+
+/// When pre-copy looks at what was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogReading {
+    /// A page's mark is taken when the page is sent.
+    #[default]
+    Page,
+    /// All of it, when a pass begins: what is written after that is due in the next one, sent or not.
+    Pass,
+}
+
+/// What ends pre-copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// The end of a pass.
+    #[default]
+    Passes,
+    /// A time-out, a downtime target or the operator: any moment.
+    Target,
+    /// The same; or the operator switches to post-copy at any moment, and what was not sent is owed.
+    Switch,
 }
 
 /// Pre-migration transfer.
@@ -167,6 +243,7 @@ impl Strategy {
         let writes_back = self.pre == Pre::WriteBack;
         let travels_whole = self.clean == Clean::Travel;
         let owes = self.owes_pages();
+        let switches = self.real.stop == Stop::Switch;
         [
             ("name", "must not be empty", !self.name.trim().is_empty()),
             ("name", "must be printable, in one line", !self.name.chars().any(char::is_control)),
@@ -188,13 +265,13 @@ impl Strategy {
             ("clean", "freeze = \"flush-modified\" serves clean pages from the file server too: say \"travel\"",
                 self.freeze != Freeze::FlushModified || travels_whole),
             ("missing", "freeze = \"not-in-step\" with clean = \"travel\" leaves no page behind: say \"nothing\"",
-                self.freeze != Freeze::NotInStep || !travels_whole || self.missing == Missing::Nothing),
+                self.freeze != Freeze::NotInStep || !travels_whole || switches || self.missing == Missing::Nothing),
             ("missing", "freeze = \"not-in-step\" with clean = \"local-store\" leaves clean pages to the store: say \"store\"",
                 self.freeze != Freeze::NotInStep || travels_whole || self.missing == Missing::Store),
             ("missing", "freeze = \"none\" leaves pages at the source: say \"source\" or \"split\"",
                 self.freeze != Freeze::None || owes),
             ("freeze", "unbounded passes end when no page is left to be owed: say \"not-in-step\"",
-                self.freeze != Freeze::None || self.pre != Pre::Copy(Passes::Unbounded)),
+                self.freeze != Freeze::None || !self.is_endless()),
             ("missing", "\"split\" asks for pages by kind, which pre = \"copy\" does not: say \"source\"",
                 self.missing != Missing::Split || !copies),
             ("clean", "missing = \"split\" loads clean pages from the store: say \"local-store\"",
@@ -207,6 +284,16 @@ impl Strategy {
                 !self.working_set || (self.freeze == Freeze::None && !copies)),
             ("rest", "\"pre-migration\" is where write-backs go on: it needs pre = \"write-back\"",
                 self.rest == Rest::Normal || writes_back),
+            // What real systems have.
+            ("log", "without pre = \"copy\" nothing is logged: say \"page\"", self.real.log == LogReading::Page || copies),
+            ("stop", "without pre = \"copy\" there is nothing to stop: say \"passes\"",
+                self.real.stop == Stop::Passes || copies),
+            ("stop", "\"switch\" leaves pages behind that the freeze would have sent: it needs freeze = \"not-in-step\"",
+                !switches || self.freeze == Freeze::NotInStep),
+            ("missing", "stop = \"switch\" leaves pages at the source: say \"source\"",
+                !switches || self.missing == Missing::Source),
+            ("clean", "stop = \"switch\" leaves only pages behind that were to be copied: say \"travel\"",
+                !switches || travels_whole),
             ("rest", "pre = \"write-back\" never stops, so the process rests in \"pre-migration\"",
                 !writes_back || self.rest == Rest::PreMigration),
             // Choices about pages and threads.
@@ -268,6 +355,11 @@ impl Strategy {
         matches!(self.pre, Pre::Copy(_))
     }
 
+    /// Does it copy them until none is left that was written meanwhile, however long that takes?
+    pub fn is_endless(&self) -> bool {
+        self.pre == Pre::Copy(Passes::Unbounded) && self.real.stop == Stop::Passes
+    }
+
     /// Does it copy them more than once?
     pub(crate) fn copies_in_passes(&self) -> bool {
         self.copies() && self.pre != Pre::Copy(Passes::AtMost(1))
@@ -275,7 +367,7 @@ impl Strategy {
 
     /// Does the freeze transfer ever have a page to send to the destination?
     pub(crate) fn sends_frozen(&self) -> bool {
-        let settled_before = self.pre == Pre::Copy(Passes::Unbounded);
+        let settled_before = self.is_endless();
         let sends = matches!(self.freeze, Freeze::All | Freeze::Modified | Freeze::NotInStep);
         (sends && !settled_before) || self.is_lazy()
     }
@@ -290,6 +382,11 @@ impl Strategy {
     pub(crate) fn fetches_from_store(&self) -> bool {
         self.freeze == Freeze::FlushModified
             || (self.pre == Pre::WriteBack && self.clean == Clean::LocalStore)
+    }
+
+    /// Does the destination say *ready*, and the source *go*?
+    pub fn says_ready(&self) -> bool {
+        self.real.hand_over.says_ready()
     }
 
     /// The state in which the process rests.

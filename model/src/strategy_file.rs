@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
 use crate::paging::{Channels, Mappings, Paging, Waking};
-use crate::strategy::{Clean, Contradiction, Freeze, Missing, Passes, Pre, Push, Rest, Strategy};
+use crate::strategy::{
+    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Real, Rest, Stop,
+    Strategy,
+};
 
 /// What is wrong with a strategy file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +81,9 @@ impl Strategy {
             push: unplaced(self.push),
             clean: unplaced(self.clean),
             rest: unplaced(self.rest),
+            hand_over: unless_default(self.real.hand_over),
+            log: unless_default(self.real.log),
+            stop: unless_default(self.real.stop),
             wake: unless_default(self.paging.wake),
             pages: unless_default(self.paging.pages),
             channels: unless_default(self.paging.channels),
@@ -107,6 +113,13 @@ struct File {
     push: Spanned<Push>,
     clean: Spanned<Clean>,
     rest: Spanned<Rest>,
+    // What real systems have; as the nine algorithms have it where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hand_over: Option<Spanned<HandOver>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<Spanned<LogReading>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<Spanned<Stop>>,
     // Choices about pages and threads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wake: Option<Spanned<Waking>>,
@@ -169,6 +182,11 @@ impl File {
             push: *self.push.get_ref(),
             clean: *self.clean.get_ref(),
             rest: *self.rest.get_ref(),
+            real: Real {
+                hand_over: chosen(self.hand_over.as_ref()),
+                log: chosen(self.log.as_ref()),
+                stop: chosen(self.stop.as_ref()),
+            },
             paging: Paging {
                 wake: chosen(self.wake.as_ref()),
                 pages: chosen(self.pages.as_ref()),
@@ -188,6 +206,9 @@ impl File {
             "push" => self.push.span(),
             "clean" => self.clean.span(),
             "rest" => self.rest.span(),
+            "hand-over" => self.hand_over.as_ref().map_or(self.freeze.span(), Spanned::span),
+            "log" => self.log.as_ref().map_or(self.pre.span(), Spanned::span),
+            "stop" => self.stop.as_ref().map_or(self.pre.span(), Spanned::span),
             "wake" => self.wake.as_ref().map_or(self.missing.span(), Spanned::span),
             "pages" => self.pages.as_ref().map_or(self.push.span(), Spanned::span),
             "channels" => self.channels.as_ref().map_or(self.missing.span(), Spanned::span),

@@ -8,7 +8,9 @@ use std::collections::HashSet;
 use common::legal_combinations;
 use model::concrete::State;
 use model::paging::{Channels, Mappings, Paging, Waking};
-use model::strategy::{Clean, Freeze, Missing, PASSES_MAX, Passes, Pre, Push, Rest, Strategy};
+use model::strategy::{
+    Clean, Freeze, HandOver, LogReading, Missing, PASSES_MAX, Passes, Pre, Push, Real, Rest, Stop, Strategy,
+};
 use model::system::Properties;
 use model::{Concrete, Expectation, Hosts, Link, Migration, Property, algorithms};
 use proptest::prelude::*;
@@ -17,7 +19,7 @@ use quickcheck::{Arbitrary, Gen, quickcheck};
 #[derive(Clone, Debug)]
 struct AnyStrategy(Strategy);
 
-fn choose(seed: [u8; 11], name: String) -> Strategy {
+fn choose(seed: [u8; 14], name: String) -> Strategy {
     let pick = |index: usize, count: u8| seed[index] % count;
     Strategy {
         name: name.into(),
@@ -34,10 +36,16 @@ fn choose(seed: [u8; 11], name: String) -> Strategy {
         push: [Push::None, Push::Next, Push::Pivot, Push::Pull][usize::from(pick(4, 4))],
         clean: [Clean::Travel, Clean::LocalStore][usize::from(pick(5, 2))],
         rest: [Rest::Normal, Rest::PreMigration][usize::from(pick(6, 2))],
+        real: Real {
+            hand_over: [HandOver::ReadyGo, HandOver::OneShot, HandOver::Acknowledged, HandOver::None]
+                [usize::from(pick(8, 4))],
+            log: [LogReading::Page, LogReading::Pass][usize::from(pick(9, 2))],
+            stop: [Stop::Passes, Stop::Target, Stop::Switch][usize::from(pick(10, 3))],
+        },
         paging: Paging {
-            wake: [Waking::WithPage, Waking::Apart][usize::from(pick(8, 2))],
-            pages: [Mappings::Fixed, Mappings::ComeAndGo][usize::from(pick(9, 2))],
-            channels: [Channels::One, Channels::DemandApart, Channels::Striped][usize::from(pick(10, 3))],
+            wake: [Waking::WithPage, Waking::Apart][usize::from(pick(11, 2))],
+            pages: [Mappings::Fixed, Mappings::ComeAndGo][usize::from(pick(12, 2))],
+            channels: [Channels::One, Channels::DemandApart, Channels::Striped][usize::from(pick(13, 3))],
         },
     }
 }
@@ -67,7 +75,7 @@ proptest! {
 
     /// Every legal combination of choices, not only the built-in ones, keeps its safety properties.
     #[test]
-    fn legal_strategies_are_safe(seed: [u8; 11], lossy: bool, three: bool) {
+    fn legal_strategies_are_safe(seed: [u8; 14], lossy: bool, three: bool) {
         let Ok(strategy) = choose(seed, "any".into()).check() else { return Ok(()) };
         let link = if lossy { Link::Lossy } else { Link::Unordered };
         let hosts = if three { Hosts::Three } else { Hosts::Two };

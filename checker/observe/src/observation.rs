@@ -21,8 +21,8 @@ pub struct Task {
     pub dumps: Dumps,
     /// What was not recorded, in words.
     pub unseen: Vec<String>,
-    /// Does the destination say that it is ready?
-    pub readiness: bool,
+    /// The algorithm that the log is held to: what the system does without post-copy, and with it.
+    pub algorithms: [&'static str; 2],
 }
 
 /// Tells a run: writes its log and judges it. `progress` is told the number of steps now and then.
@@ -57,7 +57,7 @@ pub fn tell(
             Ok::<_, ObserveError>(())
         })?;
     }
-    write_header(&mut log, begin, layout, &account, task.readiness)?;
+    write_header(&mut log, begin, layout, &account, task.algorithms)?;
     account.compare(&task.dumps)?;
     let mut report = account.finish(task.limits, task.unseen);
     report.steps = line - 2;
@@ -72,9 +72,9 @@ fn write_header(
     begin: u64,
     layout: &Layout,
     account: &Account<'_>,
-    readiness: bool,
+    [without, with_post_copy]: [&str; 2],
 ) -> Result<(), ObserveError> {
-    let algorithm = if account.is_post_copy() { "assisted-post-copy" } else { "pre-copy" };
+    let algorithm = if account.is_post_copy() { with_post_copy } else { without };
     let header = Header {
         trace: VERSION,
         algorithm: Some(algorithm.to_owned()),
@@ -83,10 +83,7 @@ fn write_header(
         pages: layout.pages().into(),
         file_mapped: BTreeSet::new(),
         disrupted: account.is_disrupted(),
-        unseen: [Unseen::Writes, Unseen::Reads]
-            .into_iter()
-            .chain((!readiness).then_some(Unseen::Readiness))
-            .collect(),
+        unseen: [Unseen::Writes, Unseen::Reads].into(),
     };
     log.flush()?;
     let end = log.stream_position()?;

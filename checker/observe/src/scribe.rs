@@ -2,7 +2,7 @@
 //!
 //! A fact that the log has no word for leaves no line, and a line that needs what nobody saw is not written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use steplog::event::{Bytes, Event, Step};
 use steplog::fate::{Cause, Fate};
@@ -24,6 +24,10 @@ pub struct Scribe {
     arrived: HashMap<u32, u32>,
     discarded: Vec<Pages>,
     owed_again: Vec<PageNumber>,
+    /// The destination has been told to expect a migration, as far as any line says.
+    expected: bool,
+    /// Pages that were asked for, and the request has not been heard.
+    asked: HashSet<u32>,
 }
 
 const SOURCE: HostId = HostId(0);
@@ -52,23 +56,32 @@ impl Scribe {
             Side::Destination => DESTINATION,
         };
         let place = Place::Host(host);
-        let mut write = |event| write(Step { at_ns, place, epoch: EPOCH, event });
+        let step = |event, place| Step { at_ns, place, epoch: EPOCH, event };
+        let mut write = |event, place| write(step(event, place));
         match &observed.fact {
             Fact::RequestReceived(pages) => {
                 for page in pages.iter() {
-                    write(request(page, account))?;
-                }
-                Ok(())
-            }
-            Fact::Installed(pages) => {
-                for page in pages.iter() {
-                    if let Some(sequence) = self.arrived.remove(&page) {
-                        write(installed(page, sequence))?;
+                    // After a recovery what is still missing is asked for again, without another fault.
+                    if self.asked.remove(&page) {
+                        write(request(page, account), place)?;
                     }
                 }
                 Ok(())
             }
-            _ => self.event(merged, account).map_or(Ok(()), write),
+            // One that waits for a connection expects whatever comes.
+            Fact::Started | Fact::Expected if !std::mem::replace(&mut self.expected, true) => {
+                write(Event::MigrationExpected { from: SOURCE }, Place::Host(DESTINATION))?;
+                self.event(merged, account).map_or(Ok(()), |event| write(event, place))
+            }
+            Fact::Installed(pages) => {
+                for page in pages.iter() {
+                    if let Some(sequence) = self.arrived.remove(&page) {
+                        write(installed(page, sequence), place)?;
+                    }
+                }
+                Ok(())
+            }
+            _ => self.event(merged, account).map_or(Ok(()), |event| write(event, place)),
         }
     }
 
@@ -76,7 +89,7 @@ impl Scribe {
         let &Merged { ref observed, page, sequence } = merged;
         Some(match observed.fact {
             Fact::Started => Event::MigrationStarted { to: DESTINATION },
-            Fact::Expected => Event::MigrationExpected { from: SOURCE },
+            Fact::Expected => return None,
             Fact::PassBegun => {
                 self.pass = self.pass.max(1) + 1;
                 Event::PassBegun { pass: self.pass }
@@ -113,6 +126,7 @@ impl Scribe {
             }
             Fact::Resumed => Event::ProcessResumed { from: SOURCE },
             Fact::Faulted(page) if account.faults_for_the_first_time(page) => {
+                self.asked.insert(page);
                 Event::PageFaulted { page: PageNumber(page.into()), asked: Place::Host(SOURCE) }
             }
             Fact::CompletionDeclared => Event::CompletionDeclared { told: vec![SOURCE] },

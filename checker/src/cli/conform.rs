@@ -69,7 +69,7 @@ pub(super) fn run(args: &Conform) -> Result<End> {
         [path] => (conform_watched(open(path)?, strategy, &mut watch), None),
         paths => {
             let logs = paths.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
-            match merge(logs) {
+            match merge(logs, strategy.as_ref()) {
                 Ok(merged) => (conform_merged(&merged, strategy, &mut watch), Some(merged)),
                 Err(error) => return contradiction(args, error),
             }

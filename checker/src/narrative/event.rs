@@ -9,6 +9,7 @@ use super::disruption;
 use super::facts::{has_arrived, has_left, starts};
 use super::hosts::{Hosts, Place};
 use super::paging;
+use super::real;
 
 /// How a step involves its places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -83,6 +84,9 @@ fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep, after: &Con
     if let Some(told) = disruption::tell_control(hosts, control, step, after) {
         return told;
     }
+    if let Some(told) = real::tell_control(hosts, control, step, after) {
+        return told;
+    }
     match step {
         ControlStep::MigrateBack | ControlStep::MigrateOnward => {
             local(hosts.source, format!("operator: migrate to {}", hosts.destination))
@@ -127,6 +131,7 @@ fn in_flight(hosts: &Hosts, control: &Control) -> (Place, Place) {
 fn control_message(control: &Control) -> &'static str {
     match control.phase {
         Phase::Offered => "state",
+        Phase::Entrusted => "state, go",
         Phase::Accepted => "ready",
         Phase::Committed => "go",
         Phase::Completing => "complete",
@@ -154,7 +159,8 @@ fn tell_page(
     let content = if matches!(page.plan, Plan::Travelled | Plan::Settled) { forth } else { content };
     let keeper = write_back_host(hosts, control, page);
     let name = format!("page {index}");
-    if let Some(told) = disruption::tell_page(hosts, control, page, step, &name) {
+    let told = disruption::tell_page(hosts, control, page, step, &name);
+    if let Some(told) = told.or_else(|| real::tell_page(hosts, step, &name)) {
         return told;
     }
     let present = if control.phase.at_source() { page.source } else { page.destination }.is_held();

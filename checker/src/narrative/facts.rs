@@ -37,6 +37,7 @@ fn control_has_left(step: ControlStep, before: &Control, after: &Control) -> boo
         ControlStep::SendOldReady => after.aftermath.old_ready && !before.aftermath.old_ready,
         _ => {
             let new = after.phase.message_in_flight() && after.phase != before.phase;
+            let new = new || (after.unanswered && !before.unanswered);
             new || (before.message_lost && !after.message_lost)
         }
     }
@@ -48,7 +49,9 @@ fn control_has_arrived(step: ControlStep, before: &Control) -> bool {
         ControlStep::DeliverOldReady => return before.aftermath.old_ready,
         ControlStep::DeliverOldState => return before.aftermath.leftover == Leftover::Offered,
         ControlStep::DeliverCancel => return before.aftermath.leftover != Leftover::None,
+        ControlStep::DeliverState if before.phase == Phase::Entrusted => Phase::Entrusted,
         ControlStep::DeliverState => Phase::Offered,
+        ControlStep::DeliverAnswer => return before.unanswered,
         ControlStep::Commit => Phase::Accepted,
         ControlStep::Resume => Phase::Committed,
         ControlStep::Destroy => Phase::Completing,
@@ -112,9 +115,14 @@ pub(super) fn deeds(before: &Control, after: &Control) -> Vec<&'static str> {
     let mut deeds = Vec::new();
     let runs = |control: &Control| control.source_runs || control.destination_runs;
     let at_rest = matches!(after.phase, Phase::Rest | Phase::Running);
-    let aborted = at_rest && before.phase.can_abort();
-    let undone =
-        after.phase.at_source() && before.phase.committed() && after.source_runs && !before.source_runs;
+    let resumed = after.destination_runs && !before.destination_runs && !before.returning;
+    let back = before.phase == Phase::Committed && after.phase == Phase::Rest;
+    let aborted = at_rest && (before.phase.can_abort() || back) && !resumed;
+    let undone = after.phase.at_source()
+        && before.phase.committed()
+        && after.source_runs
+        && !before.source_runs
+        && !back;
     if aborted || undone {
         deeds.push(if undone { "aborts after its commit" } else { "aborts" });
     }

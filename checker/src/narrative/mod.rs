@@ -10,6 +10,7 @@ mod facts;
 mod hosts;
 mod mermaid;
 mod paging;
+mod real;
 mod text;
 
 use model::concrete::{State, Step};

@@ -5,7 +5,7 @@
 
 use model::concrete::Step;
 use model::disruption::Disruption;
-use model::strategy::Pre;
+use model::strategy::{HandOver, Pre};
 use model::{Control, ControlStep, Migration, Move, PageStep, Phase};
 use steplog::event::Event;
 use steplog::message::MessageKind;
@@ -46,7 +46,9 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
     let migrate = || [control(ControlStep::MigrateBack), control(ControlStep::MigrateOnward)].concat();
     match event {
         Event::MigrationStarted { .. } if copies => migrate(),
-        Event::ProcessSuspended { .. } if copies => control(ControlStep::Suspend),
+        Event::ProcessSuspended { .. } if copies => {
+            [control(ControlStep::Suspend), control(ControlStep::Switch)].concat()
+        }
         Event::ProcessSuspended { .. } => migrate(),
         Event::PageWritten { page, .. } => pages(*page, &[Write]),
         Event::PageFaulted { page, .. } => pages(*page, &[Fault]),
@@ -58,9 +60,16 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::PageTransferred { page, .. } => pages(*page, &[SendFrozen, SendWorkingSet, SendInVain]),
         Event::PageFlushed { page, .. } | Event::PageWrittenBack { page, .. } => pages(*page, &[WriteBack]),
         Event::StateSent { .. } => control(ControlStep::SendState),
+        // One-shot: with the state.
+        Event::ProcessHandedOver { .. } if !migration.strategy.says_ready() => vec![vec![]],
         Event::ProcessHandedOver { .. } => control(ControlStep::Commit),
         Event::PageServed { page, .. } => pages(*page, &[Serve]),
-        Event::PagePushed { page, .. } => pages(*page, &[Push]),
+        Event::PagePushed { page, .. } => {
+            // That *go* was answered leaves no line.
+            let answered = [Move::Control(ControlStep::DeliverAnswer), Move::Page(Push, page.index())];
+            let acknowledged = migration.strategy.real.hand_over == HandOver::Acknowledged;
+            pages(*page, &[Push]).into_iter().chain(acknowledged.then(|| answered.to_vec())).collect()
+        }
         // One of several former hosts is done, or the last, or the process has exited.
         Event::ImageDestroyed { .. } => with_stutter(vec![
             vec![Move::Control(ControlStep::Destroy)],
@@ -77,7 +86,9 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::StateAccepted { .. } => {
             [control(ControlStep::DeliverState), control(ControlStep::DeliverOldState)].concat()
         }
-        Event::ProcessResumed { .. } => control(ControlStep::Resume),
+        Event::ProcessResumed { .. } => {
+            [control(ControlStep::Resume), control(ControlStep::ResumeAbandoned)].concat()
+        }
         Event::RequestAccepted { page, .. } => pages(*page, &[DeliverRequest, DuplicateRequest]),
         Event::DestructionLearned { at_rest: true, .. } => control(ControlStep::Finish),
         Event::ExitLearned { .. } => with_stutter(control(ControlStep::DeliverExit)),

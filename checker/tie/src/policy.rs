@@ -1,9 +1,9 @@
 //! The same algorithm in the words of the model and of the reference.
 
 use model::paging::{Channels, Mappings, Paging, Waking};
-use model::strategy::{Clean, Freeze, Missing, Passes, Pre, Push, Rest};
+use model::strategy::{Clean, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Rest, Stop};
 use model::{Contradiction, Strategy};
-use protocol::policy::{self as real, Policy};
+use protocol::policy::{self as endpoint, Policy};
 
 /// Why the reference has no policy for a strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,12 +13,12 @@ pub enum Unsupported {
     Model(#[from] Contradiction),
     /// The reference rejects it.
     #[error(transparent)]
-    Reference(#[from] real::Contradiction),
+    Reference(#[from] endpoint::Contradiction),
     /// The two read this combination differently.
     #[error("the reference copies clean pages too: clean = \"local-store\" does not go with pre = \"copy\"")]
     CopiesCleanPages,
-    /// The endpoints have one connection between two hosts, which is their driver's, and pages that stay.
-    #[error("the reference does not have this choice: {0}")]
+    /// The endpoints do not have it.
+    #[error("{0}: the endpoints of the reference do not have this yet: leave it out")]
     Choice(&'static str),
 }
 
@@ -27,17 +27,19 @@ pub enum Unsupported {
 /// # Errors
 /// The choices contradict each other, or the reference does not have them.
 pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
-    let Strategy { name, pre, freeze, working_set, missing, push, clean, rest, paging } =
+    let Strategy { name, pre, freeze, working_set, missing, push, clean, rest, real, paging } =
         strategy.clone().check()?;
     let Paging { wake, pages, channels } = paging;
-    if pages != Mappings::Fixed {
-        return Err(Unsupported::Choice("pages = \"come-and-go\""));
-    }
-    if channels != Channels::One {
-        return Err(Unsupported::Choice("channels, of which it has one"));
-    }
-    if wake != Waking::WithPage {
-        return Err(Unsupported::Choice("wake = \"apart\""));
+    let lacking = [
+        ("hand-over", real.hand_over != HandOver::ReadyGo),
+        ("log", real.log != LogReading::Page),
+        ("stop", real.stop != Stop::Passes),
+        ("pages", pages != Mappings::Fixed),
+        ("channels", channels != Channels::One),
+        ("wake", wake != Waking::WithPage),
+    ];
+    if let Some((field, _)) = lacking.into_iter().find(|(_, lacking)| *lacking) {
+        return Err(Unsupported::Choice(field));
     }
     if matches!(pre, Pre::Copy(_)) && clean == Clean::LocalStore {
         return Err(Unsupported::CopiesCleanPages);
@@ -45,40 +47,40 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
     let policy = Policy {
         name,
         pre: match pre {
-            Pre::None => real::Pre::None,
-            Pre::Copy(Passes::AtMost(passes)) => real::Pre::Copy(real::Passes::AtMost(passes.into())),
-            Pre::Copy(Passes::Unbounded) => real::Pre::Copy(real::Passes::UntilInStep),
-            Pre::WriteBack => real::Pre::WriteBack,
+            Pre::None => endpoint::Pre::None,
+            Pre::Copy(Passes::AtMost(passes)) => endpoint::Pre::Copy(endpoint::Passes::AtMost(passes.into())),
+            Pre::Copy(Passes::Unbounded) => endpoint::Pre::Copy(endpoint::Passes::UntilInStep),
+            Pre::WriteBack => endpoint::Pre::WriteBack,
         },
         freeze: match freeze {
-            Freeze::All => real::Freeze::All,
-            Freeze::Modified => real::Freeze::Modified,
-            Freeze::NotInStep => real::Freeze::NotInStep,
-            Freeze::FlushModified => real::Freeze::Flush,
-            Freeze::None => real::Freeze::None,
+            Freeze::All => endpoint::Freeze::All,
+            Freeze::Modified => endpoint::Freeze::Modified,
+            Freeze::NotInStep => endpoint::Freeze::NotInStep,
+            Freeze::FlushModified => endpoint::Freeze::Flush,
+            Freeze::None => endpoint::Freeze::None,
         },
         working_set,
         missing: match missing {
-            Missing::Nothing => real::Missing::Never,
-            Missing::Source => real::Missing::Source,
-            Missing::Store if freeze == Freeze::FlushModified => real::Missing::FileServer,
+            Missing::Nothing => endpoint::Missing::Never,
+            Missing::Source => endpoint::Missing::Source,
+            Missing::Store if freeze == Freeze::FlushModified => endpoint::Missing::FileServer,
             // The reference does not call a page missing that the local backing store has.
-            Missing::Store => real::Missing::Never,
-            Missing::Split => real::Missing::ByKind,
+            Missing::Store => endpoint::Missing::Never,
+            Missing::Split => endpoint::Missing::ByKind,
         },
         push: match push {
-            Push::None => real::Push::None,
-            Push::Next => real::Push::NextMissing,
-            Push::Pivot => real::Push::Pivot,
-            Push::Pull => real::Push::Pull,
+            Push::None => endpoint::Push::None,
+            Push::Next => endpoint::Push::NextMissing,
+            Push::Pivot => endpoint::Push::Pivot,
+            Push::Pull => endpoint::Push::Pull,
         },
         clean: match clean {
-            Clean::Travel => real::Clean::Travel,
-            Clean::LocalStore => real::Clean::LocalStore,
+            Clean::Travel => endpoint::Clean::Travel,
+            Clean::LocalStore => endpoint::Clean::LocalStore,
         },
         rest: match rest {
-            Rest::Normal => real::Rest::Normal,
-            Rest::PreMigration => real::Rest::PreMigration,
+            Rest::Normal => endpoint::Rest::Normal,
+            Rest::PreMigration => endpoint::Rest::PreMigration,
         },
     };
     policy.check()?;
@@ -99,6 +101,7 @@ pub fn strategy(policy: &Policy) -> Option<Strategy> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::strategy::Real;
 
     #[test]
     fn the_built_in_algorithms_are_the_same_on_both_sides() {
@@ -121,17 +124,8 @@ mod tests {
         let of = move |pre| {
             let (name, clean, rest) = ("combination".into(), Clean::Travel, Rest::Normal);
             let (freeze, missing, push) = (Freeze::All, Missing::Nothing, Push::None);
-            Strategy {
-                name,
-                pre,
-                freeze,
-                working_set: false,
-                missing,
-                push,
-                clean,
-                rest,
-                paging: Paging::PLAIN,
-            }
+            let (real, paging) = (Real::NONE, Paging::PLAIN);
+            Strategy { name, pre, freeze, working_set: false, missing, push, clean, rest, real, paging }
         };
         let all = pres.into_iter().map(of);
         let all = all.flat_map(move |strategy| freezes.map(|freeze| Strategy { freeze, ..strategy.clone() }));

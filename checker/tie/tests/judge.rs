@@ -395,7 +395,7 @@ fn split(header: &Header, log: &[Step]) -> Vec<Vec<u8>> {
 fn logs_of_several_hosts_are_merged_by_what_causes_what() {
     for policy in [Policy::POST_COPY, Policy::PRE_COPY, Policy::GENERIC] {
         let (header, log) = run(&policy, Order::Fifo, Ending::Idle);
-        let merged = merge(split(&header, &log).iter().map(|text| &text[..])).expect("of one run");
+        let merged = merge(split(&header, &log).iter().map(|text| &text[..]), None).expect("of one run");
         assert_eq!(merged.steps.len(), log.len());
         let accepted = conform_merged(&merged, None, &mut |_| std::ops::ControlFlow::Continue(()));
         assert_eq!(accepted.expect("it is right").steps, log.len(), "{}", policy.name);
@@ -410,7 +410,7 @@ fn logs_that_contradict_each_other() {
     let learned = find(&log, 0, |event| matches!(event, Event::ReadinessLearned { .. }));
     let early = log.remove(learned);
     log.insert(sent, early);
-    match merge(split(&header, &log).iter().map(|text| &text[..])) {
+    match merge(split(&header, &log).iter().map(|text| &text[..]), None) {
         Err(MergeError::Contradiction { handled, sent }) => {
             assert_ne!(Some(handled.log), sent.map(|sent| sent.log), "two lines of two logs");
         }
@@ -418,5 +418,5 @@ fn logs_that_contradict_each_other() {
     }
     let other = Header { link: LinkOrder::Unordered, ..header.clone() };
     let logs = [ndjson(&header, &[]), ndjson(&other, &[])];
-    assert!(matches!(merge(logs.iter().map(|text| &text[..])), Err(MergeError::Headers { log: 1 })));
+    assert!(matches!(merge(logs.iter().map(|text| &text[..]), None), Err(MergeError::Headers { log: 1 })));
 }

@@ -7,6 +7,7 @@ mod generic;
 mod lazy_copy;
 mod post_copy;
 mod pre_copy;
+mod profiles;
 mod total_copy;
 
 pub use assisted_post_copy::ASSISTED_POST_COPY;
@@ -19,6 +20,10 @@ pub use generic::{GENERIC, GENERIC_WITHOUT_PREFETCH, GENERIC_WITHOUT_WORKING_SET
 pub use lazy_copy::LAZY_COPY;
 pub use post_copy::POST_COPY;
 pub use pre_copy::{PRE_COPY, PRE_COPY_UNBOUNDED};
+pub use profiles::{
+    ACCENT, CLOUD_HYPERVISOR_POST_COPY, CRIU_LAZY, OPENMOSIX, QEMU_HYBRID, QEMU_POST_COPY, QEMU_PRE_COPY,
+    SPRITE, V_SYSTEM, VMOTION,
+};
 pub use total_copy::{TOTAL_COPY, TOTAL_COPY_DIRTY};
 
 use crate::strategy::Strategy;
@@ -39,6 +44,20 @@ pub const BUILT_IN: [Strategy; 9] = [
 /// Built-in algorithms with a switch turned off.
 pub const VARIANTS: [Strategy; 2] = [GENERIC_WITHOUT_WORKING_SET, GENERIC_WITHOUT_PREFETCH];
 
+/// Profiles of real systems.
+pub const PROFILES: [Strategy; 10] = [
+    QEMU_PRE_COPY,
+    QEMU_POST_COPY,
+    QEMU_HYBRID,
+    CRIU_LAZY,
+    CLOUD_HYPERVISOR_POST_COPY,
+    V_SYSTEM,
+    ACCENT,
+    SPRITE,
+    OPENMOSIX,
+    VMOTION,
+];
+
 /// Built-in algorithms with a choice about pages and threads that they leave out.
 pub const CHOICES: [Strategy; 7] = [
     POST_COPY_THREADS,
@@ -50,7 +69,9 @@ pub const CHOICES: [Strategy; 7] = [
     POST_COPY_PULL,
 ];
 
-/// The built-in algorithm of that name, with a switch turned off or another choice if the name says so.
+/// The algorithm of that name: built-in, with a switch turned off, with another choice, or a profile of a real system.
 pub fn built_in(name: &str) -> Option<Strategy> {
-    BUILT_IN.into_iter().chain(VARIANTS).chain(CHOICES).find(|strategy| strategy.name == name)
+    let all = BUILT_IN.into_iter().chain(VARIANTS).chain(CHOICES).chain(PROFILES);
+    let mut all = all;
+    all.find(|strategy| strategy.name == name)
 }

@@ -15,7 +15,7 @@
 use std::borrow::Cow;
 
 use crate::paging::Paging;
-use crate::strategy::{Clean, Freeze, Missing, Pre, Push, Rest, Strategy};
+use crate::strategy::{Clean, Freeze, Missing, Pre, Push, Real, Rest, Strategy};
 
 /// All pages during the freeze. Normal → Migration → Normal.
 pub const TOTAL_COPY: Strategy = Strategy {
@@ -27,6 +27,7 @@ pub const TOTAL_COPY: Strategy = Strategy {
     push: Push::None,
     clean: Clean::Travel,
     rest: Rest::Normal,
+    real: Real::NONE,
     paging: Paging::PLAIN,
 };
 

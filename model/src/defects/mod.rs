@@ -5,6 +5,7 @@
 
 mod occasion;
 mod overlay;
+mod overlay_real;
 mod paging;
 
 pub use occasion::Idle;
@@ -71,6 +72,15 @@ pub enum Defect {
     AcknowledgeBeforeDurable,
     ResumeInDoubt,
     IgnoreLoss,
+    // Of what real systems have: the dirty log, what ends pre-copy, the hand-over.
+    ClearAfterCopy,
+    ClearUnread,
+    UntrackedWriter,
+    WriterWhileFrozen,
+    CutPassCountsAsSent,
+    SwitchForgetsRedirtied,
+    ForgetEntrusted,
+    AnswerUnheard,
     // Of the choices about pages, threads and connections.
     ForgetWake,
     DropLateFault,
@@ -138,7 +148,7 @@ const fn striking(
 
 /// Every defect, by the property that must catch it.
 #[rustfmt::skip]
-pub const DEFECTS: [Entry; 65] = {
+pub const DEFECTS: [Entry; 73] = {
     use Defect::*;
     use Disruption::{Cancel, CrashSource, Cut, Outage};
     use Property::*;
@@ -239,6 +249,24 @@ pub const DEFECTS: [Entry; 65] = {
             "The process is declared lost on a time-out, without word of a death."),
         striking(Outage, AcknowledgeBeforeDurable, S6, "generic",
             "The file server acknowledges a write-back that an outage can still take."),
+
+        // Of what real systems have: the dirty log, what ends pre-copy, the hand-over.
+        entry(ClearAfterCopy, S2, "qemu-pre-copy",
+            "A page's mark in the dirty log is cleared after the page was copied."),
+        entry(ClearUnread, S2, "qemu-pre-copy",
+            "Clearing the log clears the marks of pages that were written after it was read."),
+        entry(UntrackedWriter, S2, "qemu-pre-copy",
+            "A device writes pages that have been copied, and the dirty log does not see it."),
+        entry(WriterWhileFrozen, S2, "qemu-pre-copy",
+            "A device goes on writing pages that have been sent while the process is frozen."),
+        entry(CutPassCountsAsSent, S1, "qemu-pre-copy",
+            "A pass that is cut short counts as done: what it has not sent is taken for sent."),
+        entry(SwitchForgetsRedirtied, S2, "qemu-hybrid",
+            "At a switch to post-copy what was modified after it was sent is not discarded."),
+        striking(CrashSource, ForgetEntrusted, S12, "qemu-pre-copy",
+            "A destination that has been handed everything in one message gives it up when the source dies."),
+        entry(AnswerUnheard, L1, "cloud-hypervisor-post-copy",
+            "The source does not react to the answer to go."),
         // Of the choices about pages, threads and connections.
         entry(ForgetWake, L3, "post-copy-threads",
             "A page is installed, and whoever waits for it is not woken."),

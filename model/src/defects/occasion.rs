@@ -13,7 +13,7 @@ use crate::disruption::Disruption::{
 };
 use crate::disruption::Disruptions;
 use crate::migration::{Hosts, Link, Migration};
-use crate::strategy::{Clean, Freeze, Pre};
+use crate::strategy::{Clean, Freeze, HandOver, LogReading, Pre, Stop};
 
 /// Why a defect makes no difference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,7 +114,9 @@ impl Migration {
         use Defect::*;
         let strategy = &self.strategy;
         let hits = |kinds: &[Disruption]| kinds.iter().any(|kind| self.disruptions.include(*kind));
-        let aborts = hits(&[Cancel, Refuse, Suspect, Cut, CrashDestination]);
+        let one_shot = strategy.real.hand_over == HandOver::OneShot;
+        let refuses = hits(&[Refuse]) && self.is_repaired_after(Refuse);
+        let aborts = refuses || hits(&[Cancel, Suspect, Cut, CrashDestination]);
         let interrupts = hits(&[Cut, Suspect]);
         // A return that is aborted is what makes the host returned to a source that can die.
         let owner_dies = hits(&[CrashSource]) || (hits(&[CrashDestination]) && strategy.is_lazy());
@@ -123,9 +125,12 @@ impl Migration {
         let writes_back = strategy.pre == Pre::WriteBack;
         let sends_early = strategy.sends_before_commit();
         let orderly = self.link == Link::Fifo;
+        // One that says *ready* is in doubt until it hears *go*.
+        let doubts = strategy.says_ready();
         let pushes = strategy.pushes();
         match defect {
-            RunOnAtSource | ResumeBeforeState | CommitForgotten => true,
+            RunOnAtSource | ResumeBeforeState => true,
+            CommitForgotten => doubts,
             LiteralGeneric => strategy.tells_kinds_apart() && owes,
             ForgetWriteBackDuty | NeverWriteBack => writes_back && strategy.freeze != Freeze::FlushModified,
             ClearDirtyOnArrival => strategy.tracks_dirty() && strategy.freeze != Freeze::FlushModified,
@@ -138,7 +143,8 @@ impl Migration {
             NoSequenceNumbers => copies && (!orderly || self.comes_and_goes()),
             ResumeBeforePages => sends_early && !orderly,
             DivergingReplica => strategy.clean == Clean::LocalStore,
-            PushWhileFrozen | DemandBehindPushes | NeverPush => pushes,
+            PushWhileFrozen => pushes && !one_shot,
+            DemandBehindPushes | NeverPush => pushes,
             FreezeSendsAll => strategy.sends_frozen() && strategy.freeze != Freeze::All,
             SwollenWorkingSet => strategy.working_set,
             DestroyWhileOwed => owes && (!strategy.is_lazy() || self.hosts == Hosts::Three),
@@ -147,21 +153,30 @@ impl Migration {
             AcknowledgeUnstored => strategy.writes_to_store(),
             StoreOlder => strategy.writes_to_store() && self.is_lossy(),
             SendTwice => owes && (pushes || self.is_lossy()),
-            ResumeAfterHandOver | ResyncUnanswered | ResumeInDoubt => interrupts,
+            ResumeAfterHandOver | ResyncUnanswered => interrupts,
+            ResumeInDoubt => interrupts && doubts,
             CancelAfterCommit => hits(&[Cancel]),
-            AcceptOldReady => hits(&[Cancel, Suspect]),
+            AcceptOldReady => hits(&[Cancel, Suspect]) && doubts,
             ConsumeDirtyBits => aborts && sends_early && (copies || strategy.tracks_dirty()),
             RetryTrustsLog => aborts && copies,
-            AcceptEarlierEpoch => hits(&[Cancel, Refuse, Suspect]) && sends_early && !orderly,
+            AcceptEarlierEpoch => (refuses || hits(&[Cancel, Suspect])) && sends_early && !orderly,
             LoseDiscardList => interrupts && copies && owes,
             BelieveInFlight | ForgetDemandOnReconnect => interrupts && owes,
-            ForgetInDoubt => hits(&[Cut]),
+            ForgetInDoubt => hits(&[Cut]) && doubts,
             AbortLeavesFrozen => aborts,
-            DoubtUnanswered => hits(&[Cancel, Suspect, Cut]),
+            DoubtUnanswered => hits(&[Cancel, Suspect, Cut]) && doubts,
             HastyLost => owner_dies,
             LostOnTimeOut => interrupts || owner_dies,
             AcknowledgeBeforeDurable => hits(&[Outage]) && strategy.writes_to_store(),
             IgnoreLoss => owner_dies && owes,
+            // Of what real systems have.
+            ClearAfterCopy | ClearUnread => strategy.real.log == LogReading::Pass,
+            UntrackedWriter => copies,
+            WriterWhileFrozen => sends_early,
+            CutPassCountsAsSent => strategy.real.stop != Stop::Passes,
+            SwitchForgetsRedirtied => strategy.real.stop == Stop::Switch,
+            ForgetEntrusted => hits(&[CrashSource]) && one_shot,
+            AnswerUnheard => strategy.real.hand_over == HandOver::Acknowledged,
             // Of the choices about pages, threads and connections.
             ForgetWake | DropLateFault | RequestHeldPage | MapBeforeFill => self.wakes_apart(),
             BornInStep | ZeroUnsaid | HintInUse => self.comes_and_goes() && copies,

@@ -88,10 +88,14 @@ impl Migration {
         self.defect == Some(Defect::HastyLost)
             && step == PageStep::DeclareLost
             && self.disruptions.include(Disruption::CrashSource)
+            || self.adds_unlogged_writer(step)
     }
 
     fn broken_control_step(&self, defect: Defect, step: ControlStep, control: &Control) -> AfterControl {
         use ControlStep::*;
+        if let Some(broken) = self.broken_real_step(defect, step, control) {
+            return broken;
+        }
         if defect.is_about_paging() {
             return self.broken_paging_control(defect, step, control);
         }
@@ -108,8 +112,8 @@ impl Migration {
             {
                 return sound.or_else(|| told(Control { phase: Phase::Rest, ..*control }));
             }
-            (Defect::ResumeBeforeState, Resume) if phase == Phase::Offered => {
-                return told(Control { phase: Phase::Committed, message_lost: false, ..*control });
+            (Defect::ResumeBeforeState, Resume) if phase == self.phase_of_state() => {
+                return told(Control { phase: self.resumes_from(), message_lost: false, ..*control });
             }
             (Defect::ResumeInDoubt, Resume)
                 if leftover == Leftover::InDoubt
@@ -144,7 +148,7 @@ impl Migration {
             (Defect::ReturnEmptyHanded, SendState) if control.returning => {
                 next.taken.requires = Conditions::empty();
             }
-            (Defect::ResumeBeforePages, SendReady)
+            (Defect::ResumeBeforePages, SendReady | Resume)
             | (Defect::DestroyWhileOwed, SendComplete)
             | (Defect::IgnoreLoss, Fence) => next.taken.requires = Conditions::empty(),
             (Defect::RunOnAtSource, _) => after.source_runs |= suspends(control, after),
@@ -158,7 +162,7 @@ impl Migration {
             (Defect::ForgetInDoubt, Reconnect) if phase == Phase::Committed => {
                 after.aftermath.leftover = leftover;
             }
-            (Defect::AbortLeavesFrozen, _) if aborts(control, after) => {
+            (Defect::AbortLeavesFrozen, _) if aborts(step, control, after) => {
                 let process = control.process;
                 *after = Control { process, source_runs: false, destination_runs: false, ..*after };
             }
@@ -181,7 +185,8 @@ impl Migration {
         }
         let copies = self.strategy.copies();
         let forgets = after.phase == Phase::Forgotten && control.phase != Phase::Forgotten;
-        let ends = forgets || aborts(control, &after);
+        let ends = forgets || aborts(step, control, &after);
+        self.broken_real_effect(defect, step, page, &mut next);
         match (defect, step) {
             // What has come to rest as sent is not due in the retry.
             (Defect::RetryTrustsLog | Defect::ConsumeDirtyBits, MigrateBack | MigrateOnward)
@@ -250,6 +255,9 @@ impl Migration {
 
     fn broken_page_step(&self, defect: Defect, step: PageStep, control: &Control, page: &Page) -> AfterPage {
         use PageStep::*;
+        if let Some(broken) = self.broken_real_page_step(defect, step, control, page) {
+            return broken;
+        }
         if defect.is_about_paging() {
             return self.broken_paging_step(defect, step, control, page);
         }
@@ -269,7 +277,7 @@ impl Migration {
                 (Control { code_page_sent: false, stack_page_sent: false, ..*control }, *page)
             }
             (Defect::PushWhileFrozen, Push) if frozen => {
-                (Control { phase: Phase::Committed, ..*control }, *page)
+                (Control { phase: Phase::Running, ..*control }, *page)
             }
             (Defect::SendTwice, DeliverRequest | DuplicateRequest)
             | (Defect::WriteBackAfterSent, WriteBack) => (*control, Page { sent: false, ..*page }),
@@ -357,6 +365,7 @@ fn suspends(before: &Control, after: &Control) -> bool {
 }
 
 /// Does the step end the attempt before its commit, at the source?
-fn aborts(before: &Control, after: &Control) -> bool {
-    before.phase.can_abort() && matches!(after.phase, Phase::Rest | Phase::Running)
+fn aborts(step: ControlStep, before: &Control, after: &Control) -> bool {
+    let attempted = before.phase.can_abort() || step == ControlStep::Abort;
+    attempted && step != ControlStep::Resume && matches!(after.phase, Phase::Rest | Phase::Running)
 }

@@ -10,6 +10,7 @@
 //! their way; they carry its epoch, and whoever has moved on ignores them. A destination in doubt decides nothing
 //! alone: the source may have committed.
 
+use super::agreement::perishes;
 use super::{AfterControl, AfterPage, Taken, alone, to};
 use crate::condition::Condition;
 use crate::control::{Control, Phase, Process};
@@ -24,13 +25,17 @@ impl Migration {
         match control.phase {
             Phase::Rest => None,
             phase if phase.can_abort() => Some(self.aborts(control)),
-            _ => Some(to(*control)),
+            _ => Some(self.cancel_late(control)),
         }
     }
 
     /// The destination could say *ready*, and says that it will not.
     pub(crate) fn refuse(&self, control: &Control) -> AfterControl {
-        (control.phase == Phase::Rebuilding).then_some(forgets(control).when(Condition::Arrived))
+        match control.phase {
+            Phase::Rebuilding => Some(forgets(control).when(Condition::Arrived)),
+            Phase::Loading => Some(perishes().when(Condition::Arrived)),
+            _ => None,
+        }
     }
 
     /// The source takes the destination for dead, and is wrong.
@@ -55,7 +60,7 @@ impl Migration {
     pub(crate) fn abort(&self, control: &Control) -> AfterControl {
         let broken = control.aftermath.connection == Connection::Broken;
         let told = control.phase == Phase::Forgotten && !control.message_lost;
-        (control.phase.can_abort() && (told || broken)).then_some(self.aborts(control))
+        (self.can_still_abort(control.phase) && (told || broken)).then_some(self.aborts(control))
     }
 
     fn aborts(&self, control: &Control) -> Taken {
@@ -221,6 +226,7 @@ fn left_behind(control: &Control) -> (Leftover, bool) {
         Phase::Offered => (Leftover::Offered, old_ready),
         Phase::Rebuilding => (Leftover::Rebuilding, old_ready),
         Phase::Accepted => (Leftover::InDoubt, old_ready || !control.message_lost),
+        Phase::Committed => (Leftover::InDoubt, old_ready),
         _ => (Leftover::None, old_ready),
     }
 }

@@ -42,12 +42,11 @@ impl Migration {
     fn die_with_source(&self, control: &Control, page: &mut Page) {
         self.lose_in_flight(control, page);
         let write_back = if page.plan == Plan::FromSource { WriteBack::Idle } else { page.write_back };
-        // Nobody is left who would send it again.
-        let content = if matches!(page.content, Transit::Lost(_)) && !self.comes_from_store(control, page) {
-            Transit::Idle
-        } else {
-            page.content
-        };
+        // Nobody is left who would send it again; a destination that cannot resume without it knows what it lacks.
+        let lacked = control.phase == Phase::Loading && page.plan == Plan::Travelled;
+        let missed = matches!(page.content, Transit::Lost(_)) && !lacked;
+        let content =
+            if missed && !self.comes_from_store(control, page) { Transit::Idle } else { page.content };
         *page = Page { source: Holding::Absent, sent: false, asked: false, content, write_back, ..*page };
     }
 

@@ -22,7 +22,8 @@ impl Migration {
     }
 
     pub(crate) fn send_while_frozen(&self, control: &Control, page: &Page) -> AfterPage {
-        if control.phase != Phase::Freeze || page.sent || page.write_back != WriteBack::Idle {
+        let unable = control.phase != Phase::Freeze || control.switched;
+        if unable || page.sent || page.write_back != WriteBack::Idle {
             return None;
         }
         let sent = !matches!(self.strategy.pre, Pre::Copy(_));
@@ -51,8 +52,8 @@ impl Migration {
             return None;
         }
         let done = if control.returning { Condition::Carried } else { Condition::FreezeDone };
-        let offered = Control { phase: Phase::Offered, ..*control };
-        Some(to(offered).when(done).each(Migration::map_page))
+        let sent = to(Control { phase: self.phase_of_state(), ..*control }).each(Migration::map_page);
+        Some(if control.switched { sent } else { sent.when(done) })
     }
 
     /// The dirty map's entry for a page.
@@ -83,6 +84,7 @@ impl Migration {
         }
         match self.strategy.freeze {
             Freeze::FlushModified => Plan::FromStore,
+            _ if self.is_left_by_switch(page) => Plan::FromSource,
             Freeze::All | Freeze::Modified | Freeze::NotInStep if !held_back => Plan::Travelled,
             _ if held_back => Plan::FromStore,
             _ if pre_copied => Plan::Travelled,

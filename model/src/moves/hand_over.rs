@@ -12,11 +12,14 @@ use crate::page::{Holding, Page, Plan};
 impl Migration {
     /// On a FIFO link the state comes behind every page sent before it.
     pub(crate) fn deliver_state(&self, control: &Control) -> AfterControl {
-        if control.phase != Phase::Offered || control.message_lost {
-            return None;
-        }
-        let rebuilding = to(Control { phase: Phase::Rebuilding, ..*control }).each(Migration::discard_stale);
-        Some(if self.link == Link::Fifo { rebuilding.when(Condition::Landed) } else { rebuilding })
+        let (phase, ahead) = match control.phase {
+            Phase::Offered => (Phase::Rebuilding, Condition::Landed),
+            Phase::Entrusted => (Phase::Loading, Condition::Ahead),
+            _ => return None,
+        };
+        let arrived = to(Control { phase, ..*control }).each(Migration::discard_stale);
+        let arrived = if self.link == Link::Fifo { arrived.when(ahead) } else { arrived };
+        (!control.message_lost).then_some(arrived)
     }
 
     /// A pre-copied page that the dirty map declares stale must not be taken for the page.
@@ -35,7 +38,7 @@ impl Migration {
         Some(to(accepted).when(Condition::Arrived).each(Migration::settle_travelled))
     }
 
-    fn settle_travelled(&self, _: &Control, page: &mut Page) {
+    pub(super) fn settle_travelled(&self, _: &Control, page: &mut Page) {
         if page.plan == Plan::Travelled {
             page.plan = Plan::Settled;
         }
@@ -49,23 +52,24 @@ impl Migration {
 
     /// The process runs again, at the destination.
     pub(crate) fn resume(&self, control: &Control) -> AfterControl {
-        if control.phase != Phase::Committed || control.message_lost {
+        if control.phase != self.resumes_from() || control.message_lost {
             return None;
         }
-        let owes = self.strategy.owes_pages();
+        let owes = self.owes_after(control);
         let resumed = Control {
             phase: Phase::Running,
             process: if owes { Process::PostMigration } else { self.strategy.resting() },
             destination_runs: true,
             code_page_sent: false,
             stack_page_sent: false,
-            ..*control
+            ..self.awaiting_answer(control)
         };
-        Some(to(resumed).each(Migration::release_settled))
+        let resumed = to(resumed).each(Migration::release_settled);
+        Some(if self.strategy.says_ready() { resumed } else { self.unprepared(resumed) })
     }
 
     /// The source's copy of a page that it does not owe is dead from here on.
-    fn release_settled(&self, _: &Control, page: &mut Page) {
+    pub(super) fn release_settled(&self, _: &Control, page: &mut Page) {
         if page.plan != Plan::FromSource {
             page.source = Holding::Absent;
         }

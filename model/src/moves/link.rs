@@ -9,6 +9,7 @@
 //! and write-backs, one duplicate lingers at a time. Control messages are
 //! numbered within their migration; a duplicate of one is recognised by its number and changes nothing.
 
+use super::agreement::is_behind_state;
 use super::{AfterControl, AfterPage, alone, to};
 use crate::control::{Control, Phase};
 use crate::migration::{Link, Migration};
@@ -18,7 +19,8 @@ impl Migration {
     /// The newest content message arrives, at the host where the process lacks it.
     pub(crate) fn deliver_page(&self, control: &Control, page: &Page) -> AfterPage {
         let Transit::Flying(content) = page.content else { return None };
-        if self.link == Link::Fifo && (page.older > 0 || self.is_behind_go(control)) {
+        let behind_go = self.is_behind_go(control) || is_behind_state(control, page);
+        if self.link == Link::Fifo && (page.older > 0 || behind_go) {
             return None;
         }
         let mut next = Page { content: Transit::Idle, ..*page };
@@ -27,6 +29,9 @@ impl Migration {
             next.waiting &= self.wakes_apart();
         } else {
             self.install(control, &mut next, content);
+            if is_behind_state(control, page) {
+                self.settle(&mut next);
+            }
         }
         alone(control, next)
     }
@@ -63,9 +68,13 @@ impl Migration {
     pub(crate) fn install(&self, control: &Control, page: &mut Page, content: Currency) {
         page.destination = Holding::Held(content);
         let owed = matches!(page.plan, Plan::FromSource | Plan::FromThird | Plan::FromStore);
-        if !owed || before_dirty_map(control) {
-            return;
+        if owed && !before_dirty_map(control) {
+            self.settle(page);
         }
+    }
+
+    /// The page is where it is needed, and nowhere else.
+    fn settle(&self, page: &mut Page) {
         page.plan = Plan::Settled;
         page.source = Holding::Absent;
         page.third = Holding::Absent;
@@ -158,5 +167,5 @@ impl Migration {
 
 /// Does the destination not have the dirty map yet?
 pub(crate) fn before_dirty_map(control: &Control) -> bool {
-    matches!(control.phase, Phase::PreCopy { .. } | Phase::Freeze | Phase::Offered)
+    matches!(control.phase, Phase::PreCopy { .. } | Phase::Freeze | Phase::Offered | Phase::Entrusted)
 }

@@ -4,7 +4,7 @@ use super::{AfterControl, AfterPage, alone, to};
 use crate::condition::Condition;
 use crate::control::{Control, Phase};
 use crate::migration::Migration;
-use crate::page::{Currency, DirtyLog, Holding, Page, Plan, Transit};
+use crate::page::{Currency, Holding, Page, Plan, Transit};
 use crate::strategy::{Freeze, Pre};
 
 impl Migration {
@@ -20,8 +20,8 @@ impl Migration {
             next.store = Currency::Stale;
             next.dirty = true;
         }
-        if matches!(control.phase, Phase::PreCopy { .. }) && page.log == DirtyLog::InStep {
-            next.log = DirtyLog::Redirtied;
+        if matches!(control.phase, Phase::PreCopy { .. }) {
+            next.log = self.logged(page.log);
         }
         alone(control, next)
     }

@@ -6,6 +6,9 @@
 //! what disruptions add to their steps is in `hindrance`, and what deliberate defects make of them in
 //! [`defects`](crate::defects).
 //!
+//! What real systems do otherwise is in `agreement` (the hand-over), `log` (when pre-copy reads what was written) and `stop`
+//! (what ends it); each is off in the nine algorithms.
+//!
 //! What goes wrong is in `cut` and `outage`, what is made of it in `abort` and `recovery`. Choices that the plain algorithms
 //! leave out ([`paging`](crate::paging)) have a file each: `waking`, `come_and_go`, `channels`, `pull`.
 //!
@@ -13,6 +16,7 @@
 //! it names the universal [`Condition`]s it asks of them.
 
 mod abort;
+mod agreement;
 mod channels;
 mod come_and_go;
 mod cut;
@@ -21,12 +25,14 @@ mod freeze;
 mod hand_over;
 mod hindrance;
 mod link;
+mod log;
 mod memory;
 mod outage;
 mod post_migration;
 mod pre_migration;
 mod pull;
 mod recovery;
+mod stop;
 mod waking;
 
 pub(crate) use abort::with_leftover;

@@ -35,9 +35,8 @@ impl Migration {
 
     /// A page that nobody asked for; never while a requested one could be sent.
     pub(crate) fn push(&self, control: &Control, page: &Page) -> AfterPage {
-        let pushing = matches!(control.phase, Phase::Committed | Phase::Running);
         let due = page.plan == Plan::FromSource && !page.sent && !page.asked;
-        if !pushing || !due || page.write_back != WriteBack::Idle {
+        if !self.pushes_in(control) || !due || page.write_back != WriteBack::Idle {
             return None;
         }
         let page = Page { sent: true, ..self.send_content(page, page.source)? };
@@ -57,7 +56,7 @@ impl Migration {
         if control.phase != Phase::Completing || control.message_lost {
             return None;
         }
-        let departing = to(Control { phase: Phase::Departing, ..*control });
+        let departing = to(Control { phase: Phase::Departing, unanswered: false, ..*control });
         Some(if self.link == Link::Fifo { departing.when(Condition::Unasked) } else { departing })
     }
 

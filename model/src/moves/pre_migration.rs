@@ -7,7 +7,7 @@ use crate::condition::Condition;
 use crate::control::{Control, Phase, Process};
 use crate::migration::Migration;
 use crate::page::{DirtyLog, Holding, Page, Plan, Transit};
-use crate::strategy::{Clean, Passes, Pre};
+use crate::strategy::{Clean, Passes, Pre, Stop};
 
 impl Migration {
     /// To the host at the other end of the last migration.
@@ -48,7 +48,7 @@ impl Migration {
         let stays_behind = self.strategy.clean == Clean::LocalStore && !page.dirty;
         let copies = matches!(self.strategy.pre, Pre::Copy(_)) && !stays_behind;
         *page = Page {
-            log: if copies && page.source.is_held() { DirtyLog::Due } else { DirtyLog::InStep },
+            log: if copies && page.source.is_held() { self.due_in_pass() } else { DirtyLog::InStep },
             plan: Plan::Undecided,
             sent: false,
             // A duplicate of a request that was answered is none of the new migration.
@@ -71,33 +71,39 @@ impl Migration {
             Pre::Copy(Passes::Unbounded) => pass,
             _ => return None,
         };
-        let next = Control { phase: Phase::PreCopy { pass }, ..*control };
-        Some(to(next).when(Condition::NotDue).each(Migration::begin_pass))
+        let next = to(Control { phase: Phase::PreCopy { pass }, ..*control }).each(Migration::begin_pass);
+        Some(if self.strategy.real.stop == Stop::Passes { next.when(Condition::NotDue) } else { next })
     }
 
     fn begin_pass(&self, _: &Control, page: &mut Page) {
-        if page.log == DirtyLog::Redirtied {
-            page.log = DirtyLog::Due;
+        if matches!(page.log, DirtyLog::Redirtied | DirtyLog::DueAgain) {
+            page.log = self.due_in_pass();
         }
     }
 
-    /// At the end of a pass; without a bound on passes, only when every page is in step.
+    /// At the end of a pass; without a bound on passes, only when every page is in step. A [target](crate::strategy::Stop)
+    /// is reached at any moment.
     pub(crate) fn suspend(&self, control: &Control) -> AfterControl {
         let Phase::PreCopy { .. } = control.phase else { return None };
-        let condition = match self.strategy.pre {
-            Pre::Copy(Passes::Unbounded) => Condition::InStep,
-            _ => Condition::NotDue,
-        };
-        Some(to(FROZEN).when(condition))
+        Some(match (self.strategy.real.stop, self.strategy.pre) {
+            (Stop::Target | Stop::Switch, _) => to(FROZEN),
+            (Stop::Passes, Pre::Copy(Passes::Unbounded)) => to(FROZEN).when(Condition::InStep),
+            (Stop::Passes, _) => to(FROZEN).when(Condition::NotDue),
+        })
     }
 
     /// Each page at most once a pass. The link takes only so many messages of one page at a time.
     pub(crate) fn copy(&self, control: &Control, page: &Page) -> AfterPage {
         let Phase::PreCopy { .. } = control.phase else { return None };
-        if page.log != DirtyLog::Due || !page.source.is_held() {
+        let log = match page.log {
+            DirtyLog::Due => DirtyLog::InStep,
+            DirtyLog::DueAgain => DirtyLog::Redirtied,
+            _ => return None,
+        };
+        if !page.source.is_held() {
             return None;
         }
-        alone(control, Page { log: DirtyLog::InStep, ..self.send_content(page, page.source)? })
+        alone(control, Page { log, ..self.send_content(page, page.source)? })
     }
 
     /// The page with its content put on the link; `None` while the link is full of earlier ones.
@@ -124,5 +130,5 @@ impl Migration {
     }
 }
 
-const FROZEN: Control =
+pub(super) const FROZEN: Control =
     Control { phase: Phase::Freeze, source_runs: false, ..Control::at_rest(Process::Migration) };

@@ -22,7 +22,9 @@ impl Migration {
     /// Not before the source has aborted an attempt that it can abort.
     pub(crate) fn reconnect(&self, control: &Control) -> AfterControl {
         let Aftermath { connection, leftover, .. } = control.aftermath;
-        if connection != Connection::Broken || control.aftermath.awaits_fence() || control.phase.can_abort() {
+        let waits =
+            self.can_still_abort(control.phase) || matches!(control.phase, Phase::Entrusted | Phase::Loading);
+        if connection != Connection::Broken || control.aftermath.awaits_fence() || waits {
             return None;
         }
         let resyncs = matches!(control.phase, Phase::Committed | Phase::Running | Phase::Departing);
@@ -39,7 +41,8 @@ impl Migration {
     pub(crate) fn deliver_resync(&self, control: &Control) -> AfterControl {
         let recoveries = control.aftermath.recoveries + 1;
         let aftermath = Aftermath { connection: Connection::Up, recoveries, ..control.aftermath };
-        let heard = to(Control { message_lost: false, aftermath, ..*control }).each(Migration::owe_again);
+        let heard = Control { message_lost: false, unanswered: false, aftermath, ..*control };
+        let heard = to(heard).each(Migration::owe_again);
         (control.aftermath.connection == Connection::Resyncing).then_some(heard)
     }
 

@@ -28,7 +28,7 @@ use crate::migration::Migration;
 use crate::page::Page;
 use crate::property::Property;
 use crate::step::{ControlStep, PageStep};
-use crate::strategy::{Passes, Pre, Push, Strategy};
+use crate::strategy::{Pre, Push, Strategy};
 use crate::system::{Conditions, Judged, PageMove, Properties, Scope, Verdict};
 
 /// What is known of a property before any check.
@@ -84,11 +84,11 @@ impl Strategy {
     /// What the taxonomy says of a property for such an algorithm. The few expected failures are part of
     /// the specification: a property that holds where a failure is expected is an error as well.
     pub fn expectation(&self, property: Property) -> Expectation {
-        let endless = self.pre == Pre::Copy(Passes::Unbounded);
+        let endless = self.is_endless();
         let applies = match property {
             Property::S6 => self.writes_to_store(),
             Property::S7 => self.push != Push::None,
-            Property::S8 => !endless,
+            Property::S8 => self.crossings_max().is_some(),
             Property::L1 => self.owes_pages(),
             Property::L3 => self.owes_pages() || self.writes_to_store(),
             Property::L5 => matches!(self.pre, Pre::Copy(_)),

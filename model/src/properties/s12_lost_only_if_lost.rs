@@ -25,8 +25,12 @@ impl Migration {
         page: &Page,
         after: &PageMove<Control, Page>,
     ) -> bool {
-        let gone = control.aftermath.source_down && page.plan == Plan::FromSource;
-        let elsewhere = page.destination.is_current() || page.content.is_current();
+        let travels = page.plan == Plan::Travelled && control.phase == Phase::Loading;
+        let needed = page.plan == Plan::FromSource || travels;
+        let gone = control.aftermath.source_down && needed;
+        // What travels is needed as it was sent last, whatever is there.
+        let elsewhere =
+            page.plan == Plan::FromSource && (page.destination.is_current() || page.content.is_current());
         let declared = step == PageStep::DeclareLost || after.control.phase == Phase::Lost;
         declared && (!gone || elsewhere)
     }

@@ -5,9 +5,9 @@
 
 use crate::control::{Control, Phase};
 use crate::migration::Migration;
-use crate::page::{Kind, Page};
+use crate::page::{DirtyLog, Kind, Page};
 use crate::step::PageStep;
-use crate::strategy::Freeze;
+use crate::strategy::{Freeze, LogReading};
 
 pub(super) const TITLE: &str = "freeze budget";
 pub(super) const MEANING: &str =
@@ -24,6 +24,8 @@ impl Migration {
             _ if control.returning => page.source.is_held(),
             Freeze::All => true,
             Freeze::Modified => page.dirty,
+            // A log that is read by pass knows of pages that have been sent since what it has noted.
+            Freeze::NotInStep if self.strategy.real.log == LogReading::Pass => page.log != DirtyLog::InStep,
             Freeze::NotInStep => !(page.destination.is_current() || page.content.is_current()),
             Freeze::FlushModified | Freeze::None => {
                 self.strategy.working_set

@@ -15,7 +15,7 @@ impl Migration {
         let owed = matches!(page.plan, Plan::FromSource | Plan::FromThird);
         let left = matches!(page.plan, Plan::Travelled | Plan::Settled | Plan::FromStore);
         match control.phase {
-            Phase::Rebuilding | Phase::Accepted | Phase::Committed => {
+            Phase::Rebuilding | Phase::Accepted | Phase::Committed | Phase::Loading => {
                 left && page.write_back != WriteBack::Idle
             }
             Phase::Rest => page.third.is_held() || page.destination.is_held(),

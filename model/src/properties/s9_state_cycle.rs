@@ -21,18 +21,18 @@ pub(super) const MEANING: &str =
 
 impl Migration {
     pub(super) fn leaves_cycle(&self, step: ControlStep, before: &Control, after: &Control) -> bool {
-        let resumes_early = step == ControlStep::Resume && before.phase != Phase::Committed;
+        let resumes_early = step == ControlStep::Resume && before.phase != self.resumes_from();
         let rest = self.strategy.resting();
         let copies = matches!(self.strategy.pre, Pre::Copy(_));
-        let owes = self.strategy.owes_pages();
+        let owes = self.owes_after(before);
         let lazy = self.strategy.is_lazy();
         let legal = match (before.process, after.process) {
             (from, to) if from == to => true,
             (Process::Migration, Process::Exited) => false,
             (_, Process::Exited | Process::Lost) => true,
             (Process::Lost, _) => false,
-            _ if before.phase.can_abort() && after.phase == Phase::Rest => after.process == rest,
-            _ if before.phase.can_abort() && before.returning && after.phase == Phase::Running => {
+            _ if self.can_still_abort(before.phase) && after.phase == Phase::Rest => after.process == rest,
+            _ if self.can_still_abort(before.phase) && before.returning && after.phase == Phase::Running => {
                 after.process == Process::PostMigration
             }
             (Process::PostMigration, to) if step == ControlStep::Fence => to == rest,

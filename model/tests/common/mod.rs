@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use model::Paging;
-use model::strategy::{Clean, Freeze, Missing, Passes, Pre, Push, Rest, Strategy};
+use model::strategy::{Clean, Freeze, Missing, Passes, Pre, Push, Real, Rest, Strategy};
 
 /// Every choice with every other, but for the number of passes.
 pub fn legal_combinations() -> HashSet<Strategy> {
@@ -16,9 +16,8 @@ pub fn legal_combinations() -> HashSet<Strategy> {
                     for clean in [Clean::Travel, Clean::LocalStore] {
                         for rest in [Rest::Normal, Rest::PreMigration] {
                             for working_set in [false, true] {
-                                let (name, paging) = ("combination".into(), Paging::PLAIN);
                                 let strategy = Strategy {
-                                    name,
+                                    name: "combination".into(),
                                     pre,
                                     freeze,
                                     working_set,
@@ -26,7 +25,8 @@ pub fn legal_combinations() -> HashSet<Strategy> {
                                     push,
                                     clean,
                                     rest,
-                                    paging,
+                                    real: Real::NONE,
+                                    paging: Paging::PLAIN,
                                 };
                                 legal.extend(strategy.check());
                             }

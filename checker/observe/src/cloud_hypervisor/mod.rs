@@ -65,7 +65,12 @@ pub fn tell(
         "whether the source goes on with the guest after a cut",
     ];
     let unseen = unseen.map(str::to_owned).to_vec();
-    let task = Task { limits, dumps: Dumps::default(), unseen, readiness: true };
+    let task = Task {
+        limits,
+        dumps: Dumps::default(),
+        unseen,
+        algorithms: ["pre-copy", "cloud-hypervisor-post-copy"],
+    };
     observation::tell(merge, &layout, known, task, log, progress)
 }
 

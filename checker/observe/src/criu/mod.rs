@@ -70,7 +70,7 @@ pub fn tell(
         runs: [inputs.alive_at_source, inputs.lazy_requests.is_some()],
     };
     let merge = Merge::new(Box::new(Wire::new(inputs, &places)?), Box::new(daemon), &layout, watched);
-    let task = Task { limits, dumps: Dumps::default(), unseen: unseen(inputs), readiness: false };
+    let task = Task { limits, dumps: Dumps::default(), unseen: unseen(inputs), algorithms: ["criu-lazy"; 2] };
     observation::tell(merge, &layout, known, task, log, progress)
 }
 

@@ -37,6 +37,8 @@ pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
         code_page_sent: working_set && at_source && sent_in_freeze(scene, PageKind::FileMapped),
         stack_page_sent: working_set && at_source && sent_in_freeze(scene, PageKind::Private),
         returning: returning(scene),
+        switched: false,
+        unanswered: false,
         aftermath: aftermath::aftermath(scene),
     })
 }

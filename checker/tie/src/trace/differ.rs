@@ -52,7 +52,7 @@ fn of_control(line: &Step, state: &Population) -> Option<Difference> {
     let phase = state.control.phase;
     Some(match line.event {
         Event::StateSent { .. } if phase == Phase::Freeze => Difference::FreezeNotDone,
-        Event::StateAccepted { .. } if phase == Phase::Offered => {
+        Event::StateAccepted { .. } if matches!(phase, Phase::Offered | Phase::Entrusted) => {
             let landed = state.can_all(|page| page.content.is_idle() && page.older == 0);
             if landed { Difference::OtherDiscards } else { Difference::NotArrived }
         }
@@ -127,6 +127,8 @@ fn phase_words(phase: Phase) -> &'static str {
         Phase::Exited => "the process has exited",
         Phase::Forgotten => "the destination has forgotten the attempt",
         Phase::Doomed | Phase::Lost => "the process is lost",
+        Phase::Entrusted => "the state and *go* are on their way",
+        Phase::Loading => "the destination has the state and *go*, and does not run the process yet",
     }
 }
 
@@ -135,12 +137,12 @@ fn control_event(step: ControlStep) -> Option<&'static str> {
     Some(match step {
         ControlStep::MigrateBack | ControlStep::MigrateOnward => "migration-started",
         ControlStep::NextPass => "pass-begun",
-        ControlStep::Suspend => "process-suspended",
+        ControlStep::Suspend | ControlStep::Switch => "process-suspended",
         ControlStep::SendState => "state-sent",
         ControlStep::DeliverState | ControlStep::DeliverOldState => "state-accepted",
         ControlStep::SendReady | ControlStep::SendOldReady => "readiness-declared",
         ControlStep::Commit => "process-handed-over",
-        ControlStep::Resume => "process-resumed",
+        ControlStep::Resume | ControlStep::ResumeAbandoned => "process-resumed",
         ControlStep::SendComplete => "completion-declared",
         ControlStep::Destroy => "image-destroyed",
         ControlStep::Finish => "destruction-learned",
@@ -153,11 +155,17 @@ fn control_event(step: ControlStep) -> Option<&'static str> {
         ControlStep::DeliverResync => "resync-accepted",
         ControlStep::Fence => "peer-fenced",
         ControlStep::Reconnect | ControlStep::StoreReturns => "peer-connected",
-        ControlStep::Abort | ControlStep::Forget | ControlStep::Cut | ControlStep::Outage => {
-            "peer-disconnected"
-        }
+        ControlStep::Abort
+        | ControlStep::Forget
+        | ControlStep::Cut
+        | ControlStep::Outage
+        | ControlStep::TakeBack
+        | ControlStep::Perish => "peer-disconnected",
         ControlStep::SuspectDestination | ControlStep::SuspectSource => "peer-timed-out",
-        ControlStep::LoseMessage | ControlStep::ResendMessage | ControlStep::DeliverOldReady => return None,
+        ControlStep::LoseMessage
+        | ControlStep::ResendMessage
+        | ControlStep::DeliverOldReady
+        | ControlStep::DeliverAnswer => return None,
     })
 }
 
@@ -190,6 +198,9 @@ fn page_event(step: PageStep) -> Option<&'static str> {
         | PageStep::LosePage
         | PageStep::ResendPage
         | PageStep::LoseWriteBack
+        | PageStep::ClearLog
+        | PageStep::WriteUnlogged
+        | PageStep::PerishWithout
         | PageStep::DeclareLost => return None,
     })
 }

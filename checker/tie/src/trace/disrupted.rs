@@ -206,9 +206,7 @@ impl Trouble {
             Event::MessageIgnored { .. } => {
                 found.iter().all(|step| matches!(step, Move::Control(_)) || is_stray(step) == aborted)
             }
-            Event::ProcessHandedOver { .. } => {
-                !found.is_empty() || phase == Phase::Committed || phase.is_over()
-            }
+            Event::ProcessHandedOver { .. } => !found.is_empty() || phase.committed() || phase.is_over(),
             // A source that goes on in vain does not run the process.
             Event::PageWritten { .. }
             | Event::PageFaulted { .. }

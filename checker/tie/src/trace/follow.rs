@@ -67,12 +67,13 @@ struct Successor {
 impl<'m> Follower<'m> {
     pub(super) fn new(model: &'m Uncounted, header: &'m Header, trouble: Option<Trouble>) -> Self {
         let state = Population::loaded(model, header);
+        let hand_over = model.migration().strategy.real.hand_over;
         Self {
             model,
             header,
             trouble,
-            roster: Roster::new(header),
-            ledger: Ledger::new(Rules::of(header)),
+            roster: Roster::new(header, hand_over),
+            ledger: Ledger::new(Rules::of(header, hand_over)),
             reached: vec![Reached { state, by: None }],
             recent: Recent::default(),
             paths: None,

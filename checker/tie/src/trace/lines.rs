@@ -474,6 +474,11 @@ impl Roster {
         }
         let member = self.member(host);
         (member.coming, member.left) = (None, None);
+        if self.without_go {
+            let left = self.member(from);
+            (left.leaving, left.left) = (None, Some(Left { to: host, epoch, done: None }));
+            left.committed = Some((host, epoch));
+        }
         let mut formers = std::mem::take(&mut self.process.formers);
         formers.retain(|(former, _)| *former != host);
         formers.push((from, epoch));

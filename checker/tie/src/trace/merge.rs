@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::io::BufRead;
 
+use model::strategy::HandOver;
+use model::{Strategy, algorithms};
 use steplog::event::Step;
 use steplog::header::Header;
 
@@ -60,11 +62,14 @@ pub enum MergeError {
     },
 }
 
-/// Merges logs.
+/// Merges logs; `strategy` takes the place of the algorithm in their header.
 ///
 /// # Errors
 /// They are not well-formed, or not of one run.
-pub fn merge<R: BufRead>(logs: impl IntoIterator<Item = R>) -> Result<Merged, MergeError> {
+pub fn merge<R: BufRead>(
+    logs: impl IntoIterator<Item = R>,
+    strategy: Option<&Strategy>,
+) -> Result<Merged, MergeError> {
     let logs = logs
         .into_iter()
         .enumerate()
@@ -79,7 +84,9 @@ pub fn merge<R: BufRead>(logs: impl IntoIterator<Item = R>) -> Result<Merged, Me
         return Err(MergeError::Headers { log });
     }
     let waiting = logs.into_iter().map(|(_, steps)| steps.into()).collect();
-    let (roster, ledger) = (Roster::new(&header), Ledger::new(Rules::of(&header)));
+    let strategy = strategy.cloned().or_else(|| algorithms::built_in(header.algorithm.as_deref()?));
+    let hand_over = strategy.map_or_else(HandOver::default, |strategy| strategy.real.hand_over);
+    let (roster, ledger) = (Roster::new(&header, hand_over), Ledger::new(Rules::of(&header, hand_over)));
     let merger = Merger { waiting, roster, ledger };
     merger.run(header)
 }

@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use model::strategy::HandOver;
 use rustc_hash::FxHashMap;
 use steplog::event::{Event, Step};
 use steplog::header::{Header, LinkOrder, Unseen};
@@ -26,6 +27,8 @@ pub(super) struct Rules {
     pub disrupted: bool,
     pub readiness_unseen: bool,
     pub connections_unseen: bool,
+    /// Nobody says *go*.
+    pub without_go: bool,
 }
 
 /// All messages of a run.
@@ -85,8 +88,9 @@ pub(super) struct Handling {
 }
 
 impl Rules {
-    pub(super) fn of(header: &Header) -> Self {
+    pub(super) fn of(header: &Header, hand_over: HandOver) -> Self {
         Rules {
+            without_go: hand_over == HandOver::None,
             link: header.link,
             disrupted: header.disrupted,
             readiness_unseen: header.unseen.contains(&Unseen::Readiness),
@@ -112,7 +116,8 @@ impl Ledger {
     /// Takes note of what the line handles and sends. The roster is as it was before the line.
     pub(super) fn take(&mut self, step: &Step, roster: &Roster) -> Result<Handling, Objection> {
         let mut handling = Handling::default();
-        if let Some(name) = self.handled(step) {
+        let resumes = matches!(step.event, Event::ProcessResumed { .. });
+        if let Some(name) = self.handled(step).filter(|_| !(resumes && self.rules.without_go)) {
             handling.again = self.handle(name)?;
             if let (Some(page), Some(number)) = (name.page, name.number) {
                 let newest = self.contents.get(&(name.epoch, page)).map_or(0, |contents| contents.sent);

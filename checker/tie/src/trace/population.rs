@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use model::disruption::Connection;
 use model::page::{Kind, Transit};
+use model::strategy::LogReading;
 use model::system::{Conditions, System};
 use model::{Control, ControlStep, Page, PageStep, Phase, Process};
 use steplog::event::{Event, Step};
@@ -75,8 +76,9 @@ pub(super) struct Population {
     pub control: Control,
     classes: Vec<Class>,
     of_page: Numbered,
-    /// The process may write at any time without anybody seeing it.
-    writes_unseen: bool,
+    /// What may happen to a page at any time without anybody seeing it: that the process writes, that a mark in the dirty log
+    /// is cleared.
+    unseen: Arc<[PageStep]>,
     /// Nobody says that he has noticed the loss of a connection.
     connections_unseen: bool,
     /// The hosts that know that the connection to the other one is gone, and of no new one.
@@ -100,9 +102,12 @@ impl Population {
         }
         let (noticed, noticed_outage) = (BTreeSet::new(), None);
         let unseen = |what| header.unseen.contains(&what);
-        let (writes_unseen, connections_unseen) = (unseen(Unseen::Writes), unseen(Unseen::Connections));
+        let connections_unseen = unseen(Unseen::Connections);
+        let writes = unseen(Unseen::Writes).then_some(PageStep::Write);
+        let clears = (strategy.real.log == LogReading::Pass).then_some(PageStep::ClearLog);
+        let unseen = writes.into_iter().chain(clears).collect();
         let mut population =
-            Self { control, classes, of_page, writes_unseen, connections_unseen, noticed, noticed_outage };
+            Self { control, classes, of_page, unseen, connections_unseen, noticed, noticed_outage };
         population.close(model);
         population
     }
@@ -213,8 +218,8 @@ impl Population {
             let mut records: Vec<_> = effect.passages.iter().map(|(_, _, next)| *next).collect();
             let is_new = self.control != effect.control;
             self.control = effect.control;
-            if self.writes_unseen && !is_new {
-                close_records(model, &self.control, &mut records);
+            if !is_new {
+                close_records(model, &self.control, &self.unseen, &mut records);
             }
             self.enter(effect.page, records);
             if is_new {
@@ -322,13 +327,13 @@ impl Population {
 
     /// The process may have written before the next line.
     fn close(&mut self, model: &Uncounted) {
-        if !self.writes_unseen {
+        if self.unseen.is_empty() {
             return;
         }
-        let control = self.control;
+        let (control, unseen) = (self.control, self.unseen.clone());
         for class in self.inhabited_mut() {
             let mut records = class.records.to_vec();
-            close_records(model, &control, &mut records);
+            close_records(model, &control, &unseen, &mut records);
             class.replace(records);
         }
     }
@@ -457,12 +462,14 @@ impl Class {
     }
 }
 
-/// The records with those that writes lead to from them.
-fn close_records(model: &Uncounted, control: &Control, records: &mut Vec<Record>) {
+/// The records with those that unseen steps lead to from them.
+fn close_records(model: &Uncounted, control: &Control, unseen: &[PageStep], records: &mut Vec<Record>) {
     let mut next = 0;
     while let Some(record) = records.get(next).copied() {
-        let written = record.taken(model, PageStep::Write, control).map(|(_, _, written)| written);
-        records.extend(written.filter(|written| !records.contains(written)));
+        for step in unseen {
+            let taken = record.taken(model, *step, control).map(|(_, _, taken)| taken);
+            records.extend(taken.filter(|taken| !records.contains(taken)));
+        }
         next += 1;
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::Phase;
+use model::strategy::HandOver;
 use steplog::header::{Header, Unseen};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
@@ -19,7 +20,10 @@ pub(super) type Former = (HostId, Epoch);
 pub(super) struct Roster {
     /// Whether things go wrong, so that a host may know less than others have said.
     pub disrupted: bool,
+    /// *Ready* leaves no line, or is not said.
     pub readiness_unseen: bool,
+    /// Nobody says *go*: the process has left when it runs elsewhere.
+    pub without_go: bool,
     pub connections_unseen: bool,
     /// How often each machine has died.
     pub deaths: BTreeMap<HostId, u32>,
@@ -94,11 +98,12 @@ pub(super) struct Left {
 }
 
 impl Roster {
-    pub(super) fn new(header: &Header) -> Self {
+    pub(super) fn new(header: &Header, hand_over: HandOver) -> Self {
         let unseen = |what| header.unseen.contains(&what);
         Roster {
             disrupted: header.disrupted,
-            readiness_unseen: unseen(Unseen::Readiness),
+            readiness_unseen: unseen(Unseen::Readiness) || !hand_over.says_ready(),
+            without_go: hand_over == HandOver::None,
             connections_unseen: unseen(Unseen::Connections),
             ..Roster::default()
         }

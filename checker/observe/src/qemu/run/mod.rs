@@ -184,7 +184,7 @@ impl Run {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Report, ObserveError> {
         let (known, unseen) = self.knowledge();
-        let task = Task { limits, dumps, unseen, readiness: false };
+        let task = Task { limits, dumps, unseen, algorithms: ["qemu-pre-copy", "qemu-post-copy"] };
         tell(self.observations()?, &self.layout, known, task, log, progress)
     }
 }

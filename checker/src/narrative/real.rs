@@ -1,0 +1,60 @@
+//! What real systems do otherwise, in words.
+
+use model::{Control, ControlStep, PageStep, Phase};
+
+use super::event::{Event, Manner, local, message};
+use super::hosts::Hosts;
+
+/// `None` for a step that is told as it always is.
+pub(super) fn tell_control(
+    hosts: &Hosts,
+    control: &Control,
+    step: ControlStep,
+    after: &Control,
+) -> Option<Event> {
+    use Manner::{Arrived, Sent};
+    let (source, destination) = (hosts.source, hosts.destination);
+    let (forth, back) = ((source, destination), (destination, source));
+    let told = match step {
+        ControlStep::SendState if after.phase == Phase::Entrusted => {
+            message(Sent, forth, "state, dirty map, go; commits")
+        }
+        ControlStep::DeliverState if after.phase == Phase::Loading => {
+            message(Arrived, forth, "state, dirty map, go")
+        }
+        ControlStep::Resume if control.phase == Phase::Loading => local(destination, "resumes"),
+        // Whom nobody tells anything.
+        ControlStep::Resume if control.phase == Phase::Rebuilding => {
+            local(destination, "resumes; asks nobody")
+        }
+        ControlStep::Resume if after.unanswered => message(Arrived, forth, "go; resumes, answers"),
+        ControlStep::DeliverAnswer => message(Arrived, back, "answer to go"),
+        ControlStep::Switch => local(source, "operator: switch to post-copy; suspends the process"),
+        ControlStep::TakeBack => {
+            local(source, "connection lost, and not told otherwise; runs the process again")
+        }
+        ControlStep::ResumeAbandoned => {
+            local(hosts.destination, "has the state, and resumes the process that was called off")
+        }
+        ControlStep::Perish => {
+            local(destination, "connection lost before the state has come; the process is lost")
+        }
+        _ => return None,
+    };
+    Some(told)
+}
+
+/// `None` for a step that is told as it always is.
+pub(super) fn tell_page(hosts: &Hosts, step: PageStep, name: &str) -> Option<Event> {
+    let told = match step {
+        PageStep::ClearLog => local(hosts.source, format!("clears the mark of {name} in the dirty log")),
+        PageStep::WriteUnlogged => {
+            local(hosts.source, format!("a device writes {name}, unseen by the dirty log"))
+        }
+        PageStep::PerishWithout => {
+            local(hosts.destination, format!("connection lost under {name}; the process is lost"))
+        }
+        _ => return None,
+    };
+    Some(told)
+}

@@ -1,0 +1,55 @@
+//! What real systems do otherwise is proved for any number of pages: every choice alone and with each other one, every
+//! profile, and what fails where something goes wrong.
+
+use std::time::Duration;
+
+use engine::views::{Bounds, Outcome, prove, ranking};
+use model::strategy::{Real, Strategy};
+use model::{Expectation, Hosts, Link, Migration, Property, algorithms};
+
+/// Every choice with each other one, for every algorithm that they go with; and the profiles.
+fn strategies() -> Vec<Strategy> {
+    let algorithms = algorithms::BUILT_IN.into_iter().chain([algorithms::QEMU_HYBRID]);
+    let with = |strategy: Strategy| Real::all().map(move |real| Strategy { real, ..strategy.clone() });
+    let choices = algorithms.flat_map(with).filter_map(|strategy| strategy.check().ok());
+    choices.chain(algorithms::PROFILES).collect()
+}
+
+#[test]
+fn every_choice_is_safe_with_any_number_of_pages() {
+    let mut slowest = Duration::ZERO;
+    for strategy in strategies() {
+        for link in Link::ALL {
+            let system = Migration::new(strategy.clone(), Hosts::Two, link);
+            let start = std::time::Instant::now();
+            let proof = prove(&system, Bounds::default());
+            slowest = slowest.max(start.elapsed());
+            assert!(proof.view_pages <= 2, "{strategy:?}, {link:?}: views of {}", proof.view_pages);
+            for (property, outcome) in &proof.verdicts {
+                let holds = matches!(outcome, Outcome::HoldsForAny { .. });
+                assert!(holds, "{property} of {strategy:?}, {link:?}: {outcome:?}");
+            }
+        }
+    }
+    println!("the slowest proof took {slowest:?}");
+}
+
+#[test]
+fn liveness_has_a_ranking_exactly_where_it_is_expected_to_hold() {
+    for strategy in strategies() {
+        for link in [Link::Fifo, Link::Unordered] {
+            let system = Migration::new(strategy.clone(), Hosts::Two, link);
+            let pairs = prove(&system, Bounds::default()).invariant.pairs();
+            for property in [Property::L1, Property::L2, Property::L3, Property::L4, Property::L5] {
+                let expected = strategy.expectation(property) != Expectation::Fails;
+                match ranking::find(&system, property, &pairs) {
+                    Ok(found) => {
+                        assert!(expected, "{property} of {strategy:?}, {link:?}");
+                        assert_eq!(ranking::check(&system, &pairs, &found), Ok(()));
+                    }
+                    Err(left) => assert!(!expected, "{property} of {strategy:?}, {link:?}: {left:?}"),
+                }
+            }
+        }
+    }
+}
