@@ -52,7 +52,9 @@ fn is_of_no_concern(control: &Control, page: &Page) -> bool {
     match page.aside.life {
         Life::Used => false,
         Life::Exempt | Life::Gone => true,
-        Life::Zero => control.phase == Phase::Offered && page.plan == Plan::Settled,
+        Life::Zero => {
+            matches!(control.phase, Phase::Offered | Phase::Entrusted) && page.plan == Plan::Settled
+        }
     }
 }
 

@@ -77,7 +77,7 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
     }
     source.untrack();
     let mut all = 0;
-    let mut of_state = |state: PageState, runs: &[PageRun]| {
+    let of_state = |state: PageState, runs: &[PageRun]| {
         pages(runs.iter().filter(|run| run.state == state).map(|run| run.range))
     };
     let mut file_mapped_pages = 0;

@@ -71,7 +71,7 @@ fn consistent() -> Vec<Policy> {
             for clean in [Clean::Travel, Clean::LocalStore] {
                 for working_set in [false, true] {
                     let name = "combination".into();
-                    policies.push(Policy { name, pre, freeze, working_set, missing, push, clean, rest });
+                    policies.push(Policy { name, pre, freeze, working_set, missing, push, clean, rest, stop: Stop::Passes });
                 }
             }
         }
