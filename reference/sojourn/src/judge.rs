@@ -33,12 +33,12 @@ struct Bench {
     pipe: Option<std::process::ChildStdin>,
     writing: Option<JoinHandle<()>>,
     reading: Option<JoinHandle<Vec<u8>>>,
-    finding: Option<Finding>,
+    finding: Option<JudgeFinding>,
 }
 
 /// What a judge found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub enum JudgeFinding {
     /// The model has the run.
     Accepted,
     /// The model has no such run.
@@ -125,8 +125,8 @@ impl Judge {
     /// What it objects to, if it does so already.
     pub fn objection(&self) -> Option<String> {
         match self.lock().look()? {
-            Finding::Rejected(reason) | Finding::Unknown(reason) => Some(reason),
-            Finding::Accepted => None,
+            JudgeFinding::Rejected(reason) | JudgeFinding::Unknown(reason) => Some(reason),
+            JudgeFinding::Accepted => None,
         }
     }
 
@@ -140,7 +140,7 @@ impl Judge {
     }
 
     /// There are no more steps: what it found.
-    pub fn conclude(&self) -> Finding {
+    pub fn conclude(&self) -> JudgeFinding {
         let mut bench = self.lock();
         bench.lines = None;
         bench.writing.take().map(JoinHandle::join);
@@ -175,7 +175,7 @@ impl Bench {
     }
 
     /// What it found, if it has ended.
-    fn look(&mut self) -> Option<Finding> {
+    fn look(&mut self) -> Option<JudgeFinding> {
         if self.finding.is_none() {
             let status = self.child.try_wait().ok().flatten()?;
             self.end(Some(status));
@@ -183,7 +183,7 @@ impl Bench {
         self.finding.clone()
     }
 
-    fn end(&mut self, status: Option<std::process::ExitStatus>) -> Finding {
+    fn end(&mut self, status: Option<std::process::ExitStatus>) -> JudgeFinding {
         if let Some(finding) = &self.finding {
             return finding.clone();
         }
@@ -203,17 +203,17 @@ impl Drop for Bench {
     }
 }
 
-fn understood(code: Option<i32>, said: &[u8]) -> Finding {
+fn understood(code: Option<i32>, said: &[u8]) -> JudgeFinding {
     let Ok(report) = serde_json::from_slice::<Report>(said) else {
         let code = code.map_or("by a signal".to_owned(), |code| format!("with {code}"));
-        return Finding::Unknown(format!("the judge ended {code} and said nothing"));
+        return JudgeFinding::Unknown(format!("the judge ended {code} and said nothing"));
     };
     let line = report.line.map(|quoted| format!("line {}: ", quoted.line)).unwrap_or_default();
     let reason = format!("{line}{}", report.because.join("; "));
     match report.verdict.as_str() {
-        "accepted" => Finding::Accepted,
-        "rejected" => Finding::Rejected(reason),
-        other => Finding::Unknown(format!("{other}: {reason}")),
+        "accepted" => JudgeFinding::Accepted,
+        "rejected" => JudgeFinding::Rejected(reason),
+        other => JudgeFinding::Unknown(format!("{other}: {reason}")),
     }
 }
 
@@ -271,7 +271,7 @@ mod tests {
         (0..50).for_each(|_| judge.record(step()));
         wait_until(|| judge.has_caught_up());
         assert_eq!(judge.objection(), None);
-        assert_eq!(judge.conclude(), Finding::Accepted);
+        assert_eq!(judge.conclude(), JudgeFinding::Accepted);
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
         (0..50).for_each(|_| judge.record(step()));
         wait_until(|| judge.objection().is_some());
         assert_eq!(judge.objection(), Some("line 2: no".to_owned()));
-        assert_eq!(judge.conclude(), Finding::Rejected("line 2: no".to_owned()));
+        assert_eq!(judge.conclude(), JudgeFinding::Rejected("line 2: no".to_owned()));
     }
 
     #[test]
@@ -304,8 +304,8 @@ mod tests {
     fn one_that_says_nothing_has_not_accepted() {
         assert_eq!(
             understood(Some(2), b"error: no"),
-            Finding::Unknown("the judge ended with 2 and said nothing".to_owned())
+            JudgeFinding::Unknown("the judge ended with 2 and said nothing".to_owned())
         );
-        assert!(matches!(understood(Some(3), br#"{"verdict":"unfinished"}"#), Finding::Unknown(_)));
+        assert!(matches!(understood(Some(3), br#"{"verdict":"unfinished"}"#), JudgeFinding::Unknown(_)));
     }
 }

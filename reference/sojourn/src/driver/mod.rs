@@ -32,7 +32,7 @@ use steplog::place::{HostId, Place};
 
 use crate::aside::{Hello, SessionId, Welcome};
 use crate::dial::{Connection, DialError};
-use crate::judge::{Finding, Judge};
+use crate::judge::{Judge, JudgeFinding};
 use crate::layout::Layout;
 use crate::recorder::{Outgoing, Recorder, SharedLog, Unrecorded};
 use crate::status::SharedStatus;
@@ -247,9 +247,9 @@ impl Driver {
         self.recorder = Box::new(Unrecorded);
         if let Some(judge) = self.judge.take() {
             self.handle.status.lock().judged = Some(match judge.conclude() {
-                Finding::Accepted => "accepted".to_owned(),
-                Finding::Rejected(reason) => format!("rejected: {reason}"),
-                Finding::Unknown(reason) => format!("not judged: {reason}"),
+                JudgeFinding::Accepted => "accepted".to_owned(),
+                JudgeFinding::Rejected(reason) => format!("rejected: {reason}"),
+                JudgeFinding::Unknown(reason) => format!("not judged: {reason}"),
             });
         }
     }
