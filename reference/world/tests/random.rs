@@ -5,7 +5,7 @@
 mod properties;
 
 use proptest::prelude::*;
-use protocol::policy::{Clean, Freeze, Missing, Passes, Policy, Pre, Push, Rest};
+use protocol::policy::{Clean, Freeze, Missing, Passes, Policy, Pre, Push, Rest, Stop};
 use protocol::transcript::transcript;
 use steplog::place::HostId;
 use world::net::{LinkConfig, Order};
@@ -71,7 +71,17 @@ fn consistent() -> Vec<Policy> {
             for clean in [Clean::Travel, Clean::LocalStore] {
                 for working_set in [false, true] {
                     let name = "combination".into();
-                    policies.push(Policy { name, pre, freeze, working_set, missing, push, clean, rest, stop: Stop::Passes });
+                    policies.push(Policy {
+                        name,
+                        pre,
+                        freeze,
+                        working_set,
+                        missing,
+                        push,
+                        clean,
+                        rest,
+                        stop: Stop::Passes,
+                    });
                 }
             }
         }
