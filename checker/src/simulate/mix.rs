@@ -88,7 +88,7 @@ impl Mix {
         let written = periods(&of(|point| point.written), pages as f64);
         let read = periods(&of(|point| point.touched.saturating_sub(point.written)), pages as f64);
         let mut free: Vec<u32> = (0..pages as u32).collect();
-        let mut random = Random::new(seed ^ 0x6d69_78);
+        let mut random = Random::new(seed ^ 0x006d_6978);
         for last in (1..free.len()).rev() {
             free.swap(last, random.below(last as u64 + 1) as usize);
         }

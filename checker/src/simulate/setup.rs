@@ -369,10 +369,10 @@ impl Setup {
                 return Err(SetupError::TooLong { what, years });
             }
         }
-        if let Workload::Listed(list) = &self.workload {
-            if let Some(access) = list.accesses.iter().find(|access| access.page >= pages) {
-                return Err(SetupError::NoSuchPage { page: access.page, pages });
-            }
+        if let Workload::Listed(list) = &self.workload
+            && let Some(access) = list.accesses.iter().find(|access| access.page >= pages)
+        {
+            return Err(SetupError::NoSuchPage { page: access.page, pages });
         }
         Ok(())
     }

@@ -408,7 +408,7 @@ impl Connection {
     fn next(&self, name: MessageName) -> Option<usize> {
         let sure = self.queue.iter().position(|queued| !queued.perhaps);
         let can = self.queue.iter().take(sure.map_or(self.queue.len(), |sure| sure + 1));
-        can.enumerate().filter(|(_, queued)| queued.name == name).map(|(at, _)| at).last()
+        can.enumerate().filter(|(_, queued)| queued.name == name).map(|(at, _)| at).next_back()
     }
 }
 
