@@ -14,14 +14,26 @@ impl Defect {
     /// Is it one of the choices about pages, threads and connections?
     pub(super) fn is_about_paging(self) -> bool {
         use Defect::*;
-        match self {
-            ForgetWake | DropLateFault | RequestHeldPage | MapBeforeFill => true,
-            BornInStep | ZeroUnsaid | SendZeroes | InstallVoid | ServeDiscarded | HintInUse
-            | RefuseExempt => true,
-            CompleteBeforeAnswers | TwoSenders | NoPassBarrier | NoStateBarrier => true,
-            PullBeforeDemand | PullsTakenForSent => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            ForgetWake
+                | DropLateFault
+                | RequestHeldPage
+                | MapBeforeFill
+                | BornInStep
+                | ZeroUnsaid
+                | SendZeroes
+                | InstallVoid
+                | ServeDiscarded
+                | HintInUse
+                | RefuseExempt
+                | CompleteBeforeAnswers
+                | TwoSenders
+                | NoPassBarrier
+                | NoStateBarrier
+                | PullBeforeDemand
+                | PullsTakenForSent
+        )
     }
 }
 
