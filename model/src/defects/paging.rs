@@ -14,12 +14,26 @@ impl Defect {
     /// Is it one of the choices about pages, threads and connections?
     pub(super) fn is_about_paging(self) -> bool {
         use Defect::*;
-        let threads = matches!(self, ForgetWake | DropLateFault | RequestHeldPage | MapBeforeFill);
-        let pages = matches!(self, BornInStep | ZeroUnsaid | SendZeroes | InstallVoid | ServeDiscarded);
-        let hints = matches!(self, HintInUse | RefuseExempt);
-        let channels = matches!(self, CompleteBeforeAnswers | TwoSenders | NoPassBarrier | NoStateBarrier);
-        let pulls = matches!(self, PullBeforeDemand | PullsTakenForSent);
-        threads || pages || hints || channels || pulls
+        matches!(
+            self,
+            ForgetWake
+                | DropLateFault
+                | RequestHeldPage
+                | MapBeforeFill
+                | BornInStep
+                | ZeroUnsaid
+                | SendZeroes
+                | InstallVoid
+                | ServeDiscarded
+                | HintInUse
+                | RefuseExempt
+                | CompleteBeforeAnswers
+                | TwoSenders
+                | NoPassBarrier
+                | NoStateBarrier
+                | PullBeforeDemand
+                | PullsTakenForSent
+        )
     }
 }
 
