@@ -100,7 +100,8 @@ fn an_error_in_what_is_simulated_changes_the_answer() {
 fn a_check_ends_when_somebody_has_had_enough() {
     let interrupted = Lab { interrupted: Arc::new(true.into()), ..Lab::default() };
     let late = Lab { until: Some(Instant::now()), ..Lab::default() };
-    let computed = |claim: &Claim| claim.expected != Answer::NotCheckable;
+    // The rows of the published table are simulated in no time.
+    let computed = |claim: &Claim| claim.expected != Answer::NotCheckable && claim.id.starts_with('C');
     for claim in claims::all().filter(computed) {
         for lab in [&interrupted, &late] {
             match claim.check(lab) {
