@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use engine::explore::{Exploration, Options, Outcome, explore};
+use engine::explore::{Exploration, ExploreOptions, ExploreOutcome, explore};
 use engine::liveness::{Assumptions, Space, judge};
 use model::concrete::{State, Step};
 use model::system::{Judged, Properties};
@@ -30,9 +30,9 @@ fn migration(algorithm: &str, pages: usize, link: Link) -> Concrete<Migration> {
 
 fn explored(concrete: &Concrete<Migration>, threads: usize, symmetry: bool) -> Exploration<Migration> {
     let threads = NonZeroUsize::new(threads).expect("at least one thread");
-    let options = Options { threads, symmetry, ..Options::default() };
+    let options = ExploreOptions { threads, symmetry, ..ExploreOptions::default() };
     let exploration = explore(concrete, options).expect("nothing can go wrong without a checkpoint");
-    assert_eq!(exploration.outcome, Outcome::Complete);
+    assert_eq!(exploration.outcome, ExploreOutcome::Complete);
     exploration
 }
 

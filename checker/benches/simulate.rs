@@ -9,7 +9,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use checker::simulate::{CostModel, Setup, Workload, run};
+use checker::simulate::{CostModel, SimulatedWorkload, SimulationSetup, run};
 use criterion::{Criterion, Throughput};
 use protocol::policy::Policy;
 
@@ -18,18 +18,18 @@ const MEMORY_BYTES: u64 = 4 << 30;
 /// More than the caches hold.
 const COPIED_BYTES: usize = 512 << 20;
 
-fn setup(policy: Policy, memory_bytes: u64) -> Setup {
-    Setup {
+fn setup(policy: Policy, memory_bytes: u64) -> SimulationSetup {
+    SimulationSetup {
         memory_bytes,
         costs: CostModel { bandwidth_bits_per_s: 10_000_000_000, ..CostModel::PAPER },
-        workload: Workload::Uniform,
+        workload: SimulatedWorkload::Uniform,
         access_interval_ns: 20_000,
-        ..Setup::published(policy)
+        ..SimulationSetup::published(policy)
     }
 }
 
 fn ratios() {
-    let page_bytes = Setup::published(Policy::GENERIC).page_size_bytes as usize;
+    let page_bytes = SimulationSetup::published(Policy::GENERIC).page_size_bytes as usize;
     let (from, mut to) = (vec![1u8; COPIED_BYTES], vec![0u8; COPIED_BYTES]);
     let copying = best_of_three(|| {
         for (from, to) in from.chunks_exact(page_bytes).zip(to.chunks_exact_mut(page_bytes)) {

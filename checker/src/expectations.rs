@@ -18,7 +18,7 @@ use model::{Expectation, Property, Strategy, StrategyFileError};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::report::{Expected, Run};
+use crate::report::{CheckRun, Expected};
 
 /// What is expected of one algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Expectations {
 
 /// One word on what is expected, as in `L1=fails`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Word {
+pub struct ExpectationWord {
     /// Of which property.
     pub property: Property,
     /// What.
@@ -48,7 +48,7 @@ pub enum WordError {
     Property(#[from] UnknownProperty),
 }
 
-impl FromStr for Word {
+impl FromStr for ExpectationWord {
     type Err = WordError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -58,7 +58,7 @@ impl FromStr for Word {
             "fails" => Expected::Fails,
             _ => return Err(WordError::Form),
         };
-        Ok(Word { property: property.trim().parse()?, expected })
+        Ok(ExpectationWord { property: property.trim().parse()?, expected })
     }
 }
 
@@ -69,7 +69,7 @@ impl Expectations {
     }
 
     /// Everything that applies, but for what is said.
-    pub fn of_author(said: impl IntoIterator<Item = Word>) -> Self {
+    pub fn of_author(said: impl IntoIterator<Item = ExpectationWord>) -> Self {
         Expectations { built_in: false, ..Self::of_specification() }.and(said)
     }
 
@@ -93,7 +93,7 @@ impl Expectations {
             let said = format!("{property}={}", word.get_ref());
             said.parse().map_err(|error: WordError| refuse(word.span().start, error.to_string()))
         });
-        Ok(Self::of_author(words.collect::<Result<Vec<Word>, _>>()?))
+        Ok(Self::of_author(words.collect::<Result<Vec<ExpectationWord>, _>>()?))
     }
 
     /// The line of a strategy file that says the same of a built-in algorithm; nothing where all is to hold.
@@ -109,7 +109,7 @@ impl Expectations {
     }
 
     /// With further words, the last of which counts.
-    pub fn and(mut self, said: impl IntoIterator<Item = Word>) -> Self {
+    pub fn and(mut self, said: impl IntoIterator<Item = ExpectationWord>) -> Self {
         self.said.extend(said.into_iter().map(|word| (word.property, word.expected)));
         self
     }
@@ -129,7 +129,7 @@ impl Expectations {
     }
 
     /// The run with its verdicts held to these expectations.
-    pub fn hold(&self, mut run: Run) -> Run {
+    pub fn hold(&self, mut run: CheckRun) -> CheckRun {
         for verdict in &mut run.verdicts {
             verdict.expected = self.of(&run.strategy, verdict.property);
         }
@@ -147,7 +147,7 @@ mod tests {
         let (specified, own) = (Expectations::of_specification(), Expectations::of_author([]));
         assert_eq!(specified.of(&LAZY_COPY, Property::L1), Expected::Fails);
         assert_eq!(own.of(&LAZY_COPY, Property::L1), Expected::Holds);
-        let word = |text: &str| text.parse::<Word>().unwrap();
+        let word = |text: &str| text.parse::<ExpectationWord>().unwrap();
         let told = own.and([word("L1=fails"), word("S1 = holds")]);
         assert_eq!(told.of(&LAZY_COPY, Property::L1), Expected::Fails);
         assert_eq!(told.of(&LAZY_COPY, Property::S1), Expected::Holds);
@@ -171,8 +171,8 @@ mod tests {
 
     #[test]
     fn other_words_are_refused() {
-        assert_eq!("L1".parse::<Word>(), Err(WordError::Form));
-        assert_eq!("L1=perhaps".parse::<Word>(), Err(WordError::Form));
-        assert!(matches!("L99=fails".parse::<Word>(), Err(WordError::Property(_))));
+        assert_eq!("L1".parse::<ExpectationWord>(), Err(WordError::Form));
+        assert_eq!("L1=perhaps".parse::<ExpectationWord>(), Err(WordError::Form));
+        assert!(matches!("L99=fails".parse::<ExpectationWord>(), Err(WordError::Property(_))));
     }
 }

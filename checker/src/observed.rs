@@ -1,7 +1,7 @@
 //! A migration under observation: the same steps, a chosen population, and records of what has happened.
 //!
 //! Some questions are about the past ("was the page sent before?", "which of the five steps came last?"),
-//! and some about a process of a particular kind ("with only private dirty pages"). [`Observed`] answers the
+//! and some about a process of a particular kind ("with only private dirty pages"). [`ObservedMigration`] answers the
 //! first by history variables beside the model's records, which no guard reads, so they change nothing; and
 //! the second by the records that pages start with and by barring writes.
 
@@ -48,7 +48,7 @@ pub enum Past {
 
 /// A migration under observation.
 #[derive(Clone, Debug)]
-pub struct Observed {
+pub struct ObservedMigration {
     /// What is observed.
     pub migration: Migration,
     /// Which pages it moves.
@@ -59,7 +59,7 @@ pub struct Observed {
 
 /// The five steps that all algorithms share, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
+pub enum SharedStage {
     /// The process is suspended.
     Suspend,
     /// Its state has reached the destination.
@@ -78,7 +78,7 @@ pub struct ObservedControl {
     /// The model's record.
     pub control: Control,
     /// The last of the five steps; `None` before the first migration.
-    pub stage: Option<Stage>,
+    pub stage: Option<SharedStage>,
 }
 
 /// A page record, and what is remembered of the page.
@@ -94,28 +94,28 @@ pub struct ObservedPage {
     pub written: bool,
 }
 
-impl Stage {
+impl SharedStage {
     /// Which of the five a control step is.
-    pub fn of(step: ControlStep, before: &Control, after: &Control) -> Option<Stage> {
+    pub fn of(step: ControlStep, before: &Control, after: &Control) -> Option<SharedStage> {
         let suspends = before.process != Process::Migration && after.process == Process::Migration;
         match step {
-            _ if suspends => Some(Stage::Suspend),
-            ControlStep::DeliverState => Some(Stage::Transmit),
-            ControlStep::SendReady => Some(Stage::Reconstruct),
-            ControlStep::Resume => Some(Stage::Resume),
-            ControlStep::Destroy => Some(Stage::Remove),
+            _ if suspends => Some(SharedStage::Suspend),
+            ControlStep::DeliverState => Some(SharedStage::Transmit),
+            ControlStep::SendReady => Some(SharedStage::Reconstruct),
+            ControlStep::Resume => Some(SharedStage::Resume),
+            ControlStep::Destroy => Some(SharedStage::Remove),
             _ => None,
         }
     }
 
     /// The step that has to come before.
-    pub fn previous(self) -> Stage {
+    pub fn previous(self) -> SharedStage {
         match self {
-            Stage::Suspend => Stage::Remove,
-            Stage::Transmit => Stage::Suspend,
-            Stage::Reconstruct => Stage::Transmit,
-            Stage::Resume => Stage::Reconstruct,
-            Stage::Remove => Stage::Resume,
+            SharedStage::Suspend => SharedStage::Remove,
+            SharedStage::Transmit => SharedStage::Suspend,
+            SharedStage::Reconstruct => SharedStage::Transmit,
+            SharedStage::Resume => SharedStage::Reconstruct,
+            SharedStage::Remove => SharedStage::Resume,
         }
     }
 }
@@ -126,14 +126,14 @@ impl ObservedPage {
     }
 }
 
-impl Observed {
+impl ObservedMigration {
     /// Any pages, nothing remembered.
     pub fn new(migration: Migration) -> Self {
-        Observed { migration, population: Population::default(), remembered: EnumSet::empty() }
+        ObservedMigration { migration, population: Population::default(), remembered: EnumSet::empty() }
     }
 
     /// The same with a number of pages.
-    pub fn with_pages(self, pages: usize) -> Concrete<Observed> {
+    pub fn with_pages(self, pages: usize) -> Concrete<ObservedMigration> {
         Concrete { system: self, pages }
     }
 
@@ -143,18 +143,18 @@ impl Observed {
 }
 
 /// The run as the model has it, to be told.
-pub fn story(title: String, trace: Trace<Observed>, loop_from: Option<usize>) -> Story {
+pub fn story(title: String, trace: Trace<ObservedMigration>, loop_from: Option<usize>) -> Story {
     let steps: Vec<(Step<Migration>, State<Migration>)> =
         trace.steps.into_iter().map(|(step, state)| (step, plain(&state))).collect();
     Story { title, start: plain(&trace.initial), steps, loop_from }
 }
 
-fn plain(state: &State<Observed>) -> State<Migration> {
+fn plain(state: &State<ObservedMigration>) -> State<Migration> {
     let pages = state.pages.iter().map(|observed| observed.page).collect();
     Configuration { control: state.control.control, pages }
 }
 
-impl System for Observed {
+impl System for ObservedMigration {
     type Control = ObservedControl;
     type Page = ObservedPage;
     type ControlStep = ControlStep;
@@ -196,7 +196,7 @@ impl System for Observed {
         before: &ObservedControl,
     ) -> Option<ControlMove<ObservedControl>> {
         let taken = self.migration.control_move(step, &before.control)?;
-        let stage = Stage::of(step, &before.control, &taken.control).or(before.stage);
+        let stage = SharedStage::of(step, &before.control, &taken.control).or(before.stage);
         let gone = taken.control.process == Process::Exited;
         let control = ObservedControl { control: taken.control, stage: stage.filter(|_| !gone) };
         Some(ControlMove { requires: taken.requires, control })
@@ -230,7 +230,7 @@ impl System for Observed {
         let after = ObservedPage {
             page: taken.page,
             sent: page.sent || now(Past::Sent, step.sends_content()),
-            touched: page.touched || now(Past::Touched, Observed::touches(step)),
+            touched: page.touched || now(Past::Touched, ObservedMigration::touches(step)),
             written: page.written || now(Past::Written, step == PageStep::Write),
         };
         let control = ObservedControl { control: taken.control, ..*control };
@@ -238,7 +238,7 @@ impl System for Observed {
     }
 }
 
-impl Judged for Observed {
+impl Judged for ObservedMigration {
     type Property = Property;
 
     fn judge_control(&self, control: &ObservedControl) -> Properties {

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use engine::views::recheck::{ProofObjection, Rechecked};
-use engine::views::{AnyNumber, Bounds, InvariantError, InvariantOf, prove, ranking, recheck_while};
+use engine::views::{AnyNumber, InvariantError, InvariantOf, ProofBounds, prove, ranking, recheck_while};
 use enumset::EnumSet;
 use model::system::Properties;
 use model::{Migration, Property, Strategy, algorithms};
@@ -24,7 +24,7 @@ const COUNT_MAX: u64 = 100;
 /// The document that proves what can be proved of a setting.
 pub fn document(setting: &Setting) -> InvariantOf<Migration> {
     let migration = setting.migration();
-    let AnyNumber { mut invariant, .. } = prove(&migration, Bounds::default());
+    let AnyNumber { mut invariant, .. } = prove(&migration, ProofBounds::default());
     let pairs = invariant.pairs();
     let live = EnumSet::<Property>::all().iter().filter(|property| !property.is_safety());
     invariant.claims |=
@@ -37,7 +37,7 @@ pub fn document(setting: &Setting) -> InvariantOf<Migration> {
 /// Has it a ranking, and something to be ranked for?
 fn is_ranked(migration: &Migration, property: Property, pairs: &ranking::Pairs<Migration>) -> bool {
     let ranked = ranking::judge(migration, property, pairs);
-    matches!(ranked, Some(ranking::Outcome::HoldsForAny { .. }))
+    matches!(ranked, Some(ranking::RankingOutcome::HoldsForAny { .. }))
         && !ranking::is_vacuous(migration, property, pairs)
 }
 
@@ -56,7 +56,7 @@ pub struct Proved {
 
 /// Why a document proves nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum ProofRefusal {
     /// It is no such document.
     #[error(transparent)]
     Document(#[from] InvariantError),
@@ -97,10 +97,10 @@ pub enum Refusal {
     Unfinished(usize),
 }
 
-impl Refusal {
+impl ProofRefusal {
     /// Is the document unreadable, rather than wrong?
     pub fn is_unreadable(&self) -> bool {
-        matches!(self, Refusal::Document(_) | Refusal::Count { .. } | Refusal::Subject(_))
+        matches!(self, ProofRefusal::Document(_) | ProofRefusal::Count { .. } | ProofRefusal::Subject(_))
     }
 }
 
@@ -108,49 +108,49 @@ impl Refusal {
 ///
 /// # Errors
 /// Everything that keeps it from being a proof of all that it claims.
-pub fn judge(text: &str, goes_on: &dyn Fn(&Rechecked) -> bool) -> Result<Proved, Refusal> {
+pub fn judge(text: &str, goes_on: &dyn Fn(&Rechecked) -> bool) -> Result<Proved, ProofRefusal> {
     let mut invariant = InvariantOf::<Migration>::from_json(text)?;
     check_counts("controls", &invariant.controls)?;
     check_counts("records", &invariant.records)?;
     let setting = Setting::from_fingerprint(&invariant.subject)?;
     let migration = setting.migration();
     if invariant.claims.is_empty() {
-        return Err(Refusal::NothingClaimed);
+        return Err(ProofRefusal::NothingClaimed);
     }
     if let Some(property) = invariant.claims.iter().find(|property| !setting.applies(*property)) {
-        return Err(Refusal::DoesNotApply(property));
+        return Err(ProofRefusal::DoesNotApply(property));
     }
     let safety: Properties = invariant.claims.iter().filter(|property| property.is_safety()).collect();
     let liveness = invariant.claims - safety;
     invariant.claims = safety;
     let checked = recheck_while(&migration, &invariant, goes_on).map_err(|objection| match *objection {
-        ProofObjection::Unfinished(configurations) => Refusal::Unfinished(configurations),
-        objection => Refusal::Objection(objection.to_string()),
+        ProofObjection::Unfinished(configurations) => ProofRefusal::Unfinished(configurations),
+        objection => ProofRefusal::Objection(objection.to_string()),
     })?;
     // The invariant is one, so no other pairs of records occur.
     let pairs = invariant.pairs();
     for property in liveness {
         let why = match ranking::judge(&migration, property, &pairs) {
-            Some(ranking::Outcome::HoldsForAny { .. })
+            Some(ranking::RankingOutcome::HoldsForAny { .. })
                 if ranking::is_vacuous(&migration, property, &pairs) =>
             {
                 "it is vacuous".to_owned()
             }
-            Some(ranking::Outcome::HoldsForAny { .. }) => continue,
-            Some(ranking::Outcome::Inconclusive(why)) => why,
+            Some(ranking::RankingOutcome::HoldsForAny { .. }) => continue,
+            Some(ranking::RankingOutcome::Inconclusive(why)) => why,
             None => "it has no ranking, and is judged for given numbers of pages alone".to_owned(),
         };
-        return Err(Refusal::NotRanked { property, why });
+        return Err(ProofRefusal::NotRanked { property, why });
     }
     Ok(Proved { setting, safety, liveness, checked })
 }
 
 /// Can every number in the records be counted up?
-fn check_counts<T: Serialize>(part: &'static str, records: &[T]) -> Result<(), Refusal> {
+fn check_counts<T: Serialize>(part: &'static str, records: &[T]) -> Result<(), ProofRefusal> {
     for (record, value) in records.iter().enumerate() {
         let value = serde_json::to_value(value).map_err(InvariantError::Json)?;
         if let Some(number) = largest(&value).filter(|number| *number > COUNT_MAX) {
-            return Err(Refusal::Count { part, record, number });
+            return Err(ProofRefusal::Count { part, record, number });
         }
     }
     Ok(())

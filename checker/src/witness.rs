@@ -16,7 +16,7 @@ const STATES_MAX: usize = 2_000_000;
 /// A search for a run came to no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no run was found among {STATES_MAX} states, or in the time given, and there are more")]
-pub struct Unfinished;
+pub struct WitnessUnfinished;
 
 /// A run that shows the property at work, leg by leg the shortest one, looked for as long as it `goes_on`. `None` if
 /// there is none.
@@ -27,7 +27,7 @@ pub fn witness(
     concrete: &Concrete<Migration>,
     property: Property,
     goes_on: &dyn Fn() -> bool,
-) -> Result<Option<Story>, Unfinished> {
+) -> Result<Option<Story>, WitnessUnfinished> {
     let migration = &concrete.system;
     let (what, goals) = show(&migration.strategy, migration.hosts, property);
     let mut from = concrete.initial();
@@ -40,7 +40,7 @@ pub fn witness(
         let leg = match find_while(concrete, &from, STATES_MAX, goes_on, met) {
             Found::Trace(leg) => leg,
             Found::None => return Ok(None),
-            Found::Inconclusive => return Err(Unfinished),
+            Found::Inconclusive => return Err(WitnessUnfinished),
         };
         start.get_or_insert(leg.initial);
         steps.extend(leg.steps);

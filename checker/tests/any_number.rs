@@ -1,6 +1,6 @@
 //! What the algorithms are expected to do, they do for any number of pages.
 
-use engine::views::{Bounds, Invariant, Outcome, prove, ranking, recheck};
+use engine::views::{Invariant, ProofBounds, ProofOutcome, prove, ranking, recheck};
 use model::defects::DEFECTS;
 use model::{Expectation, Hosts, Link, Migration, Property, algorithms};
 
@@ -15,10 +15,10 @@ fn settings() -> impl Iterator<Item = Migration> {
 #[test]
 fn every_algorithm_is_safe_with_any_number_of_pages() {
     for system in settings() {
-        let proof = prove(&system, Bounds::default());
+        let proof = prove(&system, ProofBounds::default());
         for (property, outcome) in &proof.verdicts {
             let Migration { strategy, hosts, link, .. } = &system;
-            let holds = matches!(outcome, Outcome::HoldsForAny { .. });
+            let holds = matches!(outcome, ProofOutcome::HoldsForAny { .. });
             let expected = strategy.expectation(*property) != Expectation::Fails;
             assert_eq!(holds, expected, "{property} of {}, {hosts:?}, {link:?}: {outcome:?}", strategy.name);
         }
@@ -28,7 +28,8 @@ fn every_algorithm_is_safe_with_any_number_of_pages() {
 #[test]
 fn the_size_of_every_proof() {
     let size = |strategy: model::Strategy| {
-        let proof = prove(&Migration::new(strategy.clone(), Hosts::Three, Link::Fifo), Bounds::default());
+        let proof =
+            prove(&Migration::new(strategy.clone(), Hosts::Three, Link::Fifo), ProofBounds::default());
         assert_eq!(proof.view_pages, 1);
         (strategy.name, proof.controls, proof.records, proof.views, proof.rounds)
     };
@@ -49,7 +50,7 @@ fn the_size_of_every_proof() {
 #[test]
 fn every_invariant_survives_its_document_and_the_recheck() {
     for system in settings().filter(|system| system.link != Link::Lossy) {
-        let invariant = prove(&system, Bounds::default()).invariant;
+        let invariant = prove(&system, ProofBounds::default()).invariant;
         let json = invariant.to_json().unwrap();
         let read = Invariant::from_json(&json).unwrap();
         assert_eq!(read, invariant);
@@ -61,7 +62,7 @@ fn every_invariant_survives_its_document_and_the_recheck() {
 #[test]
 fn liveness_has_a_ranking_exactly_where_it_is_expected_to_hold() {
     for system in settings() {
-        let pairs = prove(&system, Bounds::default()).invariant.pairs();
+        let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
         for property in [Property::L1, Property::L2, Property::L3, Property::L4, Property::L5, Property::L6] {
             let Migration { strategy, hosts, link, .. } = &system;
             let expected = strategy.expectation(property) != Expectation::Fails;
@@ -84,8 +85,8 @@ fn defects_of_safety_fail_with_a_run() {
         let strategy = algorithms::built_in(entry.algorithm).unwrap();
         let system = Migration::new(strategy, entry.hosts, entry.link).with_defect(entry.defect);
         let system = system.with_disruptions(entry.disruptions());
-        let outcome = &prove(&system, Bounds::default()).verdicts[&entry.caught_by];
-        assert!(matches!(outcome, Outcome::Fails { .. }), "{:?}: {outcome:?}", entry.defect);
+        let outcome = &prove(&system, ProofBounds::default()).verdicts[&entry.caught_by];
+        assert!(matches!(outcome, ProofOutcome::Fails { .. }), "{:?}: {outcome:?}", entry.defect);
     }
 }
 
@@ -95,9 +96,9 @@ fn defects_of_liveness_have_no_ranking() {
         let strategy = algorithms::built_in(entry.algorithm).unwrap();
         let system = Migration::new(strategy, entry.hosts, entry.link).with_defect(entry.defect);
         let system = system.with_disruptions(entry.disruptions());
-        let pairs = prove(&system, Bounds::default()).invariant.pairs();
+        let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
         let outcome = ranking::judge(&system, entry.caught_by, &pairs);
-        let inconclusive = matches!(outcome, None | Some(ranking::Outcome::Inconclusive(_)));
+        let inconclusive = matches!(outcome, None | Some(ranking::RankingOutcome::Inconclusive(_)));
         assert!(inconclusive, "{:?}: {outcome:?}", entry.defect);
     }
 }

@@ -1,14 +1,14 @@
 //! Algorithms against each other: what an observer of steps and messages can tell apart.
 
-use checker::observed::{Observed, Population, Writes};
-use engine::bisimulation::{Comparison, Labelled, Side, compare};
-use engine::state_graph::{Pages, StateGraph};
+use checker::observed::{ObservedMigration, Population, Writes};
+use engine::bisimulation::{Comparison, Labelled, PlayerSide, compare};
+use engine::state_graph::{PageIdentity, StateGraph};
 use model::concrete::{Move, Step};
 use model::page::Kind;
 use model::{ControlStep, Defect, Hosts, Link, Migration, PageStep, algorithms};
 
 /// Every step as it is, the page's number included.
-type Label = Step<Observed>;
+type Label = Step<ObservedMigration>;
 
 fn labelled(name: &str, population: Population, defect: Option<Defect>) -> Labelled<Label> {
     let strategy = algorithms::built_in(name).unwrap_or_else(|| panic!("no algorithm is called {name}"));
@@ -17,8 +17,8 @@ fn labelled(name: &str, population: Population, defect: Option<Defect>) -> Label
         Some(defect) => migration.with_defect(defect),
         None => migration,
     };
-    let concrete = Observed { population, ..Observed::new(migration) }.with_pages(2);
-    let graph = StateGraph::explore(&concrete, Pages::Apart, 1_000_000).expect("small");
+    let concrete = ObservedMigration { population, ..ObservedMigration::new(migration) }.with_pages(2);
+    let graph = StateGraph::explore(&concrete, PageIdentity::Apart, 1_000_000).expect("small");
     Labelled::of(&graph, |step, _| Some(step))
 }
 
@@ -54,8 +54,8 @@ fn the_working_set_is_what_tells_generic_from_post_copy() {
     assert_eq!(
         labels,
         [
-            (Side::Left, Some(Move::Control(ControlStep::MigrateBack))),
-            (Side::Left, Some(Move::Page(PageStep::SendWorkingSet, 0))),
+            (PlayerSide::Left, Some(Move::Control(ControlStep::MigrateBack))),
+            (PlayerSide::Left, Some(Move::Page(PageStep::SendWorkingSet, 0))),
         ]
     );
 }

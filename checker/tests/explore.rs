@@ -4,19 +4,23 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use engine::explore::{Checkpoint, Options, Outcome, Reason, explore};
+use engine::explore::{Checkpoint, ExploreOptions, ExploreOutcome, LimitReason, explore};
 use engine::testing::naive::Naive;
 use model::{Concrete, Defect, Hosts, Link, Migration, Property, algorithms};
 
-fn with<'a>(threads: usize, symmetry: bool) -> Options<'a, Property> {
-    Options { threads: NonZeroUsize::new(threads).unwrap(), symmetry, ..Options::default() }
+fn with<'a>(threads: usize, symmetry: bool) -> ExploreOptions<'a, Property> {
+    ExploreOptions { threads: NonZeroUsize::new(threads).unwrap(), symmetry, ..ExploreOptions::default() }
 }
 
 /// Saved once at the end alone.
-fn saving<'a>(options: Options<'a, Property>, directory: &'a Path, resume: bool) -> Options<'a, Property> {
+fn saving<'a>(
+    options: ExploreOptions<'a, Property>,
+    directory: &'a Path,
+    resume: bool,
+) -> ExploreOptions<'a, Property> {
     let every = Duration::from_secs(3600);
     let checkpoint = Checkpoint { directory, system: "generic", every, resume };
-    Options { checkpoint: Some(checkpoint), ..options }
+    ExploreOptions { checkpoint: Some(checkpoint), ..options }
 }
 
 #[test]
@@ -58,9 +62,9 @@ fn an_exploration_that_is_killed_again_and_again_ends_the_same() {
     let directory = tempfile::tempdir().unwrap();
     // Patience grows, or a slow machine might never get through the widest level.
     for run in 0..20 {
-        let options = Options { timeout: Some(Duration::from_millis(1 << run)), ..with(2, false) };
+        let options = ExploreOptions { timeout: Some(Duration::from_millis(1 << run)), ..with(2, false) };
         let end = explore(&concrete, saving(options, directory.path(), run > 0)).unwrap();
-        if end.outcome == Outcome::Complete {
+        if end.outcome == ExploreOutcome::Complete {
             assert!(run > 0, "the first run is too short for anything");
             assert_eq!(
                 (end.states, end.transitions, end.depth),
@@ -70,7 +74,7 @@ fn an_exploration_that_is_killed_again_and_again_ends_the_same() {
             assert_eq!(end.violations, whole.violations);
             return;
         }
-        assert!(matches!(end.outcome, Outcome::Inconclusive(Reason::Timeout(_))));
+        assert!(matches!(end.outcome, ExploreOutcome::Inconclusive(LimitReason::Timeout(_))));
     }
     panic!("there is no end");
 }

@@ -1,6 +1,6 @@
 //! The nine algorithms: which liveness properties hold, fail, or say nothing, and what failing looks like.
 
-use engine::liveness::{Assumptions, Liveness, Outcome, Space, Tail, judge, strong_needed};
+use engine::liveness::{Assumptions, Liveness, LivenessOutcome, Space, Tail, judge, strong_needed};
 use model::algorithms::BUILT_IN;
 use model::concrete::{Concrete, Move};
 use model::defects::DEFECTS;
@@ -36,10 +36,10 @@ fn judged(concrete: &Concrete<Migration>, assumptions: &Assumptions<Migration>) 
 
 fn line(verdicts: &[Liveness<Migration>]) -> String {
     let sign = |verdict: &Liveness<Migration>| match &verdict.outcome {
-        Outcome::Holds if verdict.vacuous => '-',
-        Outcome::Holds => '+',
-        Outcome::Fails(_) => 'x',
-        Outcome::Inconclusive(_) => '?',
+        LivenessOutcome::Holds if verdict.vacuous => '-',
+        LivenessOutcome::Holds => '+',
+        LivenessOutcome::Fails(_) => 'x',
+        LivenessOutcome::Inconclusive(_) => '?',
     };
     verdicts.iter().map(sign).collect()
 }

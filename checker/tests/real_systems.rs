@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use engine::views::{Bounds, Outcome, prove, ranking};
+use engine::views::{ProofBounds, ProofOutcome, prove, ranking};
 use model::strategy::{Real, Strategy};
 use model::{Expectation, Hosts, Link, Migration, Property, algorithms};
 
@@ -22,11 +22,11 @@ fn every_choice_is_safe_with_any_number_of_pages() {
         for link in Link::ALL {
             let system = Migration::new(strategy.clone(), Hosts::Two, link);
             let start = std::time::Instant::now();
-            let proof = prove(&system, Bounds::default());
+            let proof = prove(&system, ProofBounds::default());
             slowest = slowest.max(start.elapsed());
             assert!(proof.view_pages <= 2, "{strategy:?}, {link:?}: views of {}", proof.view_pages);
             for (property, outcome) in &proof.verdicts {
-                let holds = matches!(outcome, Outcome::HoldsForAny { .. });
+                let holds = matches!(outcome, ProofOutcome::HoldsForAny { .. });
                 assert!(holds, "{property} of {strategy:?}, {link:?}: {outcome:?}");
             }
         }
@@ -39,7 +39,7 @@ fn liveness_has_a_ranking_exactly_where_it_is_expected_to_hold() {
     for strategy in strategies() {
         for link in [Link::Fifo, Link::Unordered] {
             let system = Migration::new(strategy.clone(), Hosts::Two, link);
-            let pairs = prove(&system, Bounds::default()).invariant.pairs();
+            let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
             for property in [Property::L1, Property::L2, Property::L3, Property::L4, Property::L5] {
                 let expected = strategy.expectation(property) != Expectation::Fails;
                 match ranking::find(&system, property, &pairs) {

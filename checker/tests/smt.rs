@@ -5,15 +5,15 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use checker::smt::manifest::{Required, required};
-use checker::smt::{Answer, VerificationCondition, emit};
+use checker::smt::{SolverAnswer, VerificationCondition, emit};
 use engine::testing::toy::Toy;
 use engine::testing::{RandomSystem, Shape};
-use engine::views::{Bounds, prove};
+use engine::views::{ProofBounds, prove};
 use model::system::Judged;
 use model::{Hosts, Link, Migration, algorithms};
 
 fn conditions<S: Judged + Clone>(system: &S) -> Vec<VerificationCondition> {
-    emit(system, &prove(system, Bounds::default()).invariant)
+    emit(system, &prove(system, ProofBounds::default()).invariant)
 }
 
 #[test]
@@ -30,10 +30,13 @@ fn every_condition_is_one_well_formed_script() {
         });
         assert_eq!(depth, Some(0), "unbalanced parentheses in {name}");
         assert_eq!(code.matches("(check-sat)").count(), 1);
-        let status =
-            if *expected == Answer::Sat { "(set-info :status sat)" } else { "(set-info :status unsat)" };
+        let status = if *expected == SolverAnswer::Sat {
+            "(set-info :status sat)"
+        } else {
+            "(set-info :status unsat)"
+        };
         assert!(code.contains(status));
-        assert_eq!(*expected == Answer::Sat, name.starts_with("mutant/"), "{name}");
+        assert_eq!(*expected == SolverAnswer::Sat, name.starts_with("mutant/"), "{name}");
     }
 }
 
@@ -81,7 +84,7 @@ fn there_is_a_condition_for_every_step_and_property_and_a_mutant_for_every_step(
 #[test]
 fn what_is_required_is_emitted_and_nothing_of_it_is_left_out() {
     let migration = Migration::new(algorithms::GENERIC, Hosts::Three, Link::Fifo);
-    let invariant = prove(&migration, Bounds::default()).invariant;
+    let invariant = prove(&migration, ProofBounds::default()).invariant;
     let conditions = emit(&migration, &invariant);
     let required = required(&migration, &invariant);
     for Required { file, takers } in &required {
@@ -112,7 +115,7 @@ fn z3_agrees_on_the_toy_and_refutes_it_with_mistakes() {
     for condition in conditions(&Toy::default()) {
         assert_eq!(z3(&condition), condition.expected.to_string(), "{}", condition.name);
     }
-    let right = prove(&Toy::default(), Bounds::default()).invariant;
+    let right = prove(&Toy::default(), ProofBounds::default()).invariant;
     let refuted = |toy: Toy, name: &str| {
         let conditions = emit(&toy, &right);
         let condition = conditions.into_iter().find(|condition| condition.name == name).unwrap();
@@ -130,7 +133,7 @@ fn z3_agrees_on_views_of_two_pages() {
     }
     let shape = Shape { controls: 2, pages: 4, guarded: 60, moves: 60, violating: 2, ..Shape::default() };
     let systems = (0..).map(|seed| RandomSystem::new(seed, shape));
-    let proofs = systems.map(|system| (prove(&system, Bounds::default()).invariant, system));
+    let proofs = systems.map(|system| (prove(&system, ProofBounds::default()).invariant, system));
     for (invariant, system) in proofs.filter(|(invariant, _)| invariant.view_pages == 2).take(4) {
         for condition in emit(&system, &invariant) {
             assert_eq!(

@@ -9,17 +9,17 @@ use steplog::event::Event;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, Place};
 
-use crate::Finding;
-use crate::bench::Setup;
+use crate::FuzzFinding;
+use crate::bench::BenchSetup;
 use crate::forgery::Forgery;
 
 /// Messages of an input that are handled.
 const MESSAGES_MAX: usize = 200;
 
 /// The input is a setup and what the hosts say.
-pub fn run(input: &[u8]) -> Result<(), Finding> {
+pub fn run(input: &[u8]) -> Result<(), FuzzFinding> {
     let mut input = Unstructured::new(input);
-    let Ok(setup) = Setup::arbitrary(&mut input) else { return Ok(()) };
+    let Ok(setup) = BenchSetup::arbitrary(&mut input) else { return Ok(()) };
     let image = setup.image();
     let mut server = FileServer::new(&image);
     for _ in 0..MESSAGES_MAX {
@@ -45,7 +45,7 @@ pub fn run(input: &[u8]) -> Result<(), Finding> {
             Err(error) => Err(format!("somebody else is blamed: {error}")),
             Ok(()) => check_answer((from, epoch, &message), &before, &after, &said, &events),
         };
-        judged.map_err(|what| Finding(format!("{message:?} from {from}: {what}")))?;
+        judged.map_err(|what| FuzzFinding(format!("{message:?} from {from}: {what}")))?;
     }
     Ok(())
 }

@@ -1,25 +1,25 @@
 //! What foreign systems say on the wire and in files: read to the end or refused, without panic, and every item takes
 //! bytes of the input, so that no more is made of it than has arrived.
 
-use observe::cloud_hypervisor::connection::{Requests, Responses, Role};
+use observe::cloud_hypervisor::connection::{ConnectionRole, Requests, Responses};
 use observe::criu::image::read_pagemap;
 use observe::criu::log::read_log;
 use observe::criu::page_server::PageStream;
 use observe::qemu::channel::{Multifd, Urgent};
 use observe::qemu::qmp;
-use observe::qemu::return_path::{Message, ReturnPath};
+use observe::qemu::return_path::{ReturnMessage, ReturnPath};
 use observe::qemu::stream::{Block, Known, Stream};
-use observe::qemu::trace::Trace;
+use observe::qemu::trace::QemuTrace;
 
-use crate::Finding;
+use crate::FuzzFinding;
 
 /// QEMU's migration stream; and the same bytes as they could go on after a cut.
-pub fn qemu_stream(input: &[u8]) -> Result<(), Finding> {
+pub fn qemu_stream(input: &[u8]) -> Result<(), FuzzFinding> {
     stream(Stream::new(input), input)?;
     stream(Stream::resumed(input, known()), input)
 }
 
-fn stream(mut stream: Stream<&[u8]>, input: &[u8]) -> Result<(), Finding> {
+fn stream(mut stream: Stream<&[u8]>, input: &[u8]) -> Result<(), FuzzFinding> {
     let mut items = Items::new(input);
     while let Ok(Some(located)) = stream.next_item() {
         items.took(located.offset, stream.offset())?;
@@ -29,7 +29,7 @@ fn stream(mut stream: Stream<&[u8]>, input: &[u8]) -> Result<(), Finding> {
     // What is not ASCII is shown with up to three bytes for one.
     match names + capabilities <= 3 * (input.len() + 32) {
         true => items.end(stream.offset()),
-        false => Err(Finding(format!("{names} bytes of names of {} bytes", input.len()))),
+        false => Err(FuzzFinding(format!("{names} bytes of names of {} bytes", input.len()))),
     }
 }
 
@@ -44,21 +44,21 @@ fn known() -> Known {
 }
 
 /// QEMU's return path.
-pub fn qemu_return_path(input: &[u8]) -> Result<(), Finding> {
+pub fn qemu_return_path(input: &[u8]) -> Result<(), FuzzFinding> {
     let (mut path, mut items) = (ReturnPath::new(input), Items::new(input));
     while let Ok(Some((offset, message))) = path.next_message() {
         items.took(offset, path.offset())?;
-        if let Message::Received { bitmap, .. } = message
+        if let ReturnMessage::Received { bitmap, .. } = message
             && bitmap.len() > input.len()
         {
-            return Err(Finding(format!("{} bytes of a bitmap of {}", bitmap.len(), input.len())));
+            return Err(FuzzFinding(format!("{} bytes of a bitmap of {}", bitmap.len(), input.len())));
         }
     }
     items.end(path.offset())
 }
 
 /// QEMU's further connections: multifd packets, and urgent pages.
-pub fn qemu_channels(input: &[u8]) -> Result<(), Finding> {
+pub fn qemu_channels(input: &[u8]) -> Result<(), FuzzFinding> {
     let (mut multifd, mut items) = (Multifd::new(input), Items::new(input));
     while let Ok(Some(packet)) = multifd.next_packet() {
         items.took(packet.offset, multifd.offset())?;
@@ -72,12 +72,12 @@ pub fn qemu_channels(input: &[u8]) -> Result<(), Finding> {
 }
 
 /// QEMU's trace, and events of its monitor.
-pub fn qemu_text(input: &[u8]) -> Result<(), Finding> {
-    let mut trace = Trace::new(input);
+pub fn qemu_text(input: &[u8]) -> Result<(), FuzzFinding> {
+    let mut trace = QemuTrace::new(input);
     let mut lines = 0;
     while let Ok(Some(line)) = trace.next_line() {
         if line.number <= lines {
-            return Err(Finding(format!("line {} after line {lines}", line.number)));
+            return Err(FuzzFinding(format!("line {} after line {lines}", line.number)));
         }
         lines = line.number;
     }
@@ -89,7 +89,7 @@ pub fn qemu_text(input: &[u8]) -> Result<(), Finding> {
 }
 
 /// CRIU's pages, page maps and logs.
-pub fn criu(input: &[u8]) -> Result<(), Finding> {
+pub fn criu(input: &[u8]) -> Result<(), FuzzFinding> {
     let (mut pages, mut items) = (PageStream::new(input), Items::new(input));
     while let Ok(Some((offset, _))) = pages.next_item() {
         items.took(offset, pages.offset())?;
@@ -101,13 +101,13 @@ pub fn criu(input: &[u8]) -> Result<(), Finding> {
     let _ = read_log(input, |_| {});
     match entries <= input.len() {
         true => Ok(()),
-        false => Err(Finding(format!("{entries} entries of {} bytes", input.len()))),
+        false => Err(FuzzFinding(format!("{entries} entries of {} bytes", input.len()))),
     }
 }
 
 /// Cloud Hypervisor's connections, in every role.
-pub fn cloud_hypervisor(input: &[u8]) -> Result<(), Finding> {
-    for role in [Role::Main, Role::Memory, Role::Faults] {
+pub fn cloud_hypervisor(input: &[u8]) -> Result<(), FuzzFinding> {
+    for role in [ConnectionRole::Main, ConnectionRole::Memory, ConnectionRole::Faults] {
         let (mut requests, mut items) = (Requests::new(input, role), Items::new(input));
         while let Ok(Some((offset, _))) = requests.next_request() {
             items.took(offset, requests.offset())?;
@@ -136,18 +136,18 @@ impl Items {
         Self { length: input.len() as u64, end: 0 }
     }
 
-    fn took(&mut self, begin: u64, end: u64) -> Result<(), Finding> {
+    fn took(&mut self, begin: u64, end: u64) -> Result<(), FuzzFinding> {
         if begin < self.end || end <= begin || end > self.length {
-            return Err(Finding(format!("an item from {begin} to {end}, after {}", self.end)));
+            return Err(FuzzFinding(format!("an item from {begin} to {end}, after {}", self.end)));
         }
         self.end = begin + 1;
         Ok(())
     }
 
-    fn end(&self, offset: u64) -> Result<(), Finding> {
+    fn end(&self, offset: u64) -> Result<(), FuzzFinding> {
         match offset <= self.length {
             true => Ok(()),
-            false => Err(Finding(format!("{offset} of {} bytes were read", self.length))),
+            false => Err(FuzzFinding(format!("{offset} of {} bytes were read", self.length))),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use protocol::wire::{HEADER_LEN, Message, WIRE_VERSION, decode, encode};
 
-use crate::Finding;
+use crate::FuzzFinding;
 
 /// Least bytes of a run of the plan on the wire: number of pages, whereabouts, version.
 const RUN_LEN_MIN: usize = 4 + 1 + 8;
@@ -18,28 +18,28 @@ const PLAN_AHEAD: u8 = 16;
 const STATE_LEN_MIN: u32 = 4 + 1 + 4;
 
 /// Decodes the input.
-pub fn run(input: &[u8]) -> Result<(), Finding> {
+pub fn run(input: &[u8]) -> Result<(), FuzzFinding> {
     check(input)?;
     let Some(frame) = mended(input) else { return Ok(()) };
     check(&frame)?;
     check(&with_plan_ahead(frame))
 }
 
-fn check(input: &[u8]) -> Result<(), Finding> {
+fn check(input: &[u8]) -> Result<(), FuzzFinding> {
     let Ok((frame, read)) = decode(input) else { return Ok(()) };
     if read > input.len() {
-        return Err(Finding(format!("{read} of {} bytes were read", input.len())));
+        return Err(FuzzFinding(format!("{read} of {} bytes were read", input.len())));
     }
     if let Message::State(state) = &frame.message
         && state.plan.runs().len() > input.len() / RUN_LEN_MIN
     {
-        return Err(Finding(format!("{} bytes became {} runs", input.len(), state.plan.runs().len())));
+        return Err(FuzzFinding(format!("{} bytes became {} runs", input.len(), state.plan.runs().len())));
     }
     let again = encode(frame.epoch, &frame.message)
-        .map_err(|error| Finding(format!("decoded, but cannot be encoded: {error}")))?;
+        .map_err(|error| FuzzFinding(format!("decoded, but cannot be encoded: {error}")))?;
     match decode(&again) {
         Ok((same, _)) if same == frame => Ok(()),
-        other => Err(Finding(format!("{frame:?} came back as {other:?}"))),
+        other => Err(FuzzFinding(format!("{frame:?} came back as {other:?}"))),
     }
 }
 

@@ -40,10 +40,10 @@ use std::process::ExitCode;
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Finding(pub String);
+pub struct FuzzFinding(pub String);
 
 /// A target: what is done with an input. Inputs that make no sense are skipped.
-pub type Target = fn(&[u8]) -> Result<(), Finding>;
+pub type Target = fn(&[u8]) -> Result<(), FuzzFinding>;
 
 /// All targets, by the names of their corpora.
 pub const TARGETS: [(&str, Target); 12] = [

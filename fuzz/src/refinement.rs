@@ -9,11 +9,11 @@ use model::disruption::Disruptions;
 use model::{Hosts, Migration, algorithms};
 use protocol::page::PageKind;
 use tie::flaws::Flaw;
-use tie::network::Order;
+use tie::network::RigOrder;
 use tie::rig::Rig;
 use tie::schedule;
 
-use crate::Finding;
+use crate::FuzzFinding;
 
 /// Choices of an input that are made.
 const CHOICES_MAX: usize = 300;
@@ -29,27 +29,27 @@ struct Setup {
 }
 
 /// The input is a setup and a choice for every step.
-pub fn run(input: &[u8]) -> Result<(), Finding> {
+pub fn run(input: &[u8]) -> Result<(), FuzzFinding> {
     run_flawed(input, None)
 }
 
 /// The same with a flaw seeded into the hosts, to see that it is found.
-pub fn run_flawed(input: &[u8], flaw: Option<Flaw>) -> Result<(), Finding> {
+pub fn run_flawed(input: &[u8], flaw: Option<Flaw>) -> Result<(), FuzzFinding> {
     let mut input = Unstructured::new(input);
     let Ok(setup) = Setup::arbitrary(&mut input) else { return Ok(()) };
     let choices = std::iter::from_fn(|| (!input.is_empty()).then(|| u16::arbitrary(&mut input).ok())?);
     let choices: Vec<u16> = choices.take(CHOICES_MAX).collect();
     let mut rig = setup.rig(flaw)?;
-    schedule::run(&mut rig, choices).map(|_| ()).map_err(|error| Finding(error.to_string()))
+    schedule::run(&mut rig, choices).map(|_| ()).map_err(|error| FuzzFinding(error.to_string()))
 }
 
 impl Setup {
-    fn rig(self, flaw: Option<Flaw>) -> Result<Rig, Finding> {
+    fn rig(self, flaw: Option<Flaw>) -> Result<Rig, FuzzFinding> {
         let mut strategies = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS);
         let count = algorithms::BUILT_IN.len() + algorithms::VARIANTS.len();
         let strategy = strategies.nth(usize::from(self.algorithm) % count);
-        let strategy = strategy.ok_or_else(|| Finding("no such algorithm".to_owned()))?;
-        let orders = [Order::Fifo, Order::FifoByPage, Order::Unordered, Order::Lossy];
+        let strategy = strategy.ok_or_else(|| FuzzFinding("no such algorithm".to_owned()))?;
+        let orders = [RigOrder::Fifo, RigOrder::FifoByPage, RigOrder::Unordered, RigOrder::Lossy];
         let order = orders[usize::from(self.links) % orders.len()];
         let hosts = if self.third_host { Hosts::Three } else { Hosts::Two };
         // The model has disruptions between two hosts.
@@ -62,6 +62,6 @@ impl Setup {
         };
         let kinds: Vec<_> = (0..=self.pages % 4).map(kind).collect();
         let migration = Migration::new(strategy, hosts, order.link()).with_disruptions(disruptions);
-        Rig::new(Arc::new(migration), order, &kinds, flaw).map_err(|error| Finding(error.to_string()))
+        Rig::new(Arc::new(migration), order, &kinds, flaw).map_err(|error| FuzzFinding(error.to_string()))
     }
 }

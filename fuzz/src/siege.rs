@@ -14,7 +14,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 use protocol::destination::{Assembling, AwaitingGo, Destination, Receiving};
 use protocol::error::Error;
-use protocol::host::{Host, Location, Outcome, Resident, Role};
+use protocol::host::{Host, Location, MessageOutcome, Resident, Role};
 use protocol::memory::{Accesses, Fault, Memory};
 use protocol::source::{Shadow, Source};
 use protocol::wire::{Envelope, Message, Resync};
@@ -23,8 +23,8 @@ use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 use tie::flaws::{Flaw, FlawedMemory};
 
-use crate::Finding;
-use crate::bench::{Bench, Setup, Step, Trouble};
+use crate::FuzzFinding;
+use crate::bench::{Bench, BenchSetup, BenchStep, Trouble};
 use crate::forgery::Forgery;
 
 /// Moves of an input that are made.
@@ -32,7 +32,7 @@ const MOVES_MAX: usize = 300;
 
 #[derive(Arbitrary, Clone, Debug)]
 enum Move {
-    Step(Step),
+    Step(BenchStep),
     /// Something goes wrong, or is in order again.
     Suffer(Trouble),
     Forge(Forgery),
@@ -44,16 +44,16 @@ enum Move {
 }
 
 /// The input is a setup, and what goes on and is forged around this host.
-pub fn besiege(besieged: HostId, input: &[u8]) -> Result<(), Finding> {
+pub fn besiege(besieged: HostId, input: &[u8]) -> Result<(), FuzzFinding> {
     besiege_flawed(besieged, input, None)
 }
 
 /// The same with a flaw seeded into the hosts, to see that it is found.
-pub fn besiege_flawed(besieged: HostId, input: &[u8], flaw: Option<Flaw>) -> Result<(), Finding> {
+pub fn besiege_flawed(besieged: HostId, input: &[u8], flaw: Option<Flaw>) -> Result<(), FuzzFinding> {
     let mut input = Unstructured::new(input);
-    let Ok(setup) = Setup::arbitrary(&mut input) else { return Ok(()) };
+    let Ok(setup) = BenchSetup::arbitrary(&mut input) else { return Ok(()) };
     let mut bench = Bench::new(setup, flaw)?;
-    bench.take(Step::Start(u8::from(besieged == HostId(0)).max(1)))?;
+    bench.take(BenchStep::Start(u8::from(besieged == HostId(0)).max(1)))?;
     for _ in 0..MOVES_MAX {
         if input.is_empty() {
             break;
@@ -62,16 +62,16 @@ pub fn besiege_flawed(besieged: HostId, input: &[u8], flaw: Option<Flaw>) -> Res
         make(&mut bench, besieged, next)?;
         for host in &bench.hosts {
             check_records(host, bench.page_count())
-                .map_err(|what| Finding(format!("{}: {what}", host.id())))?;
+                .map_err(|what| FuzzFinding(format!("{}: {what}", host.id())))?;
         }
     }
     Ok(())
 }
 
-fn make(bench: &mut Bench, besieged: HostId, next: Move) -> Result<(), Finding> {
+fn make(bench: &mut Bench, besieged: HostId, next: Move) -> Result<(), FuzzFinding> {
     let current = bench.hosts[usize::from(besieged.0)].epoch();
     match next {
-        Move::Step(Step::Deliver { which, twice }) => match bench.arrival(which, twice) {
+        Move::Step(BenchStep::Deliver { which, twice }) => match bench.arrival(which, twice) {
             Some(envelope) => deliver(bench, &envelope),
             None => Ok(()),
         },
@@ -91,7 +91,7 @@ fn make(bench: &mut Bench, besieged: HostId, next: Move) -> Result<(), Finding> 
 }
 
 /// Has the receiver handle a message, and judges what became of the receiver.
-fn deliver(bench: &mut Bench, envelope: &Envelope) -> Result<(), Finding> {
+fn deliver(bench: &mut Bench, envelope: &Envelope) -> Result<(), FuzzFinding> {
     let receiver = match envelope.to {
         Place::Host(id) => usize::from(id.0),
         // Has a target of its own.
@@ -108,11 +108,11 @@ fn deliver(bench: &mut Bench, envelope: &Envelope) -> Result<(), Finding> {
             check_untouched(&before, after, 0)
         }
         Err(error) => Err(format!("somebody else is blamed: {error}")),
-        Ok(Some(Outcome::Ignored)) => check_untouched(&before, after, 0),
-        Ok(Some(Outcome::Answered)) => check_untouched(&before, after, 1),
+        Ok(Some(MessageOutcome::Ignored)) => check_untouched(&before, after, 0),
+        Ok(Some(MessageOutcome::Answered)) => check_untouched(&before, after, 1),
         Ok(_) => check_harmless(&before, after, envelope),
     };
-    judged.map_err(|what| Finding(format!("{envelope:?} came to {handled:?}, and {what}")))?;
+    judged.map_err(|what| FuzzFinding(format!("{envelope:?} came to {handled:?}, and {what}")))?;
     bench.collect()
 }
 

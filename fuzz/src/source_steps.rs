@@ -2,10 +2,10 @@
 
 use steplog::place::HostId;
 
-use crate::Finding;
+use crate::FuzzFinding;
 use crate::siege::besiege;
 
 /// The first host has the process; the input is what goes on and what is forged.
-pub fn run(input: &[u8]) -> Result<(), Finding> {
+pub fn run(input: &[u8]) -> Result<(), FuzzFinding> {
     besiege(HostId(0), input)
 }

@@ -11,8 +11,8 @@ use protocol::host::Work;
 use protocol::wire::{Envelope, decode, encode};
 use tie::flaws::Flaw;
 
-use crate::Finding;
-use crate::bench::{Bench, Setup, Step, Trouble};
+use crate::FuzzFinding;
+use crate::bench::{Bench, BenchSetup, BenchStep, Trouble};
 
 /// Steps of an input that are taken.
 const STEPS_MAX: usize = 400;
@@ -22,14 +22,14 @@ const STEPS_PER_TROUBLE: u8 = 6;
 const SETTLING_STEPS_MAX: usize = 2000;
 
 /// The input is a setup and a schedule.
-pub fn run(input: &[u8]) -> Result<(), Finding> {
+pub fn run(input: &[u8]) -> Result<(), FuzzFinding> {
     run_flawed(input, None)
 }
 
 /// The same with a flaw seeded into the hosts, to see that it is found.
-pub fn run_flawed(input: &[u8], flaw: Option<Flaw>) -> Result<(), Finding> {
+pub fn run_flawed(input: &[u8], flaw: Option<Flaw>) -> Result<(), FuzzFinding> {
     let mut input = Unstructured::new(input);
-    let Ok(setup) = Setup::arbitrary(&mut input) else { return Ok(()) };
+    let Ok(setup) = BenchSetup::arbitrary(&mut input) else { return Ok(()) };
     let mut bench = Bench::new(setup, flaw)?;
     for _ in 0..STEPS_MAX {
         if input.is_empty() {
@@ -41,7 +41,7 @@ pub fn run_flawed(input: &[u8], flaw: Option<Flaw>) -> Result<(), Finding> {
             bench.suffer(trouble)?;
             bench.check_process()?;
         } else {
-            let Ok(step) = Step::arbitrary(&mut input) else { break };
+            let Ok(step) = BenchStep::arbitrary(&mut input) else { break };
             take(&mut bench, step)?;
         }
     }
@@ -51,44 +51,45 @@ pub fn run_flawed(input: &[u8], flaw: Option<Flaw>) -> Result<(), Finding> {
     bench.check_end()
 }
 
-fn take(bench: &mut Bench, step: Step) -> Result<(), Finding> {
-    if let Step::Deliver { which, twice } = step {
+fn take(bench: &mut Bench, step: BenchStep) -> Result<(), FuzzFinding> {
+    if let BenchStep::Deliver { which, twice } = step {
         let Some(envelope) = bench.arrival(which, twice) else { return Ok(()) };
         let arrived = over_the_wire(envelope)?;
         let handled = bench.handle(&arrived);
-        handled
-            .map_err(|error| Finding(format!("{} says: {error}, of {:?}", arrived.to, arrived.message)))?;
+        handled.map_err(|error| {
+            FuzzFinding(format!("{} says: {error}, of {:?}", arrived.to, arrived.message))
+        })?;
     }
     bench.take(step)?;
     bench.check_process()
 }
 
-fn over_the_wire(sent: Envelope) -> Result<Envelope, Finding> {
+fn over_the_wire(sent: Envelope) -> Result<Envelope, FuzzFinding> {
     let Envelope { from, to, epoch, message } = sent;
-    let frame = encode(epoch, &message).map_err(|error| Finding(format!("{message:?}: {error}")))?;
-    let (frame, _) = decode(&frame).map_err(|error| Finding(format!("{message:?}: {error}")))?;
+    let frame = encode(epoch, &message).map_err(|error| FuzzFinding(format!("{message:?}: {error}")))?;
+    let (frame, _) = decode(&frame).map_err(|error| FuzzFinding(format!("{message:?}: {error}")))?;
     if (frame.epoch, &frame.message) != (epoch, &message) {
-        return Err(Finding(format!("{message:?} became {:?} on the wire", frame.message)));
+        return Err(FuzzFinding(format!("{message:?} became {:?} on the wire", frame.message)));
     }
     Ok(Envelope { from, to, epoch, message })
 }
 
 /// A migration under way goes on, messages arrive, and hosts do what is due; nothing new begins.
-fn settle(bench: &mut Bench) -> Result<(), Finding> {
+fn settle(bench: &mut Bench) -> Result<(), FuzzFinding> {
     for _ in 0..SETTLING_STEPS_MAX {
         let due = bench.hosts.iter().flat_map(|host| host.tasks().map(|task| task.work));
         let position = due.into_iter().position(|work| work != Work::BeginPass);
         let step = match position {
-            _ if !bench.flights.is_empty() => Step::Deliver { which: 0, twice: false },
-            Some(which) => Step::Work(u8::try_from(which).unwrap_or(u8::MAX)),
+            _ if !bench.flights.is_empty() => BenchStep::Deliver { which: 0, twice: false },
+            Some(which) => BenchStep::Work(u8::try_from(which).unwrap_or(u8::MAX)),
             None if bench.hosts.iter().any(|host| host.check_suspension().is_ok()) => {
-                Step::Suspend { code: 0, stack: 0 }
+                BenchStep::Suspend { code: 0, stack: 0 }
             }
             // Suspension waits for another pass.
-            None if bench.hosts.iter().any(|host| host.tasks().next().is_some()) => Step::Work(0),
+            None if bench.hosts.iter().any(|host| host.tasks().next().is_some()) => BenchStep::Work(0),
             None => return Ok(()),
         };
         take(bench, step)?;
     }
-    Err(Finding("it does not come to an end".to_owned()))
+    Err(FuzzFinding("it does not come to an end".to_owned()))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use fuzz::corpus::{Inputs, committed, home, pack, unpack};
-use fuzz::{Finding, TARGETS, refinement, siege, two_endpoints};
+use fuzz::{FuzzFinding, TARGETS, refinement, siege, two_endpoints};
 use steplog::place::HostId;
 use tie::flaws::Flaw;
 
@@ -26,7 +26,7 @@ fn nothing_is_found() {
 /// Each seeded flaw is found by inputs of the targets in which all hosts are honest.
 #[test]
 fn every_seeded_flaw_is_found() {
-    type Flawed = fn(&[u8], Option<Flaw>) -> Result<(), Finding>;
+    type Flawed = fn(&[u8], Option<Flaw>) -> Result<(), FuzzFinding>;
     let source: Flawed = |input, flaw| siege::besiege_flawed(HostId(0), input, flaw);
     let destination: Flawed = |input, flaw| siege::besiege_flawed(HostId(1), input, flaw);
     let targets: [(&str, Flawed); 4] = [

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use checker::claims::{self, Answer, Claim, Lab};
-use checker::simulate::{CostModel, Setup};
+use checker::simulate::{CostModel, SimulationSetup};
 use model::Defect;
 use protocol::policy::{Missing, Policy, Push};
 
@@ -51,35 +51,35 @@ fn a_defect_changes_the_answer() {
     }
 }
 
-type Alteration = fn(Setup) -> Setup;
+type Alteration = fn(SimulationSetup) -> SimulationSetup;
 
 /// For each claim that rests on the simulation, an error in what is simulated that must change its answer.
 const ERRORS: [(&str, Alteration); 12] = [
     ("C24", |setup| match setup.policy.missing {
-        Missing::ByKind => Setup { policy: Policy::LAZY_COPY, ..setup },
+        Missing::ByKind => SimulationSetup { policy: Policy::LAZY_COPY, ..setup },
         _ => setup,
     }),
     ("C27", |setup| {
         let working_set = setup.policy.missing == Missing::ByKind && !setup.policy.working_set;
-        Setup { policy: Policy { working_set, ..setup.policy }, ..setup }
+        SimulationSetup { policy: Policy { working_set, ..setup.policy }, ..setup }
     }),
-    ("C28", |setup| Setup { policy: Policy { push: Push::None, ..setup.policy }, ..setup }),
+    ("C28", |setup| SimulationSetup { policy: Policy { push: Push::None, ..setup.policy }, ..setup }),
     ("N1", slow_link),
-    ("N2", |setup| Setup { policy: Policy::PRE_COPY, ..setup }),
+    ("N2", |setup| SimulationSetup { policy: Policy::PRE_COPY, ..setup }),
     ("N3", slow_link),
     ("N4", |setup| costs(setup, |costs| costs.send_buffer_bytes /= 2)),
     ("N5", |setup| costs(setup, |costs| costs.state_bytes *= 2)),
-    ("N6", |setup| Setup { policy: Policy::POST_COPY, ..setup }),
+    ("N6", |setup| SimulationSetup { policy: Policy::POST_COPY, ..setup }),
     ("N7", |setup| costs(setup, |costs| costs.request_pause_ns *= 2)),
-    ("N8", |setup| Setup { policy: Policy::POST_COPY, ..setup }),
+    ("N8", |setup| SimulationSetup { policy: Policy::POST_COPY, ..setup }),
     ("N9", slow_link),
 ];
 
-fn slow_link(setup: Setup) -> Setup {
+fn slow_link(setup: SimulationSetup) -> SimulationSetup {
     costs(setup, |costs| costs.bandwidth_bits_per_s = 90_000_000)
 }
 
-fn costs(mut setup: Setup, alter: fn(&mut CostModel)) -> Setup {
+fn costs(mut setup: SimulationSetup, alter: fn(&mut CostModel)) -> SimulationSetup {
     alter(&mut setup.costs);
     setup
 }

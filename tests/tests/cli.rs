@@ -583,7 +583,7 @@ fn the_explorer_serves_on_loopback() {
 /// Ctrl-C cannot stop stateright, but what comes of it then is no verdict.
 #[test]
 fn an_interrupted_stateright_run_is_open() {
-    use checker::judge::{Engine, Options, judge};
+    use checker::judge::{Engine, JudgeOptions, judge};
     use checker::setting::{Pages, Setting};
     let one = std::num::NonZeroUsize::MIN;
     let setting = Setting {
@@ -593,7 +593,7 @@ fn an_interrupted_stateright_run_is_open() {
         defect: None,
         disruptions: model::Disruptions::NONE,
     };
-    let options = Options {
+    let options = JudgeOptions {
         properties: model::Property::S1.into(),
         engine: Engine::Stateright,
         threads: one,

@@ -10,19 +10,19 @@ use enumset::EnumSet;
 use model::disruption::Disruptions;
 use model::strategy::{Real, Stop};
 use model::{Hosts, Migration, Strategy, algorithms};
-use tie::drive::{Coverage, drive};
-use tie::network::Order;
+use tie::drive::{DriveCoverage, drive};
+use tie::network::RigOrder;
 
 /// The model's FIFO keeps the order of one page's messages; any order of different pages is driven as well.
-const RELIABLE: [Order; 2] = [Order::FifoByPage, Order::Unordered];
+const RELIABLE: [RigOrder; 2] = [RigOrder::FifoByPage, RigOrder::Unordered];
 
-fn cover(strategies: impl Iterator<Item = Strategy>, orders: &[Order], pages: usize) {
+fn cover(strategies: impl Iterator<Item = Strategy>, orders: &[RigOrder], pages: usize) {
     cover_disrupted(strategies, orders, pages, Disruptions::NONE);
 }
 
 fn cover_disrupted(
     strategies: impl Iterator<Item = Strategy>,
-    orders: &[Order],
+    orders: &[RigOrder],
     pages: usize,
     disruptions: Disruptions,
 ) {
@@ -43,8 +43,8 @@ fn cover_disrupted(
     }
 }
 
-fn print(name: &str, order: Order, pages: usize, coverage: &Coverage) {
-    let Coverage { states, transitions, driven, actions, .. } = coverage;
+fn print(name: &str, order: RigOrder, pages: usize, coverage: &DriveCoverage) {
+    let DriveCoverage { states, transitions, driven, actions, .. } = coverage;
     let percent = 100.0 * *driven as f64 / *transitions as f64;
     println!(
         "{name}, {pages} pages, {order:?}: {driven} of {transitions} transitions driven ({percent:.1} %), \
@@ -70,7 +70,7 @@ fn one_page() {
 
 #[test]
 fn one_page_over_lossy_links() {
-    cover(everything(), &[Order::Lossy], 1);
+    cover(everything(), &[RigOrder::Lossy], 1);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_pass_cut_short() {
     let stops = |strategy: Strategy| Strategy { real, ..strategy };
     let cut_short = [algorithms::PRE_COPY, algorithms::PRE_COPY_UNBOUNDED, algorithms::ASSISTED_POST_COPY];
     cover(cut_short.clone().into_iter().map(stops), &RELIABLE, 1);
-    cover(cut_short.into_iter().map(stops), &[Order::FifoByPage], 2);
+    cover(cut_short.into_iter().map(stops), &[RigOrder::FifoByPage], 2);
     cover_disrupted([stops(algorithms::ASSISTED_POST_COPY)].into_iter(), &RELIABLE, 1, once());
 }
 
@@ -112,13 +112,13 @@ fn one_page_and_one_disruption() {
 
 #[test]
 fn two_pages_and_one_disruption() {
-    cover_disrupted(without_generic(), &[Order::FifoByPage], 2, once());
+    cover_disrupted(without_generic(), &[RigOrder::FifoByPage], 2, once());
 }
 
 /// Without the generic algorithm, which takes longer than all others together; `proofs-notes/refinement.md` has its figures.
 #[test]
 fn one_page_and_one_disruption_over_lossy_links() {
-    cover_disrupted(without_generic(), &[Order::Lossy], 1, once());
+    cover_disrupted(without_generic(), &[RigOrder::Lossy], 1, once());
 }
 
 /// A destination that asks for every page.
@@ -127,6 +127,6 @@ fn pulling() {
     let pull = || [algorithms::POST_COPY_PULL].into_iter();
     cover(pull(), &RELIABLE, 1);
     cover(pull(), &RELIABLE, 2);
-    cover(pull(), &[Order::Lossy], 1);
-    cover_disrupted(pull(), &[Order::FifoByPage], 1, once());
+    cover(pull(), &[RigOrder::Lossy], 1);
+    cover_disrupted(pull(), &[RigOrder::FifoByPage], 1, once());
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use checker::judge::Engine;
-use checker::report::{Conclusion, Run};
+use checker::report::{CheckRun, Conclusion};
 use checker::setting::{Pages, Setting};
 use enumset::EnumSet;
 use model::{Disruption, Disruptions, Hosts, Link, Property, Strategy};
@@ -15,7 +15,7 @@ fn disrupted(strategy: Strategy, link: Link, budget: usize, kinds: EnumSet<Disru
     Setting { strategy, hosts: Hosts::Two, link, defect: None, disruptions }
 }
 
-fn surprises(run: &Run, what: &str) -> Vec<String> {
+fn surprises(run: &CheckRun, what: &str) -> Vec<String> {
     let verdicts = run.verdicts.iter().filter(|verdict| run.conclusion_of(verdict) != Conclusion::AsExpected);
     let mut said: Vec<String> = verdicts
         .map(|verdict| {

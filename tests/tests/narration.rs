@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::HashSet;
 
-use checker::narrative::{Line, Manner, Story};
+use checker::narrative::{Manner, Story, StoryLine};
 use checker::setting::Setting;
 use enumset::EnumSet;
 use model::concrete::{Concrete, State, Step};
@@ -71,7 +71,7 @@ fn judge_all(concrete: &Concrete<Migration>, told: &mut HashSet<Transition>) {
 
 /// What a line says that is not so.
 fn lie(
-    line: &Line,
+    line: &StoryLine,
     before: &State<Migration>,
     step: Step<Migration>,
     after: &State<Migration>,

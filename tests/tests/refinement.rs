@@ -14,16 +14,16 @@ use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 use proptest::test_runner::TestRunner;
 use protocol::page::PageKind;
-use tie::network::Order;
+use tie::network::RigOrder;
 use tie::rig::Rig;
-use tie::schedule::{self, ScheduleError, Tally};
+use tie::schedule::{self, ScheduleError, ScheduleTally};
 
 /// Where, by which algorithm, and the choices made on the way.
 #[derive(Clone, Debug)]
 struct Schedule {
     strategy: Strategy,
     hosts: Hosts,
-    order: Order,
+    order: RigOrder,
     kinds: Vec<PageKind>,
     choices: Vec<u16>,
     disruptions: Disruptions,
@@ -35,7 +35,7 @@ fn schedule(hosts: Hosts, disruptions: usize) -> impl Generator<Value = Schedule
         .chain(algorithms::VARIANTS)
         .chain([algorithms::POST_COPY_PULL])
         .collect();
-    let orders = vec![Order::Fifo, Order::FifoByPage, Order::Unordered, Order::Lossy];
+    let orders = vec![RigOrder::Fifo, RigOrder::FifoByPage, RigOrder::Unordered, RigOrder::Lossy];
     let kinds =
         prop::collection::vec(prop::sample::select(vec![PageKind::Private, PageKind::FileMapped]), 1..5);
     let choices = prop::collection::vec(any::<u16>(), 0..400);
@@ -48,7 +48,7 @@ fn schedule(hosts: Hosts, disruptions: usize) -> impl Generator<Value = Schedule
 }
 
 /// Takes every step of a schedule, then lets everything settle.
-fn run(schedule: &Schedule) -> Result<Tally, ScheduleError> {
+fn run(schedule: &Schedule) -> Result<ScheduleTally, ScheduleError> {
     let Schedule { strategy, hosts, order, kinds, choices, disruptions } = schedule;
     let migration = Migration::new(strategy.clone(), *hosts, order.link()).with_disruptions(*disruptions);
     let mut rig = Rig::new(Arc::new(migration), *order, kinds, None)

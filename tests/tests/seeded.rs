@@ -4,8 +4,8 @@ use model::disruption::{Disruption, Disruptions};
 use model::{Hosts, Migration, algorithms};
 use tie::drive::{DriveError, drive};
 use tie::flaws::Flaw;
-use tie::network::Order;
-use tie::refine::Reason;
+use tie::network::RigOrder;
+use tie::refine::ViolationReason;
 use tie::rig::RigError;
 
 /// What noticed an error first.
@@ -25,7 +25,7 @@ enum Notice {
     Nothing,
 }
 
-fn notice(flaw: Flaw, name: &str, order: Order, pages: usize, disruptions: Disruptions) -> Notice {
+fn notice(flaw: Flaw, name: &str, order: RigOrder, pages: usize, disruptions: Disruptions) -> Notice {
     let strategy = algorithms::built_in(name).expect("a built-in algorithm");
     let migration = Migration::new(strategy, Hosts::Two, order.link()).with_disruptions(disruptions);
     let sound = drive(&migration, order, pages, None).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -34,23 +34,23 @@ fn notice(flaw: Flaw, name: &str, order: Order, pages: usize, disruptions: Disru
         Ok(_) => Notice::Nothing,
         Err(DriveError::Unsupported(error)) => panic!("{name}: {error}"),
         Err(DriveError::Violation(violation)) => match violation.reason {
-            Reason::NoStep { .. } => Notice::Step,
-            Reason::Unmapped(_) => Notice::Situation,
-            Reason::Rig(RigError::Endpoint(_)) => Notice::Peer,
-            Reason::Rig(_) => Notice::Oracle,
+            ViolationReason::NoStep { .. } => Notice::Step,
+            ViolationReason::Unmapped(_) => Notice::Situation,
+            ViolationReason::Rig(RigError::Endpoint(_)) => Notice::Peer,
+            ViolationReason::Rig(_) => Notice::Oracle,
         },
     }
 }
 
 /// A flaw, where it is looked for, and what notices it.
-type Case = (Flaw, &'static str, Order, Notice);
+type Case = (Flaw, &'static str, RigOrder, Notice);
 /// The same, with what has to go wrong first.
-type DisruptedCase = (Flaw, Disruption, &'static str, Order, Notice);
+type DisruptedCase = (Flaw, Disruption, &'static str, RigOrder, Notice);
 
 #[rustfmt::skip]
 const CASES: [Case; 14] = {
     use Flaw::*;
-    use Order::{FifoByPage, Unordered};
+    use RigOrder::{FifoByPage, Unordered};
     [
         (RunsOn, "total-copy", FifoByPage, Notice::Step),
         (WritesUnnoticed, "pre-copy", FifoByPage, Notice::Step),
@@ -72,7 +72,7 @@ const CASES: [Case; 14] = {
 #[rustfmt::skip]
 const DISRUPTED: [DisruptedCase; 6] = {
     use Flaw::*;
-    use Order::{FifoByPage, Unordered};
+    use RigOrder::{FifoByPage, Unordered};
     [
         (ResumesOnSilence, Disruption::Cut, "post-copy", FifoByPage, Notice::Step),
         (CancelsTooLate, Disruption::Cancel, "total-copy", FifoByPage, Notice::Step),

@@ -4,14 +4,16 @@ mod common;
 
 use std::num::NonZeroUsize;
 
-use checker::survival::{Blow, Cell, Outcome, PAGES, cell, cells, pairs_table, setting, table, witness};
+use checker::survival::{
+    Blow, PAGES, SurvivalCell, SurvivalOutcome, cell, cells, pairs_table, setting, table, witness,
+};
 use model::{Disruption, Move, Phase, Stage, Strategy, algorithms};
 
 use common::everything;
 
 const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
-fn built_in(blows: &[Blow]) -> Vec<Cell> {
+fn built_in(blows: &[Blow]) -> Vec<SurvivalCell> {
     cells(&algorithms::BUILT_IN, None, blows, THREADS, &|| true)
 }
 
@@ -51,7 +53,7 @@ fn one_page_shows_all() {
     for strategy in everything().filter(few) {
         for blow in Blow::singles() {
             let ends = |pages| {
-                let Cell { worst, best, .. } =
+                let SurvivalCell { worst, best, .. } =
                     cell(&strategy, None, blow, pages, &|| true).expect("few states");
                 (worst, best)
             };
@@ -82,7 +84,7 @@ fn every_cell_has_a_witness() {
             assert_eq!(&state, after);
         }
         assert_eq!(struck, [(disruption, Some(stage))]);
-        assert_eq!(state.control.phase == Phase::Lost, worst == Outcome::Lost);
+        assert_eq!(state.control.phase == Phase::Lost, worst == SurvivalOutcome::Lost);
     }
 }
 
@@ -92,7 +94,7 @@ fn an_outage_is_noticed_by_those_alone_who_use_the_file_server() {
     for cell in built_in(&Blow::singles()) {
         if let Blow::Single { disruption: Disruption::Outage, .. } = cell.blow {
             let uses = ["flushing", "generic"].contains(&cell.algorithm.as_str());
-            let noticed = cell.worst == Some(Outcome::Recovers);
+            let noticed = cell.worst == Some(SurvivalOutcome::Recovers);
             assert!(cell.worst.is_none() || noticed == uses, "{cell:?}");
         }
     }
@@ -123,9 +125,9 @@ fn a_process_that_need_not_be_lost_is_noticed() {
         cell(&strategy, defect, blow, PAGES, &|| true).expect("few states")
     };
     let timed_out = few(algorithms::POST_COPY, Some(model::Defect::LostOnTimeOut), Disruption::Cut);
-    assert_eq!((timed_out.worst, timed_out.is_avoidable()), (Some(Outcome::Lost), true));
+    assert_eq!((timed_out.worst, timed_out.is_avoidable()), (Some(SurvivalOutcome::Lost), true));
     let sound = few(algorithms::POST_COPY, None, Disruption::Cut);
-    assert_eq!((sound.worst, sound.is_avoidable()), (Some(Outcome::Recovers), false));
+    assert_eq!((sound.worst, sound.is_avoidable()), (Some(SurvivalOutcome::Recovers), false));
     let killed = few(algorithms::POST_COPY, None, Disruption::CrashSource);
-    assert_eq!((killed.worst, killed.is_avoidable()), (Some(Outcome::Lost), false));
+    assert_eq!((killed.worst, killed.is_avoidable()), (Some(SurvivalOutcome::Lost), false));
 }

@@ -9,24 +9,29 @@ use steplog::event::{Event, Step, write_log};
 use steplog::header::Header;
 use steplog::place::HostId;
 use tie::trace::{Accepted, TraceError, conform};
-use world::net::{LinkConfig, Order};
-use world::workload::{Layout, Pattern, Workload};
+use world::net::{FrameOrder, LinkConfig};
+use world::workload::{PageLayout, Pattern, Workload};
 use world::{Ending, Scenario, World};
 
 const A: HostId = HostId(0);
 const B: HostId = HostId(1);
 const C: HostId = HostId(2);
 
-fn links() -> [Order; 3] {
+fn links() -> [FrameOrder; 3] {
     let (jitter_ns, retransmit_after_ns) = (2_000_000, 3_000_000);
-    let lossy = Order::Lossy { jitter_ns, loss_percent: 20, duplicate_percent: 20, retransmit_after_ns };
-    [Order::Fifo, Order::Unordered { jitter_ns }, lossy]
+    let lossy = FrameOrder::Lossy { jitter_ns, loss_percent: 20, duplicate_percent: 20, retransmit_after_ns };
+    [FrameOrder::Fifo, FrameOrder::Unordered { jitter_ns }, lossy]
 }
 
-fn scenario(policy: &Policy, order: Order, route: &[HostId], ending: Ending, seed: u64) -> Scenario {
+fn scenario(policy: &Policy, order: FrameOrder, route: &[HostId], ending: Ending, seed: u64) -> Scenario {
     Scenario {
         policy: policy.clone(),
-        layout: Layout { pages: 16, file_mapped_percent: 40, initially_dirty_percent: 50, noise_percent: 0 },
+        layout: PageLayout {
+            pages: 16,
+            file_mapped_percent: 40,
+            initially_dirty_percent: 50,
+            noise_percent: 0,
+        },
         workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 300_000 },
         link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
         route: route.to_vec(),
@@ -70,7 +75,7 @@ fn real_runs_are_accepted() {
 
 /// The line on which a post-copy log is rejected after a change, and what it says.
 fn rejected(change: impl Fn(&mut Vec<Step>) -> usize) -> (usize, usize) {
-    let scenario = scenario(&Policy::POST_COPY, Order::Fifo, &[A, B], Ending::Idle, 1);
+    let scenario = scenario(&Policy::POST_COPY, FrameOrder::Fifo, &[A, B], Ending::Idle, 1);
     let mut steps = log(&scenario);
     let expected = change(&mut steps) + 2;
     match conform(&trace(&scenario.header(false), &steps)[..], None) {
@@ -131,7 +136,7 @@ fn a_former_host_that_runs_on_is_rejected() {
 /// The log of one algorithm is not one of another.
 #[test]
 fn another_algorithm_is_rejected() {
-    let scenario = scenario(&Policy::POST_COPY, Order::Fifo, &[A, B], Ending::Idle, 1);
+    let scenario = scenario(&Policy::POST_COPY, FrameOrder::Fifo, &[A, B], Ending::Idle, 1);
     let trace = trace(&scenario.header(false), &log(&scenario));
     assert!(matches!(conform(&trace[..], Some(algorithms::TOTAL_COPY)), Err(TraceError::Rejected(_))));
     let accepted = conform(&trace[..], Some(algorithms::POST_COPY));
@@ -179,7 +184,7 @@ fn checker_conform(text: &[u8]) -> (Option<i32>, String) {
 
 #[test]
 fn the_command_accepts_rejects_and_refuses() {
-    let scenario = scenario(&Policy::GENERIC, Order::Fifo, &[A, B], Ending::Idle, 1);
+    let scenario = scenario(&Policy::GENERIC, FrameOrder::Fifo, &[A, B], Ending::Idle, 1);
     let (header, mut steps) = (scenario.header(false), log(&scenario));
     let (code, said) = checker_conform(&trace(&header, &steps));
     assert!(code == Some(0) && said.contains("accepted: generic;"), "{code:?}: {said}");

@@ -3,7 +3,7 @@
 mod common;
 
 use checker::judge::Engine;
-use checker::report::{Actual, Conclusion, Run};
+use checker::report::{Actual, CheckRun, Conclusion};
 use checker::setting::Pages;
 use enumset::EnumSet;
 use model::strategy::Pre;
@@ -11,7 +11,7 @@ use model::{Hosts, Link, Property, Strategy};
 
 use common::{everything, exactly, run, safety, sound};
 
-fn assert_expected(run: &Run) {
+fn assert_expected(run: &CheckRun) {
     let surprises: Vec<String> = run
         .verdicts
         .iter()

@@ -7,39 +7,39 @@
 use std::error::Error;
 
 use engine::example::{Coherence, Directory};
-use engine::explore::{Options, explore};
+use engine::explore::{ExploreOptions, explore};
 use engine::liveness::{self, Tail};
-use engine::views::{Bounds, Outcome, prove, ranking, recheck};
+use engine::views::{ProofBounds, ProofOutcome, prove, ranking, recheck};
 use population::concrete::Concrete;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let sound = Directory::default();
 
     println!("any number of caches");
-    let proof = prove(&sound, Bounds::default());
+    let proof = prove(&sound, ProofBounds::default());
     for (property, outcome) in &proof.verdicts {
         match outcome {
-            Outcome::HoldsForAny { view_pages } => {
+            ProofOutcome::HoldsForAny { view_pages } => {
                 println!("  {property} holds, by views of {view_pages} of them")
             }
-            Outcome::Fails { pages, .. } => println!("  {property} fails with {pages}"),
-            Outcome::Inconclusive(why) => println!("  {property} is open: {why}"),
+            ProofOutcome::Fails { pages, .. } => println!("  {property} fails with {pages}"),
+            ProofOutcome::Inconclusive(why) => println!("  {property} is open: {why}"),
         }
     }
     let again = recheck(&sound, &proof.invariant)?;
     println!("  checked again by other code: {} configurations, {} steps", again.configurations, again.steps);
     for property in [Coherence::HomeFinishes, Coherence::Answered] {
         match ranking::judge(&sound, property, &proof.invariant.pairs()) {
-            Some(ranking::Outcome::HoldsForAny { ranking }) => {
+            Some(ranking::RankingOutcome::HoldsForAny { ranking }) => {
                 println!("  {property} holds, by a ranking of {} levels", ranking.levels.len());
             }
-            Some(ranking::Outcome::Inconclusive(why)) => println!("  {property} is open: {why}"),
+            Some(ranking::RankingOutcome::Inconclusive(why)) => println!("  {property} is open: {why}"),
             None => println!("  {property} is no response property"),
         }
     }
 
     println!("three caches, one by one");
-    let explored = explore(&Concrete { system: sound, pages: 3 }, Options::default())?;
+    let explored = explore(&Concrete { system: sound, pages: 3 }, ExploreOptions::default())?;
     println!(
         "  {} states up to the order of caches, {} as they are, {} violations",
         explored.states,
@@ -49,8 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("a home that does not wait for acknowledgements");
     let hasty = Directory { hasty: true, ..sound };
-    match prove(&hasty, Bounds::default()).verdicts.remove(&Coherence::OneWriter) {
-        Some(Outcome::Fails { pages, trace }) => {
+    match prove(&hasty, ProofBounds::default()).verdicts.remove(&Coherence::OneWriter) {
+        Some(ProofOutcome::Fails { pages, trace }) => {
             println!("  {} fails with {pages} caches", Coherence::OneWriter);
             for (number, (step, _)) in trace.steps.iter().enumerate() {
                 println!("  {:>2}  {step:?}", number + 1);

@@ -65,7 +65,7 @@ pub enum Listing {
 
 /// A message from home to a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Word {
+pub enum DirectoryWord {
     /// Here is a copy.
     Grant(CopyMode),
     /// Drop your copy.
@@ -82,7 +82,7 @@ pub struct Cache {
     /// Home is serving it.
     pub served: bool,
     /// On its way from home.
-    pub word: Option<Word>,
+    pub word: Option<DirectoryWord>,
     /// Its acknowledgement is on its way to home.
     pub acknowledgement: bool,
     /// Home's note.
@@ -207,12 +207,12 @@ impl Directory {
                 if !conflict || cache.word.is_some() {
                     return None;
                 }
-                cache.word = Some(Word::Invalidate);
+                cache.word = Some(DirectoryWord::Invalidate);
                 cache.listing = Listing::Told;
             }
             CacheStep::Obey => match cache.word.take()? {
-                Word::Grant(access) => cache.copy = Some(access),
-                Word::Invalidate => {
+                DirectoryWord::Grant(access) => cache.copy = Some(access),
+                DirectoryWord::Invalidate => {
                     cache.copy = None;
                     cache.acknowledgement = true;
                 }
@@ -230,7 +230,7 @@ impl Directory {
                 if !cache.served || cache.word.is_some() || !self.conditions(&cache).is_superset(requires) {
                     return None;
                 }
-                let (word, listing) = (Some(Word::Grant(access)), Listing::Listed(access));
+                let (word, listing) = (Some(DirectoryWord::Grant(access)), Listing::Listed(access));
                 cache = Cache { served: false, word, listing, ..cache };
                 home.serving = None;
             }
@@ -320,7 +320,7 @@ impl Judged for Directory {
         cache: &Cache,
         _: &Move,
     ) -> system::Verdict<CacheCondition, Coherence> {
-        let (CacheStep::Obey, Some(Word::Grant(access))) = (step, cache.word) else {
+        let (CacheStep::Obey, Some(DirectoryWord::Grant(access))) = (step, cache.word) else {
             return system::Verdict::default();
         };
         let others = match access {
@@ -364,7 +364,7 @@ impl Live for Directory {
         match property {
             Coherence::HomeFinishes => home.serving.is_some(),
             Coherence::Answered => cache.is_some_and(|cache| {
-                cache.wish.is_some() || cache.served || matches!(cache.word, Some(Word::Grant(_)))
+                cache.wish.is_some() || cache.served || matches!(cache.word, Some(DirectoryWord::Grant(_)))
             }),
             Coherence::OneWriter | Coherence::NoDeadlock => false,
         }

@@ -38,14 +38,14 @@ use population::system::Judged;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use find::{Found, find, find_while};
-pub use limits::Reason;
-pub use progress::{Progress, ProgressFn};
+pub use limits::LimitReason;
+pub use progress::{ExploreProgress, ProgressFn};
 
 use crate::tabled::TooManyRecords;
 use search::{End, Search};
 
 /// How to explore.
-pub struct Options<'a, R: EnumSetType> {
+pub struct ExploreOptions<'a, R: EnumSetType> {
     /// How many threads to use.
     pub threads: NonZeroUsize,
     /// Treat states that differ in the order of their pages alone as one.
@@ -66,10 +66,10 @@ pub struct Options<'a, R: EnumSetType> {
     pub checkpoint: Option<Checkpoint<'a>>,
 }
 
-impl<R: EnumSetType> Default for Options<'_, R> {
+impl<R: EnumSetType> Default for ExploreOptions<'_, R> {
     /// One thread, symmetry, no limits.
     fn default() -> Self {
-        Options {
+        ExploreOptions {
             threads: NonZeroUsize::MIN,
             symmetry: true,
             stop_at: EnumSet::empty(),
@@ -86,10 +86,10 @@ impl<R: EnumSetType> Default for Options<'_, R> {
 /// What an exploration saw.
 ///
 /// A *transition* is an enabled move of a state, whether or not it leads to another one. Unless the outcome
-/// is [`Outcome::Complete`], states and counts are those of the levels that were completed.
+/// is [`ExploreOutcome::Complete`], states and counts are those of the levels that were completed.
 pub struct Exploration<S: Judged> {
     /// Whether that is everything there is.
-    pub outcome: Outcome,
+    pub outcome: ExploreOutcome,
     /// Distinct states; with symmetry, distinct up to the order of pages.
     pub states: u64,
     /// Transitions between those. With symmetry, pages with the same record move as one.
@@ -116,28 +116,28 @@ pub struct Exploration<S: Judged> {
 
 /// How an exploration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ExploreOutcome {
     /// All reachable states have been explored.
     Complete,
-    /// Violations of all properties in [`Options::stop_at`] have been found.
+    /// Violations of all properties in [`ExploreOptions::stop_at`] have been found.
     Stopped,
     /// There are states that have not been explored. That no violation was found means nothing.
-    Inconclusive(Reason),
+    Inconclusive(LimitReason),
 }
 
 /// A run of a system with a given number of pages.
-pub type Trace<S> = Run<State<S>, Step<S>>;
+pub type Trace<S> = StateRun<State<S>, Step<S>>;
 
 /// States with the steps between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run<State, Step> {
+pub struct StateRun<State, Step> {
     /// The first state.
     pub initial: State,
     /// Each step with the state that it leads to.
     pub steps: Vec<(Step, State)>,
 }
 
-impl<State, Step> Run<State, Step> {
+impl<State, Step> StateRun<State, Step> {
     /// The last state.
     pub fn last(&self) -> &State {
         self.steps.last().map_or(&self.initial, |(_, state)| state)
@@ -146,7 +146,7 @@ impl<State, Step> Run<State, Step> {
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ExploreError {
     /// The system is asked for with more pages than a state can have.
     #[error("{0} pages are too many; a state has at most {PAGES_MAX}")]
     TooManyPages(usize),
@@ -178,26 +178,26 @@ pub enum Error {
 ///
 /// ```
 /// use engine::example::{Coherence, Directory};
-/// use engine::explore::{Options, Outcome, explore};
+/// use engine::explore::{ExploreOptions, ExploreOutcome, explore};
 /// use population::concrete::Concrete;
 ///
 /// let three = Concrete { system: Directory { hasty: true, ..Directory::default() }, pages: 3 };
-/// let explored = explore(&three, Options::default())?;
-/// assert_eq!(explored.outcome, Outcome::Complete, "or else nothing that was not found means anything");
+/// let explored = explore(&three, ExploreOptions::default())?;
+/// assert_eq!(explored.outcome, ExploreOutcome::Complete, "or else nothing that was not found means anything");
 /// assert_eq!(explored.violations[&Coherence::OneWriter].steps.len(), 9);
 /// # Ok::<(), engine::explore::Error>(())
 /// ```
 ///
 /// # Errors
 ///
-/// See [`Error`]. Violated properties are no errors, and neither are limits: a limit makes the outcome
-/// [`Outcome::Inconclusive`].
+/// See [`ExploreError`]. Violated properties are no errors, and neither are limits: a limit makes the outcome
+/// [`ExploreOutcome::Inconclusive`].
 pub fn explore<S: Judged>(
     concrete: &Concrete<S>,
-    options: Options<'_, S::Property>,
-) -> Result<Exploration<S>, Error> {
+    options: ExploreOptions<'_, S::Property>,
+) -> Result<Exploration<S>, ExploreError> {
     if concrete.pages > PAGES_MAX {
-        return Err(Error::TooManyPages(concrete.pages));
+        return Err(ExploreError::TooManyPages(concrete.pages));
     }
     let mut search = Search::new(&concrete.system, concrete.pages, options)?;
     let wide = match search.layout::<u64>() {

@@ -7,13 +7,13 @@
 //!
 //! ```
 //! use engine::example::{Coherence, Directory};
-//! use engine::views::{Bounds, Outcome, prove};
+//! use engine::views::{ProofBounds, ProofOutcome, prove};
 //!
-//! let sound = prove(&Directory::default(), Bounds::default());
-//! assert!(matches!(sound.verdicts[&Coherence::OneWriter], Outcome::HoldsForAny { .. }));
+//! let sound = prove(&Directory::default(), ProofBounds::default());
+//! assert!(matches!(sound.verdicts[&Coherence::OneWriter], ProofOutcome::HoldsForAny { .. }));
 //!
-//! let hasty = prove(&Directory { hasty: true, ..Directory::default() }, Bounds::default());
-//! let Outcome::Fails { pages, trace } = &hasty.verdicts[&Coherence::OneWriter] else { panic!("it holds") };
+//! let hasty = prove(&Directory { hasty: true, ..Directory::default() }, ProofBounds::default());
+//! let ProofOutcome::Fails { pages, trace } = &hasty.verdicts[&Coherence::OneWriter] else { panic!("it holds") };
 //! assert_eq!((*pages, trace.steps.len()), (2, 9), "caches, and steps of a shortest run to two writers");
 //! ```
 //!

@@ -12,7 +12,7 @@ use population::concrete::{Concrete, Configuration, Move, PAGES_MAX, State, Step
 use population::system::Judged;
 use rustc_hash::FxHashMap;
 
-use crate::explore::{Run, Trace};
+use crate::explore::{StateRun, Trace};
 use crate::tabled::{ControlId, PageId, Tabled, Taken, TooManyRecords};
 
 /// A state, by its number; states are numbered in breadth-first order.
@@ -22,7 +22,7 @@ pub type Edge = usize;
 
 /// Are states that differ in the order of their pages alone one state?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pages {
+pub enum PageIdentity {
     /// Yes.
     Interchangeable,
     /// No: page 0 remains page 0.
@@ -69,7 +69,11 @@ impl<'a, S: Judged> StateGraph<'a, S> {
     ///
     /// # Errors
     /// The graph is larger than `states_max`, or than can be numbered.
-    pub fn explore(concrete: &'a Concrete<S>, pages: Pages, states_max: usize) -> Result<Self, TooLarge> {
+    pub fn explore(
+        concrete: &'a Concrete<S>,
+        pages: PageIdentity,
+        states_max: usize,
+    ) -> Result<Self, TooLarge> {
         Self::explore_while(concrete, pages, states_max, &|_| true)
     }
 
@@ -79,7 +83,7 @@ impl<'a, S: Judged> StateGraph<'a, S> {
     /// The graph is larger than `states_max`, or than can be numbered; or it did not go on.
     pub fn explore_while(
         concrete: &'a Concrete<S>,
-        pages: Pages,
+        pages: PageIdentity,
         states_max: usize,
         goes_on: &dyn Fn(usize) -> bool,
     ) -> Result<Self, TooLarge> {
@@ -119,7 +123,7 @@ impl<'a, S: Judged> StateGraph<'a, S> {
         Ok(graph)
     }
 
-    fn initial(&mut self, pages: Pages, known: &mut FxHashMap<Key, Node>) -> Result<(), TooLarge> {
+    fn initial(&mut self, pages: PageIdentity, known: &mut FxHashMap<Key, Node>) -> Result<(), TooLarge> {
         let (control, choices) = self.tabled.initial()?;
         let mut populations = vec![ArrayVec::new()];
         for _ in 0..self.concrete.pages {
@@ -153,7 +157,7 @@ impl<'a, S: Judged> StateGraph<'a, S> {
     fn successors(
         &mut self,
         from: usize,
-        pages: Pages,
+        pages: PageIdentity,
         found: &mut Vec<(Step<S>, Key)>,
     ) -> Result<(), TooLarge> {
         let (control, records) = self.states[from].clone();
@@ -166,7 +170,9 @@ impl<'a, S: Judged> StateGraph<'a, S> {
             }
             // Of pages that are alike, one stands for all.
             Taken::Page { index, .. }
-                if pages == Pages::Interchangeable && index > 0 && records[index - 1] == records[index] => {}
+                if pages == PageIdentity::Interchangeable
+                    && index > 0
+                    && records[index - 1] == records[index] => {}
             Taken::Page { index, edge, .. } => {
                 let mut after = records.clone();
                 after[index] = edge.page;
@@ -253,7 +259,7 @@ impl<'a, S: Judged> StateGraph<'a, S> {
 
     /// The run that a path stands for: each page keeps its place.
     pub fn run(&self, from: Node, path: &[Edge]) -> Trace<S> {
-        let mut run = Run { initial: self.state(from), steps: Vec::new() };
+        let mut run = StateRun { initial: self.state(from), steps: Vec::new() };
         let mut at = from;
         for edge in path {
             let before = run.last().clone();
@@ -278,8 +284,8 @@ impl<'a, S: Judged> StateGraph<'a, S> {
     }
 }
 
-fn key(control: ControlId, mut records: ArrayVec<PageId, PAGES_MAX>, pages: Pages) -> Key {
-    if pages == Pages::Interchangeable {
+fn key(control: ControlId, mut records: ArrayVec<PageId, PAGES_MAX>, pages: PageIdentity) -> Key {
+    if pages == PageIdentity::Interchangeable {
         records.sort_unstable();
     }
     (control, records)

@@ -21,7 +21,7 @@ use population::concrete::PAGES_MAX;
 use population::system::{Conditions, Judged, Properties, PropertyName, System, Verdict};
 
 use interner::Interner;
-pub use interner::{ControlId, Origin, PageId, RECORDS_MAX, RecordKind, TooManyRecords};
+pub use interner::{ControlId, PageId, RECORDS_MAX, RecordKind, RecordOrigin, TooManyRecords};
 pub use restore::NotDerivable;
 
 /// A system with numbered records and tabulated moves.
@@ -254,7 +254,7 @@ impl<'a, S: Judged> Tabled<'a, S> {
     }
 
     /// How each control record and each page record came about, in the order of their numbers.
-    pub fn origins(&self) -> (&[Origin], &[Origin]) {
+    pub fn origins(&self) -> (&[RecordOrigin], &[RecordOrigin]) {
         (self.controls.origins(), self.pages.origins())
     }
 
@@ -292,9 +292,10 @@ impl<'a, S: Judged> Tabled<'a, S> {
 
     /// The number of the initial control record, and those of the initial page records in order.
     pub fn initial(&mut self) -> Result<(ControlId, Vec<PageId>), TooManyRecords> {
-        let control = self.intern_control(self.system.initial_control(), Origin::Initial(0))?;
+        let control = self.intern_control(self.system.initial_control(), RecordOrigin::Initial(0))?;
         let pages = self.system.initial_pages();
-        let pages = pages.iter().enumerate().map(|(nth, page)| self.intern_page(*page, Origin::Initial(nth)));
+        let pages =
+            pages.iter().enumerate().map(|(nth, page)| self.intern_page(*page, RecordOrigin::Initial(nth)));
         let pages = pages.collect::<Result<_, _>>()?;
         Ok((control, pages))
     }
@@ -336,7 +337,7 @@ impl<'a, S: Judged> Tabled<'a, S> {
                 step: nth,
                 requires: taken.requires,
                 control: self
-                    .intern_control(taken.control, Origin::ControlMove { control: id, step: nth })?,
+                    .intern_control(taken.control, RecordOrigin::ControlMove { control: id, step: nth })?,
                 violated: self.system.judge_control_move(*step, &control, &taken),
             });
         }
@@ -359,7 +360,7 @@ impl<'a, S: Judged> Tabled<'a, S> {
             // page means nothing, and is not asked.
             let after = if conditions.is_superset(edge.requires) {
                 let step = self.system.control_steps()[usize::from(edge.step)];
-                let origin = Origin::Carried { control: control_id, page: page_id, step: edge.step };
+                let origin = RecordOrigin::Carried { control: control_id, page: page_id, step: edge.step };
                 self.intern_page(self.system.carry(step, &control, &page), origin)?
             } else {
                 page_id
@@ -370,7 +371,7 @@ impl<'a, S: Judged> Tabled<'a, S> {
         let edges_start = self.page_edges.len();
         for (nth, step) in (0..).zip(self.system.page_steps()) {
             let Some(taken) = self.system.page_move(*step, &control, &page) else { continue };
-            let origin = Origin::PageMove { control: control_id, page: page_id, step: nth };
+            let origin = RecordOrigin::PageMove { control: control_id, page: page_id, step: nth };
             let edge = PageEdge {
                 step: nth,
                 requires: taken.requires,
@@ -397,11 +398,15 @@ impl<'a, S: Judged> Tabled<'a, S> {
         u16::try_from(nth).map_err(|_| TooManyRecords { kind: RecordKind::Verdict })
     }
 
-    fn intern_control(&mut self, control: S::Control, origin: Origin) -> Result<ControlId, TooManyRecords> {
+    fn intern_control(
+        &mut self,
+        control: S::Control,
+        origin: RecordOrigin,
+    ) -> Result<ControlId, TooManyRecords> {
         self.controls.intern(control, origin).map(ControlId)
     }
 
-    fn intern_page(&mut self, page: S::Page, origin: Origin) -> Result<PageId, TooManyRecords> {
+    fn intern_page(&mut self, page: S::Page, origin: RecordOrigin) -> Result<PageId, TooManyRecords> {
         self.pages.intern(page, origin).map(PageId)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use engine::bisimulation::{Comparison, Edge, Labelled, Node, PlayedMove, Side, compare};
+use engine::bisimulation::{Comparison, Edge, Labelled, Node, PlayedMove, PlayerSide, compare};
 
 const PAIRS: u64 = 20_000;
 const STATES_MAX: u64 = 5;
@@ -162,8 +162,8 @@ fn check_play(seed: u64, left: &Small, right: &Small, play: &[PlayedMove<u8>]) {
     assert!(last.answer.is_none(), "seed {seed}: {play:?}");
     for (number, step) in play.iter().enumerate() {
         let (attacker, defender) = match step.attacker {
-            Side::Left => ((left, &mut at_left), (right, &mut at_right)),
-            Side::Right => ((right, &mut at_right), (left, &mut at_left)),
+            PlayerSide::Left => ((left, &mut at_left), (right, &mut at_right)),
+            PlayerSide::Right => ((right, &mut at_right), (left, &mut at_left)),
         };
         let seen: Vec<u8> = step.label.into_iter().collect();
         let (shown, to) = attacker.0.follow(*attacker.1, &step.attack);

@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use engine::explore::{
-    Checkpoint, CheckpointError, Error, Exploration, Found, Options, Outcome, Reason, explore, find,
+    Checkpoint, CheckpointError, Exploration, ExploreError, ExploreOptions, ExploreOutcome, Found,
+    LimitReason, explore, find,
 };
 use engine::testing::naive::{Naive, assert_replays};
 use engine::testing::{RandomCondition, RandomProperty, RandomSystem, Shape};
@@ -27,8 +28,8 @@ fn random(seed: u64, pages: usize) -> Concrete<RandomSystem> {
     Concrete { system: RandomSystem::new(seed, shape), pages }
 }
 
-fn with<'a>(threads: usize, symmetry: bool) -> Options<'a, RandomProperty> {
-    Options { threads: NonZeroUsize::new(threads).unwrap(), symmetry, ..Options::default() }
+fn with<'a>(threads: usize, symmetry: bool) -> ExploreOptions<'a, RandomProperty> {
+    ExploreOptions { threads: NonZeroUsize::new(threads).unwrap(), symmetry, ..ExploreOptions::default() }
 }
 
 /// Everything but time and memory, which are nobody's promise.
@@ -53,7 +54,7 @@ proptest! {
         for symmetry in [false, true] {
             let naive = if symmetry { Naive::explore(&concrete, true) } else { unreduced.clone() };
             let exploration = explore(&concrete, with(threads, symmetry)).unwrap();
-            prop_assert_eq!(exploration.outcome, Outcome::Complete);
+            prop_assert_eq!(exploration.outcome, ExploreOutcome::Complete);
             prop_assert_eq!(exploration.states, naive.states);
             prop_assert_eq!(exploration.transitions, naive.transitions);
             prop_assert_eq!(exploration.depth, naive.depth);
@@ -73,7 +74,7 @@ proptest! {
     fn the_result_does_not_depend_on_threads(seed: u64, pages in 3usize..=5, symmetry: bool, states_max in 1u64..400) {
         let concrete = random(seed, pages);
         for states_max in [None, Some(states_max)] {
-            let options = |threads| Options { states_max, ..with(threads, symmetry) };
+            let options = |threads| ExploreOptions { states_max, ..with(threads, symmetry) };
             let one = explore(&concrete, options(1)).unwrap();
             for threads in [2, 3] {
                 prop_assert_eq!(summary(&explore(&concrete, options(threads)).unwrap()), summary(&one));
@@ -86,14 +87,14 @@ proptest! {
         let concrete = random(seed, pages);
         let whole = explore(&concrete, with(threads, symmetry)).unwrap();
         let initial = Naive::initial(&concrete, symmetry);
-        let options = |states_max| Options { states_max: Some(states_max), ..with(threads, symmetry) };
+        let options = |states_max| ExploreOptions { states_max: Some(states_max), ..with(threads, symmetry) };
 
         let uncut = explore(&concrete, options(whole.states)).unwrap();
         prop_assert_eq!(summary(&uncut), summary(&whole));
 
         let states_max = cut.index(whole.states as usize) as u64;
         let cut = explore(&concrete, options(states_max)).unwrap();
-        prop_assert_eq!(cut.outcome, Outcome::Inconclusive(Reason::States(states_max)));
+        prop_assert_eq!(cut.outcome, ExploreOutcome::Inconclusive(LimitReason::States(states_max)));
         prop_assert!(cut.states <= states_max.max(initial));
         // What is found in time is a violation with a shortest trace all the same.
         for (property, trace) in &cut.violations {
@@ -107,14 +108,14 @@ proptest! {
         let concrete = random(seed, pages);
         let whole = explore(&concrete, with(1, true)).unwrap();
         for (property, trace) in &whole.violations {
-            let options = Options { stop_at: (*property).into(), ..with(2, true) };
+            let options = ExploreOptions { stop_at: (*property).into(), ..with(2, true) };
             let stopped = explore(&concrete, options).unwrap();
             prop_assert_eq!(&stopped.violations[property], trace);
             prop_assert!(stopped.states <= whole.states);
         }
         let absent = EnumSet::all() - whole.violations.keys().copied().collect::<EnumSet<_>>();
-        let options = Options { stop_at: absent, ..with(1, true) };
-        prop_assert_eq!(explore(&concrete, options).unwrap().outcome, Outcome::Complete);
+        let options = ExploreOptions { stop_at: absent, ..with(1, true) };
+        prop_assert_eq!(explore(&concrete, options).unwrap().outcome, ExploreOutcome::Complete);
     }
 
     #[test]
@@ -152,12 +153,12 @@ proptest! {
         let mut states_max = 0;
         for cut in cuts {
             states_max += cut;
-            let options = Options { states_max: Some(states_max), ..with(2, symmetry) };
+            let options = ExploreOptions { states_max: Some(states_max), ..with(2, symmetry) };
             explore(&concrete, saving(options, directory.path(), resume)).unwrap();
             let interrupted = AtomicBool::new(true);
-            let options = Options { interrupted: Some(&interrupted), ..with(1, symmetry) };
+            let options = ExploreOptions { interrupted: Some(&interrupted), ..with(1, symmetry) };
             let halted = explore(&concrete, saving(options, directory.path(), true)).unwrap();
-            prop_assert_ne!(halted.outcome, Outcome::Stopped);
+            prop_assert_ne!(halted.outcome, ExploreOutcome::Stopped);
             resume = true;
         }
         for _ in 0..2 {
@@ -171,21 +172,21 @@ proptest! {
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn saving<'a>(
-    options: Options<'a, RandomProperty>,
+    options: ExploreOptions<'a, RandomProperty>,
     directory: &'a Path,
     resume: bool,
-) -> Options<'a, RandomProperty> {
+) -> ExploreOptions<'a, RandomProperty> {
     saving_every(Duration::ZERO, options, directory, resume)
 }
 
 fn saving_every<'a>(
     every: Duration,
-    options: Options<'a, RandomProperty>,
+    options: ExploreOptions<'a, RandomProperty>,
     directory: &'a Path,
     resume: bool,
-) -> Options<'a, RandomProperty> {
+) -> ExploreOptions<'a, RandomProperty> {
     let checkpoint = Checkpoint { directory, system: "random", every, resume };
-    Options { checkpoint: Some(checkpoint), ..options }
+    ExploreOptions { checkpoint: Some(checkpoint), ..options }
 }
 
 #[test]
@@ -193,17 +194,19 @@ fn limits_hold_on_any_number_of_threads() {
     let concrete = random(1, 4);
     for threads in [1, 2, 3] {
         let timeout = Some(Duration::ZERO);
-        let end = explore(&concrete, Options { timeout, ..with(threads, false) }).unwrap();
-        assert_eq!(end.outcome, Outcome::Inconclusive(Reason::Timeout(Duration::ZERO)));
+        let end = explore(&concrete, ExploreOptions { timeout, ..with(threads, false) }).unwrap();
+        assert_eq!(end.outcome, ExploreOutcome::Inconclusive(LimitReason::Timeout(Duration::ZERO)));
         assert_eq!(end.states, end.states_unreduced);
 
-        let end = explore(&concrete, Options { memory_bytes_max: Some(1), ..with(threads, true) }).unwrap();
-        assert_eq!(end.outcome, Outcome::Inconclusive(Reason::Memory(1)));
+        let end =
+            explore(&concrete, ExploreOptions { memory_bytes_max: Some(1), ..with(threads, true) }).unwrap();
+        assert_eq!(end.outcome, ExploreOutcome::Inconclusive(LimitReason::Memory(1)));
 
         let interrupted = AtomicBool::new(true);
         let end =
-            explore(&concrete, Options { interrupted: Some(&interrupted), ..with(threads, true) }).unwrap();
-        assert_eq!(end.outcome, Outcome::Inconclusive(Reason::Interrupted));
+            explore(&concrete, ExploreOptions { interrupted: Some(&interrupted), ..with(threads, true) })
+                .unwrap();
+        assert_eq!(end.outcome, ExploreOutcome::Inconclusive(LimitReason::Interrupted));
         assert_eq!((end.states, end.states_unreduced), (5, 16));
     }
 }
@@ -211,24 +214,25 @@ fn limits_hold_on_any_number_of_threads() {
 #[test]
 fn too_many_pages_are_refused() {
     let concrete = Concrete { system: RandomSystem::new(0, Shape::default()), pages: 13 };
-    assert!(matches!(explore(&concrete, Options::default()), Err(Error::TooManyPages(13))));
+    assert!(matches!(explore(&concrete, ExploreOptions::default()), Err(ExploreError::TooManyPages(13))));
 }
 
 #[test]
 fn damaged_and_foreign_checkpoints_are_refused_by_name() {
     let concrete = random(7, 4);
     let directory = tempfile::tempdir().unwrap();
-    let options = Options { states_max: Some(30), ..with(1, true) };
+    let options = ExploreOptions { states_max: Some(30), ..with(1, true) };
     explore(&concrete, saving(options, directory.path(), false)).unwrap();
     let resume = |concrete: &Concrete<RandomSystem>, symmetry, system| {
         let checkpoint =
             Checkpoint { directory: directory.path(), system, every: Duration::ZERO, resume: true };
         // The limit keeps a success from saving anything new.
-        let options = Options { checkpoint: Some(checkpoint), states_max: Some(30), ..with(1, symmetry) };
+        let options =
+            ExploreOptions { checkpoint: Some(checkpoint), states_max: Some(30), ..with(1, symmetry) };
         explore(concrete, options).map(|_| ())
     };
-    let refused_by = |result: Result<(), Error>| match result {
-        Err(Error::Checkpoint(error)) => error,
+    let refused_by = |result: Result<(), ExploreError>| match result {
+        Err(ExploreError::Checkpoint(error)) => error,
         Err(error) => panic!("{error}"),
         Ok(()) => panic!("accepted"),
     };
@@ -273,7 +277,7 @@ fn damaged_and_foreign_checkpoints_are_refused_by_name() {
 fn an_unusable_directory_is_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let result = explore(&random(7, 2), saving(with(1, true), &file.path().join("under"), false));
-    assert!(matches!(result, Err(Error::Checkpoint(CheckpointError::Io { .. }))));
+    assert!(matches!(result, Err(ExploreError::Checkpoint(CheckpointError::Io { .. }))));
 }
 
 /// All pages go through many records in step, and so does the control: few states, but wide ones.
@@ -365,7 +369,7 @@ fn states_that_outgrow_their_word_go_on_in_a_wider_one() {
             let concrete = Concrete { system: Wide, pages };
             let directory = tempfile::tempdir().unwrap();
             for (states_max, resume) in [(Some(300), false), (None, true)] {
-                let options = Options { states_max, ..with(1, symmetry) };
+                let options = ExploreOptions { states_max, ..with(1, symmetry) };
                 let end = explore(&concrete, saving_every(HOUR, options, directory.path(), resume)).unwrap();
                 if states_max.is_none() {
                     assert_eq!((end.states, end.depth), (u64::from(RECORDS), usize::from(RECORDS) - 1));
@@ -376,5 +380,5 @@ fn states_that_outgrow_their_word_go_on_in_a_wider_one() {
         }
     }
     let concrete = Concrete { system: Wide, pages: 12 };
-    assert!(matches!(explore(&concrete, with(1, true)), Err(Error::TooWide { pages: 12, .. })));
+    assert!(matches!(explore(&concrete, with(1, true)), Err(ExploreError::TooWide { pages: 12, .. })));
 }

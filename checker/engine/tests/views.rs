@@ -7,7 +7,7 @@ use engine::testing::toy::{Toy, ToyPage, ToyPhase, ToyProperty};
 use engine::testing::{RandomProperty, RandomSystem, Shape};
 use engine::views::ranking::{self, Level, RankingError, RankingOf, Unranked};
 use engine::views::recheck::ProofObjection;
-use engine::views::{Bounds, Invariant, InvariantError, InvariantOf, Outcome, prove, recheck};
+use engine::views::{Invariant, InvariantError, InvariantOf, ProofBounds, ProofOutcome, prove, recheck};
 use enumset::EnumSet;
 use population::concrete::{Concrete, State};
 use population::system::{Judged, Properties, PropertyName};
@@ -21,16 +21,16 @@ proptest! {
 
     #[test]
     fn what_holds_for_any_number_holds_for_small_ones(system in random_systems()) {
-        let proof = prove(&system, Bounds::default());
+        let proof = prove(&system, ProofBounds::default());
         for pages in 1..=PAGES_MAX {
             let (states, violated) = explore(&system, pages);
             for (property, outcome) in &proof.verdicts {
                 match outcome {
-                    Outcome::HoldsForAny { .. } => prop_assert!(!violated.contains(*property)),
-                    Outcome::Fails { pages: first, .. } if *first == pages => {
+                    ProofOutcome::HoldsForAny { .. } => prop_assert!(!violated.contains(*property)),
+                    ProofOutcome::Fails { pages: first, .. } if *first == pages => {
                         prop_assert!(violated.contains(*property));
                     }
-                    Outcome::Fails { pages: first, .. } if *first > pages => {
+                    ProofOutcome::Fails { pages: first, .. } if *first > pages => {
                         prop_assert!(!violated.contains(*property));
                     }
                     _ => {}
@@ -44,8 +44,8 @@ proptest! {
 
     #[test]
     fn every_violating_run_is_a_run_and_violates(system in random_systems()) {
-        for (property, outcome) in prove(&system, Bounds::default()).verdicts {
-            let Outcome::Fails { pages, trace } = outcome else { continue };
+        for (property, outcome) in prove(&system, ProofBounds::default()).verdicts {
+            let ProofOutcome::Fails { pages, trace } = outcome else { continue };
             let concrete = Concrete { system: system.clone(), pages };
             prop_assert!(concrete.initial().contains(&trace.initial));
             let mut now = trace.initial;
@@ -63,21 +63,21 @@ proptest! {
 
     #[test]
     fn the_rechecker_accepts_the_set_and_needs_all_of_it(system in random_systems()) {
-        let invariant = prove(&system, Bounds::default()).invariant;
+        let invariant = prove(&system, ProofBounds::default()).invariant;
         prop_assert!(recheck(&system, &invariant).is_ok(), "{:?}", recheck(&system, &invariant));
         for mutated in without_one(&invariant) {
             prop_assert!(recheck(&system, &mutated).is_err(), "accepted {mutated:?}");
         }
         let mut bold = invariant;
         bold.claims = EnumSet::<RandomProperty>::all().iter().filter(|property| property.is_safety()).collect();
-        let proof = prove(&system, Bounds::default());
-        let fails = proof.verdicts.values().any(|outcome| matches!(outcome, Outcome::Fails { .. }));
+        let proof = prove(&system, ProofBounds::default());
+        let fails = proof.verdicts.values().any(|outcome| matches!(outcome, ProofOutcome::Fails { .. }));
         prop_assert!(!fails || recheck(&system, &bold).is_err());
     }
 
     #[test]
     fn a_ranking_passes_the_check_and_no_small_population_refutes_it(system in random_systems()) {
-        let pairs = prove(&system, Bounds::default()).invariant.pairs();
+        let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
         let mut ranked = EnumSet::empty();
         for property in EnumSet::all() {
             if let Ok(found) = ranking::find(&system, property, &pairs) {
@@ -98,7 +98,7 @@ proptest! {
         system in random_systems(),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), 0usize..4), 1..4),
     ) {
-        let pairs = prove(&system, Bounds::default()).invariant.pairs();
+        let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
         for property in EnumSet::all() {
             let mut changed = match ranking::find(&system, property, &pairs) {
                 Ok(found) => found,
@@ -212,23 +212,23 @@ fn without_one<C: Clone, P: Clone, R: PropertyName>(
 
 #[test]
 fn a_correct_protocol_holds_for_any_number_of_pages() {
-    let proof = prove(&Toy::default(), Bounds::default());
+    let proof = prove(&Toy::default(), ProofBounds::default());
     for (property, outcome) in &proof.verdicts {
-        assert_eq!(*outcome, Outcome::HoldsForAny { view_pages: 1 }, "{property}");
+        assert_eq!(*outcome, ProofOutcome::HoldsForAny { view_pages: 1 }, "{property}");
     }
     assert_eq!((proof.views, proof.controls, proof.records), (5, 2, 4));
 }
 
 #[test]
 fn a_violation_comes_with_the_smallest_population_and_a_shortest_run() {
-    let hasty = prove(&Toy { hasty: true, ..Toy::default() }, Bounds::default());
-    let Outcome::Fails { pages: 1, trace } = &hasty.verdicts[&ToyProperty::S5] else {
+    let hasty = prove(&Toy { hasty: true, ..Toy::default() }, ProofBounds::default());
+    let ProofOutcome::Fails { pages: 1, trace } = &hasty.verdicts[&ToyProperty::S5] else {
         panic!("{:?}", hasty.verdicts);
     };
     assert_eq!(trace.steps.len(), 2);
 
-    let rude = prove(&Toy { rude: true, ..Toy::default() }, Bounds::default());
-    let Outcome::Fails { pages: 2, trace } = &rude.verdicts[&ToyProperty::S7] else {
+    let rude = prove(&Toy { rude: true, ..Toy::default() }, ProofBounds::default());
+    let ProofOutcome::Fails { pages: 2, trace } = &rude.verdicts[&ToyProperty::S7] else {
         panic!("{:?}", rude.verdicts);
     };
     assert_eq!(trace.steps.len(), 3);
@@ -236,8 +236,8 @@ fn a_violation_comes_with_the_smallest_population_and_a_shortest_run() {
 
 #[test]
 fn a_deadlock_is_found() {
-    let stalled = prove(&Toy { stalled: true, ..Toy::default() }, Bounds::default());
-    let Outcome::Fails { pages: 1, trace } = &stalled.verdicts[&ToyProperty::S10] else {
+    let stalled = prove(&Toy { stalled: true, ..Toy::default() }, ProofBounds::default());
+    let ProofOutcome::Fails { pages: 1, trace } = &stalled.verdicts[&ToyProperty::S10] else {
         panic!("{:?}", stalled.verdicts);
     };
     assert_eq!(trace.steps.len(), 2);
@@ -245,16 +245,16 @@ fn a_deadlock_is_found() {
 
 #[test]
 fn bounds_that_are_too_tight_are_inconclusive() {
-    let bounds = Bounds { states_max: 1, ..Bounds::default() };
+    let bounds = ProofBounds { states_max: 1, ..ProofBounds::default() };
     for outcome in prove(&Toy::default(), bounds).verdicts.values() {
-        assert!(matches!(outcome, Outcome::Inconclusive(_)), "{outcome:?}");
+        assert!(matches!(outcome, ProofOutcome::Inconclusive(_)), "{outcome:?}");
     }
 }
 
 #[test]
 fn an_invariant_survives_its_document() {
     let toy = Toy::default();
-    let mut invariant = prove(&toy, Bounds::default()).invariant;
+    let mut invariant = prove(&toy, ProofBounds::default()).invariant;
     invariant.subject = "toy".to_owned();
     let json = invariant.to_json().unwrap();
     let read = InvariantOf::<Toy>::from_json(&json).unwrap();
@@ -271,7 +271,7 @@ fn an_invariant_survives_its_document() {
 #[test]
 fn the_rechecker_names_what_is_wrong() {
     let toy = Toy::default();
-    let invariant = prove(&toy, Bounds::default()).invariant;
+    let invariant = prove(&toy, ProofBounds::default()).invariant;
     let hasty = Toy { hasty: true, ..toy };
     assert!(matches!(*recheck(&hasty, &invariant).unwrap_err(), ProofObjection::NotInductive { .. }));
     let rude = Toy { rude: true, ..toy };
@@ -285,7 +285,7 @@ fn the_rechecker_names_what_is_wrong() {
 #[test]
 fn pushing_empties_the_source_for_any_number_of_pages() {
     let toy = Toy::default();
-    let pairs = prove(&toy, Bounds::default()).invariant.pairs();
+    let pairs = prove(&toy, ProofBounds::default()).invariant.pairs();
     for property in [ToyProperty::L1, ToyProperty::L3] {
         let found = ranking::find(&toy, property, &pairs).unwrap();
         assert_eq!(ranking::check(&toy, &pairs, &found), Ok(()));
@@ -295,7 +295,7 @@ fn pushing_empties_the_source_for_any_number_of_pages() {
 #[test]
 fn without_pushing_only_requested_pages_arrive() {
     let lazy = Toy { lazy: true, ..Toy::default() };
-    let pairs = prove(&lazy, Bounds::default()).invariant.pairs();
+    let pairs = prove(&lazy, ProofBounds::default()).invariant.pairs();
     let Err(Unranked::Left(left)) = ranking::find(&lazy, ToyProperty::L1, &pairs) else {
         panic!("a page that is never touched keeps the source needed");
     };
@@ -306,7 +306,7 @@ fn without_pushing_only_requested_pages_arrive() {
 #[test]
 fn wrong_rankings_are_rejected() {
     let toy = Toy::default();
-    let pairs = prove(&toy, Bounds::default()).invariant.pairs();
+    let pairs = prove(&toy, ProofBounds::default()).invariant.pairs();
     let right = ranking::find(&toy, ToyProperty::L1, &pairs).unwrap();
 
     let mut short = right.clone();

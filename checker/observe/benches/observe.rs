@@ -10,9 +10,9 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use observe::account::{Dumps, Limits};
+use observe::account::{CostLimits, Dumps};
 use observe::qemu::encode::Encoder;
-use observe::qemu::run::{Inputs, Run};
+use observe::qemu::run::{QemuInputs, QemuRun};
 
 const PASSES: u64 = 5;
 /// One page in so many is sent whole the first time; the others as what has changed, so that the disk can hold it.
@@ -31,8 +31,9 @@ fn measure(pages: u64) -> f64 {
     let log = folder.path().join("log.ndjson");
     let begun = Instant::now();
     let to = BufWriter::with_capacity(1 << 20, File::create(&log).expect("a log can be made"));
-    let run = Run::survey(inputs).expect("what was just written can be read");
-    let report = run.tell(Limits::default(), Dumps::default(), to, &mut |_| {}).expect("it fits together");
+    let run = QemuRun::survey(inputs).expect("what was just written can be read");
+    let report =
+        run.tell(CostLimits::default(), Dumps::default(), to, &mut |_| {}).expect("it fits together");
     let seconds = begun.elapsed().as_secs_f64();
     assert_eq!((report.findings.len(), u64::from(report.pages)), (0, pages));
     println!(
@@ -50,7 +51,7 @@ fn memory_mib() -> u64 {
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
-fn write(folder: &Path, pages: u64) -> Inputs {
+fn write(folder: &Path, pages: u64) -> QemuInputs {
     let path = |name: &str| folder.join(name);
     let file =
         |name: &str| BufWriter::with_capacity(1 << 20, File::create(path(name)).expect("a file can be made"));
@@ -100,10 +101,10 @@ fn write(folder: &Path, pages: u64) -> Inputs {
     for file in [stream, source, destination] {
         file.into_inner().expect("a file can be written to");
     }
-    Inputs {
+    QemuInputs {
         stream: Some(path("stream")),
         source_trace: Some(path("source")),
         destination_trace: Some(path("destination")),
-        ..Inputs::default()
+        ..QemuInputs::default()
     }
 }

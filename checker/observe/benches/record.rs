@@ -12,7 +12,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use observe::record::Recorder;
+use observe::record::ProxyRecorder;
 
 const ROUNDS: usize = 3;
 
@@ -50,7 +50,7 @@ fn recorded(length: usize, rate: Option<f64>) -> f64 {
     let to = server.local_addr().expect("it has one").to_string();
     let listen = "127.0.0.1:0".parse().expect("an address");
     let recorder =
-        Recorder::new(&listen, to.parse().expect("an address"), folder.path()).expect("it listens");
+        ProxyRecorder::new(&listen, to.parse().expect("an address"), folder.path()).expect("it listens");
     let address = recorder.address().expect("it has one").to_string();
     let recording = spawn(move || recorder.run(Some(1), |_| {}));
     let rate = transfer(&address, server, length, rate);

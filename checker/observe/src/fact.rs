@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 /// Which of the two hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
+pub enum HostSide {
     /// Where the process was.
     Source,
     /// Where it goes.
     Destination,
 }
 
-impl Side {
+impl HostSide {
     /// The other host.
     pub fn other(self) -> Self {
         match self {
@@ -22,7 +22,7 @@ impl Side {
     }
 }
 
-impl fmt::Display for Side {
+impl fmt::Display for HostSide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Source => "source",
@@ -33,13 +33,13 @@ impl fmt::Display for Side {
 
 /// Something that a host did or that happened to it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Observed {
+pub struct ObservedFact {
     /// Which host.
-    pub side: Side,
+    pub side: HostSide,
     /// When, in microseconds by the clock of that host, where it is known.
     pub at_us: Option<u64>,
     /// Where it is written.
-    pub origin: Origin,
+    pub origin: FactOrigin,
     /// What.
     pub fact: Fact,
 }
@@ -61,20 +61,20 @@ pub enum Fact {
         /// Which.
         page: u32,
         /// What of.
-        content: Content,
+        content: SeenContent,
         /// On which connection of the migration.
         channel: u8,
         /// Bytes on the wire.
         bytes: u32,
     },
     /// The destination was told to forget pages.
-    DiscardSent(Vec<Pages>),
+    DiscardSent(Vec<PageRange>),
     /// The state without pages was sent.
     StateSent,
     /// The destination was told to run the process.
     HandedOver,
     /// A request arrived.
-    RequestReceived(Pages),
+    RequestReceived(PageRange),
     /// A request is about to be answered.
     RequestTaken(u32),
     /// A request needs no answer: the page was sent before.
@@ -100,14 +100,14 @@ pub enum Fact {
         /// On which connection of the migration.
         channel: u8,
         /// Which page, as far as it is said.
-        page: Arrival,
+        page: PageArrival,
     },
     /// Pages that have arrived were put in place.
-    Installed(Pages),
+    Installed(PageRange),
     /// It was told to forget pages.
     DiscardReceived,
     /// Pages were forgotten.
-    Discarded(Pages),
+    Discarded(PageRange),
     /// The state without pages has arrived.
     StateAccepted,
     /// The source was told that the process could run here.
@@ -134,14 +134,14 @@ pub enum Fact {
 
 /// Pages in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pages {
+pub struct PageRange {
     /// The first.
     pub first: u32,
     /// How many.
     pub count: u32,
 }
 
-impl Pages {
+impl PageRange {
     /// One by one.
     pub fn iter(self) -> impl Iterator<Item = u32> {
         self.first..self.first.saturating_add(self.count)
@@ -150,7 +150,7 @@ impl Pages {
 
 /// The content of a page, as far as it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum SeenContent {
     /// Its digest.
     Digest(u64),
     /// It was sent in a form that is not decoded.
@@ -161,7 +161,7 @@ pub enum Content {
 
 /// Which page arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
+pub enum PageArrival {
     /// This one.
     Page(u32),
     /// One with this number within its block, which is not said.
@@ -172,23 +172,23 @@ pub enum Arrival {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
     /// Which.
-    pub pages: Pages,
+    pub pages: PageRange,
     /// Have they arrived?
     pub arrived: bool,
 }
 
 /// Where something is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Origin {
+pub struct FactOrigin {
     /// In which input.
-    pub input: Source,
+    pub input: InputSource,
     /// The line, from 1, or the offset.
     pub position: u64,
 }
 
 /// What kind of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Source {
+pub enum InputSource {
     /// The connection from the source to the destination; after so many cuts.
     Stream(u8),
     /// What the destination says, after so many cuts.
@@ -205,19 +205,19 @@ pub enum Source {
     DestinationEvents,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for FactOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { input, position } = self;
         match input {
-            Source::Stream(0) => write!(f, "stream, offset {position:#x}"),
-            Source::Stream(cut) => write!(f, "stream after cut {cut}, offset {position:#x}"),
-            Source::ReturnPath(0) => write!(f, "return path, offset {position:#x}"),
-            Source::ReturnPath(cut) => write!(f, "return path after cut {cut}, offset {position:#x}"),
-            Source::Channel(number) => write!(f, "channel {number}, offset {position:#x}"),
-            Source::SourceTrace => write!(f, "source trace, line {position}"),
-            Source::DestinationTrace => write!(f, "destination trace, line {position}"),
-            Source::SourceEvents => write!(f, "source events, number {position}"),
-            Source::DestinationEvents => write!(f, "destination events, number {position}"),
+            InputSource::Stream(0) => write!(f, "stream, offset {position:#x}"),
+            InputSource::Stream(cut) => write!(f, "stream after cut {cut}, offset {position:#x}"),
+            InputSource::ReturnPath(0) => write!(f, "return path, offset {position:#x}"),
+            InputSource::ReturnPath(cut) => write!(f, "return path after cut {cut}, offset {position:#x}"),
+            InputSource::Channel(number) => write!(f, "channel {number}, offset {position:#x}"),
+            InputSource::SourceTrace => write!(f, "source trace, line {position}"),
+            InputSource::DestinationTrace => write!(f, "destination trace, line {position}"),
+            InputSource::SourceEvents => write!(f, "source events, number {position}"),
+            InputSource::DestinationEvents => write!(f, "destination events, number {position}"),
         }
     }
 }
@@ -237,11 +237,11 @@ pub enum ObserveError {
     #[error("{at}: {what}\n{against}: {otherwise}")]
     Contradiction {
         /// Where the one is.
-        at: Origin,
+        at: FactOrigin,
         /// What it says.
         what: String,
         /// Where the other is.
-        against: Origin,
+        against: FactOrigin,
         /// What that says.
         otherwise: String,
     },
@@ -249,7 +249,7 @@ pub enum ObserveError {
     #[error("{at}: {what}")]
     Unaccounted {
         /// Where it is.
-        at: Origin,
+        at: FactOrigin,
         /// What is said there.
         what: String,
     },
@@ -275,5 +275,5 @@ pub trait Observations {
     ///
     /// # Errors
     /// An input is not what it should be, or inputs contradict each other.
-    fn next(&mut self) -> Result<Option<Observed>, ObserveError>;
+    fn next(&mut self) -> Result<Option<ObservedFact>, ObserveError>;
 }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use crate::fact::{ObserveError, Pages};
+use crate::fact::{ObserveError, PageRange};
 
 /// Blocks of memory and where their pages are in the numbering.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
+pub struct BlockLayout {
     blocks: Vec<Block>,
     pages: u32,
 }
@@ -23,7 +23,7 @@ struct Block {
 /// 64 GiB of pages of 4 KiB: what a log of steps can be about, within the memory that the judge may take.
 const PAGES_MAX: u64 = 1 << 24;
 
-impl Layout {
+impl BlockLayout {
     /// Blocks of that many pages, in this order.
     ///
     /// # Errors
@@ -50,13 +50,13 @@ impl Layout {
     }
 
     /// The pages that come into place with this one.
-    pub fn together(&self, page: u32) -> Pages {
+    pub fn together(&self, page: u32) -> PageRange {
         match self.of(page) {
             Some(block) => {
                 let first = page - (page - block.first) % block.together;
-                Pages { first, count: block.together.min(block.first + block.pages - first) }
+                PageRange { first, count: block.together.min(block.first + block.pages - first) }
             }
-            None => Pages { first: page, count: 1 },
+            None => PageRange { first: page, count: 1 },
         }
     }
 
@@ -71,23 +71,23 @@ impl Layout {
     }
 
     /// The pages of a block.
-    pub fn block(&self, name: &str) -> Option<Pages> {
+    pub fn block(&self, name: &str) -> Option<PageRange> {
         self.blocks.iter().find(|block| block.name == name).map(Block::range)
     }
 
     /// The pages of the largest block, and its name.
-    pub fn largest(&self) -> Option<(&str, Pages)> {
+    pub fn largest(&self) -> Option<(&str, PageRange)> {
         let block = self.blocks.iter().max_by_key(|block| block.pages)?;
         Some((&block.name, block.range()))
     }
 
     /// The pages of the block with this index.
-    pub fn by_index(&self, index: usize) -> Option<Pages> {
+    pub fn by_index(&self, index: usize) -> Option<PageRange> {
         self.blocks.get(index).map(Block::range)
     }
 
     /// A page of a block.
-    pub fn page(&self, block: Pages, within: u64) -> Option<u32> {
+    pub fn page(&self, block: PageRange, within: u64) -> Option<u32> {
         (within < u64::from(block.count)).then(|| block.first + within as u32)
     }
 
@@ -109,8 +109,8 @@ impl Layout {
 }
 
 impl Block {
-    fn range(&self) -> Pages {
-        Pages { first: self.first, count: self.pages }
+    fn range(&self) -> PageRange {
+        PageRange { first: self.first, count: self.pages }
     }
 }
 
@@ -133,18 +133,18 @@ mod tests {
 
     #[test]
     fn pages_are_numbered_through_all_blocks() {
-        let layout = Layout::new([("a", 3), ("empty", 0), ("b", 2)]).unwrap();
+        let layout = BlockLayout::new([("a", 3), ("empty", 0), ("b", 2)]).unwrap();
         let b = layout.block("b").unwrap();
-        assert_eq!((layout.pages(), b), (5, Pages { first: 3, count: 2 }));
+        assert_eq!((layout.pages(), b), (5, PageRange { first: 3, count: 2 }));
         assert_eq!((layout.page(b, 1), layout.page(b, 2)), (Some(4), None));
         assert_eq!((layout.within(2), layout.within(4)), (2, 1));
         assert_eq!(layout.name(4).to_string(), "b at 0x1000");
         assert_eq!(layout.largest().unwrap().0, "a");
         let mut joined = layout.clone();
         joined.join(0, 2);
-        assert_eq!(joined.together(1), Pages { first: 0, count: 2 });
-        assert_eq!(joined.together(2), Pages { first: 2, count: 1 });
-        assert_eq!(joined.together(4), Pages { first: 4, count: 1 });
-        assert!(Layout::new([("a", 1 << 24), ("b", 1)]).is_err());
+        assert_eq!(joined.together(1), PageRange { first: 0, count: 2 });
+        assert_eq!(joined.together(2), PageRange { first: 2, count: 1 });
+        assert_eq!(joined.together(4), PageRange { first: 4, count: 1 });
+        assert!(BlockLayout::new([("a", 1 << 24), ("b", 1)]).is_err());
     }
 }

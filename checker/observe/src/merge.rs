@@ -6,8 +6,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::fact::{Arrival, Fact, Observations, ObserveError, Observed, Origin, Side};
-use crate::layout::Layout;
+use crate::fact::{Fact, FactOrigin, HostSide, Observations, ObserveError, ObservedFact, PageArrival};
+use crate::layout::BlockLayout;
 
 /// Two hosts' observations in one order.
 pub struct Merge<'a> {
@@ -18,18 +18,18 @@ pub struct Merge<'a> {
 
 struct Lane<'a> {
     observations: Box<dyn Observations + 'a>,
-    head: Option<Observed>,
+    head: Option<ObservedFact>,
     /// The last thing of this host.
-    last: Option<Origin>,
+    last: Option<FactOrigin>,
     /// The latest time of this host so far.
     at_us: u64,
 }
 
 /// A page that has arrived, and what was sent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Merged {
+pub struct MergedPage {
     /// What was observed.
-    pub observed: Observed,
+    pub observed: ObservedFact,
     /// Which page it is about where an arrival does not say it.
     pub page: Option<u32>,
     /// The page was sent for the time with this number; for arrivals.
@@ -41,7 +41,7 @@ impl<'a> Merge<'a> {
     pub fn new(
         source: Box<dyn Observations + 'a>,
         destination: Box<dyn Observations + 'a>,
-        layout: &'a Layout,
+        layout: &'a BlockLayout,
         watched: Watched,
     ) -> Self {
         let wire = Wire {
@@ -60,27 +60,27 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// An input is not what it should be, or inputs contradict each other.
-    pub fn next_merged(&mut self) -> Result<Option<Merged>, ObserveError> {
+    pub fn next_merged(&mut self) -> Result<Option<MergedPage>, ObserveError> {
         self.source.fill()?;
         self.destination.fill()?;
         let free = |lane: &Lane<'_>| lane.head.as_ref().is_some_and(|head| self.wire.is_free(head));
         let (source, destination) = (free(&self.source), free(&self.destination));
         let side = match (source, destination) {
-            (true, true) if self.destination.is_earlier(&self.source) => Side::Destination,
-            (true, _) => Side::Source,
-            (false, true) => Side::Destination,
+            (true, true) if self.destination.is_earlier(&self.source) => HostSide::Destination,
+            (true, _) => HostSide::Source,
+            (false, true) => HostSide::Destination,
             (false, false) => return self.stuck(),
         };
         let lane = match side {
-            Side::Source => &mut self.source,
-            Side::Destination => &mut self.destination,
+            HostSide::Source => &mut self.source,
+            HostSide::Destination => &mut self.destination,
         };
         let Some(observed) = lane.take() else { return Ok(None) };
         self.wire.pass(observed).map(Some)
     }
 
     /// Neither host can go on: at the end, or because of what never arrives.
-    fn stuck(&self) -> Result<Option<Merged>, ObserveError> {
+    fn stuck(&self) -> Result<Option<MergedPage>, ObserveError> {
         let (head, other) = match (&self.source.head, &self.destination.head) {
             (None, None) => return Ok(None),
             (_, Some(head)) => (head, &self.source),
@@ -117,7 +117,7 @@ impl<'a> Lane<'a> {
         Ok(())
     }
 
-    fn take(&mut self) -> Option<Observed> {
+    fn take(&mut self) -> Option<ObservedFact> {
         let observed = self.head.take()?;
         self.last = Some(observed.origin);
         self.at_us = self.at_us.max(observed.at_us.unwrap_or(0));
@@ -163,7 +163,7 @@ impl Message {
 
 /// What is between the two.
 struct Wire<'a> {
-    layout: &'a Layout,
+    layout: &'a BlockLayout,
     watched: Watched,
     /// Pages that were sent and have not arrived, by connection and channel.
     flights: HashMap<(u32, u8), VecDeque<Flight>>,
@@ -178,12 +178,12 @@ struct Wire<'a> {
 struct Flight {
     page: u32,
     sequence: u32,
-    origin: Origin,
+    origin: FactOrigin,
 }
 
 impl Wire<'_> {
     /// Has everything been sent that this needs?
-    fn is_free(&self, Observed { fact, .. }: &Observed) -> bool {
+    fn is_free(&self, ObservedFact { fact, .. }: &ObservedFact) -> bool {
         match *fact {
             Fact::Arrived { channel, .. } if self.watched.records => {
                 let key = (self.generation[1], channel);
@@ -218,7 +218,7 @@ impl Wire<'_> {
         })
     }
 
-    fn pass(&mut self, observed: Observed) -> Result<Merged, ObserveError> {
+    fn pass(&mut self, observed: ObservedFact) -> Result<MergedPage, ObserveError> {
         if let Some(message) = self.needed(&observed.fact) {
             self.taken[message as usize] += 1;
         }
@@ -249,20 +249,25 @@ impl Wire<'_> {
             Fact::Connected => self.connected(observed.side),
             _ => {}
         }
-        Ok(Merged { observed, page, sequence })
+        Ok(MergedPage { observed, page, sequence })
     }
 
-    fn check(&self, observed: &Observed, arrival: Arrival, flight: &Flight) -> Result<(), ObserveError> {
+    fn check(
+        &self,
+        observed: &ObservedFact,
+        arrival: PageArrival,
+        flight: &Flight,
+    ) -> Result<(), ObserveError> {
         let agrees = match arrival {
-            Arrival::Page(page) => page == flight.page,
-            Arrival::WithinBlock(within) => within == u64::from(self.layout.within(flight.page)),
+            PageArrival::Page(page) => page == flight.page,
+            PageArrival::WithinBlock(within) => within == u64::from(self.layout.within(flight.page)),
         };
         if agrees {
             return Ok(());
         }
         let arrived = match arrival {
-            Arrival::Page(page) => self.layout.name(page).to_string(),
-            Arrival::WithinBlock(within) => format!("the page at {:#x}", within * 4096),
+            PageArrival::Page(page) => self.layout.name(page).to_string(),
+            PageArrival::WithinBlock(within) => format!("the page at {:#x}", within * 4096),
         };
         Err(ObserveError::Contradiction {
             at: observed.origin,
@@ -273,17 +278,17 @@ impl Wire<'_> {
     }
 
     /// What was under way on the old connection is lost.
-    fn connected(&mut self, side: Side) {
+    fn connected(&mut self, side: HostSide) {
         let generation = &mut self.generation[side as usize];
         *generation += 1;
-        if side == Side::Destination {
+        if side == HostSide::Destination {
             let now = *generation;
             self.flights.retain(|(generation, _), _| *generation >= now);
         }
     }
 }
 
-impl Arrival {
+impl PageArrival {
     fn page(self) -> Option<u32> {
         match self {
             Self::Page(page) => Some(page),
@@ -307,48 +312,49 @@ fn describe(fact: &Fact) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fact::{Content, Pages, Source};
+    use crate::fact::{InputSource, PageRange, SeenContent};
 
-    struct Listed(std::vec::IntoIter<Observed>);
+    struct Listed(std::vec::IntoIter<ObservedFact>);
 
     impl Observations for Listed {
-        fn next(&mut self) -> Result<Option<Observed>, ObserveError> {
+        fn next(&mut self) -> Result<Option<ObservedFact>, ObserveError> {
             Ok(self.0.next())
         }
     }
 
-    fn listed(side: Side, facts: &[(u64, Fact)]) -> Box<dyn Observations> {
+    fn listed(side: HostSide, facts: &[(u64, Fact)]) -> Box<dyn Observations> {
         let input = match side {
-            Side::Source => Source::SourceTrace,
-            Side::Destination => Source::DestinationTrace,
+            HostSide::Source => InputSource::SourceTrace,
+            HostSide::Destination => InputSource::DestinationTrace,
         };
-        let observed = facts.iter().enumerate().map(|(index, (at_us, fact))| Observed {
+        let observed = facts.iter().enumerate().map(|(index, (at_us, fact))| ObservedFact {
             side,
             at_us: Some(*at_us),
-            origin: Origin { input, position: index as u64 + 1 },
+            origin: FactOrigin { input, position: index as u64 + 1 },
             fact: fact.clone(),
         });
         Box::new(Listed(observed.collect::<Vec<_>>().into_iter()))
     }
 
     fn sent(page: u32) -> Fact {
-        Fact::Sent { page, content: Content::Unseen, channel: 0, bytes: 0 }
+        Fact::Sent { page, content: SeenContent::Unseen, channel: 0, bytes: 0 }
     }
 
     fn arrived(page: u32) -> Fact {
-        Fact::Arrived { channel: 0, page: Arrival::Page(page) }
+        Fact::Arrived { channel: 0, page: PageArrival::Page(page) }
     }
 
     fn merge(
         source: &[(u64, Fact)],
         destination: &[(u64, Fact)],
-    ) -> Result<Vec<(Side, u64, u32)>, ObserveError> {
-        let layout = Layout::new([("a", 8)])?;
+    ) -> Result<Vec<(HostSide, u64, u32)>, ObserveError> {
+        let layout = BlockLayout::new([("a", 8)])?;
         let watched = Watched { source: true, records: true, destination: true, answers: true };
-        let (source, destination) = (listed(Side::Source, source), listed(Side::Destination, destination));
+        let (source, destination) =
+            (listed(HostSide::Source, source), listed(HostSide::Destination, destination));
         let mut merge = Merge::new(source, destination, &layout, watched);
         let mut order = Vec::new();
-        while let Some(Merged { observed, sequence, .. }) = merge.next_merged()? {
+        while let Some(MergedPage { observed, sequence, .. }) = merge.next_merged()? {
             order.push((observed.side, observed.origin.position, sequence));
         }
         Ok(order)
@@ -356,12 +362,12 @@ mod tests {
 
     #[test]
     fn messages_decide_and_clocks_only_where_none_does() {
-        use Side::{Destination as D, Source as S};
+        use HostSide::{Destination as D, Source as S};
         let source = [
             (100, sent(1)),
             (101, sent(2)),
             (102, sent(1)),
-            (200, Fact::RequestReceived(Pages { first: 3, count: 1 })),
+            (200, Fact::RequestReceived(PageRange { first: 3, count: 1 })),
         ];
         // The clock of the destination is 90 behind.
         let destination = [
@@ -399,7 +405,7 @@ mod tests {
             "{early}"
         );
         assert!(early.contains("source trace, line 1: the last that is known"), "{early}");
-        let both = [(1, Fact::RequestReceived(Pages { first: 1, count: 1 })), (2, sent(1))];
+        let both = [(1, Fact::RequestReceived(PageRange { first: 1, count: 1 })), (2, sent(1))];
         let knot = merge(&both, &[(1, arrived(1)), (2, Fact::RequestSent)]).unwrap_err().to_string();
         assert!(
             knot.contains("destination trace, line 1") && knot.contains("source trace, line 1"),
@@ -412,6 +418,6 @@ mod tests {
         let source = [(1, sent(1)), (2, sent(2)), (5, Fact::Connected), (6, sent(2))];
         let destination = [(3, arrived(1)), (4, Fact::Connected), (7, arrived(2))];
         let order = merge(&source, &destination).unwrap();
-        assert_eq!(order.last(), Some(&(Side::Destination, 3, 2)));
+        assert_eq!(order.last(), Some(&(HostSide::Destination, 3, 2)));
     }
 }

@@ -5,18 +5,18 @@ use std::io::{Seek, SeekFrom, Write};
 
 use steplog::header::{Header, LinkOrder, Unseen, VERSION};
 
-use crate::account::{Account, Dumps, Knowledge, Limits};
+use crate::account::{Account, CostLimits, Dumps, Knowledge};
 use crate::fact::ObserveError;
-use crate::layout::Layout;
+use crate::layout::BlockLayout;
 use crate::merge::Merge;
 use crate::report::Report;
 use crate::scribe::Scribe;
 
 /// What is to be done with a run.
 #[derive(Clone, Debug, Default)]
-pub struct Task {
+pub struct ObserveTask {
     /// From when on something is called costly.
-    pub limits: Limits,
+    pub limits: CostLimits,
     /// Dumps of memory to compare.
     pub dumps: Dumps,
     /// What was not recorded, in words.
@@ -31,9 +31,9 @@ pub struct Task {
 /// An input is not what it should be, inputs contradict each other, or the log cannot be written.
 pub fn tell(
     mut merge: Merge<'_>,
-    layout: &Layout,
+    layout: &BlockLayout,
     known: Knowledge,
-    task: Task,
+    task: ObserveTask,
     mut log: impl Write + Seek,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, ObserveError> {
@@ -70,7 +70,7 @@ const HEADER_BYTES: usize = 256;
 fn write_header(
     log: &mut (impl Write + Seek),
     begin: u64,
-    layout: &Layout,
+    layout: &BlockLayout,
     account: &Account<'_>,
     [without, with_post_copy]: [&str; 2],
 ) -> Result<(), ObserveError> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::fact::{ObserveError, Pages};
-use crate::layout::Layout;
+use crate::fact::{ObserveError, PageRange};
+use crate::layout::BlockLayout;
 
 /// Ranges of pages, by an address space's number and the number of the first page.
 #[derive(Clone, Debug, Default)]
@@ -40,12 +40,12 @@ impl Ranges {
     ///
     /// # Errors
     /// There are more pages than are counted.
-    pub fn layout(&self, name: impl Fn(u64, u64) -> String) -> Result<(Layout, Places), ObserveError> {
+    pub fn layout(&self, name: impl Fn(u64, u64) -> String) -> Result<(BlockLayout, Places), ObserveError> {
         let names: Vec<_> =
             self.ranges.iter().map(|((space, first), end)| (name(*space, *first), end - first)).collect();
-        let layout = Layout::new(names.iter().map(|(name, pages)| (name.as_str(), *pages)))?;
+        let layout = BlockLayout::new(names.iter().map(|(name, pages)| (name.as_str(), *pages)))?;
         let places = self.ranges.iter().enumerate().map(|(index, ((space, first), end))| {
-            let pages = layout.by_index(index).unwrap_or(Pages { first: 0, count: 0 });
+            let pages = layout.by_index(index).unwrap_or(PageRange { first: 0, count: 0 });
             ((*space, *first), (*end, pages.first))
         });
         let places = Places { places: places.collect() };

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// A property of a migration, by the name it has everywhere here.
 #[expect(missing_docs, reason = "the meanings are in `meaning`")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum Property {
+pub enum ObservedProperty {
     S1,
     S2,
     S3,
@@ -24,7 +24,7 @@ pub enum Property {
     L4,
 }
 
-impl Property {
+impl ObservedProperty {
     /// All of them.
     pub const ALL: [Self; 14] = [
         Self::S1,
@@ -67,7 +67,7 @@ impl Property {
 /// What is said of a property.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "verdict", content = "because")]
-pub enum Verdict {
+pub enum ObservedVerdict {
     /// It was kept; by what it was judged.
     Holds(String),
     /// It was broken; how often, see the findings.
@@ -78,9 +78,9 @@ pub enum Verdict {
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct ObservedFault {
     /// Which property it breaks.
-    pub property: Property,
+    pub property: ObservedProperty,
     /// Which page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
@@ -98,7 +98,7 @@ pub struct Finding {
 
 /// Something that no property forbids and that costs time or bytes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cost {
+pub struct CostNote {
     /// What kind.
     pub kind: CostKind,
     /// In words, with the figures.
@@ -166,13 +166,13 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze_us: Option<u64>,
     /// Each property and what is said of it.
-    pub verdicts: Vec<(Property, Verdict)>,
+    pub verdicts: Vec<(ObservedProperty, ObservedVerdict)>,
     /// What is wrong, in order.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<ObservedFault>,
     /// Findings beyond those that are listed.
     pub findings_unlisted: u64,
     /// What it cost.
-    pub costs: Vec<Cost>,
+    pub costs: Vec<CostNote>,
     /// What was not recorded.
     pub unseen: Vec<String>,
     /// Steps in the log.
@@ -191,12 +191,12 @@ impl Report {
     }
 
     /// What is said of this property.
-    pub fn verdict(&self, property: Property) -> Option<&Verdict> {
+    pub fn verdict(&self, property: ObservedProperty) -> Option<&ObservedVerdict> {
         self.verdicts.iter().find(|(other, _)| *other == property).map(|(_, verdict)| verdict)
     }
 }
 
-impl fmt::Display for Property {
+impl fmt::Display for ObservedProperty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io::{self, BufRead};
 
-use crate::report::{Cost, Finding, Report, Verdict};
+use crate::report::{CostNote, ObservedFault, ObservedVerdict, Report};
 
 /// Lines of a log around those that findings are about.
 pub type Surroundings = BTreeMap<u64, String>;
@@ -52,9 +52,9 @@ fn write_report(to: &mut String, report: &Report, lines: &Surroundings) -> fmt::
     writeln!(to)?;
     for (property, verdict) in &report.verdicts {
         let (word, because) = match verdict {
-            Verdict::Holds(because) => ("holds", because),
-            Verdict::Violated(because) => ("VIOLATED", because),
-            Verdict::NotJudged(because) => ("not judged", because),
+            ObservedVerdict::Holds(because) => ("holds", because),
+            ObservedVerdict::Violated(because) => ("VIOLATED", because),
+            ObservedVerdict::NotJudged(because) => ("not judged", because),
         };
         writeln!(to, "{:<3} {:<31} {word:<10}  {because}", property.to_string(), property.meaning())?;
     }
@@ -71,8 +71,8 @@ fn write_report(to: &mut String, report: &Report, lines: &Surroundings) -> fmt::
     report.unseen.iter().try_for_each(|unseen| writeln!(to, "  {unseen}"))
 }
 
-fn write_finding(to: &mut String, finding: &Finding, lines: &Surroundings) -> fmt::Result {
-    let Finding { property, page, at, at_us, step, text } = finding;
+fn write_finding(to: &mut String, finding: &ObservedFault, lines: &Surroundings) -> fmt::Result {
+    let ObservedFault { property, page, at, at_us, step, text } = finding;
     let page = page.as_ref().map_or(String::new(), |page| format!("{page}: "));
     writeln!(to, "\n{property} violated: {page}{text}")?;
     let when =
@@ -81,7 +81,7 @@ fn write_finding(to: &mut String, finding: &Finding, lines: &Surroundings) -> fm
     write_lines(to, *step, lines)
 }
 
-fn write_cost(to: &mut String, cost: &Cost, lines: &Surroundings) -> fmt::Result {
+fn write_cost(to: &mut String, cost: &CostNote, lines: &Surroundings) -> fmt::Result {
     writeln!(to, "\ncost: {}", cost.text)?;
     for figure in cost.figures.iter().take(FIGURES) {
         let page = figure.page.as_ref().map_or(String::new(), |page| format!("{page}, "));

@@ -10,9 +10,9 @@ use steplog::message::{MessageKind, Progress};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place, Sequence};
 
-use crate::account::{Account, Role};
-use crate::fact::{Fact, Pages, Side};
-use crate::merge::Merged;
+use crate::account::{Account, SentRole};
+use crate::fact::{Fact, HostSide, PageRange};
+use crate::merge::MergedPage;
 
 /// Writes steps.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub struct Scribe {
     pass: u32,
     /// Pages that have arrived and are not in place.
     arrived: HashMap<u32, u32>,
-    discarded: Vec<Pages>,
+    discarded: Vec<PageRange>,
     owed_again: Vec<PageNumber>,
     /// The destination has been told to expect a migration, as far as any line says.
     expected: bool,
@@ -41,7 +41,7 @@ impl Scribe {
     /// What `write` reports.
     pub fn tell<E>(
         &mut self,
-        merged: &Merged,
+        merged: &MergedPage,
         account: &Account<'_>,
         write: &mut dyn FnMut(Step) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -52,8 +52,8 @@ impl Scribe {
         }
         let at_ns = self.at_us.saturating_sub(self.base_us.unwrap_or(0)).saturating_mul(1000);
         let host = match observed.side {
-            Side::Source => SOURCE,
-            Side::Destination => DESTINATION,
+            HostSide::Source => SOURCE,
+            HostSide::Destination => DESTINATION,
         };
         let place = Place::Host(host);
         let step = |event, place| Step { at_ns, place, epoch: EPOCH, event };
@@ -85,8 +85,8 @@ impl Scribe {
         }
     }
 
-    fn event(&mut self, merged: &Merged, account: &Account<'_>) -> Option<Event> {
-        let &Merged { ref observed, page, sequence } = merged;
+    fn event(&mut self, merged: &MergedPage, account: &Account<'_>) -> Option<Event> {
+        let &MergedPage { ref observed, page, sequence } = merged;
         Some(match observed.fact {
             Fact::Started => Event::MigrationStarted { to: DESTINATION },
             Fact::Expected => return None,
@@ -119,7 +119,7 @@ impl Scribe {
             }
             Fact::StateAccepted => {
                 let pages = std::mem::take(&mut self.discarded);
-                let pages = pages.into_iter().flat_map(Pages::iter);
+                let pages = pages.into_iter().flat_map(PageRange::iter);
                 let copied = pages.filter(|page| account.was_sent_before_suspension(*page));
                 let discarded = copied.map(|page| PageNumber(page.into())).collect();
                 Event::StateAccepted { from: SOURCE, discarded }
@@ -136,7 +136,7 @@ impl Scribe {
             },
             Fact::Connected => Event::PeerConnected {
                 peer: self.peer(observed.side),
-                resync: (observed.side == Side::Destination).then_some(Progress::Running),
+                resync: (observed.side == HostSide::Destination).then_some(Progress::Running),
             },
             Fact::ProgressLearned(_) => {
                 self.owed_again.extend(account.owed_again().iter().map(|page| PageNumber((*page).into())));
@@ -157,20 +157,20 @@ impl Scribe {
         })
     }
 
-    fn sent(&self, page: u32, sequence: u32, role: Role) -> Event {
+    fn sent(&self, page: u32, sequence: u32, role: SentRole) -> Event {
         let (page, sequence) = (PageNumber(page.into()), Sequence(sequence.into()));
         match role {
-            Role::Copied => Event::PageCopied { page, sequence, pass: self.pass.max(1), to: DESTINATION },
-            Role::Transferred => Event::PageTransferred { page, sequence, to: DESTINATION },
-            Role::Served => Event::PageServed { page, sequence, to: DESTINATION },
-            Role::Pushed => Event::PagePushed { page, sequence, to: DESTINATION },
+            SentRole::Copied => Event::PageCopied { page, sequence, pass: self.pass.max(1), to: DESTINATION },
+            SentRole::Transferred => Event::PageTransferred { page, sequence, to: DESTINATION },
+            SentRole::Served => Event::PageServed { page, sequence, to: DESTINATION },
+            SentRole::Pushed => Event::PagePushed { page, sequence, to: DESTINATION },
         }
     }
 
-    fn peer(&self, side: Side) -> Place {
+    fn peer(&self, side: HostSide) -> Place {
         Place::Host(match side {
-            Side::Source => DESTINATION,
-            Side::Destination => SOURCE,
+            HostSide::Source => DESTINATION,
+            HostSide::Destination => SOURCE,
         })
     }
 }

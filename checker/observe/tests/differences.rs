@@ -7,7 +7,7 @@ use std::path::Path;
 
 use observe::fact::ObserveError;
 use observe::qemu::encode::Encoder;
-use observe::qemu::run::Inputs;
+use observe::qemu::run::QemuInputs;
 use observe::report::Report;
 
 use common::tell;
@@ -66,10 +66,10 @@ fn trace() -> String {
 fn observe(folder: &Path, stream: &[u8], trace: &str) -> Result<Report, ObserveError> {
     fs::write(folder.join("stream.bin"), stream).unwrap();
     fs::write(folder.join("source.trace"), trace).unwrap();
-    let inputs = Inputs {
+    let inputs = QemuInputs {
         stream: Some(folder.join("stream.bin")),
         source_trace: Some(folder.join("source.trace")),
-        ..Inputs::default()
+        ..QemuInputs::default()
     };
     tell(inputs, &folder.join("log.ndjson"))
 }

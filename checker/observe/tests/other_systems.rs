@@ -5,12 +5,12 @@ use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use observe::account::Limits;
+use observe::account::CostLimits;
 use observe::cloud_hypervisor::connection::{encode_memory, encode_request, encode_response};
 use observe::criu::image::encode_pagemap;
 use observe::criu::page_server::encode;
 use observe::fact::ObserveError;
-use observe::report::{Property, Report, Verdict};
+use observe::report::{ObservedProperty, ObservedVerdict, Report};
 use observe::{cloud_hypervisor, criu};
 
 fn log(folder: &Path) -> BufWriter<File> {
@@ -43,7 +43,7 @@ fn add(page: u64, pages: u64) -> Vec<u8> {
 fn lazy(folder: &Path, requests: &[Vec<u8>], alive_at_source: bool) -> Result<Report, ObserveError> {
     fs::create_dir_all(folder.join("images")).unwrap();
     write(folder, "images/pagemap-42.img", &[encode_pagemap(&[(16, 2, 4), (18, 6, 2)])]);
-    let inputs = criu::Inputs {
+    let inputs = criu::CriuInputs {
         page_server: write(
             folder,
             "dump",
@@ -61,14 +61,14 @@ fn lazy(folder: &Path, requests: &[Vec<u8>], alive_at_source: bool) -> Result<Re
         lazy_log: None,
         alive_at_source,
     };
-    criu::tell(&inputs, Limits::default(), log(folder), &mut |_| {})
+    criu::tell(&inputs, CostLimits::default(), log(folder), &mut |_| {})
 }
 
 fn whole() -> Vec<Vec<u8>> {
     vec![get(20, 1), get(18, 2), get(21, 3), encode(0x1023, 0, 0, 0)]
 }
 
-fn broken(report: &Report) -> Vec<Property> {
+fn broken(report: &Report) -> Vec<ObservedProperty> {
     let mut broken: Vec<_> = report.findings.iter().map(|finding| finding.property).collect();
     broken.dedup();
     broken
@@ -79,7 +79,7 @@ fn a_lazy_migration_of_criu_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let report = lazy(folder.path(), &whole(), false).unwrap();
     assert_eq!((broken(&report), report.pages, report.sent), (vec![], 8, 8));
-    assert!(matches!(report.verdict(Property::S5), Some(Verdict::Holds(_))), "{report:?}");
+    assert!(matches!(report.verdict(ObservedProperty::S5), Some(ObservedVerdict::Holds(_))), "{report:?}");
     let log = fs::read_to_string(folder.path().join("log.ndjson")).unwrap();
     let count =
         |event: &str| log.lines().filter(|line| line.contains(&format!("\"event\":\"{event}\""))).count();
@@ -91,11 +91,11 @@ fn a_lazy_migration_of_criu_is_told() {
 fn a_process_that_goes_on_at_both_hosts_after_a_cut_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let report = lazy(folder.path(), &whole()[..2], true).unwrap();
-    assert!(broken(&report).contains(&Property::S3), "{report:?}");
+    assert!(broken(&report).contains(&ObservedProperty::S3), "{report:?}");
     // Without the sign of life it is not judged, and the cut shows all the same.
     let report = lazy(folder.path(), &whole()[..2], false).unwrap();
-    assert_eq!(broken(&report), [Property::S10]);
-    assert!(matches!(report.verdict(Property::S3), Some(Verdict::NotJudged(_))));
+    assert_eq!(broken(&report), [ObservedProperty::S10]);
+    assert!(matches!(report.verdict(ObservedProperty::S3), Some(ObservedVerdict::NotJudged(_))));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn closing_while_pages_are_owed_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let requests = [get(20, 1), get(18, 2), encode(0x1023, 0, 0, 0)];
     let report = lazy(folder.path(), &requests, false).unwrap();
-    assert!(broken(&report).contains(&Property::S5), "{report:?}");
+    assert!(broken(&report).contains(&ObservedProperty::S5), "{report:?}");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn the_log_of_the_daemon_is_tied_to_the_answers() {
     let text = "(00.000010) uffd: 42-7: #PF at 0x14000\n(00.000020) uffd: 42-7: uffd_copy: 0x14000/4096\n\
                 (00.000030) uffd: 42-7: uffd_copy: 0x12000/8192\n";
     let tell = |text: &str| {
-        let inputs = criu::Inputs {
+        let inputs = criu::CriuInputs {
             lazy_requests: write(
                 folder.path(),
                 "requests",
@@ -131,9 +131,9 @@ fn the_log_of_the_daemon_is_tied_to_the_answers() {
             ),
             lazy_answers: write(folder.path(), "answers", &[add(20, 1), add(18, 2)]),
             lazy_log: write(folder.path(), "lazy.log", &[text.into()]),
-            ..criu::Inputs::default()
+            ..criu::CriuInputs::default()
         };
-        criu::tell(&inputs, Limits::default(), log(folder.path()), &mut |_| {})
+        criu::tell(&inputs, CostLimits::default(), log(folder.path()), &mut |_| {})
     };
     let report = tell(text).unwrap();
     assert_eq!(broken(&report), []);
@@ -172,13 +172,13 @@ fn cloud(
         Some((asked, answered)) => (write(folder, "faults", &asked), write(folder, "answers", &answered)),
         None => (None, None),
     };
-    let inputs = cloud_hypervisor::Inputs {
+    let inputs = cloud_hypervisor::CloudHypervisorInputs {
         requests: write(folder, "requests", requests).unwrap(),
         responses: write(folder, "responses", responses).unwrap(),
         fault_requests,
         fault_responses,
     };
-    cloud_hypervisor::tell(&inputs, Limits::default(), log(folder), &mut |_| {})
+    cloud_hypervisor::tell(&inputs, CostLimits::default(), log(folder), &mut |_| {})
 }
 
 #[test]
@@ -225,8 +225,8 @@ fn an_end_that_counts_as_completion_is_found_where_pages_are_owed() {
     assert_eq!((broken(&report), report.sent), (vec![], 4), "{report:?}");
     let report = cloud(folder.path(), &requests, &responses, Some(faults(&[2, 0]))).unwrap();
     let found = broken(&report);
-    assert!(found.contains(&Property::S5), "{report:?}");
-    let finding = report.findings.iter().find(|finding| finding.property == Property::S5).unwrap();
+    assert!(found.contains(&ObservedProperty::S5), "{report:?}");
+    let finding = report.findings.iter().find(|finding| finding.property == ObservedProperty::S5).unwrap();
     assert!(finding.text.contains("let go of 2 pages"), "{finding:?}");
 }
 

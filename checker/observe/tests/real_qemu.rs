@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use observe::account::{Dumps, Limits};
-use observe::qemu::run::{Inputs, Recovery, Run};
-use observe::report::{Property, Report, Verdict};
+use observe::account::{CostLimits, Dumps};
+use observe::qemu::run::{QemuInputs, QemuRun, Recovery};
+use observe::report::{ObservedProperty, ObservedVerdict, Report};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -47,7 +47,7 @@ const QUICK: Plan = Plan {
 
 struct Done {
     folder: TempDir,
-    inputs: Inputs,
+    inputs: QemuInputs,
 }
 
 fn path(folder: &TempDir, name: &str) -> PathBuf {
@@ -94,7 +94,7 @@ fn attempt(plan: Plan) -> Option<Done> {
     let to = |path: &Path| format!("unix:{}", path.display());
     let first = tape.folder.clone();
     source.ask("migrate", json!({ "uri": to(&tape.listen) }));
-    let mut inputs = Inputs::default();
+    let mut inputs = QemuInputs::default();
     if let Some(after) = plan.postcopy_after {
         sleep(after);
         source.ask("migrate-start-postcopy", json!({}));
@@ -152,8 +152,8 @@ fn observed(name: &str, plan: Plan) -> Report {
     let begun = Instant::now();
     let done = run(plan);
     let log = BufWriter::new(File::create(path(&done.folder, "log.ndjson")).unwrap());
-    let told = Run::survey(done.inputs)
-        .and_then(|run| run.tell(Limits::default(), Dumps::default(), log, &mut |_| {}));
+    let told = QemuRun::survey(done.inputs)
+        .and_then(|run| run.tell(CostLimits::default(), Dumps::default(), log, &mut |_| {}));
     let report = match told {
         Ok(report) => report,
         Err(error) => panic!("{name}: {error}\nthe recording is in {}", done.folder.keep().display()),
@@ -196,14 +196,14 @@ fn is_there() -> bool {
     }
 }
 
-fn holds(report: &Report, properties: &[Property]) {
+fn holds(report: &Report, properties: &[ObservedProperty]) {
     for property in properties {
         let verdict = report.verdict(*property);
-        assert!(matches!(verdict, Some(Verdict::Holds(_))), "{property}: {verdict:?}");
+        assert!(matches!(verdict, Some(ObservedVerdict::Holds(_))), "{property}: {verdict:?}");
     }
 }
 
-use Property::*;
+use ObservedProperty::*;
 
 #[test]
 fn three_pre_copies_are_accepted() {
@@ -310,20 +310,20 @@ fn memory_is_the_same_on_both_sides_of_a_pre_copy() {
     destination.hears("RESUME");
     tape.end();
     drop((source, destination));
-    let inputs = Inputs {
+    let inputs = QemuInputs {
         stream,
         source_trace: Some(path(&folder, "source.trace")),
         destination_trace: Some(path(&folder, "destination.trace")),
-        ..Inputs::default()
+        ..QemuInputs::default()
     };
     let judge = |dumps: Dumps| {
         let log = BufWriter::new(File::create(path(&folder, "log.ndjson")).unwrap());
-        Run::survey(inputs.clone()).unwrap().tell(Limits::default(), dumps, log, &mut |_| {}).unwrap()
+        QemuRun::survey(inputs.clone()).unwrap().tell(CostLimits::default(), dumps, log, &mut |_| {}).unwrap()
     };
     let report = judge(Dumps { source: before.clone(), destination: after.clone(), block: None });
     assert_eq!(report.findings, []);
     // 8 MiB but for the 384 KiB below 1 MiB, where addresses show something else; and the other blocks.
-    let Some(Verdict::NotJudged(text)) = report.verdict(S2) else { panic!("{report:?}") };
+    let Some(ObservedVerdict::NotJudged(text)) = report.verdict(S2) else { panic!("{report:?}") };
     assert!(text.starts_with("1952 pages are the same everywhere, 226 could not be judged"), "{text}");
 
     // One bit of one page, on either side.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, spawn};
 
-use observe::record::{Address, Passed, Recorder};
+use observe::record::{Address, Passed, ProxyRecorder};
 
 const THERE: usize = 3_000_001;
 const BACK: usize = 70_001;
@@ -19,7 +19,7 @@ fn pattern(length: usize, seed: usize) -> Vec<u8> {
 }
 
 fn record(listen: &str, to: &str, folder: &Path) -> (Address, Arc<AtomicBool>, JoinHandle<Vec<Passed>>) {
-    let recorder = Recorder::new(&listen.parse().unwrap(), to.parse().unwrap(), folder).unwrap();
+    let recorder = ProxyRecorder::new(&listen.parse().unwrap(), to.parse().unwrap(), folder).unwrap();
     let (address, stop) = (recorder.address().unwrap(), recorder.stop());
     (address, stop, spawn(move || recorder.run(Some(1), |_| {}).unwrap()))
 }
@@ -137,6 +137,6 @@ fn a_recording_is_not_written_over() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("connection-1.forward.bin"), b"precious").unwrap();
     let listen = "127.0.0.1:0".parse().unwrap();
-    let error = Recorder::new(&listen, "127.0.0.1:1".parse().unwrap(), folder.path()).unwrap_err();
+    let error = ProxyRecorder::new(&listen, "127.0.0.1:1".parse().unwrap(), folder.path()).unwrap_err();
     assert!(error.to_string().contains("holds a recording already"), "{error}");
 }

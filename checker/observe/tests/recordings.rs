@@ -5,11 +5,11 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::BufReader;
 
-use observe::qemu::return_path::{Message, ReturnPath};
-use observe::qemu::run::Inputs;
-use observe::qemu::stream::{Command, Content, Item, Known, Stream};
-use observe::qemu::trace::Trace;
-use observe::report::{CostKind, Property, Report, Verdict};
+use observe::qemu::return_path::{ReturnMessage, ReturnPath};
+use observe::qemu::run::QemuInputs;
+use observe::qemu::stream::{Item, Known, RamContent, Stream, StreamCommand};
+use observe::qemu::trace::QemuTrace;
+use observe::report::{CostKind, ObservedProperty, ObservedVerdict, Report};
 
 use common::{RUNS, Recording, tell};
 
@@ -22,11 +22,11 @@ fn items(bytes: &[u8], known: Option<Known>) -> (BTreeMap<&'static str, u64>, Kn
     let mut counts = BTreeMap::new();
     while let Some(located) = stream.next_item().unwrap() {
         let kind = match located.item {
-            Item::Record(record) if record.content == Content::Filled(0) => "zero",
+            Item::Record(record) if record.content == RamContent::Filled(0) => "zero",
             Item::Record(_) => "page",
             Item::PartEnded => "part",
-            Item::Command(Command::PostcopyDiscard(_)) => "discard",
-            Item::Command(Command::Packaged(package)) => {
+            Item::Command(StreamCommand::PostcopyDiscard(_)) => "discard",
+            Item::Command(StreamCommand::Packaged(package)) => {
                 assert!(package.listens && package.runs);
                 "package"
             }
@@ -79,11 +79,11 @@ fn return_paths_parse_to_their_last_byte() {
         let (mut path, mut counts) = (ReturnPath::new(&bytes[..]), [0; 3]);
         while let Some((_, message)) = path.next_message().unwrap() {
             let kind = match message {
-                Message::PagesRequested { count, .. } => {
+                ReturnMessage::PagesRequested { count, .. } => {
                     assert_eq!(count, 1);
                     0
                 }
-                Message::Received { .. } => 1,
+                ReturnMessage::Received { .. } => 1,
                 _ => 2,
             };
             counts[kind] += 1;
@@ -100,7 +100,7 @@ fn return_paths_parse_to_their_last_byte() {
 fn traces_are_understood_line_by_line() {
     let lines = |run: &str, name: &str| {
         let bytes = Recording::of(run).read(name);
-        let (mut trace, mut known) = (Trace::new(BufReader::new(&bytes[..])), 0);
+        let (mut trace, mut known) = (QemuTrace::new(BufReader::new(&bytes[..])), 0);
         while trace.next_line().unwrap().is_some() {
             known += 1;
         }
@@ -115,7 +115,7 @@ fn traces_are_understood_line_by_line() {
     assert_eq!(lines("post-copy-cut-recovered", "destination.trace"), (4235, 4321));
 }
 
-fn count(report: &Report, wanted: fn(&Verdict) -> bool) -> usize {
+fn count(report: &Report, wanted: fn(&ObservedVerdict) -> bool) -> usize {
     report.verdicts.iter().filter(|(_, verdict)| wanted(verdict)).count()
 }
 
@@ -126,10 +126,10 @@ fn the_runs_are_told_and_nothing_is_wrong_but_costs() {
         assert_eq!(report.findings, [], "{run}");
         assert_eq!(report.ending, "completed");
         assert!(
-            matches!(report.verdict(Property::S2), Some(Verdict::NotJudged(_))),
+            matches!(report.verdict(ObservedProperty::S2), Some(ObservedVerdict::NotJudged(_))),
             "contents were not seen"
         );
-        let holds = count(&report, |verdict| matches!(verdict, Verdict::Holds(_)));
+        let holds = count(&report, |verdict| matches!(verdict, ObservedVerdict::Holds(_)));
         (report.kind.clone(), report.pages, report.sent, report.steps, holds)
     });
     let expected = [
@@ -162,26 +162,26 @@ fn requests_wait_although_nothing_is_sent() {
 fn what_is_missing_is_unseen_and_not_passed() {
     let recording = Recording::of("post-copy");
     let whole = recording.inputs();
-    let judged = |inputs: Inputs| {
+    let judged = |inputs: QemuInputs| {
         let report = tell(inputs, &recording.path("log.ndjson")).unwrap();
         assert_eq!(report.findings, []);
-        let holds = |(property, verdict): &(Property, Verdict)| {
-            matches!(verdict, Verdict::Holds(_)).then_some(*property)
+        let holds = |(property, verdict): &(ObservedProperty, ObservedVerdict)| {
+            matches!(verdict, ObservedVerdict::Holds(_)).then_some(*property)
         };
         report.verdicts.iter().filter_map(holds).collect::<Vec<_>>()
     };
-    use Property::*;
+    use ObservedProperty::*;
     let all = judged(whole.clone());
     assert_eq!(all, [S3, S4, S5, S7, S8, S9, S10, L1, L2, L3, L4]);
-    let stream = Inputs { stream: whole.stream.clone(), ..Inputs::default() };
-    assert_eq!(judged(stream), [] as [Property; 0]);
-    let no_source = Inputs { source_trace: None, events: None, ..whole.clone() };
+    let stream = QemuInputs { stream: whole.stream.clone(), ..QemuInputs::default() };
+    assert_eq!(judged(stream), [] as [ObservedProperty; 0]);
+    let no_source = QemuInputs { source_trace: None, events: None, ..whole.clone() };
     assert_eq!(judged(no_source), [L3, L4]);
-    let no_destination = Inputs { destination_trace: None, events: None, ..whole.clone() };
+    let no_destination = QemuInputs { destination_trace: None, events: None, ..whole.clone() };
     assert_eq!(judged(no_destination), [S4, S5, S7, S8, L1]);
-    let traces = Inputs { stream: None, return_path: None, ..whole.clone() };
+    let traces = QemuInputs { stream: None, return_path: None, ..whole.clone() };
     assert_eq!(judged(traces), [S3, S4, S9, S10, L2, L3, L4]);
-    let source = Inputs { source_trace: whole.source_trace.clone(), ..Inputs::default() };
+    let source = QemuInputs { source_trace: whole.source_trace.clone(), ..QemuInputs::default() };
     assert_eq!(judged(source), [S4]);
 }
 

@@ -7,10 +7,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use observe::account::{Account, Limits};
-use observe::fact::{Arrival, Fact, Observations, ObserveError, Observed, Pages, Side};
+use observe::account::{Account, CostLimits};
+use observe::fact::{Fact, HostSide, Observations, ObserveError, ObservedFact, PageArrival, PageRange};
 use observe::merge::Merge;
-use observe::qemu::run::Run;
+use observe::qemu::run::QemuRun;
 
 use common::Recording;
 
@@ -28,33 +28,33 @@ impl Dice {
 
 #[derive(Clone)]
 struct Lanes {
-    source: Vec<Observed>,
-    destination: Vec<Observed>,
+    source: Vec<ObservedFact>,
+    destination: Vec<ObservedFact>,
 }
 
-struct Listed(std::vec::IntoIter<Observed>);
+struct Listed(std::vec::IntoIter<ObservedFact>);
 
 impl Observations for Listed {
-    fn next(&mut self) -> Result<Option<Observed>, ObserveError> {
+    fn next(&mut self) -> Result<Option<ObservedFact>, ObserveError> {
         Ok(self.0.next())
     }
 }
 
-fn lanes(run: &Run) -> Lanes {
+fn lanes(run: &QemuRun) -> Lanes {
     let (mut merge, mut lanes) = (run.observations().unwrap(), Lanes { source: vec![], destination: vec![] });
     while let Some(merged) = merge.next_merged().unwrap() {
         match merged.observed.side {
-            Side::Source => lanes.source.push(merged.observed),
-            Side::Destination => lanes.destination.push(merged.observed),
+            HostSide::Source => lanes.source.push(merged.observed),
+            HostSide::Destination => lanes.destination.push(merged.observed),
         }
     }
     lanes
 }
 
 /// Is something wrong with it, and if so what?
-fn objection(run: &Run, lanes: &Lanes) -> Option<String> {
+fn objection(run: &QemuRun, lanes: &Lanes) -> Option<String> {
     let (known, _) = run.knowledge();
-    let listed = |lane: &[Observed]| Box::new(Listed(Vec::from(lane).into_iter()));
+    let listed = |lane: &[ObservedFact]| Box::new(Listed(Vec::from(lane).into_iter()));
     let (source, destination) = (listed(&lanes.source), listed(&lanes.destination));
     let mut merge = Merge::new(source, destination, &run.layout, run.watched());
     let mut account = Account::new(&run.layout, known);
@@ -67,11 +67,11 @@ fn objection(run: &Run, lanes: &Lanes) -> Option<String> {
         }
         step += 1;
     }
-    let report = account.finish(Limits::default(), Vec::new());
+    let report = account.finish(CostLimits::default(), Vec::new());
     report.findings.first().map(|finding| format!("{}: {}", finding.property, finding.text))
 }
 
-fn places(lane: &[Observed], is_it: impl Fn(&Fact) -> bool) -> Vec<usize> {
+fn places(lane: &[ObservedFact], is_it: impl Fn(&Fact) -> bool) -> Vec<usize> {
     (0..lane.len()).filter(|index| is_it(&lane[*index].fact)).collect()
 }
 
@@ -91,7 +91,7 @@ fn is_install(fact: &Fact) -> bool {
     matches!(fact, Fact::Installed(_))
 }
 
-fn one(lane: &[Observed], dice: &mut Dice, is_it: impl Fn(&Fact) -> bool) -> Option<usize> {
+fn one(lane: &[ObservedFact], dice: &mut Dice, is_it: impl Fn(&Fact) -> bool) -> Option<usize> {
     let places = places(lane, is_it);
     (!places.is_empty()).then(|| places[dice.below(places.len())])
 }
@@ -116,7 +116,7 @@ fn page_of(fact: &Fact) -> Option<u32> {
 }
 
 /// Takes a page out of the run as if it had never been sent.
-fn take_out(lanes: &mut Lanes, sent: usize) -> Option<(Observed, Observed, Observed)> {
+fn take_out(lanes: &mut Lanes, sent: usize) -> Option<(ObservedFact, ObservedFact, ObservedFact)> {
     let page = page_of(&lanes.source[sent].fact)?;
     let arrival = arrival_of(lanes, sent)?;
     let install = install_of(lanes, arrival, page)?;
@@ -129,7 +129,7 @@ fn take_out(lanes: &mut Lanes, sent: usize) -> Option<(Observed, Observed, Obser
 fn put_in(
     lanes: &mut Lanes,
     at: usize,
-    (sent, arrival, install): (Observed, Observed, Observed),
+    (sent, arrival, install): (ObservedFact, ObservedFact, ObservedFact),
 ) -> Option<()> {
     let arrival_at = arrival_of(lanes, at).unwrap_or(lanes.destination.len());
     lanes.destination.insert(arrival_at, install);
@@ -138,7 +138,7 @@ fn put_in(
     Some(())
 }
 
-fn place_of(lane: &[Observed], fact: &Fact) -> Option<usize> {
+fn place_of(lane: &[ObservedFact], fact: &Fact) -> Option<usize> {
     lane.iter().position(|observed| observed.fact == *fact)
 }
 
@@ -150,7 +150,7 @@ fn between(dice: &mut Dice, from: usize, to: usize) -> Option<usize> {
 type Change = fn(&mut Lanes, &mut Dice) -> Option<()>;
 
 /// Moves something of a lane to somewhere else.
-fn shift(lane: &mut Vec<Observed>, from: usize, to: usize) {
+fn shift(lane: &mut Vec<ObservedFact>, from: usize, to: usize) {
     let observed = lane.remove(from);
     lane.insert(to, observed);
 }
@@ -158,8 +158,8 @@ fn shift(lane: &mut Vec<Observed>, from: usize, to: usize) {
 fn renumber(fact: &mut Fact) -> Option<()> {
     match fact {
         Fact::Sent { page, .. } => *page ^= 1,
-        Fact::Arrived { page: Arrival::Page(page), .. } => *page ^= 1,
-        Fact::Arrived { page: Arrival::WithinBlock(page), .. } => *page ^= 1,
+        Fact::Arrived { page: PageArrival::Page(page), .. } => *page ^= 1,
+        Fact::Arrived { page: PageArrival::WithinBlock(page), .. } => *page ^= 1,
         Fact::Installed(pages) | Fact::RequestReceived(pages) => pages.first ^= 1,
         Fact::Faulted(page) => *page ^= 1,
         _ => return None,
@@ -167,7 +167,7 @@ fn renumber(fact: &mut Fact) -> Option<()> {
     Some(())
 }
 
-fn swap_neighbours(lane: &mut [Observed], dice: &mut Dice, is_it: fn(&Fact) -> bool) -> Option<()> {
+fn swap_neighbours(lane: &mut [ObservedFact], dice: &mut Dice, is_it: fn(&Fact) -> bool) -> Option<()> {
     let places = places(lane, is_it);
     let index = dice.below(places.len().checked_sub(1)?);
     let (first, second) = (places[index], places[index + 1]);
@@ -262,7 +262,7 @@ const CHANGES: [(&str, Change); 30] = [
     }),
     ("a request is passed over until the end", |lanes, dice| {
         let asked = one(&lanes.source, dice, |fact| matches!(fact, Fact::RequestReceived(_)))?;
-        let Fact::RequestReceived(Pages { first, .. }) = lanes.source[asked].fact else { return None };
+        let Fact::RequestReceived(PageRange { first, .. }) = lanes.source[asked].fact else { return None };
         let sent = (asked..lanes.source.len()).find(|at| page_of(&lanes.source[*at].fact) == Some(first))?;
         let late = take_out(lanes, sent)?;
         let end = lanes.source.iter().rposition(|observed| is_sent(&observed.fact))?;
@@ -270,7 +270,7 @@ const CHANGES: [(&str, Change); 30] = [
     }),
     ("a request is never answered", |lanes, dice| {
         let asked = one(&lanes.source, dice, |fact| matches!(fact, Fact::RequestReceived(_)))?;
-        let Fact::RequestReceived(Pages { first, .. }) = lanes.source[asked].fact else { return None };
+        let Fact::RequestReceived(PageRange { first, .. }) = lanes.source[asked].fact else { return None };
         let sent = (asked..lanes.source.len()).find(|at| page_of(&lanes.source[*at].fact) == Some(first))?;
         take_out(lanes, sent).map(drop)
     }),
@@ -309,7 +309,7 @@ const CHANGES: [(&str, Change); 30] = [
     ("the source runs on after the hand-over", |lanes, dice| {
         let handed = place_of(&lanes.source, &Fact::HandedOver)?;
         let to = between(dice, handed, lanes.source.len() + 1)?;
-        let runs = Observed { fact: Fact::RunsAtSource, ..lanes.source[handed].clone() };
+        let runs = ObservedFact { fact: Fact::RunsAtSource, ..lanes.source[handed].clone() };
         lanes.source.insert(to, runs);
         Some(())
     }),
@@ -353,7 +353,7 @@ const CHANGES: [(&str, Change); 30] = [
 #[test]
 fn what_was_changed_is_found() {
     let recordings = common::RUNS.map(Recording::of);
-    let runs = recordings.each_ref().map(|recording| Run::survey(recording.inputs()).unwrap());
+    let runs = recordings.each_ref().map(|recording| QemuRun::survey(recording.inputs()).unwrap());
     let lanes = runs.each_ref().map(lanes);
     for (run, lanes) in runs.iter().zip(&lanes) {
         assert_eq!(objection(run, lanes), None, "unchanged");

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use checker::console::{DOCUMENT_BYTES_MAX, end, read_from, read_text, remark, say};
-use checker::proof::{Refusal, judge};
+use checker::proof::{ProofRefusal, judge};
 use clap::Parser;
 
 /// Judges an inductive invariant, as `checker invariant` prints it
@@ -68,7 +68,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             say(format_args!("{path}: {proved}"))?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(unfinished @ Refusal::Unfinished(_)) => {
+        Err(unfinished @ ProofRefusal::Unfinished(_)) => {
             say(format_args!("{path}: inconclusive: {unfinished}"))?;
             Ok(ExitCode::from(3))
         }

@@ -8,7 +8,7 @@ use model::strategy::Freeze;
 use model::{PageStep, Phase, Process, Strategy};
 use serde::Serialize;
 
-use crate::observed::Observed;
+use crate::observed::ObservedMigration;
 
 /// The size of a page's content, in bytes.
 pub const PAGE_BYTES: u64 = 4096;
@@ -52,7 +52,12 @@ impl Cost {
     ];
 
     /// What one step costs.
-    pub fn of(self, strategy: &Strategy, step: Step<Observed>, before: &State<Observed>) -> u64 {
+    pub fn of(
+        self,
+        strategy: &Strategy,
+        step: Step<ObservedMigration>,
+        before: &State<ObservedMigration>,
+    ) -> u64 {
         let Move::Page(step, index) = step else { return 0 };
         let control = &before.control.control;
         let frozen =

@@ -28,12 +28,12 @@ use model::{ControlStep, Migration};
 use serde::Serialize;
 
 pub use cost::{Cost, PAGE_BYTES, UnknownCost};
-pub use walks::{Edge, Heaviest, Network, Node, Walk};
+pub use walks::{Edge, Heaviest, Node, Walk, WeightedGraph};
 
-use engine::state_graph::{Pages, StateGraph, TooLarge};
+use engine::state_graph::{PageIdentity, StateGraph, TooLarge};
 
 use crate::narrative::Story;
-use crate::observed::{Observed, Past, Population, story};
+use crate::observed::{ObservedMigration, Past, Population, story};
 
 /// The most states of a graph that is searched, unless another limit is given.
 pub const STATES_MAX: usize = 4_000_000;
@@ -59,16 +59,20 @@ pub struct Bounds {
 
 /// The migrations of one algorithm and one population, ready to be asked for bounds.
 pub struct Migrations<'a> {
-    graph: StateGraph<'a, Observed>,
-    network: Network,
+    graph: StateGraph<'a, ObservedMigration>,
+    network: WeightedGraph,
     /// For each source of the network: a step that starts a migration there, and the state it is taken in.
     starts: BTreeMap<Node, (Node, Edge)>,
 }
 
 /// A migration under observation, with what bounds need to be remembered.
-pub fn observed(migration: Migration, population: Population, pages: NonZeroUsize) -> Concrete<Observed> {
+pub fn observed(
+    migration: Migration,
+    population: Population,
+    pages: NonZeroUsize,
+) -> Concrete<ObservedMigration> {
     let remembered = EnumSet::only(Past::Sent);
-    Observed { population, remembered, ..Observed::new(migration) }.with_pages(pages.get())
+    ObservedMigration { population, remembered, ..ObservedMigration::new(migration) }.with_pages(pages.get())
 }
 
 impl<'a> Migrations<'a> {
@@ -77,10 +81,10 @@ impl<'a> Migrations<'a> {
     /// # Errors
     /// There are more states than asked for.
     pub fn explore(
-        concrete: &'a Concrete<Observed>,
+        concrete: &'a Concrete<ObservedMigration>,
         way: Way,
         states_max: usize,
-        admitted: impl Fn(&State<Observed>) -> bool,
+        admitted: impl Fn(&State<ObservedMigration>) -> bool,
     ) -> Result<Self, TooLarge> {
         Self::explore_while(concrete, way, states_max, &|_| true, admitted)
     }
@@ -90,13 +94,13 @@ impl<'a> Migrations<'a> {
     /// # Errors
     /// There are more states than asked for, or it did not go on.
     pub fn explore_while(
-        concrete: &'a Concrete<Observed>,
+        concrete: &'a Concrete<ObservedMigration>,
         way: Way,
         states_max: usize,
         goes_on: &dyn Fn(usize) -> bool,
-        admitted: impl Fn(&State<Observed>) -> bool,
+        admitted: impl Fn(&State<ObservedMigration>) -> bool,
     ) -> Result<Self, TooLarge> {
-        let graph = StateGraph::explore_while(concrete, Pages::Interchangeable, states_max, goes_on)?;
+        let graph = StateGraph::explore_while(concrete, PageIdentity::Interchangeable, states_max, goes_on)?;
         let starts = |edge| {
             matches!(graph.step(edge), Move::Control(ControlStep::MigrateBack | ControlStep::MigrateOnward))
         };
@@ -111,7 +115,7 @@ impl<'a> Migrations<'a> {
                 started.entry(target).or_insert((node, edge));
             }
         }
-        let mut network = Network::new(started.keys().copied().collect(), sinks);
+        let mut network = WeightedGraph::new(started.keys().copied().collect(), sinks);
         for node in 0..nodes as Node {
             for edge in graph.edges(node) {
                 network.edge((!starts(edge)).then(|| graph.target(edge)), 0);

@@ -19,7 +19,7 @@ pub type Edge = usize;
 
 /// A weighted graph with sources and sinks.
 #[derive(Clone, Debug, Default)]
-pub struct Network {
+pub struct WeightedGraph {
     /// Where walks start.
     pub sources: Vec<Node>,
     /// By node: may the lightest walk end there?
@@ -55,10 +55,10 @@ pub enum Heaviest {
     },
 }
 
-impl Network {
+impl WeightedGraph {
     /// A graph of so many nodes without edges.
     pub fn new(sources: Vec<Node>, sinks: Vec<bool>) -> Self {
-        Network { sources, sinks, offsets: vec![0], ends: Vec::new(), weights: Vec::new() }
+        WeightedGraph { sources, sinks, offsets: vec![0], ends: Vec::new(), weights: Vec::new() }
     }
 
     /// Adds an edge to the next node that has not been closed; one without target can never be taken.

@@ -6,10 +6,10 @@ use model::{PageStep, Property};
 use protocol::policy::{Policy, Push};
 
 use super::lab::{listed, names, range};
-use super::{Finding, Lab, LabError};
+use super::{ClaimFinding, Lab, LabError};
 use crate::bounds::{Bounds, Cost};
-use crate::observed::{Observed, Past};
-use crate::simulate::{Setup, Workload};
+use crate::observed::{ObservedMigration, Past};
+use crate::simulate::{SimulatedWorkload, SimulationSetup};
 
 fn named(name: &str) -> Policy {
     Policy::named(name).unwrap_or_else(|| unreachable!("{name} is built in"))
@@ -20,7 +20,7 @@ fn milliseconds(ns: Option<u64>) -> String {
 }
 
 /// C23.
-pub(super) fn migration_delay(lab: &Lab) -> Result<Finding, LabError> {
+pub(super) fn migration_delay(lab: &Lab) -> Result<ClaimFinding, LabError> {
     let none = Bounds { minimum: 0, maximum: Some(0) };
     let frozen = |name| lab.bound(name, Cost::Frozen);
     let mut as_short = Vec::new();
@@ -39,7 +39,7 @@ pub(super) fn migration_delay(lab: &Lab) -> Result<Finding, LabError> {
         let list = if freeze(named(name))? < full { &mut as_fast } else { &mut slower };
         list.push(name);
     }
-    Ok(Finding::new("checker bounds")
+    Ok(ClaimFinding::new("checker bounds")
         .claims(
             format!(
                 "pages sent while frozen, of {}: generic {}, lazy copy {}",
@@ -71,7 +71,7 @@ pub(super) fn migration_delay(lab: &Lab) -> Result<Finding, LabError> {
 }
 
 /// C24.
-pub(super) fn run_time(lab: &Lab) -> Result<Finding, LabError> {
+pub(super) fn run_time(lab: &Lab) -> Result<ClaimFinding, LabError> {
     let time = |name| Ok::<_, LabError>(lab.simulated(named(name))?.run_time_ns);
     let (generic, pre_copy) = (time("generic")?, time("pre-copy")?);
     let (total, flushing, lazy) = (time("total-copy")?, time("flushing")?, time("lazy-copy")?);
@@ -83,7 +83,7 @@ pub(super) fn run_time(lab: &Lab) -> Result<Finding, LabError> {
         milliseconds(total),
         milliseconds(flushing)
     );
-    Ok(Finding::new("checker simulate")
+    Ok(ClaimFinding::new("checker simulate")
         .claims(all, generic.is_some() && generic > pre_copy && generic < total && generic < flushing)
         .corrects(
             "longer than pre-copy, less long than lazy copy and flushing",
@@ -92,8 +92,8 @@ pub(super) fn run_time(lab: &Lab) -> Result<Finding, LabError> {
 }
 
 /// C25.
-pub(super) fn no_lasting_dependency(lab: &Lab) -> Result<Finding, LabError> {
-    let finding = Finding::new("checker check generic total-copy pre-copy flushing --property S5,L1,L2");
+pub(super) fn no_lasting_dependency(lab: &Lab) -> Result<ClaimFinding, LabError> {
+    let finding = ClaimFinding::new("checker check generic total-copy pre-copy flushing --property S5,L1,L2");
     let finding = lab.claims_kept(
         finding,
         &["generic", "total-copy", "pre-copy", "flushing"],
@@ -103,7 +103,7 @@ pub(super) fn no_lasting_dependency(lab: &Lab) -> Result<Finding, LabError> {
 }
 
 /// C26.
-pub(super) fn traffic(lab: &Lab) -> Result<Finding, LabError> {
+pub(super) fn traffic(lab: &Lab) -> Result<ClaimFinding, LabError> {
     let bytes = |name| lab.bound(name, Cost::Bytes);
     let (generic, total) = (bytes("generic")?, bytes("total-copy")?);
     let page = crate::bounds::PAGE_BYTES;
@@ -113,7 +113,7 @@ pub(super) fn traffic(lab: &Lab) -> Result<Finding, LabError> {
         minimum: bounds.minimum / page,
         maximum: bounds.maximum.map(|bytes| bytes / page),
     };
-    Ok(Finding::new("checker bounds generic total-copy")
+    Ok(ClaimFinding::new("checker bounds generic total-copy")
         .claims(
             format!(
                 "page contents on all links, of {} pages: generic {}, total copy {}",
@@ -139,8 +139,8 @@ pub(super) fn traffic(lab: &Lab) -> Result<Finding, LabError> {
 }
 
 /// C27.
-pub(super) fn working_set(lab: &Lab) -> Result<Finding, LabError> {
-    let faults_on = |before: &State<Observed>, step: Step<Observed>, _: &_| match step {
+pub(super) fn working_set(lab: &Lab) -> Result<ClaimFinding, LabError> {
+    let faults_on = |before: &State<ObservedMigration>, step: Step<ObservedMigration>, _: &_| match step {
         Move::Page(PageStep::Fault | PageStep::LoadLocal, index) => {
             let page = &before.pages[index];
             // Sent before the resume means: sent with the state.
@@ -152,20 +152,21 @@ pub(super) fn working_set(lab: &Lab) -> Result<Finding, LabError> {
     let faults = |policy| Ok::<_, LabError>(lab.simulated(policy)?.faults.remote());
     let on = faults(Policy::GENERIC)?;
     let off = faults(Policy { working_set: false, ..Policy::GENERIC })?;
-    Ok(Finding::new("checker bounds generic generic-without-working-set")
+    Ok(ClaimFinding::new("checker bounds generic generic-without-working-set")
         .claims("a page that went along with the state is never faulted in that migration", spared)
         .claims(format!("simulated faults: {on} with the working set, {off} without"), on <= off))
 }
 
 /// C28.
-pub(super) fn prefetch(lab: &Lab) -> Result<Finding, LabError> {
-    let requests = |workload: &Workload, push| {
+pub(super) fn prefetch(lab: &Lab) -> Result<ClaimFinding, LabError> {
+    let requests = |workload: &SimulatedWorkload, push| {
         let policy = Policy { push, ..Policy::POST_COPY };
-        let setup = Setup { workload: workload.clone(), ..Setup::published(policy) };
-        let runs = (1..=SEEDS).map(|seed| Ok(lab.outcome(Setup { seed, ..setup.clone() })?.faults.at_source));
+        let setup = SimulationSetup { workload: workload.clone(), ..SimulationSetup::published(policy) };
+        let runs = (1..=SEEDS)
+            .map(|seed| Ok(lab.outcome(SimulationSetup { seed, ..setup.clone() })?.faults.at_source));
         Ok::<_, LabError>(runs.sum::<Result<u64, LabError>>()? / SEEDS)
     };
-    let mut finding = Finding::new("checker claims C28");
+    let mut finding = ClaimFinding::new("checker claims C28");
     for (name, workload) in WORKLOADS {
         let (pivot, next, none) = (
             requests(&workload, Push::Pivot)?,
@@ -189,14 +190,14 @@ pub(super) fn prefetch(lab: &Lab) -> Result<Finding, LabError> {
 /// Runs over which requests are averaged.
 const SEEDS: u64 = 8;
 
-const WORKLOADS: [(&str, Workload); 4] = [
-    ("sequential", Workload::Sequential),
-    ("working-set", Workload::WorkingSet),
-    ("zipf", Workload::Zipf),
-    ("uniform", Workload::Uniform),
+const WORKLOADS: [(&str, SimulatedWorkload); 4] = [
+    ("sequential", SimulatedWorkload::Sequential),
+    ("working-set", SimulatedWorkload::WorkingSet),
+    ("zipf", SimulatedWorkload::Zipf),
+    ("uniform", SimulatedWorkload::Uniform),
 ];
 
 /// C30.
-pub(super) fn virtual_machines(_: &Lab) -> Result<Finding, LabError> {
-    Ok(Finding::new("checker simulate --memory 1GiB --bandwidth 1Gbit/s"))
+pub(super) fn virtual_machines(_: &Lab) -> Result<ClaimFinding, LabError> {
+    Ok(ClaimFinding::new("checker simulate --memory 1GiB --bandwidth 1Gbit/s"))
 }

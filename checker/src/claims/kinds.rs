@@ -4,18 +4,18 @@
 //! that changes something, each with its page. Nothing is hidden, so what is found alike here is alike step by
 //! step. What the observer does not see is what the states of the process are called.
 
-use engine::bisimulation::{Comparison, Labelled, Side, compare};
-use engine::state_graph::Pages;
+use engine::bisimulation::{Comparison, Labelled, PlayerSide, compare};
+use engine::state_graph::PageIdentity;
 use enumset::EnumSet;
 use model::Strategy;
 use model::concrete::{Move, Step};
 use model::page::{Kind, WriteBack};
 
 use super::lab::range;
-use super::{Finding, Lab, LabError};
+use super::{ClaimFinding, Lab, LabError};
 use crate::bounds::{Bounds, Cost};
 use crate::narrative::Story;
-use crate::observed::{Observed, Population, Writes, story};
+use crate::observed::{ObservedMigration, Population, Writes, story};
 
 const PRIVATE_DIRTY: Population = Population { kind: Some(Kind::Private), writes: Writes::AllAtFirst };
 const PRIVATE_CLEAN: Population = Population { kind: Some(Kind::Private), writes: Writes::None };
@@ -36,19 +36,20 @@ impl Pair<'_> {
         let concretes =
             [one, other].map(|strategy| self.lab.observed(strategy, self.population, EnumSet::empty()));
         let [left, right] = &concretes;
-        let graphs = [self.lab.graph(left, Pages::Apart)?, self.lab.graph(right, Pages::Apart)?];
+        let graphs =
+            [self.lab.graph(left, PageIdentity::Apart)?, self.lab.graph(right, PageIdentity::Apart)?];
         let [left, right] = graphs.each_ref().map(|graph| Labelled::of(graph, |step, _| Some(step)));
         let Comparison::Different { play } = compare(&left, &right) else { return Ok((true, None)) };
         // The run that one of them has, and the other not: the side of the step without answer.
-        let side = play.last().map_or(Side::Left, |last| last.attacker);
+        let side = play.last().map_or(PlayerSide::Left, |last| last.attacker);
         let edges = play.iter().flat_map(|turn| match turn.attacker == side {
             true => turn.attack.clone(),
             false => turn.answer.clone().unwrap_or_default(),
         });
         let edges: Vec<_> = edges.collect();
         let (graph, able, unable) = match side {
-            Side::Left => (&graphs[0], &names[0], &names[1]),
-            Side::Right => (&graphs[1], &names[1], &names[0]),
+            PlayerSide::Left => (&graphs[0], &names[0], &names[1]),
+            PlayerSide::Right => (&graphs[1], &names[1], &names[0]),
         };
         let last = play.last().and_then(|last| last.label).map_or(String::new(), called);
         let title = format!("{able} can take a step that {unable} cannot: {last}");
@@ -65,7 +66,7 @@ fn differs(alike: &str, witness: &Option<Story>) -> String {
     }
 }
 
-fn called(step: Step<Observed>) -> String {
+fn called(step: Step<ObservedMigration>) -> String {
     match step {
         Move::Control(step) => step.to_string(),
         Move::Page(step, page) => format!("{step} of page {page}"),
@@ -73,7 +74,7 @@ fn called(step: Step<Observed>) -> String {
 }
 
 /// C29.
-pub(super) fn like_the_others(lab: &Lab) -> Result<Finding, LabError> {
+pub(super) fn like_the_others(lab: &Lab) -> Result<ClaimFinding, LabError> {
     let alike = |population, one, other| Pair { lab, population }.alike(one, other);
     let post_copy = || lab.algorithm("post-copy");
     let with_working_set =
@@ -81,7 +82,7 @@ pub(super) fn like_the_others(lab: &Lab) -> Result<Finding, LabError> {
     let (generic, without) = (|| lab.algorithm("generic"), || lab.algorithm(WITHOUT));
     let (literal, witness) = alike(PRIVATE_DIRTY, generic(), post_copy())?;
     let (clean, other) = alike(PRIVATE_CLEAN, generic(), lab.algorithm("total-copy-dirty"))?;
-    let mut finding = Finding::new("checker claims C29")
+    let mut finding = ClaimFinding::new("checker claims C29")
         .claims(
             differs("with only private dirty pages, generic is bisimilar to post-copy", &witness),
             literal,

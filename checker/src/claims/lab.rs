@@ -17,13 +17,13 @@ use model::{
 };
 use protocol::policy::Policy;
 
-use super::Finding;
+use super::ClaimFinding;
 use crate::bounds::{self, Bounds, Cost, Migrations, Way};
-use crate::judge::{self, Engine, Options, judge};
-use crate::observed::{Observed, Past, Population};
+use crate::judge::{self, Engine, JudgeOptions, judge};
+use crate::observed::{ObservedMigration, Past, Population};
 use crate::report::Actual;
 use crate::setting::{Pages, Setting};
-use crate::simulate::{Outcome, Setup, SimulationError, run};
+use crate::simulate::{SimulationError, SimulationOutcome, SimulationSetup, run};
 
 /// The world in which claims are checked: three hosts, FIFO links, no defect unless one is wanted.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Lab {
     /// Algorithms that stand in for the built-in ones that they are called after.
     pub instead: Vec<Strategy>,
     /// An error built into every simulated setting, for the same; the settings as they are by default.
-    pub altered: fn(Setup) -> Setup,
+    pub altered: fn(SimulationSetup) -> SimulationSetup,
     /// Checks end, undecided, as soon as this is true.
     pub interrupted: Arc<AtomicBool>,
     /// They end then as well.
@@ -50,10 +50,10 @@ pub enum LabError {
     TooLarge(#[from] TooLarge),
     /// An engine failed.
     #[error(transparent)]
-    Judge(#[from] judge::Error),
+    Judge(#[from] judge::JudgeError),
     /// A counterexample does not replay: an error in this program.
     #[error("internal error: {0}")]
-    Liveness(#[from] liveness::ReplayError<Property>),
+    Liveness(#[from] liveness::LassoError<Property>),
     /// A simulation failed.
     #[error(transparent)]
     Simulation(#[from] SimulationError),
@@ -183,7 +183,7 @@ impl Lab {
     pub(super) fn graph<'a, S: Judged>(
         &self,
         concrete: &'a Concrete<S>,
-        pages: state_graph::Pages,
+        pages: state_graph::PageIdentity,
     ) -> Result<StateGraph<'a, S>, LabError> {
         let goes_on = |_| self.goes_on().is_ok();
         self.unless_ended(StateGraph::explore_while(concrete, pages, bounds::STATES_MAX, &goes_on))
@@ -195,9 +195,10 @@ impl Lab {
         strategy: Strategy,
         population: Population,
         remembered: EnumSet<Past>,
-    ) -> Concrete<Observed> {
+    ) -> Concrete<ObservedMigration> {
         let migration = self.migration(strategy);
-        Observed { population, remembered, ..Observed::new(migration) }.with_pages(self.pages.get())
+        ObservedMigration { population, remembered, ..ObservedMigration::new(migration) }
+            .with_pages(self.pages.get())
     }
 
     /// Does an algorithm keep its properties, for any number of pages where `pages` is so?
@@ -239,7 +240,7 @@ impl Lab {
     }
 
     fn judged(&self, setting: &Setting, pages: Pages, properties: Properties) -> Result<bool, LabError> {
-        let options = Options {
+        let options = JudgeOptions {
             properties,
             engine: Engine::Native,
             threads: NonZeroUsize::MIN,
@@ -264,10 +265,10 @@ impl Lab {
     /// States in a finding that each algorithm keeps its properties for any number of pages.
     pub(super) fn claims_kept(
         &self,
-        finding: Finding,
+        finding: ClaimFinding,
         names: &[&str],
         properties: impl Into<Properties>,
-    ) -> Result<Finding, LabError> {
+    ) -> Result<ClaimFinding, LabError> {
         let properties = properties.into();
         let mut broken = Vec::new();
         for name in names {
@@ -294,12 +295,12 @@ impl Lab {
     ) -> Result<bool, LabError> {
         let concrete = Concrete { system: self.migration(self.algorithm(name)), pages: self.pages.get() };
         let watch = |_| self.goes_on().map_err(|end| end.to_string());
-        let space = Space::explore_while(&concrete, liveness::Limits::default(), watch);
+        let space = Space::explore_while(&concrete, liveness::SpaceLimits::default(), watch);
         self.goes_on()?;
         let verdicts = liveness::judge(&space, property.into(), assumptions, 1)?;
         let open = || LabError::Open { algorithm: name.to_owned(), property };
         let verdict = verdicts.into_iter().next().ok_or_else(open)?;
-        if let liveness::Outcome::Inconclusive(_) = verdict.outcome {
+        if let liveness::LivenessOutcome::Inconclusive(_) = verdict.outcome {
             return Err(open());
         }
         Ok(verdict.outcome.holds())
@@ -311,12 +312,13 @@ impl Lab {
         name: &str,
         link: Link,
         remembered: EnumSet<Past>,
-        wanted: impl Fn(&State<Observed>, Step<Observed>, &State<Observed>) -> bool,
-    ) -> Result<Option<Trace<Observed>>, LabError> {
+        wanted: impl Fn(&State<ObservedMigration>, Step<ObservedMigration>, &State<ObservedMigration>) -> bool,
+    ) -> Result<Option<Trace<ObservedMigration>>, LabError> {
         let migration = self.setting(self.algorithm(name), link).migration();
         let pages = if link == Link::Lossy { 1 } else { self.pages.get() };
-        let concrete = Observed { remembered, ..Observed::new(migration) }.with_pages(pages);
-        let graph = self.graph(&concrete, state_graph::Pages::Apart)?;
+        let concrete =
+            ObservedMigration { remembered, ..ObservedMigration::new(migration) }.with_pages(pages);
+        let graph = self.graph(&concrete, state_graph::PageIdentity::Apart)?;
         let found = graph.all_edges().find(|(node, edge)| {
             wanted(&graph.state(*node), graph.step(*edge), &graph.state(graph.target(*edge)))
         });
@@ -332,7 +334,7 @@ impl Lab {
         &self,
         name: &str,
         remembered: impl Into<EnumSet<Past>>,
-        wanted: impl Fn(&State<Observed>, Step<Observed>, &State<Observed>) -> bool,
+        wanted: impl Fn(&State<ObservedMigration>, Step<ObservedMigration>, &State<ObservedMigration>) -> bool,
     ) -> Result<bool, LabError> {
         Ok(self.first(name, Link::Fifo, remembered.into(), wanted)?.is_none())
     }
@@ -340,7 +342,7 @@ impl Lab {
     /// The changes of the process's state that some run has, but for its exit.
     pub(super) fn changes(&self, name: &str) -> Result<BTreeSet<(Process, Process)>, LabError> {
         let concrete = self.observed(self.algorithm(name), Population::default(), EnumSet::empty());
-        let graph = self.graph(&concrete, state_graph::Pages::Interchangeable)?;
+        let graph = self.graph(&concrete, state_graph::PageIdentity::Interchangeable)?;
         let control_edges =
             graph.all_edges().filter(|(_, edge)| matches!(graph.step(*edge), Move::Control(_)));
         let changes = control_edges.map(|(node, edge)| {
@@ -360,7 +362,7 @@ impl Lab {
         name: &str,
         population: Population,
         cost: Cost,
-        admitted: impl Fn(&State<Observed>) -> bool,
+        admitted: impl Fn(&State<ObservedMigration>) -> bool,
     ) -> Result<Bounds, LabError> {
         let concrete = bounds::observed(self.migration(self.algorithm(name)), population, self.pages);
         let goes_on = |_| self.goes_on().is_ok();
@@ -371,12 +373,12 @@ impl Lab {
     }
 
     /// One migration of 10 MB over 100 Mbit/s, pages accessed at random.
-    pub(super) fn simulated(&self, policy: Policy) -> Result<Outcome, LabError> {
-        self.outcome(Setup::published(policy))
+    pub(super) fn simulated(&self, policy: Policy) -> Result<SimulationOutcome, LabError> {
+        self.outcome(SimulationSetup::published(policy))
     }
 
     /// One migration in this setting.
-    pub(super) fn outcome(&self, setup: Setup) -> Result<Outcome, LabError> {
+    pub(super) fn outcome(&self, setup: SimulationSetup) -> Result<SimulationOutcome, LabError> {
         self.goes_on()?;
         Ok(run(&(self.altered)(setup))?)
     }

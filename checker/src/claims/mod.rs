@@ -35,7 +35,7 @@ pub struct Claim {
     pub says: &'static str,
     /// What is known of it.
     pub expected: Answer,
-    check: fn(&Lab) -> Result<Finding, LabError>,
+    check: fn(&Lab) -> Result<ClaimFinding, LabError>,
 }
 
 /// What is said of a claim.
@@ -61,7 +61,7 @@ pub struct Statement {
 
 /// What a check found.
 #[derive(Clone, Debug, Serialize)]
-pub struct Finding {
+pub struct ClaimFinding {
     /// What the claim comes down to; the claim holds if all of this does. Empty where nothing can be checked.
     pub claimed: Vec<Statement>,
     /// What is true instead of a claim that fails.
@@ -77,9 +77,9 @@ fn lines<S: Serializer>(story: &Option<Story>, serializer: S) -> Result<S::Ok, S
     story.as_ref().map(Story::lines).serialize(serializer)
 }
 
-impl Finding {
+impl ClaimFinding {
     fn new(command: impl Into<String>) -> Self {
-        Finding { claimed: Vec::new(), corrected: Vec::new(), command: command.into(), witness: None }
+        ClaimFinding { claimed: Vec::new(), corrected: Vec::new(), command: command.into(), witness: None }
     }
 
     fn claims(mut self, says: impl Into<String>, holds: bool) -> Self {
@@ -123,7 +123,7 @@ impl Claim {
     ///
     /// # Errors
     /// Something could not be computed within bounds, or an engine failed.
-    pub fn check(&self, lab: &Lab) -> Result<Finding, LabError> {
+    pub fn check(&self, lab: &Lab) -> Result<ClaimFinding, LabError> {
         (self.check)(lab)
     }
 
@@ -161,7 +161,7 @@ const CLAIMS: [Claim; 30] = {
         id: &'static str,
         section: &'static str,
         expected: Answer,
-        check: fn(&Lab) -> Result<Finding, LabError>,
+        check: fn(&Lab) -> Result<ClaimFinding, LabError>,
         says: &'static str,
     ) -> Claim {
         Claim { id, section, says, expected, check }

@@ -8,20 +8,24 @@ use model::system::Properties;
 use model::{ControlStep, Link, Process, Property};
 
 use super::lab::{listed, names};
-use super::{Finding, Lab, LabError};
-use crate::observed::{Observed, Stage, story};
+use super::{ClaimFinding, Lab, LabError};
+use crate::observed::{ObservedMigration, SharedStage, story};
 
 /// The step, if it is one of the five and does not follow the one before it.
-fn out_of_order(before: &State<Observed>, step: Step<Observed>, after: &State<Observed>) -> Option<Stage> {
+fn out_of_order(
+    before: &State<ObservedMigration>,
+    step: Step<ObservedMigration>,
+    after: &State<ObservedMigration>,
+) -> Option<SharedStage> {
     let Move::Control(step) = step else { return None };
-    let stage = Stage::of(step, &before.control.control, &after.control.control)?;
-    let first = before.control.stage.is_none() && stage == Stage::Suspend;
+    let stage = SharedStage::of(step, &before.control.control, &after.control.control)?;
+    let first = before.control.stage.is_none() && stage == SharedStage::Suspend;
     (!first && before.control.stage != Some(stage.previous())).then_some(stage)
 }
 
 /// C1.
-pub(super) fn five_steps(lab: &Lab) -> Result<Finding, LabError> {
-    let mut finding = Finding::new("checker trace lazy-copy L2 --pages 1");
+pub(super) fn five_steps(lab: &Lab) -> Result<ClaimFinding, LabError> {
+    let mut finding = ClaimFinding::new("checker trace lazy-copy L2 --pages 1");
     let (mut not_all, mut wrong_order) = (Vec::new(), Vec::new());
     for name in names() {
         let found = lab.first(name, Link::Fifo, EnumSet::empty(), |before, step, after| {
@@ -29,9 +33,9 @@ pub(super) fn five_steps(lab: &Lab) -> Result<Finding, LabError> {
         })?;
         let Some(trace) = found else { continue };
         not_all.push(name);
-        let forgets_removal = |before: &State<Observed>, step, after: &State<Observed>| {
-            out_of_order(before, step, after) == Some(Stage::Suspend)
-                && before.control.stage == Some(Stage::Resume)
+        let forgets_removal = |before: &State<ObservedMigration>, step, after: &State<ObservedMigration>| {
+            out_of_order(before, step, after) == Some(SharedStage::Suspend)
+                && before.control.stage == Some(SharedStage::Resume)
         };
         let other = lab.first(name, Link::Fifo, EnumSet::empty(), |before, step, after| {
             out_of_order(before, step, after).is_some() && !forgets_removal(before, step, after)
@@ -67,13 +71,14 @@ pub(super) fn five_steps(lab: &Lab) -> Result<Finding, LabError> {
 }
 
 /// C2.
-pub(super) fn state_before_resume(lab: &Lab) -> Result<Finding, LabError> {
+pub(super) fn state_before_resume(lab: &Lab) -> Result<ClaimFinding, LabError> {
     let mut hasty = BTreeSet::new();
-    let mut finding = Finding::new("checker trace total-copy S9 --defect resume-before-state");
+    let mut finding = ClaimFinding::new("checker trace total-copy S9 --defect resume-before-state");
     for name in names() {
         for link in Link::ALL {
             let found = lab.first(name, link, EnumSet::empty(), |before, step, _| {
-                step == Move::Control(ControlStep::Resume) && before.control.stage != Some(Stage::Reconstruct)
+                step == Move::Control(ControlStep::Resume)
+                    && before.control.stage != Some(SharedStage::Reconstruct)
             })?;
             if let Some(trace) = found {
                 hasty.insert(name);
@@ -127,7 +132,7 @@ fn goes_round_once(changes: &BTreeSet<(Process, Process)>) -> bool {
 }
 
 /// C3.
-pub(super) fn sub_cycles(lab: &Lab) -> Result<Finding, LabError> {
+pub(super) fn sub_cycles(lab: &Lab) -> Result<ClaimFinding, LabError> {
     let mut strays = Vec::new();
     for name in names() {
         if !goes_round_once(&lab.changes(name)?) {
@@ -140,12 +145,12 @@ pub(super) fn sub_cycles(lab: &Lab) -> Result<Finding, LabError> {
         }
         false => format!("{} leaves the order of the full cycle", listed(strays.iter().copied())),
     };
-    let finding = Finding::new("checker check --property S9").claims(says, strays.is_empty());
+    let finding = ClaimFinding::new("checker check --property S9").claims(says, strays.is_empty());
     lab.claims_kept(finding, &names(), Property::S9)
 }
 
 /// C16.
-pub(super) fn pre_and_post(lab: &Lab) -> Result<Finding, LabError> {
+pub(super) fn pre_and_post(lab: &Lab) -> Result<ClaimFinding, LabError> {
     let mut both = Vec::new();
     for name in names() {
         let changes = lab.changes(name)?;
@@ -155,12 +160,12 @@ pub(super) fn pre_and_post(lab: &Lab) -> Result<Finding, LabError> {
         }
     }
     let says = format!("{} pass through both", listed(both.iter().copied()));
-    Ok(Finding::new("checker trace assisted-post-copy S9")
+    Ok(ClaimFinding::new("checker trace assisted-post-copy S9")
         .claims(says, both == ["assisted-post-copy", "generic"]))
 }
 
 /// C22.
-pub(super) fn generic_cycle(lab: &Lab) -> Result<Finding, LabError> {
+pub(super) fn generic_cycle(lab: &Lab) -> Result<ClaimFinding, LabError> {
     let changes = lab.changes("generic")?;
     let cycle = BTreeSet::from([
         (Process::PreMigration, Process::Migration),
@@ -171,6 +176,7 @@ pub(super) fn generic_cycle(lab: &Lab) -> Result<Finding, LabError> {
         true => "these are generic's only changes of state".to_owned(),
         false => format!("generic's changes of state are {changes:?}"),
     };
-    let finding = Finding::new("checker trace generic S9 --pages 1 --hosts 2").claims(says, changes == cycle);
+    let finding =
+        ClaimFinding::new("checker trace generic S9 --pages 1 --hosts 2").claims(says, changes == cycle);
     lab.claims_kept(finding, &["generic"], Properties::only(Property::S9))
 }

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use checker::report::Conclusion;
-use checker::simulate::Share;
+use checker::simulate::Fraction;
 use checker::simulate::SimulationError;
 use checker::simulate::advise::{Advice, Wish, advise, downtime_table};
-use checker::simulate::report::{self, Document};
+use checker::simulate::report::{self, SimulationDocument};
 use checker::simulate::summary::runs_by_default;
 use checker::simulate::units::{bits_per_second, nanoseconds};
 use clap::Args;
@@ -13,9 +13,9 @@ use serde::Serialize;
 use std::num::NonZeroU64;
 
 use super::End;
-use super::args::{Format, Timeout};
+use super::args::{ReportFormat, Timeout};
 use super::output::{remark, say};
-use super::simulate::args::Setting;
+use super::simulate::args::SimulateSetting;
 use super::simulate::{Waiter, setups};
 
 #[derive(Args, Debug)]
@@ -29,7 +29,7 @@ pub struct Advise {
     pub freeze: Option<u64>,
     /// By how much it may be slowed down apart from that, as in 10%
     #[arg(long, value_name = "F")]
-    pub slowdown: Option<Share>,
+    pub slowdown: Option<Fraction>,
     /// When it must be over
     #[arg(long, value_name = "TIME", value_parser = nanoseconds)]
     pub total: Option<u64>,
@@ -45,7 +45,7 @@ pub struct Advise {
         default_value = "50ms,125ms,250ms,500ms,1s,5s")]
     pub downtimes: Vec<u64>,
     #[command(flatten)]
-    pub setting: Setting,
+    pub setting: SimulateSetting,
     /// How many runs, of which the worst counts [default: up to 8, 1 of what is large]
     #[arg(long, value_name = "N")]
     pub runs: Option<NonZeroU64>,
@@ -53,7 +53,7 @@ pub struct Advise {
     pub timeout: Timeout,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: Format,
+    pub format: ReportFormat,
 }
 
 #[derive(Serialize)]
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Advise) -> Result<End> {
         return table(args);
     }
     let wish =
-        Wish { freeze_ns: args.freeze, slowdown: args.slowdown.map(Share::as_f64), total_ns: args.total };
+        Wish { freeze_ns: args.freeze, slowdown: args.slowdown.map(Fraction::as_f64), total_ns: args.total };
     ensure!(wish != Wish::default(), "say what is asked for: --freeze, --slowdown or --total, or --table");
     let setups = setups(&args.algorithms, &args.setting)?;
     let waiter = Waiter::start(args.timeout.timeout)?;
@@ -87,9 +87,9 @@ pub(super) fn run(args: &Advise) -> Result<End> {
     }
     waiter.teller.end();
     match args.format {
-        Format::Text => say(report::advice_table(&wish, &advice))?,
-        Format::Json => {
-            let document = Document::new(Advised { wish: &wish, advice: &advice });
+        ReportFormat::Text => say(report::advice_table(&wish, &advice))?,
+        ReportFormat::Json => {
+            let document = SimulationDocument::new(Advised { wish: &wish, advice: &advice });
             say(serde_json::to_string_pretty(&document).context("cannot write JSON")?)?;
         }
     }
@@ -118,9 +118,10 @@ fn table(args: &Advise) -> Result<End> {
     };
     waiter.teller.end();
     match args.format {
-        Format::Text => say(report::downtime_table(&table))?,
-        Format::Json => {
-            say(serde_json::to_string_pretty(&Document::new(&table)).context("cannot write JSON")?)?
+        ReportFormat::Text => say(report::downtime_table(&table))?,
+        ReportFormat::Json => {
+            say(serde_json::to_string_pretty(&SimulationDocument::new(&table))
+                .context("cannot write JSON")?)?
         }
     }
     Ok(waiter.patience.end(Conclusion::AsExpected, true))

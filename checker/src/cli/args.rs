@@ -9,10 +9,10 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use checker::bounds::Cost;
 use checker::console::end;
-use checker::expectations::Word;
+use checker::expectations::ExpectationWord;
 use checker::judge::Engine;
 use checker::setting::Pages;
-use checker::survival::{Outcome, UnknownOutcome};
+use checker::survival::{SurvivalOutcome, UnknownOutcome};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -88,10 +88,10 @@ pub enum Command {
     /// List algorithms, properties and defects
     List(List),
     /// Show a shortest run that breaks a property, or one that shows it at work
-    Trace(Trace),
+    Trace(TraceArgs),
     /// The least and the most that one migration can cost, over all interleavings
     #[command(after_help = COSTS)]
-    Bounds(Bounds),
+    Bounds(BoundsArgs),
     /// Answer what the source text claims, row by row: holds, fails, or not checkable
     #[command(after_help = EXIT_CODES)]
     Claims(Claims),
@@ -99,10 +99,10 @@ pub enum Command {
     Explore(Explore),
     /// What survives what: the end of a migration for every algorithm, disruption and stage
     #[command(after_help = EXIT_CODES)]
-    Faults(Faults),
+    Faults(FaultsArgs),
     /// Run the reference once, and write its step log to standard output
     #[command(after_help = EXIT_CODES)]
-    Log(Log),
+    Log(LogArgs),
     /// Validate the recorded step log of a real migration against the model
     #[command(after_help = EXIT_CODES)]
     Conform(Conform),
@@ -111,7 +111,7 @@ pub enum Command {
     Observe(super::observe::Observe),
     /// Store what passes between two hosts, as a proxy
     #[command(after_help = EXIT_CODES)]
-    Record(super::record::Record),
+    Record(super::record::RecordArgs),
     /// Run the reference through random migrations in which machines, links and the file server fail
     #[command(after_help = EXIT_CODES)]
     Storm(Storm),
@@ -121,7 +121,7 @@ pub enum Command {
     #[command(after_help = ADVICE_EXIT_CODES)]
     Advise(Box<super::advise::Advise>),
     /// Print the inductive invariant that proves an algorithm for any number of pages, as JSON
-    Invariant(Invariant),
+    Invariant(InvariantArgs),
     /// Write the invariant as SMT-LIB verification conditions, one file each
     Smt(Smt),
     /// Print a completion script for a shell
@@ -275,7 +275,7 @@ pub struct Check {
     pub proof: Switch,
     /// What to expect of an algorithm instead of what its specification or file says, as in L1=fails,L2=fails
     #[arg(long, value_name = "PROPERTY=WORD", value_delimiter = ',')]
-    pub expect: Vec<Word>,
+    pub expect: Vec<ExpectationWord>,
     #[command(flatten)]
     pub world: World,
     /// Judge these properties only, as in S1,L2; may be repeated
@@ -283,7 +283,7 @@ pub struct Check {
     pub property: Vec<Property>,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: Format,
+    pub format: ReportFormat,
     /// Which engine explores: ours, stateright's, or both to compare them
     #[arg(long, default_value = "native")]
     pub engine: EngineName,
@@ -294,7 +294,7 @@ pub struct Check {
     #[arg(long, value_name = "on|off", default_value = "on")]
     pub symmetry: Switch,
     #[command(flatten)]
-    pub limits: Limits,
+    pub limits: LimitsArgs,
     /// Save explorations at level boundaries into this directory, which holds no others
     #[arg(long, value_name = "DIR")]
     pub checkpoint: Option<PathBuf>,
@@ -305,7 +305,7 @@ pub struct Check {
 
 /// When to give up.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Limits {
+pub struct LimitsArgs {
     /// Give up on more states than this [default: as memory allows for safety; 50000000 for liveness, which counts
     /// every order of pages]
     #[arg(long, value_name = "N")]
@@ -338,7 +338,7 @@ pub struct List {
 
 #[derive(Args, Debug)]
 #[command(allow_missing_positional = true)]
-pub struct Trace {
+pub struct TraceArgs {
     #[command(flatten)]
     pub subject: Algorithm,
     /// The property; or, with --disruptions, an outcome: unaffected, carries-on, recovers or lost
@@ -351,9 +351,9 @@ pub struct Trace {
     pub world: World,
     /// What to expect instead of what the specification or the file says, as in L1=fails
     #[arg(long, value_name = "PROPERTY=WORD", value_delimiter = ',')]
-    pub expect: Vec<Word>,
+    pub expect: Vec<ExpectationWord>,
     #[command(flatten)]
-    pub limits: Limits,
+    pub limits: LimitsArgs,
     /// How to print it
     #[arg(long, default_value = "text")]
     pub format: TraceFormat,
@@ -365,7 +365,7 @@ pub enum Sight {
     /// A property, broken or at work.
     Property(Property),
     /// What comes of disruptions.
-    Outcome(Outcome),
+    Outcome(SurvivalOutcome),
 }
 
 impl FromStr for Sight {
@@ -376,7 +376,7 @@ impl FromStr for Sight {
         property.or_else(|unknown: UnknownProperty| match text.parse() {
             Ok(outcome) => Ok(Sight::Outcome(outcome)),
             Err(UnknownOutcome(_)) => {
-                let outcomes = Outcome::ALL.map(|outcome| outcome.to_string()).join(", ");
+                let outcomes = SurvivalOutcome::ALL.map(|outcome| outcome.to_string()).join(", ");
                 Err(format!("{unknown}, and outcomes of disruptions: {outcomes}"))
             }
         })
@@ -384,7 +384,7 @@ impl FromStr for Sight {
 }
 
 #[derive(Args, Debug)]
-pub struct Faults {
+pub struct FaultsArgs {
     #[command(flatten)]
     pub subjects: Algorithms,
     /// Two disruptions in a row
@@ -397,14 +397,14 @@ pub struct Faults {
     pub timeout: Timeout,
     /// How to print it
     #[arg(long, default_value = "text")]
-    pub format: Format,
+    pub format: ReportFormat,
     /// How many threads explore [default: all cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
 }
 
 #[derive(Args, Debug)]
-pub struct Bounds {
+pub struct BoundsArgs {
     #[command(flatten)]
     pub subjects: Algorithms,
     /// How many pages the process has
@@ -422,7 +422,7 @@ pub struct Bounds {
     pub max_states: usize,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: Format,
+    pub format: ReportFormat,
 }
 
 #[derive(Args, Debug)]
@@ -441,7 +441,7 @@ pub struct Claims {
     pub timeout: Timeout,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: Format,
+    pub format: ReportFormat,
 }
 
 #[derive(Args, Debug)]
@@ -459,7 +459,7 @@ pub struct Explore {
 }
 
 #[derive(Args, Debug)]
-pub struct Log {
+pub struct LogArgs {
     /// The algorithm: a built-in one by name, your own as a strategy file, `-` for one on standard input
     #[arg(value_name = "ALGORITHM", value_parser = AlgorithmParser, required_unless_present_any = ["strategy", "scenario"])]
     pub algorithm: Option<String>,
@@ -497,7 +497,7 @@ pub struct Conform {
     pub strategy: Option<PathBuf>,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: Format,
+    pub format: ReportFormat,
     /// Give up after this time, as in 90s or 5min
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
@@ -533,7 +533,7 @@ pub struct Storm {
 }
 
 #[derive(Args, Debug)]
-pub struct Invariant {
+pub struct InvariantArgs {
     #[command(flatten)]
     pub subject: Algorithm,
     #[command(flatten)]
@@ -552,7 +552,7 @@ pub struct Smt {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ReportFormat {
     #[default]
     Text,
     Json,

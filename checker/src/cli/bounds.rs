@@ -16,7 +16,7 @@ use model::{Defect, Hosts, Link, algorithms};
 use serde::Serialize;
 use serde_json::json;
 
-use super::args::{Bounds, Format};
+use super::args::{BoundsArgs, ReportFormat};
 use super::output::{remark, say};
 use super::patience::Patience;
 use super::progress::Teller;
@@ -36,7 +36,7 @@ struct Row {
     bounds: BTreeMap<Cost, Found>,
 }
 
-pub(super) fn run(args: &Bounds) -> Result<End> {
+pub(super) fn run(args: &BoundsArgs) -> Result<End> {
     match compute(args) {
         Ok(end) => Ok(end),
         Err(error) if error.downcast_ref::<TooLarge>().is_some() => {
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Bounds) -> Result<End> {
     }
 }
 
-fn compute(args: &Bounds) -> Result<End> {
+fn compute(args: &BoundsArgs) -> Result<End> {
     let subjects = args.subjects.asked_or(algorithms::BUILT_IN)?;
     let settings = subjects.into_iter().map(|subject| setting(subject.strategy, &args.world));
     let settings: Vec<Setting> = settings.collect::<Result<_>>()?;
@@ -77,10 +77,10 @@ fn compute(args: &Bounds) -> Result<End> {
             }
             teller.end();
             match args.format {
-                Format::Json => say(serde_json::to_string_pretty(
+                ReportFormat::Json => say(serde_json::to_string_pretty(
                     &json!({ "version": 1, "pages": args.pages, "migrations": rows }),
                 )?)?,
-                Format::Text => say(text(args, &rows))?,
+                ReportFormat::Text => say(text(args, &rows))?,
             }
         }
     }
@@ -112,7 +112,7 @@ fn parts(setting: &Setting) -> Vec<(Way, Option<Kind>)> {
 }
 
 fn row(
-    args: &Bounds,
+    args: &BoundsArgs,
     setting: &Setting,
     (way, kind): (Way, Option<Kind>),
     patience: &Patience,
@@ -129,7 +129,7 @@ fn row(
     Ok(migrations.any().then(|| Row { algorithm: name(), way, kind, hosts, link, defect, bounds }))
 }
 
-fn text(args: &Bounds, rows: &[Row]) -> String {
+fn text(args: &BoundsArgs, rows: &[Row]) -> String {
     let mut table = Table::new();
     table.load_preset(NOTHING);
     table.set_style(TableComponent::HeaderLines, '─');
@@ -168,7 +168,13 @@ fn range(found: Found) -> String {
 }
 
 /// `false` if it was given up.
-fn show(args: &Bounds, setting: &Setting, cost: Cost, patience: &Patience, teller: &Teller) -> Result<bool> {
+fn show(
+    args: &BoundsArgs,
+    setting: &Setting,
+    cost: Cost,
+    patience: &Patience,
+    teller: &Teller,
+) -> Result<bool> {
     let concrete = observed(setting.migration(), Population::default(), args.pages);
     let goes_on = goes_on(patience, teller);
     let mut migrations =
@@ -182,8 +188,8 @@ fn show(args: &Bounds, setting: &Setting, cost: Cost, patience: &Patience, telle
         bail!("{} never completes a migration", setting.strategy.name)
     };
     match args.format {
-        Format::Text => say(format_args!("{}\n{}", least.to_text(), most.to_text().trim_end()))?,
-        Format::Json => {
+        ReportFormat::Text => say(format_args!("{}\n{}", least.to_text(), most.to_text().trim_end()))?,
+        ReportFormat::Json => {
             let run = |story: &Story| json!({ "title": story.title, "steps": story.lines(), "loop_from": story.loop_from });
             let document = json!({ "version": 1, "least": run(&least), "most": run(&most) });
             say(serde_json::to_string_pretty(&document)?)?

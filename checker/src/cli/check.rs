@@ -8,13 +8,13 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
-use checker::judge::{self, Checkpoint, Options, judge, judged};
-use checker::report::{Actual, Document, Run, counted};
+use checker::judge::{self, JudgeCheckpoint, JudgeOptions, judge, judged};
+use checker::report::{Actual, CheckDocument, CheckRun, counted};
 use checker::setting::{Pages, Setting};
 use enumset::EnumSet;
 use model::{Link, Property, algorithms};
 
-use super::args::{Check, EngineName, Format, Switch};
+use super::args::{Check, EngineName, ReportFormat, Switch};
 use super::output::{remark, say};
 use super::patience::Patience;
 use super::progress::Teller;
@@ -49,8 +49,8 @@ pub(super) fn run(args: &Check) -> Result<End> {
         None => None,
     };
     let teller = Teller::new();
-    let tell = |progress: &judge::Progress| teller.report(progress);
-    let options = Options {
+    let tell = |progress: &judge::JudgeProgress| teller.report(progress);
+    let options = JudgeOptions {
         properties: EnumSet::empty(),
         engine: args.engine.into(),
         threads: args.threads.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
@@ -60,9 +60,12 @@ pub(super) fn run(args: &Check) -> Result<End> {
         timeout: args.limits.timeout,
         interrupted: patience.interrupted(),
         progress: &tell,
-        checkpoint: args.checkpoint.as_deref().map(|directory| Checkpoint { directory, resume: args.resume }),
+        checkpoint: args
+            .checkpoint
+            .as_deref()
+            .map(|directory| JudgeCheckpoint { directory, resume: args.resume }),
     };
-    let options = |pages_now| Options { properties: properties(args, &pages, pages_now), ..options };
+    let options = |pages_now| JudgeOptions { properties: properties(args, &pages, pages_now), ..options };
     if settings
         .iter()
         .all(|setting| pages.iter().all(|pages| judged(setting, *pages, &options(*pages)).is_empty()))
@@ -81,18 +84,21 @@ pub(super) fn run(args: &Check) -> Result<End> {
         }
         if proves_beside(args, &pages) && !patience.is_out() {
             let safe = options(Pages::Any).properties.iter().filter(|property| property.is_safety());
-            let proof =
-                judge(setting, Pages::Any, &Options { properties: safe.collect(), ..options(Pages::Any) });
+            let proof = judge(
+                setting,
+                Pages::Any,
+                &JudgeOptions { properties: safe.collect(), ..options(Pages::Any) },
+            );
             runs.extend(decided(
                 subject.expectations.hold(proof.with_context(|| task(setting, Pages::Any))?),
             ));
         }
     }
     teller.end();
-    let document = Document::new(runs);
+    let document = CheckDocument::new(runs);
     match args.format {
-        Format::Json => say(serde_json::to_string_pretty(&document)?)?,
-        Format::Text => say(told::text(&document, args, &subjects))?,
+        ReportFormat::Json => say(serde_json::to_string_pretty(&document)?)?,
+        ReportFormat::Text => say(told::text(&document, args, &subjects))?,
     }
     if let (Some(defect), false) = (args.world.defect, idle.is_empty()) {
         remark(format_args!("the defect {defect} cannot act on {}: not judged", idle.join(", ")));
@@ -133,7 +139,7 @@ fn proves_beside(args: &Check, pages: &[Pages]) -> bool {
 }
 
 /// What a proof that was not asked for has decided: where it is open, nobody is the wiser. `None` if it decided nothing.
-fn decided(mut proof: Run) -> Option<Run> {
+fn decided(mut proof: CheckRun) -> Option<CheckRun> {
     proof.verdicts.retain(|verdict| verdict.actual != Actual::Inconclusive);
     (!proof.verdicts.is_empty()).then_some(proof)
 }

@@ -1,14 +1,14 @@
 //! `claims`: what the source text claims, each row computed.
 
 use anyhow::{Context, Result, bail};
-use checker::claims::{self, Answer, Claim, Finding, Lab, LabError};
+use checker::claims::{self, Answer, Claim, ClaimFinding, Lab, LabError};
 use checker::report::{Conclusion, counted};
 use model::{Strategy, algorithms};
 use serde::Serialize;
 use serde_json::json;
 
 use super::End;
-use super::args::{Claims, Format};
+use super::args::{Claims, ReportFormat};
 use super::output::say;
 use super::patience::Patience;
 use super::progress::Teller;
@@ -27,7 +27,7 @@ struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     inconclusive: Option<String>,
     #[serde(flatten)]
-    finding: Option<Finding>,
+    finding: Option<ClaimFinding>,
 }
 
 pub(super) fn run(args: &Claims) -> Result<End> {
@@ -58,9 +58,9 @@ pub(super) fn run(args: &Claims) -> Result<End> {
     }
     teller.end();
     match args.format {
-        Format::Json => say(serde_json::to_string_pretty(&json!({ "version": 1, "claims": rows }))?)?,
-        Format::Text if args.ids.is_empty() => say(table(&rows))?,
-        Format::Text => say(rows.iter().map(details).collect::<Vec<_>>().join("\n\n"))?,
+        ReportFormat::Json => say(serde_json::to_string_pretty(&json!({ "version": 1, "claims": rows }))?)?,
+        ReportFormat::Text if args.ids.is_empty() => say(table(&rows))?,
+        ReportFormat::Text => say(rows.iter().map(details).collect::<Vec<_>>().join("\n\n"))?,
     }
     let complete = rows.len() == claims && !given_up;
     Ok(patience.end(conclusion(&rows), complete))
@@ -80,7 +80,7 @@ fn instead(args: &Claims) -> Result<Vec<Strategy>> {
     Ok(subjects.into_iter().map(|subject| subject.strategy).collect())
 }
 
-fn row(claim: Claim, found: Result<Finding, LabError>) -> Result<Row> {
+fn row(claim: Claim, found: Result<ClaimFinding, LabError>) -> Result<Row> {
     let Claim { id, section, says, expected, .. } = claim;
     let (finding, inconclusive) = match found {
         Ok(finding) => (Some(finding), None),
@@ -88,7 +88,7 @@ fn row(claim: Claim, found: Result<Finding, LabError>) -> Result<Row> {
         Err(error) => bail!("{id}: {error}"),
     };
     let as_expected = finding.as_ref().is_some_and(|finding| finding.is(expected));
-    let actual = finding.as_ref().map(Finding::answer);
+    let actual = finding.as_ref().map(ClaimFinding::answer);
     Ok(Row { id, section, says, expected, actual, as_expected, inconclusive, finding })
 }
 

@@ -9,9 +9,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use anyhow::{Context, Result};
 use checker::report::{Conclusion, counted};
 use serde::Serialize;
-use tie::trace::{Accepted, MergeError, Merged, Origin, TraceError, conform_merged, conform_watched, merge};
+use tie::trace::{
+    Accepted, LineOrigin, MergeError, MergedLog, TraceError, conform_merged, conform_watched, merge,
+};
 
-use super::args::{Conform, Format};
+use super::args::{Conform, ReportFormat};
 use super::output::say;
 use super::patience::Patience;
 use super::progress::Teller;
@@ -122,7 +124,7 @@ fn contradiction(args: &Conform, error: MergeError) -> Result<End> {
     let log = |log: usize| args.traces.get(log).map_or_else(String::new, |path| path.display().to_string());
     match error {
         MergeError::Contradiction { handled, sent } => {
-            let quote = |Origin { log, line }: Origin| of_file(&args.traces[log], line);
+            let quote = |LineOrigin { log, line }: LineOrigin| of_file(&args.traces[log], line);
             let report = Report {
                 verdict: "rejected",
                 line: Some(quote(handled)),
@@ -142,10 +144,10 @@ fn contradiction(args: &Conform, error: MergeError) -> Result<End> {
 }
 
 /// A line of the only log, or of the one among several that it is from.
-fn quoted(traces: &[PathBuf], merged: Option<&Merged>, line: usize) -> Quoted {
+fn quoted(traces: &[PathBuf], merged: Option<&MergedLog>, line: usize) -> Quoted {
     let of_merged = merged.and_then(|merged| merged.origins.get(line.checked_sub(2)?));
     match of_merged {
-        Some(Origin { log, line }) => of_file(&traces[*log], *line),
+        Some(LineOrigin { log, line }) => of_file(&traces[*log], *line),
         None => of_file(&traces[0], line),
     }
 }
@@ -177,10 +179,10 @@ impl Report {
         }
     }
 
-    fn tell(&self, format: Format) -> Result<()> {
+    fn tell(&self, format: ReportFormat) -> Result<()> {
         match format {
-            Format::Json => say(serde_json::to_string_pretty(self).context("a report is JSON")?),
-            Format::Text => say(self.text()),
+            ReportFormat::Json => say(serde_json::to_string_pretty(self).context("a report is JSON")?),
+            ReportFormat::Text => say(self.text()),
         }
     }
 

@@ -5,18 +5,18 @@ use std::thread::available_parallelism;
 
 use anyhow::Result;
 use checker::report::{Conclusion, counted};
-use checker::survival::{Blow, Cell, cells, pairs_table, table};
+use checker::survival::{Blow, SurvivalCell, cells, pairs_table, table};
 use model::{Strategy, algorithms};
 use serde_json::json;
 
 use super::End;
-use super::args::{Faults, Format};
+use super::args::{FaultsArgs, ReportFormat};
 use super::output::{quoted, remark, say};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::subject::Subject;
 
-pub(super) fn run(args: &Faults) -> Result<End> {
+pub(super) fn run(args: &FaultsArgs) -> Result<End> {
     let subjects = args.subjects.asked_or(algorithms::BUILT_IN)?;
     let strategies: Vec<Strategy> = subjects.iter().map(|subject| subject.strategy.clone()).collect();
     let blows = if args.pairs { Blow::pairs() } else { Blow::singles() };
@@ -33,25 +33,25 @@ pub(super) fn run(args: &Faults) -> Result<End> {
         remark(format_args!("{} loses a process although nothing was killed: {witness}", lost.algorithm));
     }
     match args.format {
-        Format::Json => say(serde_json::to_string_pretty(&json!({ "version": 1, "cells": cells }))?)?,
-        Format::Text if args.pairs => {
+        ReportFormat::Json => say(serde_json::to_string_pretty(&json!({ "version": 1, "cells": cells }))?)?,
+        ReportFormat::Text if args.pairs => {
             say(format_args!("{}\n\n{}", pairs_table(&cells), legend(args, &cells)))?
         }
-        Format::Text => say(format_args!("{}\n\n{}", table(&cells), legend(args, &cells)))?,
+        ReportFormat::Text => say(format_args!("{}\n\n{}", table(&cells), legend(args, &cells)))?,
     }
     Ok(patience.end(conclusion(&cells), complete))
 }
 
 /// A process that is lost although nothing was killed is a finding.
-fn conclusion(cells: &[Cell]) -> Conclusion {
-    match cells.iter().any(Cell::is_avoidable) {
+fn conclusion(cells: &[SurvivalCell]) -> Conclusion {
+    match cells.iter().any(SurvivalCell::is_avoidable) {
         true => Conclusion::Surprise,
         false => Conclusion::AsExpected,
     }
 }
 
 /// Commands name an algorithm of one's own by its file.
-fn name_as_asked(cells: &mut [Cell], subjects: &[Subject], args: &Faults) {
+fn name_as_asked(cells: &mut [SurvivalCell], subjects: &[Subject], args: &FaultsArgs) {
     let defect = args.defect.map(|defect| format!(" --defect {defect}")).unwrap_or_default();
     for cell in cells {
         let subject = subjects.iter().find(|subject| subject.strategy.name == cell.algorithm);
@@ -62,7 +62,7 @@ fn name_as_asked(cells: &mut [Cell], subjects: &[Subject], args: &Faults) {
 }
 
 /// What an entry means, and the command that shows a run; for a single algorithm, the command of each entry.
-fn legend(args: &Faults, cells: &[Cell]) -> String {
+fn legend(args: &FaultsArgs, cells: &[SurvivalCell]) -> String {
     let meaning = match args.pairs {
         true => "The worst that can come of two disruptions in a row, whenever they strike.",
         false => "The worst that can come of it, in brackets the best; – where it cannot strike.",

@@ -8,18 +8,18 @@ use checker::console::{STRATEGY_BYTES_MAX, read_text};
 use checker::report::Conclusion;
 use model::Link;
 use steplog::place::HostId;
-use world::net::{LinkConfig, Order};
-use world::workload::{Layout, Pattern, Workload};
+use world::net::{FrameOrder, LinkConfig};
+use world::workload::{PageLayout, Pattern, Workload};
 use world::{Ending, Scenario, World};
 
 use super::End;
-use super::args::{Algorithm, Log, PAGES_OF_A_LOG_MAX};
+use super::args::{Algorithm, LogArgs, PAGES_OF_A_LOG_MAX};
 use super::subject::Subject;
 
 const JITTER_NS: u64 = 300_000;
 const RETRANSMIT_AFTER_NS: u64 = 1_000_000;
 
-pub(super) fn run(args: &Log) -> Result<End> {
+pub(super) fn run(args: &LogArgs) -> Result<End> {
     let scenario = match &args.scenario {
         Some(path) => from_file(path)?,
         None => {
@@ -52,11 +52,11 @@ fn from_file(path: &Path) -> Result<Scenario> {
     Ok(scenario)
 }
 
-fn from_options(args: &Log, subject: &Subject) -> Result<Scenario> {
+fn from_options(args: &LogArgs, subject: &Subject) -> Result<Scenario> {
     let order = match args.link {
-        Link::Fifo => Order::Fifo,
-        Link::Unordered => Order::Unordered { jitter_ns: JITTER_NS },
-        Link::Lossy => Order::Lossy {
+        Link::Fifo => FrameOrder::Fifo,
+        Link::Unordered => FrameOrder::Unordered { jitter_ns: JITTER_NS },
+        Link::Lossy => FrameOrder::Lossy {
             jitter_ns: JITTER_NS,
             loss_percent: 10,
             duplicate_percent: 10,
@@ -65,7 +65,7 @@ fn from_options(args: &Log, subject: &Subject) -> Result<Scenario> {
     };
     Ok(Scenario {
         policy: tie::policy::policy(&subject.strategy).with_context(|| subject.place.to_string())?,
-        layout: Layout {
+        layout: PageLayout {
             pages: args.pages,
             file_mapped_percent: 50,
             initially_dirty_percent: 50,

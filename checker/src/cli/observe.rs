@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use checker::report::Conclusion;
 use clap::{Args, Subcommand, ValueEnum};
-use observe::account::{Dumps, Limits};
+use observe::account::{CostLimits, Dumps};
 use observe::cloud_hypervisor;
 use observe::criu;
 use observe::fact::ObserveError;
 use observe::qemu::elide::elide;
-use observe::qemu::run::{Inputs, Recovery, Run};
+use observe::qemu::run::{QemuInputs, QemuRun, Recovery};
 use observe::qemu::stream::{Known, Stream};
 use observe::report::Report;
 use observe::report_text::{surroundings, text};
@@ -164,7 +164,7 @@ pub(super) fn run(args: &Observe) -> Result<End> {
     match &args.system {
         System::Qemu(args) => qemu(args),
         System::Criu(args) => {
-            let inputs = criu::Inputs {
+            let inputs = criu::CriuInputs {
                 page_server: args.page_server.clone(),
                 lazy_requests: args.lazy_requests.clone(),
                 lazy_answers: args.lazy_answers.clone(),
@@ -175,7 +175,7 @@ pub(super) fn run(args: &Observe) -> Result<End> {
             judged(&args.output, |limits, log, progress| criu::tell(&inputs, limits, log, progress))
         }
         System::CloudHypervisor(args) => {
-            let inputs = cloud_hypervisor::Inputs {
+            let inputs = cloud_hypervisor::CloudHypervisorInputs {
                 requests: args.requests.clone(),
                 responses: args.responses.clone(),
                 fault_requests: args.fault_requests.clone(),
@@ -199,17 +199,17 @@ fn qemu(args: &Qemu) -> Result<End> {
         destination: destination_memory.clone(),
         block: memory_block.clone(),
     };
-    judged(&args.output, |limits, log, progress| Run::survey(inputs)?.tell(limits, dumps, log, progress))
+    judged(&args.output, |limits, log, progress| QemuRun::survey(inputs)?.tell(limits, dumps, log, progress))
 }
 
-fn inputs(args: &Qemu) -> Result<Inputs> {
+fn inputs(args: &Qemu) -> Result<QemuInputs> {
     let mut inputs = match &args.recording {
-        Some(folder) => Inputs::of_recording(folder)?,
-        None => Inputs {
+        Some(folder) => QemuInputs::of_recording(folder)?,
+        None => QemuInputs {
             stream: args.stream.clone(),
             channels: args.channel.clone(),
             return_path: args.return_path.clone(),
-            ..Inputs::default()
+            ..QemuInputs::default()
         },
     };
     let mut return_paths = args.recovery_return_path.iter();
@@ -228,10 +228,12 @@ fn inputs(args: &Qemu) -> Result<Inputs> {
 /// Tells a run and prints what is said of it.
 fn judged(
     output: &Output,
-    tell: impl FnOnce(Limits, BufWriter<&File>, &mut dyn FnMut(u64)) -> Result<Report, ObserveError>,
+    tell: impl FnOnce(CostLimits, BufWriter<&File>, &mut dyn FnMut(u64)) -> Result<Report, ObserveError>,
 ) -> Result<End> {
-    let limits =
-        Limits { freeze_us_max: micros(output.downtime_limit_ms), wait_us_max: micros(output.wait_limit_ms) };
+    let limits = CostLimits {
+        freeze_us_max: micros(output.downtime_limit_ms),
+        wait_us_max: micros(output.wait_limit_ms),
+    };
     let mut log = match &output.log {
         Some(path) => File::options().read(true).write(true).create(true).truncate(true).open(path),
         None => tempfile::tempfile(),

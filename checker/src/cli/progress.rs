@@ -6,7 +6,7 @@ use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
-use checker::judge::Progress;
+use checker::judge::JudgeProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::remark;
@@ -43,9 +43,9 @@ impl Teller {
     }
 
     /// The task goes on.
-    pub(super) fn report(&self, progress: &Progress) {
+    pub(super) fn report(&self, progress: &JudgeProgress) {
         self.say(Some(match progress {
-            Progress::Exploring(progress) => format!(
+            JudgeProgress::Exploring(progress) => format!(
                 "{} states, {:.1} M/s, frontier {}, depth {}, {}",
                 progress.states,
                 progress.states_per_second / 1e6,
@@ -53,8 +53,10 @@ impl Teller {
                 progress.depth,
                 ByteSize(progress.memory_bytes),
             ),
-            Progress::Stateright { states, depth } => format!("stateright: {states} states, depth {depth}"),
-            Progress::BuildingGraph(progress) => format!(
+            JudgeProgress::Stateright { states, depth } => {
+                format!("stateright: {states} states, depth {depth}")
+            }
+            JudgeProgress::BuildingGraph(progress) => format!(
                 "liveness: {} states, {} expanded, {} transitions",
                 progress.states, progress.expanded, progress.transitions
             ),

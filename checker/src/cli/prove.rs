@@ -8,13 +8,13 @@ use checker::report::{Conclusion, counted};
 use checker::setting::Pages;
 use checker::smt::emit;
 use checker::smt::manifest::{FILE_NAME, Manifest};
-use engine::views::{Bounds, prove};
+use engine::views::{ProofBounds, prove};
 
-use super::args::{Invariant, Smt};
+use super::args::{InvariantArgs, Smt};
 use super::output::say;
 use super::{End, refuse_idle_defect, setting};
 
-pub(super) fn invariant(args: &Invariant) -> Result<End> {
+pub(super) fn invariant(args: &InvariantArgs) -> Result<End> {
     let setting = setting(args.subject.asked()?.strategy, &args.world)?;
     refuse_idle_defect(&setting, Pages::Any)?;
     say(document(&setting).to_json()?)?;
@@ -25,7 +25,7 @@ pub(super) fn smt(args: &Smt) -> Result<End> {
     let setting = setting(args.subject.asked()?.strategy, &args.world)?;
     refuse_idle_defect(&setting, Pages::Any)?;
     let migration = setting.migration();
-    let mut proof = prove(&migration, Bounds::default());
+    let mut proof = prove(&migration, ProofBounds::default());
     proof.invariant.subject = setting.fingerprint();
     let conditions = emit(&migration, &proof.invariant);
     let manifest = Manifest::new(&migration, &proof.invariant, &conditions);

@@ -7,14 +7,14 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context, Result};
 use checker::report::Conclusion;
 use clap::Args;
-use observe::record::{Address, Passed, Recorder};
+use observe::record::{Address, Passed, ProxyRecorder};
 
 use super::End;
 use super::output::{remark, say};
 
 /// `checker record …`
 #[derive(Args, Debug)]
-pub struct Record {
+pub struct RecordArgs {
     /// Where the source is to connect to: HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDR")]
     listen: Address,
@@ -29,8 +29,8 @@ pub struct Record {
     connections: Option<NonZeroU32>,
 }
 
-pub(super) fn run(args: &Record) -> Result<End> {
-    let recorder = Recorder::new(&args.listen, args.to.clone(), &args.output)?;
+pub(super) fn run(args: &RecordArgs) -> Result<End> {
+    let recorder = ProxyRecorder::new(&args.listen, args.to.clone(), &args.output)?;
     remark(format_args!("listening at {}, for {}", recorder.address()?, args.to));
     let (stop, asked) = (recorder.stop(), recorder.stop());
     ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("cannot hear of interrupts")?;

@@ -22,9 +22,9 @@ use protocol::policy::Policy;
 use protocol::transcript::transcript;
 use steplog::event::Step;
 use steplog::sink::{LogWriter, StepSink};
-use tie::campaign::{self, CampaignError, Coverage, Share};
+use tie::campaign::{self, CampaignCoverage, CampaignError, CoverageShare};
 use tie::policy::policy;
-use world::storm::{self, End as RunEnd, Tally};
+use world::storm::{self, End as RunEnd, StormTally};
 use world::{Disrupted, DisruptionKind, World};
 
 use super::End;
@@ -51,7 +51,7 @@ struct Failure {
 }
 
 /// Runs it and says what is wrong with it.
-type Weather = fn(&Disrupted, &mut Coverage) -> Result<Tally, CampaignError>;
+type Weather = fn(&Disrupted, &mut CampaignCoverage) -> Result<StormTally, CampaignError>;
 
 /// What several threads find out together.
 struct Campaign {
@@ -63,7 +63,7 @@ struct Campaign {
     until: Option<Instant>,
     next: AtomicU64,
     patience: Patience,
-    tally: Mutex<(Tally, Coverage)>,
+    tally: Mutex<(StormTally, CampaignCoverage)>,
     failure: Mutex<Option<Failure>>,
 }
 
@@ -115,7 +115,7 @@ fn run_with(weather: Weather, args: &Storm) -> Result<End> {
 impl Campaign {
     /// Takes one run after the other until all are taken, the time is up, or one has failed.
     fn work(&self, progress: &dyn Fn(u64)) {
-        let (mut own, mut coverage) = (Tally::default(), Coverage::default());
+        let (mut own, mut coverage) = (StormTally::default(), CampaignCoverage::default());
         loop {
             let at = self.next.fetch_add(1, Relaxed);
             let time_is_up = self.until.is_some_and(|until| Instant::now() >= until);
@@ -157,8 +157,8 @@ impl Campaign {
     }
 }
 
-fn summary(seed: u64, tally: &Tally, passed: bool) -> String {
-    let Tally { runs, steps, virtual_ns, migrations, injected, ends } = tally;
+fn summary(seed: u64, tally: &StormTally, passed: bool) -> String {
+    let StormTally { runs, steps, virtual_ns, migrations, injected, ends } = tally;
     let verdict = if passed { "no violation" } else { "before the first violation" };
     let seconds = *virtual_ns as f64 / NS_PER_S;
     format!(
@@ -175,7 +175,7 @@ fn counts<K: Ord + Display>(all: &[K], counts: &BTreeMap<K, u64>) -> String {
 }
 
 /// What came of running the model along.
-fn followed(coverage: &Coverage, asked: &[Subject]) -> String {
+fn followed(coverage: &CampaignCoverage, asked: &[Subject]) -> String {
     let mut table = Table::new();
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let head = Link::ALL.map(|link| right(link.to_string()));
@@ -185,8 +185,8 @@ fn followed(coverage: &Coverage, asked: &[Subject]) -> String {
         asked.is_empty() || asked.iter().any(|subject| subject.strategy.name == share.algorithm)
     });
     for of_algorithm in shares.chunk_by(|a, b| a.algorithm == b.algorithm) {
-        let share = |share: &Share| {
-            let Share { taken, possible, kinds_taken, kinds_possible, .. } = share;
+        let share = |share: &CoverageShare| {
+            let CoverageShare { taken, possible, kinds_taken, kinds_possible, .. } = share;
             right(format!("{kinds_taken} of {kinds_possible} ({taken} of {possible})"))
         };
         let name = of_algorithm.iter().take(1).map(|share| Cell::new(&share.algorithm));
@@ -202,7 +202,7 @@ fn followed(coverage: &Coverage, asked: &[Subject]) -> String {
 /// The run made as small as it gets, step by step, and the command that shows it again.
 fn tell(weather: Weather, failure: &Failure) -> Result<()> {
     let Failure { at, run, error } = failure;
-    let wrong = |run: &Disrupted| weather(run, &mut Coverage::default()).err();
+    let wrong = |run: &Disrupted| weather(run, &mut CampaignCoverage::default()).err();
     let smallest = storm::shrink(run, |run| wrong(run).is_some());
     let (log, smallest_error) = (log(&smallest), wrong(&smallest));
     let log = transcript(&log);
@@ -220,7 +220,7 @@ fn replay(json: &str, trace: Option<&Path>) -> Result<End> {
         write_trace(&run, path).with_context(|| format!("{}", path.display()))?;
     }
     say(transcript(&log(&run)).trim_end())?;
-    match campaign::weather(&run, &mut Coverage::default()).err() {
+    match campaign::weather(&run, &mut CampaignCoverage::default()).err() {
         None => {
             say("no violation")?;
             Ok(End::Concluded(Conclusion::AsExpected))
@@ -265,7 +265,7 @@ mod tests {
     }
 
     /// The sixth run, by its seed, is one that the model does not have.
-    fn rejecting(run: &Disrupted, coverage: &mut Coverage) -> Result<Tally, CampaignError> {
+    fn rejecting(run: &Disrupted, coverage: &mut CampaignCoverage) -> Result<StormTally, CampaignError> {
         match run.scenario.seed == storm::run(storm::number(3, 5)).scenario.seed {
             true => Err(TraceError::Header("seeded".to_owned()).into()),
             false => campaign::weather(run, coverage),

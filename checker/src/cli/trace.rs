@@ -4,23 +4,23 @@ use std::fmt::Display;
 use std::num::NonZeroUsize;
 
 use anyhow::{Result, bail};
-use checker::judge::{Engine, Options, judge};
+use checker::judge::{Engine, JudgeOptions, judge};
 use checker::narrative::Story;
 use checker::report::{Actual, Basis, Conclusion};
 use checker::setting::{Pages, Setting};
-use checker::survival::{self, Outcome};
+use checker::survival::{self, SurvivalOutcome};
 use checker::witness::witness;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::args::{Sight, Trace, TraceFormat};
+use super::args::{Sight, TraceArgs, TraceFormat};
 use super::output::{remark, say, show_again};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::subject::Subject;
 use super::{End, refuse_idle_defect, setting};
 
-pub(super) fn run(args: &Trace) -> Result<End> {
+pub(super) fn run(args: &TraceArgs) -> Result<End> {
     let mut subject = args.subject.asked()?;
     subject.expectations = subject.expectations.and(args.expect.iter().copied());
     let setting = setting(subject.strategy.clone(), &args.world)?;
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Trace) -> Result<End> {
     }
     let teller = Teller::new();
     teller.begin(format!("{} · {property}", setting.strategy.name));
-    let options = Options {
+    let options = JudgeOptions {
         properties: property.into(),
         engine: Engine::Native,
         threads: NonZeroUsize::MIN,
@@ -90,10 +90,10 @@ fn found(actual: Actual) -> &'static str {
 
 /// A shortest run on which disruptions come to this.
 fn show_outcome(
-    args: &Trace,
+    args: &TraceArgs,
     subject: &Subject,
     setting: &Setting,
-    outcome: Outcome,
+    outcome: SurvivalOutcome,
     patience: &Patience,
 ) -> Result<End> {
     if setting.disruptions.is_none() {
@@ -115,7 +115,7 @@ fn show_outcome(
 }
 
 fn print(
-    args: &Trace,
+    args: &TraceArgs,
     subject: &Subject,
     what: impl Display + Serialize,
     actual: Value,

@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use engine::explore;
 use engine::liveness::{self, Assumptions};
-use engine::views::{AnyNumber, Bounds, Outcome, prove, ranking};
+use engine::views::{AnyNumber, ProofBounds, ProofOutcome, prove, ranking};
 use enumset::EnumSet;
 use model::{Migration, Property};
 
 use super::concrete::{empty, space, verdict};
-use super::{Error, Options, applicable, violation};
-use crate::report::{Actual, Basis, Run, Verdict};
+use super::{JudgeError, JudgeOptions, applicable, violation};
+use crate::report::{Actual, Basis, CheckRun, PropertyVerdict};
 use crate::setting::{Pages, Setting};
 
 /// The response properties that a ranking of page records can show.
@@ -24,11 +24,11 @@ const RANKED: [Property; 7] =
 /// The largest population searched for a run that refutes a property without a ranking.
 const REFUTED_WITHIN: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
-pub(super) fn judge(setting: &Setting, options: &Options<'_>) -> Result<Run, Error> {
+pub(super) fn judge(setting: &Setting, options: &JudgeOptions<'_>) -> Result<CheckRun, JudgeError> {
     let started = Instant::now();
     let migration = setting.migration();
     let wanted = applicable(setting, options);
-    let proof = prove(&migration, Bounds::default());
+    let proof = prove(&migration, ProofBounds::default());
     let mut verdicts = Vec::new();
     for property in wanted {
         if property.is_safety() {
@@ -36,11 +36,11 @@ pub(super) fn judge(setting: &Setting, options: &Options<'_>) -> Result<Run, Err
         } else if RANKED.contains(&property) {
             verdicts.push(liveness(setting, &migration, &proof, property, options, started)?);
         } else {
-            let open = Verdict::new(setting, property, Actual::Inconclusive);
+            let open = PropertyVerdict::new(setting, property, Actual::Inconclusive);
             verdicts.push(open.resting_on(Basis::Open("judged on concrete populations alone".to_owned())));
         }
     }
-    Ok(Run {
+    Ok(CheckRun {
         engine: "views",
         states: proof.views as u64,
         depth: proof.rounds as u64,
@@ -50,20 +50,22 @@ pub(super) fn judge(setting: &Setting, options: &Options<'_>) -> Result<Run, Err
     })
 }
 
-fn safety(setting: &Setting, proof: &AnyNumber<Migration>, property: Property) -> Verdict {
+fn safety(setting: &Setting, proof: &AnyNumber<Migration>, property: Property) -> PropertyVerdict {
     match proof.verdicts.get(&property) {
-        Some(Outcome::HoldsForAny { view_pages }) => {
-            Verdict::new(setting, property, Actual::Holds).resting_on(Basis::Views(*view_pages))
+        Some(ProofOutcome::HoldsForAny { view_pages }) => {
+            PropertyVerdict::new(setting, property, Actual::Holds).resting_on(Basis::Views(*view_pages))
         }
-        Some(Outcome::Fails { trace, .. }) => {
+        Some(ProofOutcome::Fails { trace, .. }) => {
             let trace =
                 explore::Trace::<Migration> { initial: trace.initial.clone(), steps: trace.steps.clone() };
-            Verdict::new(setting, property, Actual::Fails).showing(violation(setting, property, trace))
+            PropertyVerdict::new(setting, property, Actual::Fails)
+                .showing(violation(setting, property, trace))
         }
-        Some(Outcome::Inconclusive(reason)) => {
-            Verdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Open(reason.clone()))
+        Some(ProofOutcome::Inconclusive(reason)) => {
+            PropertyVerdict::new(setting, property, Actual::Inconclusive)
+                .resting_on(Basis::Open(reason.clone()))
         }
-        None => Verdict::new(setting, property, Actual::Inconclusive)
+        None => PropertyVerdict::new(setting, property, Actual::Inconclusive)
             .resting_on(Basis::Open("not judged by views".to_owned())),
     }
 }
@@ -73,17 +75,17 @@ fn liveness(
     migration: &Migration,
     proof: &AnyNumber<Migration>,
     property: Property,
-    options: &Options<'_>,
+    options: &JudgeOptions<'_>,
     started: Instant,
-) -> Result<Verdict, Error> {
+) -> Result<PropertyVerdict, JudgeError> {
     let pairs = proof.invariant.pairs();
     let ranked = ranking::find(migration, property, &pairs)
         .is_ok_and(|found| ranking::check(migration, &pairs, &found).is_ok());
     if ranked && ranking::is_vacuous(migration, property, &pairs) {
-        return Ok(Verdict::new(setting, property, Actual::Vacuous).resting_on(Basis::Vacuous));
+        return Ok(PropertyVerdict::new(setting, property, Actual::Vacuous).resting_on(Basis::Vacuous));
     }
     if ranked {
-        return Ok(Verdict::new(setting, property, Actual::Holds).resting_on(Basis::Ranking));
+        return Ok(PropertyVerdict::new(setting, property, Actual::Holds).resting_on(Basis::Ranking));
     }
     let mut reason = "no ranking found".to_owned();
     for pages in 1..=REFUTED_WITHIN.get() {
@@ -99,5 +101,5 @@ fn liveness(
             }
         }
     }
-    Ok(Verdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Open(reason)))
+    Ok(PropertyVerdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Open(reason)))
 }

@@ -5,15 +5,17 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use engine::explore::{self, Exploration, Outcome, Reason, explore};
+use engine::explore::{self, Exploration, ExploreOutcome, LimitReason, explore};
 use engine::liveness::{self, Assumptions, Space};
 use engine::views::fingerprint;
 use model::concrete::Concrete;
 use model::system::{Fairness, Properties};
 use model::{Migration, Property};
 
-use super::{Checkpoint, Engine, Error, Options, Progress, applicable, lasso, oracle, violation};
-use crate::report::{Actual, Basis, Run, Verdict};
+use super::{
+    Engine, JudgeCheckpoint, JudgeError, JudgeOptions, JudgeProgress, applicable, lasso, oracle, violation,
+};
+use crate::report::{Actual, Basis, CheckRun, PropertyVerdict};
 use crate::setting::{Pages, Setting};
 
 /// The least time between two checkpoints; writing one takes as long as reading back what it holds.
@@ -22,7 +24,11 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// The largest unreduced graph on which liveness is judged, in states, unless a limit is given.
 const LIVENESS_STATES_MAX: u32 = 50_000_000;
 
-pub(super) fn judge(setting: &Setting, pages: NonZeroUsize, options: &Options<'_>) -> Result<Run, Error> {
+pub(super) fn judge(
+    setting: &Setting,
+    pages: NonZeroUsize,
+    options: &JudgeOptions<'_>,
+) -> Result<CheckRun, JudgeError> {
     let started = Instant::now();
     let concrete = setting.concrete(pages);
     let wanted = applicable(setting, options);
@@ -47,8 +53,8 @@ fn both(
     setting: &Setting,
     pages: NonZeroUsize,
     wanted: Properties,
-    options: &Options<'_>,
-) -> Result<Run, Error> {
+    options: &JudgeOptions<'_>,
+) -> Result<CheckRun, JudgeError> {
     let run = safety(setting, pages, wanted, options)?;
     match run.inconclusive {
         None => compared(run, || oracle::judge(setting, pages, wanted, options)),
@@ -57,7 +63,7 @@ fn both(
 }
 
 /// A complete run of ours, held to a second opinion.
-pub(super) fn compared(mut run: Run, second: impl FnOnce() -> Run) -> Result<Run, Error> {
+pub(super) fn compared(mut run: CheckRun, second: impl FnOnce() -> CheckRun) -> Result<CheckRun, JudgeError> {
     let second = second();
     oracle::compare(&run, &second)?;
     run.inconclusive = second.inconclusive.map(|reason| format!("stateright: {reason}"));
@@ -67,21 +73,21 @@ pub(super) fn compared(mut run: Run, second: impl FnOnce() -> Run) -> Result<Run
 /// The graph for liveness, as far as the limits allow.
 pub(super) fn space<'a>(
     concrete: &'a Concrete<Migration>,
-    options: &Options<'_>,
+    options: &JudgeOptions<'_>,
     started: Instant,
 ) -> Space<'a, Migration> {
     let states_max = options.states_max.map_or(LIVENESS_STATES_MAX, |max| max.try_into().unwrap_or(u32::MAX));
-    let limits = liveness::Limits { states_max, threads: options.threads.get() };
+    let limits = liveness::SpaceLimits { states_max, threads: options.threads.get() };
     Space::explore_while(concrete, limits, |progress| {
-        (options.progress)(&Progress::BuildingGraph(progress));
+        (options.progress)(&JudgeProgress::BuildingGraph(progress));
         match options.memory_bytes_max.filter(|max| progress.memory_bytes > *max) {
-            Some(max) => Err(Reason::Memory(max).to_string()),
+            Some(max) => Err(LimitReason::Memory(max).to_string()),
             None => give_up(options, started),
         }
     })
 }
 
-pub(super) fn give_up(options: &Options<'_>, started: Instant) -> Result<(), String> {
+pub(super) fn give_up(options: &JudgeOptions<'_>, started: Instant) -> Result<(), String> {
     if options.interrupted.load(Relaxed) {
         return Err("interrupted".to_owned());
     }
@@ -95,15 +101,16 @@ fn safety(
     setting: &Setting,
     pages: NonZeroUsize,
     wanted: Properties,
-    options: &Options<'_>,
-) -> Result<Run, Error> {
-    let progress = |progress: &explore::Progress| (options.progress)(&Progress::Exploring(*progress));
+    options: &JudgeOptions<'_>,
+) -> Result<CheckRun, JudgeError> {
+    let progress =
+        |progress: &explore::ExploreProgress| (options.progress)(&JudgeProgress::Exploring(*progress));
     let concrete = setting.concrete(pages);
     let identity = options.checkpoint.map(|_| identity(setting, &concrete.system)).unwrap_or_default();
     let directory = options.checkpoint.map(|checkpoint| checkpoint.directory.join(name(setting, pages)));
     let exploration = explore(
         &concrete,
-        explore::Options {
+        explore::ExploreOptions {
             threads: options.threads,
             symmetry: options.symmetry,
             stop_at: Properties::empty(),
@@ -113,7 +120,7 @@ fn safety(
             interrupted: Some(options.interrupted),
             progress: Some(&progress),
             checkpoint: directory.as_deref().zip(options.checkpoint).map(|(directory, checkpoint)| {
-                let Checkpoint { resume, .. } = checkpoint;
+                let JudgeCheckpoint { resume, .. } = checkpoint;
                 explore::Checkpoint { directory, system: &identity, every: CHECKPOINT_EVERY, resume }
             }),
         },
@@ -125,12 +132,12 @@ fn report(
     setting: &Setting,
     pages: NonZeroUsize,
     wanted: Properties,
-    options: &Options<'_>,
+    options: &JudgeOptions<'_>,
     mut exploration: Exploration<Migration>,
-) -> Run {
+) -> CheckRun {
     let inconclusive = match exploration.outcome {
-        Outcome::Complete | Outcome::Stopped => None,
-        Outcome::Inconclusive(reason) => Some(reason.to_string()),
+        ExploreOutcome::Complete | ExploreOutcome::Stopped => None,
+        ExploreOutcome::Inconclusive(reason) => Some(reason.to_string()),
     };
     let actions: BTreeMap<String, u64> = (exploration.control_steps.iter())
         .map(|(step, count)| (step.to_string(), *count))
@@ -138,15 +145,13 @@ fn report(
         .collect();
     let safe = wanted.iter().filter(|property| property.is_safety());
     let verdicts = safe.map(|property| match (exploration.violations.remove(&property), &inconclusive) {
-        (Some(trace), _) => {
-            Verdict::new(setting, property, Actual::Fails).showing(violation(setting, property, trace))
-        }
-        (None, Some(reason)) => {
-            Verdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Cut(reason.clone()))
-        }
-        (None, None) => Verdict::new(setting, property, Actual::Holds),
+        (Some(trace), _) => PropertyVerdict::new(setting, property, Actual::Fails)
+            .showing(violation(setting, property, trace)),
+        (None, Some(reason)) => PropertyVerdict::new(setting, property, Actual::Inconclusive)
+            .resting_on(Basis::Cut(reason.clone())),
+        (None, None) => PropertyVerdict::new(setting, property, Actual::Holds),
     });
-    Run {
+    CheckRun {
         verdicts: verdicts.collect(),
         untaken: actions
             .iter()
@@ -170,8 +175,8 @@ fn with_cause(error: &dyn std::error::Error) -> String {
 }
 
 /// A run about which nothing is known yet.
-pub(super) fn empty(setting: &Setting, pages: Pages) -> Run {
-    Run {
+pub(super) fn empty(setting: &Setting, pages: Pages) -> CheckRun {
+    CheckRun {
         algorithm: setting.strategy.name.clone().into_owned(),
         strategy: setting.strategy.clone(),
         pages,
@@ -193,20 +198,20 @@ pub(super) fn empty(setting: &Setting, pages: Pages) -> Run {
     }
 }
 
-pub(super) fn verdict(setting: &Setting, judged: liveness::Liveness<Migration>) -> Verdict {
+pub(super) fn verdict(setting: &Setting, judged: liveness::Liveness<Migration>) -> PropertyVerdict {
     let property = judged.property;
     match judged.outcome {
-        liveness::Outcome::Holds if judged.vacuous => {
-            Verdict::new(setting, property, Actual::Vacuous).resting_on(Basis::Vacuous)
+        liveness::LivenessOutcome::Holds if judged.vacuous => {
+            PropertyVerdict::new(setting, property, Actual::Vacuous).resting_on(Basis::Vacuous)
         }
-        liveness::Outcome::Holds => {
-            Verdict::new(setting, property, Actual::Holds).resting_on(fairness(property, &judged))
+        liveness::LivenessOutcome::Holds => {
+            PropertyVerdict::new(setting, property, Actual::Holds).resting_on(fairness(property, &judged))
         }
-        liveness::Outcome::Fails(run) => {
-            Verdict::new(setting, property, Actual::Fails).showing(lasso(setting, property, run))
+        liveness::LivenessOutcome::Fails(run) => {
+            PropertyVerdict::new(setting, property, Actual::Fails).showing(lasso(setting, property, run))
         }
-        liveness::Outcome::Inconclusive(reason) => {
-            Verdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Open(reason))
+        liveness::LivenessOutcome::Inconclusive(reason) => {
+            PropertyVerdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Open(reason))
         }
     }
 }

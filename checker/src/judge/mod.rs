@@ -14,7 +14,7 @@ use model::system::Properties;
 use model::{Migration, Property};
 
 use crate::narrative::Story;
-use crate::report::Run;
+use crate::report::CheckRun;
 use crate::setting::{Pages, Setting};
 
 /// Which engine explores.
@@ -41,7 +41,7 @@ impl Engine {
 }
 
 /// How to judge.
-pub struct Options<'a> {
+pub struct JudgeOptions<'a> {
     /// The properties asked for; those that do not apply to an algorithm are passed over.
     pub properties: Properties,
     /// Which engine explores.
@@ -59,14 +59,14 @@ pub struct Options<'a> {
     /// Give up as soon as this is true.
     pub interrupted: &'a AtomicBool,
     /// Is told what is going on.
-    pub progress: &'a dyn Fn(&Progress),
+    pub progress: &'a dyn Fn(&JudgeProgress),
     /// Where to save explorations at level boundaries, and whether to go on from there.
-    pub checkpoint: Option<Checkpoint<'a>>,
+    pub checkpoint: Option<JudgeCheckpoint<'a>>,
 }
 
 /// Where explorations are saved.
 #[derive(Clone, Copy, Debug)]
-pub struct Checkpoint<'a> {
+pub struct JudgeCheckpoint<'a> {
     /// A directory; each run has one of its own in it.
     pub directory: &'a std::path::Path,
     /// Go on from what is saved there.
@@ -75,9 +75,9 @@ pub struct Checkpoint<'a> {
 
 /// What is going on.
 #[derive(Clone, Copy, Debug)]
-pub enum Progress {
+pub enum JudgeProgress {
     /// States are explored, for the safety properties.
-    Exploring(explore::Progress),
+    Exploring(explore::ExploreProgress),
     /// stateright explores.
     Stateright {
         /// Distinct states so far.
@@ -86,18 +86,18 @@ pub enum Progress {
         depth: u64,
     },
     /// The graph for the liveness properties is built.
-    BuildingGraph(liveness::Progress),
+    BuildingGraph(liveness::SpaceProgress),
 }
 
 /// Why there is no run.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum JudgeError {
     /// The exploration failed.
     #[error(transparent)]
-    Explore(#[from] explore::Error),
+    Explore(#[from] explore::ExploreError),
     /// A counterexample to a liveness property does not replay: an error in this program.
     #[error("internal error: {0}")]
-    Liveness(#[from] liveness::ReplayError<Property>),
+    Liveness(#[from] liveness::LassoError<Property>),
     /// The engines disagree: an error in this program, or in stateright.
     #[error("the engines disagree about the {what}: native {native}, stateright {stateright}")]
     Disagreement {
@@ -116,7 +116,7 @@ pub enum Error {
 ///
 /// Internal errors and unusable checkpoints. A violated property is a verdict, and so is a bound that was
 /// reached.
-pub fn judge(setting: &Setting, pages: Pages, options: &Options<'_>) -> Result<Run, Error> {
+pub fn judge(setting: &Setting, pages: Pages, options: &JudgeOptions<'_>) -> Result<CheckRun, JudgeError> {
     match pages {
         Pages::Exactly(pages) => concrete::judge(setting, pages, options),
         Pages::Any => any_number::judge(setting, options),
@@ -124,7 +124,7 @@ pub fn judge(setting: &Setting, pages: Pages, options: &Options<'_>) -> Result<R
 }
 
 /// The properties on which [`judge`] says something, and be it that it does not know.
-pub fn judged(setting: &Setting, pages: Pages, options: &Options<'_>) -> Properties {
+pub fn judged(setting: &Setting, pages: Pages, options: &JudgeOptions<'_>) -> Properties {
     let applicable = applicable(setting, options);
     match (pages, options.engine) {
         (Pages::Exactly(_), Engine::Stateright) => {
@@ -135,7 +135,7 @@ pub fn judged(setting: &Setting, pages: Pages, options: &Options<'_>) -> Propert
 }
 
 /// The properties that were asked for and say something about the algorithm.
-fn applicable(setting: &Setting, options: &Options<'_>) -> Properties {
+fn applicable(setting: &Setting, options: &JudgeOptions<'_>) -> Properties {
     options.properties.iter().filter(|property| setting.applies(*property)).collect()
 }
 

@@ -12,8 +12,8 @@ use model::{Migration, Stateright};
 use stateright::{Checker, Model};
 
 use super::concrete::{empty, give_up};
-use super::{Error, Options, Progress, violation};
-use crate::report::{Actual, Basis, Run, Verdict};
+use super::{JudgeError, JudgeOptions, JudgeProgress, violation};
+use crate::report::{Actual, Basis, CheckRun, PropertyVerdict};
 use crate::setting::{Pages, Setting};
 
 /// Between two looks at whether it is done: from nothing for the smallest systems to what a person does not notice.
@@ -26,8 +26,8 @@ pub(super) fn judge(
     setting: &Setting,
     pages: NonZeroUsize,
     wanted: Properties,
-    options: &Options<'_>,
-) -> Run {
+    options: &JudgeOptions<'_>,
+) -> CheckRun {
     let started = Instant::now();
     let builder = Stateright(setting.concrete(pages)).checker().threads(1);
     let transitions_max = options.states_max.and_then(|max| NonZeroUsize::new(usize::try_from(max).ok()?));
@@ -49,7 +49,7 @@ pub(super) fn judge(
     let safe = wanted.iter().filter(|property| property.is_safety());
     let verdicts = safe.map(|property| match found.remove(property.to_string().as_str()) {
         Some(path) => {
-            let verdict = Verdict::new(setting, property, Actual::Fails);
+            let verdict = PropertyVerdict::new(setting, property, Actual::Fails);
             let (mut states, mut steps) = (Vec::new(), Vec::<Step<Migration>>::new());
             for (state, step) in path.into_vec() {
                 states.push(state);
@@ -66,13 +66,12 @@ pub(super) fn judge(
             }
         }
         None => match &inconclusive {
-            Some(reason) => {
-                Verdict::new(setting, property, Actual::Inconclusive).resting_on(Basis::Cut(reason.clone()))
-            }
-            None => Verdict::new(setting, property, Actual::Holds),
+            Some(reason) => PropertyVerdict::new(setting, property, Actual::Inconclusive)
+                .resting_on(Basis::Cut(reason.clone())),
+            None => PropertyVerdict::new(setting, property, Actual::Holds),
         },
     });
-    Run {
+    CheckRun {
         verdicts: verdicts.collect(),
         states: checker.unique_state_count() as u64,
         transitions: Some((checker.state_count() as u64).saturating_sub(initial)),
@@ -86,14 +85,18 @@ pub(super) fn judge(
 
 /// Waits for its threads, and returns why it did not wait to their end: they cannot be told to stop, and end with the
 /// program. (Its own time-out keeps its lock while it sleeps, and a single thread never looks at it.)
-fn wait<M: Model>(checker: &mut impl Checker<M>, options: &Options<'_>, started: Instant) -> Option<String> {
+fn wait<M: Model>(
+    checker: &mut impl Checker<M>,
+    options: &JudgeOptions<'_>,
+    started: Instant,
+) -> Option<String> {
     let threads = checker.handles();
     let mut pause = PAUSE_MIN;
     while !threads.iter().all(JoinHandle::is_finished) {
         if let Err(reason) = give_up(options, started).and_then(|()| fits(options)) {
             return Some(reason);
         }
-        (options.progress)(&Progress::Stateright {
+        (options.progress)(&JudgeProgress::Stateright {
             states: checker.unique_state_count() as u64,
             depth: checker.max_depth() as u64,
         });
@@ -108,9 +111,9 @@ fn wait<M: Model>(checker: &mut impl Checker<M>, options: &Options<'_>, started:
 
 /// Does it need no more memory than it may? It does not say what it needs, so that is what the whole program has: with
 /// what goes on behind it since it was not waited for.
-fn fits(options: &Options<'_>) -> Result<(), String> {
+fn fits(options: &JudgeOptions<'_>) -> Result<(), String> {
     match options.memory_bytes_max.filter(|max| resident_bytes().is_some_and(|bytes| bytes > *max)) {
-        Some(max) => Err(explore::Reason::Memory(max).to_string()),
+        Some(max) => Err(explore::LimitReason::Memory(max).to_string()),
         None => Ok(()),
     }
 }
@@ -125,20 +128,20 @@ fn resident_bytes() -> Option<u64> {
 
 /// Compares what both engines know: states, transitions, depth, and the verdicts on safety; of a search
 /// that stateright did not complete, what it found.
-pub(super) fn compare(native: &Run, stateright: &Run) -> Result<(), Error> {
+pub(super) fn compare(native: &CheckRun, stateright: &CheckRun) -> Result<(), JudgeError> {
     let differ = |what: &'static str, native: String, stateright: String| match native == stateright {
         true => Ok(()),
-        false => Err(Error::Disagreement { what, native, stateright }),
+        false => Err(JudgeError::Disagreement { what, native, stateright }),
     };
-    let verdicts = |run: &Run, of: &[&Verdict]| -> String {
-        let same = |verdict: &&Verdict| of.iter().any(|other| other.property == verdict.property);
+    let verdicts = |run: &CheckRun, of: &[&PropertyVerdict]| -> String {
+        let same = |verdict: &&PropertyVerdict| of.iter().any(|other| other.property == verdict.property);
         let verdicts = run.verdicts.iter().filter(same);
         verdicts
             .map(|verdict| format!("{} {:?}", verdict.property, verdict.actual))
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let definite: Vec<&Verdict> =
+    let definite: Vec<&PropertyVerdict> =
         stateright.verdicts.iter().filter(|verdict| verdict.actual != Actual::Inconclusive).collect();
     differ("verdicts", verdicts(native, &definite), verdicts(stateright, &definite))?;
     if stateright.inconclusive.is_some() {
@@ -156,7 +159,7 @@ mod tests {
     use crate::judge::concrete::compared;
     use model::{Disruptions, Hosts, Link, Property, algorithms};
 
-    fn run() -> Run {
+    fn run() -> CheckRun {
         let setting = Setting {
             strategy: algorithms::POST_COPY,
             hosts: Hosts::Two,
@@ -164,7 +167,7 @@ mod tests {
             defect: None,
             disruptions: Disruptions::NONE,
         };
-        let options = Options {
+        let options = JudgeOptions {
             properties: Property::S1 | Property::S7,
             engine: Engine::Stateright,
             threads: NonZeroUsize::MIN,
@@ -182,11 +185,11 @@ mod tests {
     /// For each thing that is compared, a second opinion that differs in that alone.
     #[test]
     fn every_difference_between_two_engines_is_noticed() {
-        let disagreement = |change: &dyn Fn(&mut Run)| {
+        let disagreement = |change: &dyn Fn(&mut CheckRun)| {
             let mut second = run();
             change(&mut second);
             match compared(run(), || second) {
-                Err(Error::Disagreement { what, .. }) => Some(what),
+                Err(JudgeError::Disagreement { what, .. }) => Some(what),
                 Err(error) => panic!("{error}"),
                 Ok(_) => None,
             }
@@ -201,19 +204,19 @@ mod tests {
         assert_eq!(disagreement(&|run| run.verdicts[1].actual = Actual::Fails), Some("verdicts"));
         assert_eq!(disagreement(&|run| run.verdicts[0].actual = Actual::Fails), Some("verdicts"));
         // A second opinion that was cut short agrees on nothing but what it found.
-        let cut = |run: &mut Run| {
+        let cut = |run: &mut CheckRun| {
             run.inconclusive = Some("cut".to_owned());
             run.states = 1;
             run.verdicts[0].actual = Actual::Inconclusive;
         };
         assert_eq!(disagreement(&cut), None);
         assert_eq!(
-            compared(run(), || Run { inconclusive: Some("cut".to_owned()), ..run() })
+            compared(run(), || CheckRun { inconclusive: Some("cut".to_owned()), ..run() })
                 .ok()
                 .and_then(|run| run.inconclusive),
             Some("stateright: cut".to_owned())
         );
-        let cut_and_found = |run: &mut Run| {
+        let cut_and_found = |run: &mut CheckRun| {
             cut(run);
             run.verdicts[1].actual = Actual::Fails;
         };

@@ -4,9 +4,9 @@ use model::disruption::Connection;
 use model::page::Plan;
 use model::{Control, ControlStep, Page, PageStep, Phase};
 
-use super::event::{Event, Manner, local, message};
+use super::event::{Manner, StoryEvent, local, message};
 use super::facts::deeds;
-use super::hosts::{Hosts, Place};
+use super::hosts::{Hosts, StoryPlace};
 
 /// `None` for a step that has nothing to do with disruptions.
 pub(super) fn tell_control(
@@ -14,7 +14,7 @@ pub(super) fn tell_control(
     control: &Control,
     step: ControlStep,
     after: &Control,
-) -> Option<Event> {
+) -> Option<StoryEvent> {
     use Manner::{Arrived, Lost, Sent};
     let (source, destination) = (hosts.source, hosts.destination);
     let (forth, back) = ((source, destination), (destination, source));
@@ -25,7 +25,7 @@ pub(super) fn tell_control(
         ControlStep::CrashSource => local(source, "✗ crashes"),
         ControlStep::CrashDestination => local(destination, "✗ crashes"),
         ControlStep::Cut => message(Lost, forth, "✗ the link is cut"),
-        ControlStep::Outage => local(Place::FileServer, "✗ out of reach"),
+        ControlStep::Outage => local(StoryPlace::FileServer, "✗ out of reach"),
         ControlStep::Cancel => local(here, format!("✗ operator: cancel; {}", or("too late"))),
         ControlStep::Refuse => message(Sent, back, format!("✗ refuse; {}", or("nothing comes of it"))),
         ControlStep::SuspectDestination => {
@@ -67,18 +67,18 @@ pub(super) fn tell_control(
         }
         ControlStep::DeliverResync => message(Arrived, back, "resync: held, waited for"),
         ControlStep::Fence => fence(hosts, control, after),
-        ControlStep::StoreReturns => local(Place::FileServer, "in reach again"),
+        ControlStep::StoreReturns => local(StoryPlace::FileServer, "in reach again"),
         _ => return None,
     };
     Some(told)
 }
 
 /// The host that has part in the attempt, or has had, without having the process.
-fn destination_of(hosts: &Hosts, control: &Control) -> Place {
+fn destination_of(hosts: &Hosts, control: &Control) -> StoryPlace {
     if control.phase.at_source() { hosts.destination } else { hosts.source }
 }
 
-fn reconnect(hosts: &Hosts, control: &Control, (here, other): (Place, Place)) -> Event {
+fn reconnect(hosts: &Hosts, control: &Control, (here, other): (StoryPlace, StoryPlace)) -> StoryEvent {
     let back = (hosts.destination, hosts.source);
     match control.phase {
         Phase::Committed | Phase::Running => message(Manner::Sent, back, "reconnected; resync"),
@@ -87,7 +87,7 @@ fn reconnect(hosts: &Hosts, control: &Control, (here, other): (Place, Place)) ->
     }
 }
 
-fn fence(hosts: &Hosts, control: &Control, after: &Control) -> Event {
+fn fence(hosts: &Hosts, control: &Control, after: &Control) -> StoryEvent {
     let (source, destination) = (hosts.source, hosts.destination);
     let lost = after.phase == Phase::Lost;
     let deeds = deeds(control, after).join(", ");
@@ -115,7 +115,7 @@ pub(super) fn tell_page(
     page: &Page,
     step: PageStep,
     name: &str,
-) -> Option<Event> {
+) -> Option<StoryEvent> {
     let forth = match control.phase.at_source() {
         true => (hosts.source, hosts.destination),
         false => (hosts.destination, hosts.source),

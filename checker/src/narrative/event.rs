@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::disruption;
 use super::facts::{has_arrived, has_left, starts};
-use super::hosts::{Hosts, Place};
+use super::hosts::{Hosts, StoryPlace};
 use super::paging;
 use super::real;
 
@@ -27,13 +27,13 @@ pub enum Manner {
 
 /// One step in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Event {
+pub struct StoryEvent {
     /// How the places are involved.
     pub manner: Manner,
     /// Where it happens, or where the message comes from.
-    pub from: Place,
+    pub from: StoryPlace,
     /// Where the message goes; the same as `from` for what happens at one place.
-    pub to: Place,
+    pub to: StoryPlace,
     /// What happens.
     pub text: String,
 }
@@ -45,7 +45,7 @@ pub(super) fn tell(
     before: &State<Migration>,
     step: Step<Migration>,
     after: &State<Migration>,
-) -> Event {
+) -> StoryEvent {
     let meant = match step {
         Move::Control(step) => tell_control(hosts, &before.control, step, &after.control),
         Move::Page(step, index) => {
@@ -69,15 +69,19 @@ pub(super) fn tell(
     told
 }
 
-pub(super) fn local(place: Place, text: impl Into<String>) -> Event {
-    Event { manner: Manner::Local, from: place, to: place, text: text.into() }
+pub(super) fn local(place: StoryPlace, text: impl Into<String>) -> StoryEvent {
+    StoryEvent { manner: Manner::Local, from: place, to: place, text: text.into() }
 }
 
-pub(super) fn message(manner: Manner, (from, to): (Place, Place), text: impl Into<String>) -> Event {
-    Event { manner, from, to, text: text.into() }
+pub(super) fn message(
+    manner: Manner,
+    (from, to): (StoryPlace, StoryPlace),
+    text: impl Into<String>,
+) -> StoryEvent {
+    StoryEvent { manner, from, to, text: text.into() }
 }
 
-fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep, after: &Control) -> Event {
+fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep, after: &Control) -> StoryEvent {
     use Manner::{Arrived, Lost, Sent};
     let forth = (hosts.source, hosts.destination);
     let back = (hosts.destination, hosts.source);
@@ -121,7 +125,7 @@ fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep, after: &Con
     }
 }
 
-fn in_flight(hosts: &Hosts, control: &Control) -> (Place, Place) {
+fn in_flight(hosts: &Hosts, control: &Control) -> (StoryPlace, StoryPlace) {
     match control.phase {
         Phase::Accepted | Phase::Completing | Phase::Forgotten => (hosts.destination, hosts.source),
         _ => (hosts.source, hosts.destination),
@@ -147,7 +151,7 @@ fn tell_page(
     (page, after): (&Page, &Page),
     step: PageStep,
     index: usize,
-) -> Event {
+) -> StoryEvent {
     use Manner::{Arrived, Lost, Sent};
     let here = if control.phase.at_source() { hosts.source } else { hosts.destination };
     let owner = owner(hosts, control, page);
@@ -184,39 +188,43 @@ fn tell_page(
         PageStep::DuplicatePage => message(Arrived, content, format!("{name}, twice")),
         PageStep::DeliverOlder => message(Arrived, forth, format!("{name}, older copy")),
         PageStep::DeliverEcho => message(Arrived, content, format!("{name}, duplicate")),
-        PageStep::ServeFromStore => message(Sent, (Place::FileServer, here), name),
-        PageStep::WriteBack => message(Sent, (keeper, Place::FileServer), format!("write back {name}")),
+        PageStep::ServeFromStore => message(Sent, (StoryPlace::FileServer, here), name),
+        PageStep::WriteBack => message(Sent, (keeper, StoryPlace::FileServer), format!("write back {name}")),
         PageStep::Store | PageStep::DuplicateStore => {
-            message(Arrived, (keeper, Place::FileServer), format!("write back {name}"))
+            message(Arrived, (keeper, StoryPlace::FileServer), format!("write back {name}"))
         }
-        PageStep::StoreEcho => message(Arrived, (keeper, Place::FileServer), format!("{name}, duplicate")),
+        PageStep::StoreEcho => {
+            message(Arrived, (keeper, StoryPlace::FileServer), format!("{name}, duplicate"))
+        }
         PageStep::DeliverAcknowledgement => {
-            message(Arrived, (Place::FileServer, keeper), format!("{name} stored"))
+            message(Arrived, (StoryPlace::FileServer, keeper), format!("{name} stored"))
         }
         PageStep::LoseRequest => message(Lost, request, format!("request {name}")),
         PageStep::ResendRequest => message(Sent, request, format!("request {name} again")),
         PageStep::LosePage => message(Lost, content, name),
         PageStep::ResendPage => message(Sent, content, format!("{name} again")),
-        PageStep::LoseWriteBack => message(Lost, (keeper, Place::FileServer), format!("write back {name}")),
+        PageStep::LoseWriteBack => {
+            message(Lost, (keeper, StoryPlace::FileServer), format!("write back {name}"))
+        }
         PageStep::ResendWriteBack => {
-            message(Sent, (keeper, Place::FileServer), format!("write back {name} again"))
+            message(Sent, (keeper, StoryPlace::FileServer), format!("write back {name} again"))
         }
         other => local(here, format!("{other} {name}")),
     }
 }
 
 /// Whom the process's host asks for a missing page.
-fn owner(hosts: &Hosts, control: &Control, page: &Page) -> Place {
+fn owner(hosts: &Hosts, control: &Control, page: &Page) -> StoryPlace {
     match page.plan {
-        Plan::FromStore => Place::FileServer,
+        Plan::FromStore => StoryPlace::FileServer,
         Plan::FromThird => hosts.third,
-        Plan::Undecided if control.phase.at_source() => Place::FileServer,
+        Plan::Undecided if control.phase.at_source() => StoryPlace::FileServer,
         _ => hosts.source,
     }
 }
 
 /// Whose write-back of a page is under way: the source's until the page has left it.
-fn write_back_host(hosts: &Hosts, control: &Control, page: &Page) -> Place {
+fn write_back_host(hosts: &Hosts, control: &Control, page: &Page) -> StoryPlace {
     let from_source = page.plan == Plan::FromSource && page.write_back != WriteBack::Idle;
     if control.phase.at_source() || from_source { hosts.source } else { hosts.destination }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// A place that messages go between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Place {
+pub enum StoryPlace {
     /// The host on which the process was started.
     A,
     /// The host of its first migration.
@@ -21,13 +21,13 @@ pub enum Place {
     FileServer,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for StoryPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Place::A => "A",
-            Place::B => "B",
-            Place::C => "C",
-            Place::FileServer => "file server",
+            StoryPlace::A => "A",
+            StoryPlace::B => "B",
+            StoryPlace::C => "C",
+            StoryPlace::FileServer => "file server",
         })
     }
 }
@@ -35,14 +35,14 @@ impl fmt::Display for Place {
 /// The hosts by their roles.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hosts {
-    pub(super) source: Place,
-    pub(super) destination: Place,
-    pub(super) third: Place,
+    pub(super) source: StoryPlace,
+    pub(super) destination: StoryPlace,
+    pub(super) third: StoryPlace,
 }
 
 impl Hosts {
     pub(super) fn at_start() -> Self {
-        Hosts { source: Place::A, destination: Place::B, third: Place::C }
+        Hosts { source: StoryPlace::A, destination: StoryPlace::B, third: StoryPlace::C }
     }
 
     /// A migration gives out the roles before its first step is told.

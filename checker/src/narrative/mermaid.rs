@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{Line, Manner, Place, Story};
+use super::{Manner, Story, StoryLine, StoryPlace};
 
 pub(super) fn render(story: &Story) -> String {
     let lines = story.lines();
     // A title is YAML, in which JSON's strings are strings.
     let title = serde_json::Value::from(story.title.as_str());
     let mut out = format!("---\ntitle: {title}\n---\nsequenceDiagram\n");
-    let places: BTreeSet<Place> = lines.iter().flat_map(|line| [line.event.from, line.event.to]).collect();
+    let places: BTreeSet<StoryPlace> =
+        lines.iter().flat_map(|line| [line.event.from, line.event.to]).collect();
     for place in places {
         let _ = writeln!(out, "    participant {} as {place}", id(place));
     }
@@ -29,7 +30,7 @@ pub(super) fn render(story: &Story) -> String {
     out
 }
 
-fn arrow(line: &Line) -> String {
+fn arrow(line: &StoryLine) -> String {
     let event = &line.event;
     let (from, to, text) = (id(event.from), id(event.to), escaped(&event.text));
     match event.manner {
@@ -57,12 +58,12 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn id(place: Place) -> &'static str {
+fn id(place: StoryPlace) -> &'static str {
     match place {
-        Place::A => "A",
-        Place::B => "B",
-        Place::C => "C",
-        Place::FileServer => "FS",
+        StoryPlace::A => "A",
+        StoryPlace::B => "B",
+        StoryPlace::C => "C",
+        StoryPlace::FileServer => "FS",
     }
 }
 

@@ -17,8 +17,8 @@ use model::concrete::{State, Step};
 use model::{Migration, Move};
 use serde::Serialize;
 
-pub use event::{Event, Manner};
-pub use hosts::Place;
+pub use event::{Manner, StoryEvent};
+pub use hosts::StoryPlace;
 
 /// A run to be told: its first state, then each step with the state it leads to.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Story {
 
 /// One step of a story.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Line {
+pub struct StoryLine {
     /// Counted from 1.
     pub number: usize,
     /// The name of the model's step.
@@ -45,14 +45,14 @@ pub struct Line {
     pub page: Option<usize>,
     /// What happens, and between whom.
     #[serde(flatten)]
-    pub event: Event,
+    pub event: StoryEvent,
     /// Every variable that changes, with its old and new value.
     pub changes: Vec<String>,
 }
 
 impl Story {
     /// The steps with host names and changes.
-    pub fn lines(&self) -> Vec<Line> {
+    pub fn lines(&self) -> Vec<StoryLine> {
         let mut hosts = hosts::Hosts::at_start();
         let mut before = &self.start;
         let mut lines = Vec::with_capacity(self.steps.len());
@@ -64,7 +64,7 @@ impl Story {
             };
             let event = event::tell(&hosts, before, *step, after);
             let changes = changes::between(before, after);
-            lines.push(Line { number: index + 1, step: name, page, event, changes });
+            lines.push(StoryLine { number: index + 1, step: name, page, event, changes });
             hosts.after(*step, &before.control, &after.control);
             before = after;
         }

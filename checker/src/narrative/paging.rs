@@ -4,17 +4,17 @@ use model::page::Transit;
 use model::paging::Life;
 use model::{Page, PageStep};
 
-use super::event::{Event, Manner, local, message};
-use super::hosts::Place;
+use super::event::{Manner, StoryEvent, local, message};
+use super::hosts::StoryPlace;
 
 /// What happens to a page, which may be `present`, at `here`, where the process is; `owner` may be asked for it. `None` for
 /// other steps.
 pub(super) fn tell_page(
-    (here, owner, present): (Place, Place, bool),
+    (here, owner, present): (StoryPlace, StoryPlace, bool),
     (before, after): (&Page, &Page),
     step: PageStep,
     name: &str,
-) -> Option<Event> {
+) -> Option<StoryEvent> {
     let asks = after.request != Transit::Idle && before.request == Transit::Idle;
     Some(match step {
         PageStep::FaultAgain => {

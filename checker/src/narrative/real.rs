@@ -2,7 +2,7 @@
 
 use model::{Control, ControlStep, PageStep, Phase};
 
-use super::event::{Event, Manner, local, message};
+use super::event::{Manner, StoryEvent, local, message};
 use super::hosts::Hosts;
 
 /// `None` for a step that is told as it always is.
@@ -11,7 +11,7 @@ pub(super) fn tell_control(
     control: &Control,
     step: ControlStep,
     after: &Control,
-) -> Option<Event> {
+) -> Option<StoryEvent> {
     use Manner::{Arrived, Sent};
     let (source, destination) = (hosts.source, hosts.destination);
     let (forth, back) = ((source, destination), (destination, source));
@@ -45,7 +45,7 @@ pub(super) fn tell_control(
 }
 
 /// `None` for a step that is told as it always is.
-pub(super) fn tell_page(hosts: &Hosts, step: PageStep, name: &str) -> Option<Event> {
+pub(super) fn tell_page(hosts: &Hosts, step: PageStep, name: &str) -> Option<StoryEvent> {
     let told = match step {
         PageStep::ClearLog => local(hosts.source, format!("clears the mark of {name} in the dirty log")),
         PageStep::WriteUnlogged => {

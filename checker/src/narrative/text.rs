@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 use model::page::Kind;
 
-use super::{Line, Manner, Place, Story};
+use super::{Manner, Story, StoryLine, StoryPlace};
 
 /// Columns before the first lane: room for the step number.
 const MARGIN: usize = 6;
@@ -53,19 +53,19 @@ fn kinds(story: &Story) -> String {
 
 /// The places of a story, side by side.
 struct Lanes {
-    places: Vec<Place>,
+    places: Vec<StoryPlace>,
     width: usize,
 }
 
 impl Lanes {
-    fn new(lines: &[Line]) -> Self {
-        let places: BTreeSet<Place> =
+    fn new(lines: &[StoryLine]) -> Self {
+        let places: BTreeSet<StoryPlace> =
             lines.iter().flat_map(|line| [line.event.from, line.event.to]).collect();
         let longest = lines.iter().map(|line| line.event.text.chars().count() + 8).max().unwrap_or(0);
         Lanes { places: places.into_iter().collect(), width: longest.clamp(*LANE.start(), *LANE.end()) }
     }
 
-    fn column(&self, place: Place) -> usize {
+    fn column(&self, place: StoryPlace) -> usize {
         self.places.iter().position(|known| *known == place).unwrap_or(0) * self.width
     }
 
@@ -75,7 +75,7 @@ impl Lanes {
         format!("{}{}", " ".repeat(MARGIN), names.collect::<String>()).trim_end().to_owned()
     }
 
-    fn row(&self, line: &Line) -> String {
+    fn row(&self, line: &StoryLine) -> String {
         let mut row: Vec<char> = vec![' '; self.places.len() * self.width];
         for place in &self.places {
             row[self.column(*place)] = '│';

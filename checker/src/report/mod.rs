@@ -9,7 +9,7 @@ use std::fmt::Display;
 use model::{Defect, Disruptions, Expectation, Hosts, Link, Property, Strategy};
 use serde::{Serialize, Serializer};
 
-use crate::narrative::{Line, Story};
+use crate::narrative::{Story, StoryLine};
 use crate::setting::{Pages, Setting};
 
 pub use basis::Basis;
@@ -17,16 +17,16 @@ pub use table::{Paint, table};
 
 /// All runs of one call.
 #[derive(Debug, Serialize)]
-pub struct Document {
+pub struct CheckDocument {
     /// The version of this format: 1.
     pub version: u32,
     /// One for each algorithm and number of pages.
-    pub runs: Vec<Run>,
+    pub runs: Vec<CheckRun>,
 }
 
 /// One algorithm with one number of pages, or with any.
 #[derive(Debug, Serialize)]
-pub struct Run {
+pub struct CheckRun {
     /// The algorithm's name.
     pub algorithm: String,
     /// Its choices, as in a strategy file.
@@ -67,12 +67,12 @@ pub struct Run {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsaved: Option<String>,
     /// One for each property that applies and was asked for.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<PropertyVerdict>,
 }
 
 /// What is said about one property.
 #[derive(Debug, Serialize)]
-pub struct Verdict {
+pub struct PropertyVerdict {
     /// The property.
     pub property: Property,
     /// What the specification says.
@@ -83,7 +83,7 @@ pub struct Verdict {
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
     /// For a property that fails, a shortest run that shows it.
-    pub witness: Vec<Line>,
+    pub witness: Vec<StoryLine>,
     /// The number of the witness's lines before the part that repeats for ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loop_from: Option<usize>,
@@ -127,24 +127,32 @@ pub enum Conclusion {
     Surprise,
 }
 
-impl Verdict {
+impl PropertyVerdict {
     /// The verdict on a property of an algorithm to which it applies.
     pub fn new(setting: &Setting, property: Property, actual: Actual) -> Self {
         let expected = match setting.strategy.expectation(property) {
             Expectation::Fails => Expected::Fails,
             Expectation::Holds | Expectation::NotApplicable => Expected::Holds,
         };
-        Verdict { property, expected, actual, basis: None, witness: vec![], loop_from: None, story: None }
+        PropertyVerdict {
+            property,
+            expected,
+            actual,
+            basis: None,
+            witness: vec![],
+            loop_from: None,
+            story: None,
+        }
     }
 
     /// With what it rests on.
     pub fn resting_on(self, basis: Basis) -> Self {
-        Verdict { basis: Some(basis), ..self }
+        PropertyVerdict { basis: Some(basis), ..self }
     }
 
     /// With the run that shows it.
     pub fn showing(self, story: Story) -> Self {
-        Verdict { witness: story.lines(), loop_from: story.loop_from, story: Some(story), ..self }
+        PropertyVerdict { witness: story.lines(), loop_from: story.loop_from, story: Some(story), ..self }
     }
 
     /// Is it the expected one, for so many pages?
@@ -165,20 +173,20 @@ impl Verdict {
     }
 }
 
-impl Run {
+impl CheckRun {
     /// Is there an action that no state takes, though all were explored and nothing was broken on purpose?
     pub fn is_idle(&self) -> bool {
         self.defect.is_none() && self.inconclusive.is_none() && !self.untaken.is_empty()
     }
 
     /// The conclusion from one of its verdicts.
-    pub fn conclusion_of(&self, verdict: &Verdict) -> Conclusion {
+    pub fn conclusion_of(&self, verdict: &PropertyVerdict) -> Conclusion {
         verdict.conclusion(self.pages)
     }
 
     /// The worst of its verdicts, and of what kept it from any. What a proof has settled, no exploration needs to.
     pub fn conclusion(&self) -> Conclusion {
-        let settled = |verdict: &Verdict| verdict.basis == Some(Basis::Proof);
+        let settled = |verdict: &PropertyVerdict| verdict.basis == Some(Basis::Proof);
         let open = self.inconclusive.is_some() && !self.verdicts.iter().any(settled);
         let cut = if open { Conclusion::Inconclusive } else { Conclusion::AsExpected };
         let own = if self.is_idle() { Conclusion::Surprise } else { cut };
@@ -192,10 +200,10 @@ pub fn counted<N: Display + From<u8> + PartialEq>(count: N, noun: &str) -> Strin
     format!("{count} {noun}{plural}")
 }
 
-impl Document {
+impl CheckDocument {
     /// A document of the current version. What is proved for any number of pages is known for each number of them, also
     /// where an exploration was cut short.
-    pub fn new(mut runs: Vec<Run>) -> Self {
+    pub fn new(mut runs: Vec<CheckRun>) -> Self {
         let proofs = runs.iter().filter(|run| run.pages == Pages::Any);
         let held = proofs.flat_map(|run| {
             let holds = run.verdicts.iter().filter(|verdict| verdict.actual == Actual::Holds);
@@ -208,12 +216,12 @@ impl Document {
                 (verdict.actual, verdict.basis) = (Actual::Holds, Some(Basis::Proof));
             }
         }
-        Document { version: 1, runs }
+        CheckDocument { version: 1, runs }
     }
 
     /// The worst of its runs.
     pub fn conclusion(&self) -> Conclusion {
-        self.runs.iter().map(Run::conclusion).fold(Conclusion::AsExpected, Conclusion::max)
+        self.runs.iter().map(CheckRun::conclusion).fold(Conclusion::AsExpected, Conclusion::max)
     }
 }
 
@@ -233,8 +241,16 @@ mod tests {
     use super::*;
     use model::algorithms::POST_COPY;
 
-    fn verdict(property: Property, expected: Expected, actual: Actual) -> Verdict {
-        Verdict { property, expected, actual, basis: None, witness: vec![], loop_from: None, story: None }
+    fn verdict(property: Property, expected: Expected, actual: Actual) -> PropertyVerdict {
+        PropertyVerdict {
+            property,
+            expected,
+            actual,
+            basis: None,
+            witness: vec![],
+            loop_from: None,
+            story: None,
+        }
     }
 
     /// Every pair of what is expected and what is found, judged.
@@ -265,8 +281,8 @@ mod tests {
         assert_eq!(of(Property::L8, Expected::Holds, Vacuous, any), Conclusion::AsExpected);
     }
 
-    fn run(pages: Pages, inconclusive: Option<&str>, verdicts: Vec<Verdict>) -> Run {
-        Run {
+    fn run(pages: Pages, inconclusive: Option<&str>, verdicts: Vec<PropertyVerdict>) -> CheckRun {
+        CheckRun {
             algorithm: "post-copy".into(),
             strategy: POST_COPY,
             pages,
@@ -296,13 +312,13 @@ mod tests {
         let cut = |properties: &[Property]| {
             run(one, Some("time is up"), properties.iter().copied().map(open).collect())
         };
-        let conclusion = |runs| Document::new(runs).conclusion();
+        let conclusion = |runs| CheckDocument::new(runs).conclusion();
         assert_eq!(conclusion(vec![cut(&[Property::S1])]), Conclusion::Inconclusive);
         assert_eq!(conclusion(vec![cut(&[Property::S1]), proved()]), Conclusion::AsExpected);
         assert_eq!(conclusion(vec![cut(&[Property::S1, Property::S2]), proved()]), Conclusion::Inconclusive);
         assert_eq!(conclusion(vec![cut(&[Property::S2]), proved()]), Conclusion::Inconclusive);
         // Another algorithm's proof says nothing.
-        let other = Run { algorithm: "lazy-copy".into(), ..proved() };
+        let other = CheckRun { algorithm: "lazy-copy".into(), ..proved() };
         assert_eq!(conclusion(vec![cut(&[Property::S1]), other]), Conclusion::Inconclusive);
         // What fails is not settled.
         let fails = run(one, None, vec![verdict(Property::S1, Expected::Holds, Actual::Fails)]);

@@ -7,7 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent};
 use enumset::EnumSet;
 use model::Property;
 
-use super::{Actual, Conclusion, Document, Run, counted};
+use super::{Actual, CheckDocument, CheckRun, Conclusion, counted};
 use crate::setting::Pages;
 
 /// With or without colour.
@@ -20,7 +20,7 @@ pub enum Paint {
 }
 
 /// The table, with a legend of what its marks mean.
-pub fn table(document: &Document, paint: Paint) -> String {
+pub fn table(document: &CheckDocument, paint: Paint) -> String {
     let mut table = Table::new();
     table.load_preset(NOTHING);
     table.set_style(TableComponent::HeaderLines, '─');
@@ -49,9 +49,9 @@ pub fn table(document: &Document, paint: Paint) -> String {
 }
 
 /// The runs of one algorithm, in the order of their first appearance.
-fn by_algorithm(document: &Document) -> Vec<Vec<&Run>> {
+fn by_algorithm(document: &CheckDocument) -> Vec<Vec<&CheckRun>> {
     let mut order: Vec<&str> = Vec::new();
-    let mut runs: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+    let mut runs: BTreeMap<&str, Vec<&CheckRun>> = BTreeMap::new();
     for run in &document.runs {
         if !order.contains(&run.algorithm.as_str()) {
             order.push(&run.algorithm);
@@ -81,7 +81,7 @@ impl Mark {
     }
 
     /// The strongest thing that can be said: a surprise first, then what is open, then the widest bound.
-    fn of(runs: &[&Run], property: Property) -> Self {
+    fn of(runs: &[&CheckRun], property: Property) -> Self {
         let verdicts = runs
             .iter()
             .flat_map(|run| run.verdicts.iter().map(move |verdict| (*run, verdict)))

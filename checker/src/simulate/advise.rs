@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::bounds::{Bounded, bounded_all};
 use super::summary::{Summary, outcomes};
-use super::{Outcome, Patience, Setup, SimulationError, run_while};
+use super::{Patience, SimulationError, SimulationOutcome, SimulationSetup, run_while};
 use crate::bounds::Cost;
 
 /// More pages than this are not simulated again and again to find out what would help: a part of them is.
@@ -43,7 +43,7 @@ pub enum Miss {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Advice {
     /// The setting.
-    pub setup: Setup,
+    pub setup: SimulationSetup,
     /// What its runs have come to.
     pub summary: Summary,
     /// What is not met.
@@ -100,7 +100,7 @@ impl Wish {
 
     /// The setting with the downtime target that the wish leaves to an algorithm that copies ahead, once what every freeze
     /// takes is taken off; unless a rule was given.
-    pub fn aim(&self, mut setup: Setup) -> Setup {
+    pub fn aim(&self, mut setup: SimulationSetup) -> SimulationSetup {
         let copies = matches!(setup.policy.pre, Pre::Copy(_)) && setup.policy.freeze == Freeze::NotInStep;
         if let (true, Some(freeze_ns), None) = (copies, self.freeze_ns, setup.stop.downtime_ns) {
             setup.stop.downtime_ns = Some(freeze_ns.saturating_sub(setup.bare_freeze_ns()));
@@ -118,7 +118,7 @@ impl Wish {
 /// As [`run_while`].
 pub fn advise(
     wish: &Wish,
-    (strategy, setup): (&Strategy, Setup),
+    (strategy, setup): (&Strategy, SimulationSetup),
     runs: u64,
     patience: &dyn Patience,
 ) -> Result<Advice, SimulationError> {
@@ -137,8 +137,8 @@ pub fn advise(
 /// Bounds on pages in the freeze, and whatever is outside of its bounds.
 fn frozen(
     strategy: &Strategy,
-    setup: &Setup,
-    outcomes: &[Outcome],
+    setup: &SimulationSetup,
+    outcomes: &[SimulationOutcome],
 ) -> (Option<u64>, Option<u64>, Vec<Bounded>) {
     let rows = bounded_all(strategy, setup, outcomes).unwrap_or_default();
     let frozen = rows.first().and_then(|rows| rows.iter().find(|row| row.cost == Cost::Frozen)).copied();
@@ -147,12 +147,18 @@ fn frozen(
 }
 
 /// The least change of each kind that would help.
-fn remedies(wish: &Wish, setup: &Setup, patience: &dyn Patience) -> Result<Vec<Remedy>, SimulationError> {
+fn remedies(
+    wish: &Wish,
+    setup: &SimulationSetup,
+    patience: &dyn Patience,
+) -> Result<Vec<Remedy>, SimulationError> {
     let pages = setup.page_count()?;
     let trial = setup.scaled(pages.div_ceil(PAGES_OF_A_TRIAL));
-    let meets = |setup: &Setup| {
-        let aimed =
-            wish.aim(Setup { stop: super::StopRule { downtime_ns: None, ..setup.stop }, ..setup.clone() });
+    let meets = |setup: &SimulationSetup| {
+        let aimed = wish.aim(SimulationSetup {
+            stop: super::StopRule { downtime_ns: None, ..setup.stop },
+            ..setup.clone()
+        });
         let summary = Summary::of(&[run_while(&aimed, patience)?]);
         Ok::<bool, SimulationError>(wish.missed(&summary).is_empty())
     };
@@ -163,7 +169,7 @@ fn remedies(wish: &Wish, setup: &Setup, patience: &dyn Patience) -> Result<Vec<R
     };
     let slower = |factor: f64| {
         let access_interval_ns = (trial.access_interval_ns as f64 * factor) as u64;
-        Setup { access_interval_ns, accesses_min: 0, ..trial.clone() }
+        SimulationSetup { access_interval_ns, accesses_min: 0, ..trial.clone() }
     };
     let mut remedies = Vec::new();
     if let Some(factor) = least_factor(|factor| meets(&faster(factor)))? {
@@ -215,7 +221,7 @@ pub struct DowntimeTable {
 /// # Errors
 /// As [`run_while`].
 pub fn downtime_table(
-    setup: &Setup,
+    setup: &SimulationSetup,
     rates_bits_per_s: &[u64],
     downtimes_ns: &[u64],
     patience: &dyn Patience,

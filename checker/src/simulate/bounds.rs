@@ -13,7 +13,7 @@ use model::{Hosts, Link, Migration, Strategy};
 use protocol::policy as real;
 use serde::Serialize;
 
-use super::{Outcome, Setup};
+use super::{SimulationOutcome, SimulationSetup};
 use crate::bounds::{Bounds, Cost, Migrations, STATES_MAX, Way, observed};
 use crate::observed::Population;
 
@@ -51,7 +51,11 @@ const PASSES_MAX: u32 = 16;
 ///
 /// # Errors
 /// A graph of the model is too large.
-pub fn bounded(strategy: &Strategy, setup: &Setup, outcome: &Outcome) -> Result<Vec<Bounded>, TooLarge> {
+pub fn bounded(
+    strategy: &Strategy,
+    setup: &SimulationSetup,
+    outcome: &SimulationOutcome,
+) -> Result<Vec<Bounded>, TooLarge> {
     Ok(bounded_all(strategy, setup, std::slice::from_ref(outcome))?.pop().unwrap_or_default())
 }
 
@@ -61,8 +65,8 @@ pub fn bounded(strategy: &Strategy, setup: &Setup, outcome: &Outcome) -> Result<
 /// As [`bounded`].
 pub fn bounded_all(
     strategy: &Strategy,
-    setup: &Setup,
-    outcomes: &[Outcome],
+    setup: &SimulationSetup,
+    outcomes: &[SimulationOutcome],
 ) -> Result<Vec<Vec<Bounded>>, TooLarge> {
     let passes = outcomes.iter().map(|outcome| outcome.passes).max().unwrap_or(0);
     let known = outcomes.iter().all(|outcome| !outcome.switched);
@@ -76,7 +80,7 @@ pub fn bounded_all(
         .into_iter()
         .filter_map(|cost| Some((cost, [fewer.bounds(cost)?, more.bounds(cost)?])))
         .collect();
-    let rows = |outcome: &Outcome| {
+    let rows = |outcome: &SimulationOutcome| {
         let row = |&(cost, known): &(Cost, [Bounds; 2])| {
             let simulated = measured(cost, setup, outcome)?;
             let continued = continued(known, outcome.page_count);
@@ -94,7 +98,7 @@ pub fn bounded_all(
 
 /// The strategy with as many passes as are simulated, if the model counts so far. A run that a rule has ended is one of
 /// an algorithm that makes no more passes than it made.
-fn with_passes(strategy: &Strategy, setup: &Setup, made: u32) -> Option<Strategy> {
+fn with_passes(strategy: &Strategy, setup: &SimulationSetup, made: u32) -> Option<Strategy> {
     let ruled = setup.stop.downtime_ns.is_some() || setup.stop.timeout_ns.is_some();
     let pre = match setup.policy.pre {
         real::Pre::Copy(real::Passes::AtMost(passes)) => {
@@ -108,7 +112,7 @@ fn with_passes(strategy: &Strategy, setup: &Setup, made: u32) -> Option<Strategy
 }
 
 /// The cost of a simulated migration, counted as in the model; `None` if the simulation does not count it.
-fn measured(cost: Cost, setup: &Setup, outcome: &Outcome) -> Option<u64> {
+fn measured(cost: Cost, setup: &SimulationSetup, outcome: &SimulationOutcome) -> Option<u64> {
     let (pages, faults) = (&outcome.pages, outcome.faults);
     let contents: u64 = outcome.sent.iter().map(|sent| sent.pages).sum();
     match cost {

@@ -49,7 +49,7 @@ pub struct CostModel {
     /// Bytes of a message that says that a page is all zero; `None`: such a page travels as others do.
     pub zero_page_bytes: Option<u64>,
     /// The length to which other pages are compressed, in millionths of the page; `None`: they are not.
-    pub compressed: Option<super::Share>,
+    pub compressed: Option<super::Fraction>,
     /// Fixed time of a freeze: stop, collect the state, build and start the process.
     pub freeze_ns: u64,
     /// Fixed time of a pass.

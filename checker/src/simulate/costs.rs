@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use steplog::event::Event;
 use steplog::place::{Place, Sequence};
 
-use super::{Faults, Pages, Sent};
+use super::{FaultCounts, PageCounts, SentCounts};
 
 /// What the migration has cost so far.
 #[derive(Debug, Default)]
@@ -14,13 +14,13 @@ pub(super) struct Costs {
     pub resumed_ns: Option<u64>,
     pub at_rest_ns: Option<u64>,
     pub run_time_ns: Option<u64>,
-    pub faults: Faults,
+    pub faults: FaultCounts,
     pub stall_ns: u64,
     pub stalls_ns: Vec<u64>,
     pub last_stall_ns: u64,
     pub throttled_ns: u64,
     pub left_after_pass: Vec<u64>,
-    pub pages: Pages,
+    pub pages: PageCounts,
     pub passes: u32,
     sent: BTreeMap<(Place, Place), (u64, u64)>,
 }
@@ -34,8 +34,8 @@ impl Costs {
     }
 
     /// What was sent, by origin and destination.
-    pub fn sent(&self) -> Vec<Sent> {
-        let sent = |(&(from, to), &(pages, bytes))| Sent { from, to, pages, bytes };
+    pub fn sent(&self) -> Vec<SentCounts> {
+        let sent = |(&(from, to), &(pages, bytes))| SentCounts { from, to, pages, bytes };
         self.sent.iter().map(sent).collect()
     }
 

@@ -1,6 +1,6 @@
 //! What a migration costs: the endpoints of the reference under virtual time.
 //!
-//! [`run`] moves one process from one host to another, as a [`Setup`] says, and tells what it cost, as an [`Outcome`]:
+//! [`run`] moves one process from one host to another, as a [`SimulationSetup`] says, and tells what it cost, as an [`SimulationOutcome`]:
 //! time in each state of the process, faults and how long they stalled it, pages and bytes on the wire. The endpoints
 //! are the ones that are held to the model step by step; here they get a clock, a network and a process:
 //!
@@ -46,8 +46,11 @@ mod world;
 pub use cost_model::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, Framing, Preset};
 pub use dirty_log::DirtyMarks;
 pub use network::message_bytes;
-pub use outcome::{Divergence, Faults, Outcome, Pages, Sent, Span, Stalls};
-pub use setup::{Intervals, Setup, SetupError, Share, ShareError, StopRule, Throttling, Workload};
+pub use outcome::{Divergence, FaultCounts, PageCounts, SentCounts, SimulationOutcome, Span, Stalls};
+pub use setup::{
+    Fraction, Intervals, ShareError, SimulatedWorkload, SimulationSetup, SimulationSetupError, StopRule,
+    Throttling,
+};
 
 use std::sync::Arc;
 
@@ -70,7 +73,7 @@ pub const DESTINATION: HostId = HostId(1);
 pub enum SimulationError {
     /// Nothing that can be simulated.
     #[error(transparent)]
-    Setup(#[from] SetupError),
+    Setup(#[from] SimulationSetupError),
     /// The choices of the algorithm contradict each other.
     #[error(transparent)]
     Unsupported(#[from] Contradiction),
@@ -119,7 +122,7 @@ impl Patience for Endless {
 ///
 /// # Errors
 /// The setup makes no sense, or the endpoints do not do what they should.
-pub fn run(setup: &Setup) -> Result<Outcome, SimulationError> {
+pub fn run(setup: &SimulationSetup) -> Result<SimulationOutcome, SimulationError> {
     run_while(setup, &Endless)
 }
 
@@ -127,12 +130,16 @@ pub fn run(setup: &Setup) -> Result<Outcome, SimulationError> {
 ///
 /// # Errors
 /// As [`run`]; also if it is given up.
-pub fn run_while(setup: &Setup, patience: &dyn Patience) -> Result<Outcome, SimulationError> {
+pub fn run_while(
+    setup: &SimulationSetup,
+    patience: &dyn Patience,
+) -> Result<SimulationOutcome, SimulationError> {
     let pages = setup.page_count()?;
-    let once = |setup: &Setup| simulate(setup, [Elided::loaded(pages), Elided::vacant(pages)], patience);
+    let once =
+        |setup: &SimulationSetup| simulate(setup, [Elided::loaded(pages), Elided::vacant(pages)], patience);
     let outcome = once(setup)?;
     match switched(setup, &outcome) {
-        Some(setup) => once(&setup).map(|outcome| Outcome { switched: true, ..outcome }),
+        Some(setup) => once(&setup).map(|outcome| SimulationOutcome { switched: true, ..outcome }),
         None => Ok(outcome),
     }
 }
@@ -141,17 +148,17 @@ pub fn run_while(setup: &Setup, patience: &dyn Patience) -> Result<Outcome, Simu
 ///
 /// # Errors
 /// As [`run`]; also if pages have another size than those of the reference.
-pub fn run_with_contents(setup: &Setup) -> Result<Outcome, SimulationError> {
+pub fn run_with_contents(setup: &SimulationSetup) -> Result<SimulationOutcome, SimulationError> {
     let pages = setup.page_count()?;
     if setup.page_size_bytes != PAGE_SIZE as u64 {
-        return Err(SetupError::ContentsOfOtherSize(setup.page_size_bytes).into());
+        return Err(SimulationSetupError::ContentsOfOtherSize(setup.page_size_bytes).into());
     }
     simulate(setup, [PageStore::loaded(&setup.image()?), PageStore::vacant(pages)], &Endless)
 }
 
 /// The setting in which the process is resumed before what is left is sent, if the rule says so and the target is missed.
 /// Up to the suspension the run is the same.
-fn switched(setup: &Setup, outcome: &Outcome) -> Option<Setup> {
+fn switched(setup: &SimulationSetup, outcome: &SimulationOutcome) -> Option<SimulationSetup> {
     let StopRule { downtime_ns, switch_to_post_copy, .. } = setup.stop;
     let copies = matches!(setup.policy.pre, Pre::Copy(_)) && setup.policy.freeze == Freeze::NotInStep;
     let met = match (outcome.freeze, downtime_ns) {
@@ -169,7 +176,7 @@ fn switched(setup: &Setup, outcome: &Outcome) -> Option<Setup> {
             push: Push::NextMissing,
             ..setup.policy.clone()
         };
-        Setup {
+        SimulationSetup {
             policy,
             stop: StopRule { timeout_ns: None, downtime_ns: None, ..setup.stop },
             ..setup.clone()
@@ -178,10 +185,10 @@ fn switched(setup: &Setup, outcome: &Outcome) -> Option<Setup> {
 }
 
 fn simulate<M: Memory + Accesses>(
-    setup: &Setup,
+    setup: &SimulationSetup,
     memories: [M; 2],
     patience: &dyn Patience,
-) -> Result<Outcome, SimulationError> {
+) -> Result<SimulationOutcome, SimulationError> {
     let image: Arc<Image> = Arc::new(setup.image()?);
     World::new(setup, &image, memories)?.run(patience)
 }

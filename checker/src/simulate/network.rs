@@ -10,7 +10,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use protocol::wire::{Envelope, HEADER_LEN, Message};
 use steplog::message::MessageKind;
 
-use super::{CostModel, Setup};
+use super::{CostModel, SimulationSetup};
 
 const NS_PER_S: u128 = 1_000_000_000;
 
@@ -24,7 +24,7 @@ const LINES: usize = 2 * PLACES;
 /// Length of a message on the wire, of a page neither zero nor compressed. That of the state is modelled: so many bytes
 /// without the map, and a bitmap; the runs of the wire format are shorter than that for an orderly map and longer for a
 /// random one.
-pub fn message_bytes(kind: MessageKind, setup: &Setup) -> u64 {
+pub fn message_bytes(kind: MessageKind, setup: &SimulationSetup) -> u64 {
     let header = HEADER_LEN as u64;
     match kind {
         MessageKind::Page | MessageKind::WriteBack | MessageKind::Fetched => {
@@ -117,7 +117,7 @@ enum Due {
 /// All lines.
 #[derive(Debug)]
 pub(super) struct Network<'a> {
-    setup: &'a Setup,
+    setup: &'a SimulationSetup,
     outward: [Outward; PLACES],
     inward: [Inward; PLACES],
     due: BinaryHeap<Reverse<(u64, u64, Due)>>,
@@ -128,7 +128,7 @@ pub(super) struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
-    pub fn new(setup: &'a Setup) -> Self {
+    pub fn new(setup: &'a SimulationSetup) -> Self {
         Self {
             setup,
             outward: Default::default(),

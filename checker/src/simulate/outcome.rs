@@ -5,7 +5,7 @@ use steplog::place::Place;
 
 /// What one migration cost. Times count from its start.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Outcome {
+pub struct SimulationOutcome {
     /// Number of pages of the address space.
     pub page_count: u64,
     /// The process still runs at the source: from the start to the suspension.
@@ -26,7 +26,7 @@ pub struct Outcome {
     /// When the process had done the accesses that were asked for.
     pub run_time_ns: Option<u64>,
     /// Accesses that found no page.
-    pub faults: Faults,
+    pub faults: FaultCounts,
     /// Time for which threads of the running process waited for pages.
     pub stall_ns: u64,
     /// How long single waits were.
@@ -40,7 +40,7 @@ pub struct Outcome {
     /// When the last wait for a page was over.
     pub last_stall_ns: u64,
     /// Pages sent, by what for.
-    pub pages: Pages,
+    pub pages: PageCounts,
     /// Passes of copying ahead.
     pub passes: u32,
     /// Pages that each of them left to send.
@@ -48,7 +48,7 @@ pub struct Outcome {
     /// Whether the process was resumed before what was left had been sent, because the downtime target was missed.
     pub switched: bool,
     /// What was sent, by origin and destination.
-    pub sent: Vec<Sent>,
+    pub sent: Vec<SentCounts>,
     /// Why copying ahead never ends, if so.
     pub divergence: Option<Divergence>,
 }
@@ -66,7 +66,7 @@ pub enum Span {
 
 /// Accesses that found no page, by who had it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Faults {
+pub struct FaultCounts {
     /// The source.
     pub at_source: u64,
     /// The file server.
@@ -77,7 +77,7 @@ pub struct Faults {
 
 /// Pages sent, each time counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Pages {
+pub struct PageCounts {
     /// To the destination, before the suspension.
     pub copied: u64,
     /// To the destination, during the freeze.
@@ -98,7 +98,7 @@ pub struct Pages {
 
 /// What one place sent to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Sent {
+pub struct SentCounts {
     /// Which place.
     pub from: Place,
     /// To which place.
@@ -158,7 +158,7 @@ impl Stalls {
     }
 }
 
-impl Outcome {
+impl SimulationOutcome {
     /// From the start of the migration until the process is back at rest.
     pub fn total(&self) -> Span {
         self.pre_migration.then(self.freeze).then(self.post_migration)
@@ -186,7 +186,7 @@ impl Outcome {
     }
 }
 
-impl Pages {
+impl PageCounts {
     /// All that have been sent so far.
     pub(super) fn all_sent(&self) -> u64 {
         self.copied
@@ -199,7 +199,7 @@ impl Pages {
     }
 }
 
-impl Faults {
+impl FaultCounts {
     /// Those for which the process had to wait.
     pub fn remote(&self) -> u64 {
         self.at_source + self.at_file_server

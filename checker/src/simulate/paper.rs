@@ -1,6 +1,6 @@
 //! The published tables, next to what the simulation gives for the same setting.
 //!
-//! One set of constants serves all cells ([`Setup::published`]); none is tuned on its own. Where chance has a part, a
+//! One set of constants serves all cells ([`SimulationSetup::published`]); none is tuned on its own. Where chance has a part, a
 //! cell is the mean of several runs.
 //!
 //! *Pre-migration* in the published tables is the time that it takes to copy the whole address space, although 48 ms of
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use protocol::policy::{Passes, Policy, Pre};
 use serde::Serialize;
 
-use super::{Outcome, Setup, SimulationError, Span, Workload, run};
+use super::{SimulatedWorkload, SimulationError, SimulationOutcome, SimulationSetup, Span, run};
 
 /// Largest deviation at which a cell counts as reproduced.
 pub const TOLERANCE_PERCENT: f64 = 2.0;
@@ -37,7 +37,7 @@ pub enum Case {
 /// State of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum PublishedState {
     /// It runs at the source, pages are transferred.
     PreMigration,
     /// It is suspended.
@@ -58,9 +58,9 @@ pub enum Time {
 
 /// A cell of the published tables and its counterpart.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cell {
+pub struct PublishedCell {
     /// Which table.
-    pub state: State,
+    pub state: PublishedState,
     /// Which row.
     pub algorithm: String,
     /// Which column.
@@ -75,29 +75,29 @@ pub struct Cell {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Paper {
     /// The setting, but for the algorithm and what the case changes.
-    pub setup: Setup,
+    pub setup: SimulationSetup,
     /// Runs over which a cell is averaged.
     pub runs: u64,
     /// All cells, table by table, row by row.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<PublishedCell>,
 }
 
 const ENDLESS: Time = Time::Endless;
 
 /// As published, in milliseconds: normal, best, worst.
-const PUBLISHED: [(State, &str, [Time; 3]); 12] = [
-    (State::PreMigration, "total-copy", [Time::Ms(0.0); 3]),
-    (State::PreMigration, "pre-copy", [Time::Ms(776.0); 3]),
-    (State::PreMigration, "post-copy", [Time::Ms(0.0); 3]),
-    (State::PreMigration, "lazy-copy", [Time::Ms(0.0); 3]),
-    (State::Migration, "total-copy", [Time::Ms(780.0); 3]),
-    (State::Migration, "pre-copy", [Time::Ms(202.5), Time::Ms(52.5), Time::Ms(828.0)]),
-    (State::Migration, "post-copy", [Time::Ms(4.5); 3]),
-    (State::Migration, "lazy-copy", [Time::Ms(4.5); 3]),
-    (State::PostMigration, "total-copy", [Time::Ms(0.0); 3]),
-    (State::PostMigration, "pre-copy", [Time::Ms(0.0); 3]),
-    (State::PostMigration, "post-copy", [Time::Ms(900.0), Time::Ms(778.0), Time::Ms(1300.0)]),
-    (State::PostMigration, "lazy-copy", [ENDLESS; 3]),
+const PUBLISHED: [(PublishedState, &str, [Time; 3]); 12] = [
+    (PublishedState::PreMigration, "total-copy", [Time::Ms(0.0); 3]),
+    (PublishedState::PreMigration, "pre-copy", [Time::Ms(776.0); 3]),
+    (PublishedState::PreMigration, "post-copy", [Time::Ms(0.0); 3]),
+    (PublishedState::PreMigration, "lazy-copy", [Time::Ms(0.0); 3]),
+    (PublishedState::Migration, "total-copy", [Time::Ms(780.0); 3]),
+    (PublishedState::Migration, "pre-copy", [Time::Ms(202.5), Time::Ms(52.5), Time::Ms(828.0)]),
+    (PublishedState::Migration, "post-copy", [Time::Ms(4.5); 3]),
+    (PublishedState::Migration, "lazy-copy", [Time::Ms(4.5); 3]),
+    (PublishedState::PostMigration, "total-copy", [Time::Ms(0.0); 3]),
+    (PublishedState::PostMigration, "pre-copy", [Time::Ms(0.0); 3]),
+    (PublishedState::PostMigration, "post-copy", [Time::Ms(900.0), Time::Ms(778.0), Time::Ms(1300.0)]),
+    (PublishedState::PostMigration, "lazy-copy", [ENDLESS; 3]),
 ];
 
 /// Simulates every cell of the published tables.
@@ -115,9 +115,9 @@ pub fn reproduce() -> Result<Paper, SimulationError> {
 /// # Errors
 /// As [`run`].
 pub fn cells(
-    wanted: impl Fn(State, &str) -> bool,
-    altered: impl Fn(Setup) -> Setup,
-) -> Result<Vec<Cell>, SimulationError> {
+    wanted: impl Fn(PublishedState, &str) -> bool,
+    altered: impl Fn(SimulationSetup) -> SimulationSetup,
+) -> Result<Vec<PublishedCell>, SimulationError> {
     let rows = || PUBLISHED.into_iter().filter(|(state, algorithm, _)| wanted(*state, algorithm));
     let mut simulated = BTreeMap::new();
     for (_, algorithm, _) in rows() {
@@ -126,9 +126,9 @@ pub fn cells(
             simulated.insert(algorithm, cases.into_iter().collect::<Result<Vec<_>, _>>()?);
         }
     }
-    let row = |(state, algorithm, times): (State, &'static str, [Time; 3])| {
+    let row = |(state, algorithm, times): (PublishedState, &'static str, [Time; 3])| {
         let cases = Case::ALL.into_iter().zip(times).zip(&simulated[algorithm]);
-        cases.map(move |((case, published), outcomes)| Cell {
+        cases.map(move |((case, published), outcomes)| PublishedCell {
             state,
             algorithm: algorithm.to_owned(),
             case,
@@ -140,12 +140,12 @@ pub fn cells(
 }
 
 /// As many runs as chance has a part in.
-fn outcomes(setup: &Setup, case: Case) -> Result<Vec<Outcome>, SimulationError> {
+fn outcomes(setup: &SimulationSetup, case: Case) -> Result<Vec<SimulationOutcome>, SimulationError> {
     let seeds = if case == Case::Normal { RUNS } else { 1 };
-    (1..=seeds).map(|seed| run(&Setup { seed, ..setup.clone() })).collect()
+    (1..=seeds).map(|seed| run(&SimulationSetup { seed, ..setup.clone() })).collect()
 }
 
-fn mean(outcomes: &[Outcome], time: impl Fn(&Outcome) -> Span) -> Time {
+fn mean(outcomes: &[SimulationOutcome], time: impl Fn(&SimulationOutcome) -> Span) -> Time {
     let times: Option<Vec<u64>> = outcomes.iter().map(|outcome| time(outcome).ns()).collect();
     times.map_or(Time::Endless, |times| Time::Ms(times.iter().sum::<u64>() as f64 / 1e6 / times.len() as f64))
 }
@@ -164,18 +164,18 @@ impl Case {
     }
 
     /// The published setting in this case. Pre-copy makes one pass.
-    pub fn setup(self, policy: Policy) -> Setup {
+    pub fn setup(self, policy: Policy) -> SimulationSetup {
         let pre = if policy.pre == Policy::PRE_COPY.pre { Pre::Copy(Passes::AtMost(1)) } else { policy.pre };
-        let normal = Setup::published(Policy { pre, ..policy });
+        let normal = SimulationSetup::published(Policy { pre, ..policy });
         match self {
             Self::Normal => normal,
-            Self::Best => Setup { workload: Workload::None, ..normal },
-            Self::Worst => Setup { workload: Workload::All, ..normal },
+            Self::Best => SimulationSetup { workload: SimulatedWorkload::None, ..normal },
+            Self::Worst => SimulationSetup { workload: SimulatedWorkload::All, ..normal },
         }
     }
 }
 
-impl State {
+impl PublishedState {
     /// All, in the order of the published tables.
     pub const ALL: [Self; 3] = [Self::PreMigration, Self::Migration, Self::PostMigration];
 
@@ -189,7 +189,7 @@ impl State {
     }
 
     /// What the published tables mean by the time in this state.
-    fn time(self, outcome: &Outcome) -> Span {
+    fn time(self, outcome: &SimulationOutcome) -> Span {
         match self {
             Self::PreMigration => Span::Ns(outcome.copying_ns),
             Self::Migration => outcome.freeze,
@@ -198,7 +198,7 @@ impl State {
     }
 }
 
-impl Cell {
+impl PublishedCell {
     /// How much more was simulated than published, in percent of what was published; `None` if either is endless or
     /// nothing.
     pub fn deviation_percent(&self) -> Option<f64> {
@@ -226,8 +226,8 @@ mod tests {
 
     #[test]
     fn a_cell_is_reproduced_within_the_tolerance_and_not_beyond() {
-        let cell = |published, simulated| Cell {
-            state: State::Migration,
+        let cell = |published, simulated| PublishedCell {
+            state: PublishedState::Migration,
             algorithm: "pre-copy".to_owned(),
             case: Case::Normal,
             published,

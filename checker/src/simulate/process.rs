@@ -4,10 +4,10 @@ use protocol::page_set::PageSet;
 use steplog::page::PageNumber;
 use steplog::place::HostId;
 use world::random::Random;
-use world::workload::{self, Accesses};
+use world::workload::{self, AccessSequence};
 
 use super::mix::Mix;
-use super::{Intervals, SOURCE, Setup, Share, Workload};
+use super::{Fraction, Intervals, SOURCE, SimulatedWorkload, SimulationSetup};
 
 /// Pages that a local workload touches one after the other before it goes elsewhere.
 const RUN_PAGES: u64 = 64;
@@ -23,7 +23,7 @@ pub(super) struct Process {
     pub threads: Vec<Thread>,
     /// Processor time that it is denied before the suspension, in per cent.
     pub throttle_percent: u32,
-    write_share: Share,
+    write_share: Fraction,
     /// The pages that it touches at all.
     window: std::ops::Range<u64>,
 }
@@ -56,7 +56,7 @@ pub(super) struct Access {
 enum Touches {
     None,
     /// For ever.
-    Pattern(Box<Accesses>),
+    Pattern(Box<AccessSequence>),
     /// Runs of pages, each of which begins anywhere.
     Local {
         at: u64,
@@ -74,19 +74,19 @@ enum Touches {
 }
 
 impl Process {
-    pub fn new(setup: &Setup, pages: u64) -> Self {
+    pub fn new(setup: &SimulationSetup, pages: u64) -> Self {
         let window = setup.window(pages);
         let count = window.end - window.start;
         let mut random = Random::new(setup.seed);
         let threads = if setup.is_single() { 1 } else { setup.threads.max(1) };
         let thread = |number: u64| {
             let touches = match (&setup.workload, setup.workload.pattern(count)) {
-                (Workload::All, _) => Touches::All(0..pages),
-                (Workload::Local, _) => Touches::Local { at: 0, left: 0 },
-                (Workload::Measured(profile), _) => {
+                (SimulatedWorkload::All, _) => Touches::All(0..pages),
+                (SimulatedWorkload::Local, _) => Touches::Local { at: 0, left: 0 },
+                (SimulatedWorkload::Measured(profile), _) => {
                     Touches::Mix(Box::new(Mix::of(profile, pages, setup.seed)))
                 }
-                (Workload::Listed(_), _) => Touches::Listed { at: 0, rounds: 0 },
+                (SimulatedWorkload::Listed(_), _) => Touches::Listed { at: 0, rounds: 0 },
                 (_, Some(pattern)) => {
                     let workload = workload::Workload { pattern, write_percent: 0, interval_ns: 0 };
                     Touches::Pattern(Box::new(workload.accesses(count, setup.seed.wrapping_add(number))))
@@ -119,7 +119,7 @@ impl Process {
 
     /// The access that a thread does next: an access that faulted is tried again. `None` if it is through, for now or
     /// for good.
-    pub fn access(&mut self, thread: usize, setup: &Setup) -> Option<Access> {
+    pub fn access(&mut self, thread: usize, setup: &SimulationSetup) -> Option<Access> {
         let Self { at, threads, write_share, window, .. } = self;
         let thread = threads.get_mut(thread)?;
         if thread.next.is_none() {
@@ -140,7 +140,7 @@ impl Process {
                 }
                 Touches::Mix(mix) => mix.access(random),
                 Touches::Listed { at, .. } => match &setup.workload {
-                    Workload::Listed(list) => list
+                    SimulatedWorkload::Listed(list) => list
                         .accesses
                         .get(*at)
                         .map(|access| Access { page: PageNumber(access.page), writes: access.writes }),
@@ -156,7 +156,7 @@ impl Process {
     }
 
     /// The access of a thread is done; when the next one is due, unless at once.
-    pub fn done(&mut self, thread: usize, now_ns: u64, setup: &Setup) {
+    pub fn done(&mut self, thread: usize, now_ns: u64, setup: &SimulationSetup) {
         self.count += 1;
         let throttled = if self.at == SOURCE { u64::from(self.throttle_percent) } else { 0 };
         let Some(thread) = self.threads.get_mut(thread) else { return };
@@ -166,7 +166,7 @@ impl Process {
                 thread.access_ns = None;
                 return;
             }
-            (Touches::Listed { at, rounds }, Workload::Listed(list)) => {
+            (Touches::Listed { at, rounds }, SimulatedWorkload::Listed(list)) => {
                 let before_ns = list.accesses.get(*at).map_or(0, |access| access.at_ns);
                 *at += 1;
                 match list.accesses.get(*at) {
@@ -254,8 +254,8 @@ fn exponential_ns(random: &mut Random, mean_ns: u64) -> u64 {
 
 /// How many accesses it takes this workload to write so many different pages; `None` if it never does, or not in
 /// sixty-four times as many accesses as there are pages.
-pub(super) fn accesses_for(setup: &Setup, pages: u64, distinct: u64) -> Option<u64> {
-    let mut process = Process::new(&Setup { threads: 1, ..setup.clone() }, pages);
+pub(super) fn accesses_for(setup: &SimulationSetup, pages: u64, distinct: u64) -> Option<u64> {
+    let mut process = Process::new(&SimulationSetup { threads: 1, ..setup.clone() }, pages);
     let mut written = PageSet::empty(pages);
     let most = pages.saturating_mul(64).max(1024);
     (1..=most).find(|_| {

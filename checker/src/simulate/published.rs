@@ -9,7 +9,10 @@ use protocol::policy::{Passes, Policy, Pre};
 use serde::Serialize;
 
 use super::workload_file::{Measured, Profile};
-use super::{CostModel, DirtyMarks, Outcome, Preset, Setup, Share, SimulationError, Workload, run};
+use super::{
+    CostModel, DirtyMarks, Fraction, Preset, SimulatedWorkload, SimulationError, SimulationOutcome,
+    SimulationSetup, run,
+};
 
 /// Largest deviation that needs no reason.
 pub const TOLERANCE_PERCENT: f64 = 10.0;
@@ -68,28 +71,28 @@ pub const ROWS: [Row; 10] = [
         source: "QEMU",
         published: Figure::Ns(160.8e9),
         reason: None,
-        simulate: || idle(5, 256_000_000, Share::NONE),
+        simulate: || idle(5, 256_000_000, Fraction::NONE),
     },
     Row {
         what: "pre-copy of 8 GB, idle, at 9.5 Gbit/s: total",
         source: "QEMU",
         published: Figure::Ns(7.5e9),
         reason: None,
-        simulate: || idle(8, 9_500_000_000, Share::NONE),
+        simulate: || idle(8, 9_500_000_000, Fraction::NONE),
     },
     Row {
         what: "pre-copy of 54 GiB at 10.8 Gbit/s: total",
         source: "QEMU",
         published: Figure::Ns(46e9),
         reason: None,
-        simulate: || idle(54, 10_800_000_000, Share::NONE),
+        simulate: || idle(54, 10_800_000_000, Fraction::NONE),
     },
     Row {
         what: "pre-copy of 8 GiB, idle, all zero, at 10 Gbit/s: total",
         source: "QEMU",
         published: Figure::Ns(2.07e9),
         reason: None,
-        simulate: || idle(8, 10_000_000_000, Share::ALL),
+        simulate: || idle(8, 10_000_000_000, Fraction::ALL),
     },
     Row {
         what: "post-copy at 10 Gbit/s, a fault, one connection",
@@ -136,34 +139,35 @@ pub const ROWS: [Row; 10] = [
 ];
 
 /// QEMU on a line of which the rate of the payload is known, with so much memory.
-fn machine(policy: Policy, memory_bytes: u64, bits_per_s: u64) -> Setup {
+fn machine(policy: Policy, memory_bytes: u64, bits_per_s: u64) -> SimulationSetup {
     let costs = CostModel { bandwidth_bits_per_s: bits_per_s, framing: None, ..CostModel::QEMU };
-    let (mapped_share, dirty_share) = (Share::NONE, Share::ALL);
-    Setup {
+    let (mapped_share, dirty_share) = (Fraction::NONE, Fraction::ALL);
+    SimulationSetup {
         memory_bytes,
         mapped_share,
         dirty_share,
         accesses_min: 0,
         costs,
-        ..Setup::new(policy, Preset::Qemu)
+        ..SimulationSetup::new(policy, Preset::Qemu)
     }
 }
 
 /// As many passes as it takes to freeze for so long.
-fn until(target_ns: u64, setup: Setup) -> Setup {
+fn until(target_ns: u64, setup: SimulationSetup) -> SimulationSetup {
     let mut setup = setup;
     setup.policy.pre = Pre::Copy(Passes::AtMost(u32::MAX));
     setup.stop.downtime_ns = Some(target_ns);
     setup
 }
 
-fn total(outcome: &Outcome) -> Figure {
+fn total(outcome: &SimulationOutcome) -> Figure {
     outcome.total().ns().map_or(Figure::Never, |ns| Figure::Ns(ns as f64))
 }
 
-fn idle(gib: u64, bits_per_s: u64, zero_share: Share) -> Result<Figure, SimulationError> {
+fn idle(gib: u64, bits_per_s: u64, zero_share: Fraction) -> Result<Figure, SimulationError> {
     let setup = machine(Policy::PRE_COPY, gib << 30, bits_per_s);
-    let setup = Setup { workload: Workload::None, zero_share, ..until(300_000_000, setup) };
+    let setup =
+        SimulationSetup { workload: SimulatedWorkload::None, zero_share, ..until(300_000_000, setup) };
     run(&setup.scaled(SCALE)).map(|outcome| total(&outcome))
 }
 
@@ -171,7 +175,7 @@ fn idle(gib: u64, bits_per_s: u64, zero_share: Share) -> Result<Figure, Simulati
 fn fault(own_channel: bool) -> Result<Figure, SimulationError> {
     let setup = machine(Policy::POST_COPY, 1 << 30, 10_000_000_000);
     let costs = CostModel { own_channel, latency_ns: 50_000, ..setup.costs.clone() };
-    let setup = Setup { access_interval_ns: 5_000_000, costs, ..setup };
+    let setup = SimulationSetup { access_interval_ns: 5_000_000, costs, ..setup };
     run(&setup).map(|outcome| Figure::Ns(outcome.stall_ns as f64 / outcome.stalls.count.max(1) as f64))
 }
 
@@ -222,7 +226,7 @@ fn vector(bits_per_s: u64, target_ns: u64) -> Result<Figure, SimulationError> {
     };
     let mut setup = until(target_ns, machine(Policy::PRE_COPY, 0, bits_per_s));
     setup.take_over(&profile);
-    setup.workload = Workload::Measured(Arc::new(profile));
+    setup.workload = SimulatedWorkload::Measured(Arc::new(profile));
     setup.costs = CostModel { page_ns: 0, zero_page_ns: 0, install_ns: 0, ..setup.costs };
     run(&setup.scaled(SCALE)).map(|outcome| total(&outcome))
 }
@@ -231,9 +235,9 @@ fn vector(bits_per_s: u64, target_ns: u64) -> Result<Figure, SimulationError> {
 fn plateau(log: DirtyMarks) -> Result<Figure, SimulationError> {
     let setup =
         machine(Policy { pre: Pre::Copy(Passes::AtMost(4)), ..Policy::PRE_COPY }, 6 << 30, 16_666_000_000);
-    let (workload, write_share) = (Workload::Sequential, Share::ALL);
-    let touched_share = Share::new(0.882).unwrap_or_default();
-    let mut setup = Setup { workload, write_share, touched_share, log, ..setup };
+    let (workload, write_share) = (SimulatedWorkload::Sequential, Fraction::ALL);
+    let touched_share = Fraction::new(0.882).unwrap_or_default();
+    let mut setup = SimulationSetup { workload, write_share, touched_share, log, ..setup };
     setup.costs = CostModel { page_ns: 0, install_ns: 0, ..setup.costs };
     let pages = setup.page_count()?;
     // Once in two seconds.

@@ -16,7 +16,7 @@ use super::workload_file::{AccessList, Profile};
 
 /// A migration to be simulated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Setup {
+pub struct SimulationSetup {
     /// The algorithm.
     pub policy: Policy,
     /// Size of the address space; the last page may be larger than what is left for it.
@@ -24,18 +24,18 @@ pub struct Setup {
     /// Size of a page.
     pub page_size_bytes: u64,
     /// Share of file-mapped pages. They come first in the address space.
-    pub mapped_share: Share,
+    pub mapped_share: Fraction,
     /// Share of pages that differ from their backing store when the migration starts. Where file-mapped pages are
     /// written back, so many of them have still to be.
-    pub dirty_share: Share,
+    pub dirty_share: Fraction,
     /// Share of pages that are all zero when the migration starts. One that is written is no longer.
-    pub zero_share: Share,
+    pub zero_share: Fraction,
     /// Which pages the process touches, and when, where that was measured.
-    pub workload: Workload,
+    pub workload: SimulatedWorkload,
     /// Share of pages that the process touches at all, unless that was measured.
-    pub touched_share: Share,
+    pub touched_share: Fraction,
     /// Where they begin, as a share of the address space; they go on at its beginning.
-    pub touched_from: Share,
+    pub touched_from: Fraction,
     /// Threads, each of which does accesses of its own.
     pub threads: u32,
     /// Time from one access of a thread to its next, when the first did not fault: the mean.
@@ -43,7 +43,7 @@ pub struct Setup {
     /// How these times vary.
     pub intervals: Intervals,
     /// Share of accesses that write.
-    pub write_share: Share,
+    pub write_share: Fraction,
     /// Accesses that the process does at least, counted from the start of the migration. The run ends when it has done
     /// so many and is back at rest, if it ever is.
     pub accesses_min: u64,
@@ -100,7 +100,7 @@ impl Throttling {
 /// Which pages the process touches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Workload {
+pub enum SimulatedWorkload {
     /// Any page, each as likely as the others.
     Uniform,
     /// One after the other, and again from the first.
@@ -125,7 +125,7 @@ pub enum Workload {
 
 /// A share of a whole, in millionths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Share(u32);
+pub struct Fraction(u32);
 
 /// Not a share.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,7 +134,7 @@ pub struct ShareError;
 
 /// Why a setup cannot be simulated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SetupError {
+pub enum SimulationSetupError {
     /// There is no page.
     #[error("an address space of {memory_bytes} bytes in pages of {page_size_bytes} bytes has no page")]
     NoPage {
@@ -198,7 +198,7 @@ pub enum SetupError {
     },
 }
 
-impl Share {
+impl Fraction {
     /// Nothing.
     pub const NONE: Self = Self(0);
     /// A half.
@@ -234,7 +234,7 @@ impl Share {
     }
 }
 
-impl FromStr for Share {
+impl FromStr for Fraction {
     type Err = ShareError;
 
     fn from_str(text: &str) -> Result<Self, ShareError> {
@@ -243,13 +243,13 @@ impl FromStr for Share {
     }
 }
 
-impl fmt::Display for Share {
+impl fmt::Display for Fraction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_f64().fmt(f)
     }
 }
 
-impl Serialize for Share {
+impl Serialize for Fraction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.as_f64())
     }
@@ -267,7 +267,7 @@ const TIME_MAX_NS: u64 = 3_600_000_000_000;
 const THREADS_MAX: u64 = 1024;
 const ACCESSES_MAX: u64 = 1_000_000_000_000;
 
-impl Setup {
+impl SimulationSetup {
     /// A small process on the link and with the software of a preset: 10 MiB, half of it modified, that touches any page
     /// every 0.34 ms.
     pub fn new(policy: Policy, preset: Preset) -> Self {
@@ -275,16 +275,16 @@ impl Setup {
             policy,
             memory_bytes: 10 << 20,
             page_size_bytes: 4096,
-            mapped_share: Share::HALF,
-            dirty_share: Share::HALF,
-            zero_share: Share::NONE,
-            workload: Workload::Uniform,
-            touched_share: Share::ALL,
-            touched_from: Share::NONE,
+            mapped_share: Fraction::HALF,
+            dirty_share: Fraction::HALF,
+            zero_share: Fraction::NONE,
+            workload: SimulatedWorkload::Uniform,
+            touched_share: Fraction::ALL,
+            touched_from: Fraction::NONE,
             threads: 1,
             access_interval_ns: 340_000,
             intervals: Intervals::Drawn,
-            write_share: Share::HALF,
+            write_share: Fraction::HALF,
             accesses_min: 10_000,
             log: DirtyMarks::Pass,
             stop: StopRule::default(),
@@ -303,22 +303,22 @@ impl Setup {
     ///
     /// # Errors
     /// There is none, there are too many, or something else keeps the migration from being simulated.
-    pub fn page_count(&self) -> Result<u64, SetupError> {
+    pub fn page_count(&self) -> Result<u64, SimulationSetupError> {
         let &Self { memory_bytes, page_size_bytes, .. } = self;
         match memory_bytes.div_ceil(page_size_bytes.max(1)) {
             _ if self.costs.bandwidth_bits_per_s == 0 || self.costs.receive_bits_per_s == Some(0) => {
-                Err(SetupError::NoBandwidth)
+                Err(SimulationSetupError::NoBandwidth)
             }
-            _ if self.access_interval_ns == 0 => Err(SetupError::NoInterval),
+            _ if self.access_interval_ns == 0 => Err(SimulationSetupError::NoInterval),
             pages if pages == 0 || page_size_bytes == 0 => {
-                Err(SetupError::NoPage { memory_bytes, page_size_bytes })
+                Err(SimulationSetupError::NoPage { memory_bytes, page_size_bytes })
             }
-            pages if pages > PAGE_COUNT_MAX => Err(SetupError::TooManyPages { pages }),
+            pages if pages > PAGE_COUNT_MAX => Err(SimulationSetupError::TooManyPages { pages }),
             pages => self.check_bounds(pages).map(|()| pages),
         }
     }
 
-    fn check_bounds(&self, pages: u64) -> Result<(), SetupError> {
+    fn check_bounds(&self, pages: u64) -> Result<(), SimulationSetupError> {
         let costs = &self.costs;
         let bounds = [
             ("a page size", self.page_size_bytes, PAGE_SIZE_MAX),
@@ -344,7 +344,7 @@ impl Setup {
             ("a pause for a request in ns", costs.request_pause_ns, TIME_MAX_NS),
         ];
         if let Some((what, value, most)) = bounds.into_iter().find(|(_, value, most)| value > most) {
-            return Err(SetupError::TooMuch { what, value, most });
+            return Err(SimulationSetupError::TooMuch { what, value, most });
         }
         let lowest = [
             Some(costs.bandwidth_bits_per_s),
@@ -366,13 +366,13 @@ impl Setup {
         ] {
             let years = u64::try_from(ns / YEAR_NS).unwrap_or(u64::MAX);
             if years > YEARS_MAX {
-                return Err(SetupError::TooLong { what, years });
+                return Err(SimulationSetupError::TooLong { what, years });
             }
         }
-        if let Workload::Listed(list) = &self.workload
+        if let SimulatedWorkload::Listed(list) = &self.workload
             && let Some(access) = list.accesses.iter().find(|access| access.page >= pages)
         {
-            return Err(SetupError::NoSuchPage { page: access.page, pages });
+            return Err(SimulationSetupError::NoSuchPage { page: access.page, pages });
         }
         Ok(())
     }
@@ -411,7 +411,7 @@ impl Setup {
     }
 
     /// The address space as it was loaded: file-mapped pages, then private ones.
-    pub(super) fn image(&self) -> Result<Image, SetupError> {
+    pub(super) fn image(&self) -> Result<Image, SimulationSetupError> {
         let pages = self.page_count()?;
         Ok(Image::blank(pages, self.mapped_share.of(pages)))
     }
@@ -425,16 +425,22 @@ impl Setup {
 
     /// Whether the workload is of one thread.
     pub(super) fn is_single(&self) -> bool {
-        matches!(self.workload, Workload::None | Workload::All | Workload::Listed(_) | Workload::Measured(_))
+        matches!(
+            self.workload,
+            SimulatedWorkload::None
+                | SimulatedWorkload::All
+                | SimulatedWorkload::Listed(_)
+                | SimulatedWorkload::Measured(_)
+        )
     }
 
     /// Takes over what was measured of a process besides its accesses.
     pub fn take_over(&mut self, profile: &Profile) {
         let share = |pages: u64| match profile.pages {
-            0 => Share::NONE,
-            all => Share(
-                u32::try_from(u128::from(pages) * u128::from(Share::WHOLE) / u128::from(all))
-                    .unwrap_or(Share::WHOLE),
+            0 => Fraction::NONE,
+            all => Fraction(
+                u32::try_from(u128::from(pages) * u128::from(Fraction::WHOLE) / u128::from(all))
+                    .unwrap_or(Fraction::WHOLE),
             ),
         };
         if profile.page_size_bytes > 0 {
@@ -462,11 +468,14 @@ impl Setup {
     ///
     /// # Errors
     /// It does not touch so many, whatever the interval.
-    pub fn set_dirty_rate(&mut self, distinct_per_s: u64) -> Result<(), SetupError> {
+    pub fn set_dirty_rate(&mut self, distinct_per_s: u64) -> Result<(), SimulationSetupError> {
         let pages = self.page_count()?;
         let window = self.window(pages);
-        let too_high =
-            || SetupError::RateTooHigh { distinct: distinct_per_s, most: window.end - window.start, pages };
+        let too_high = || SimulationSetupError::RateTooHigh {
+            distinct: distinct_per_s,
+            most: window.end - window.start,
+            pages,
+        };
         let accesses = super::process::accesses_for(self, pages, distinct_per_s).ok_or_else(too_high)?;
         let threads = u64::from(self.threads.max(1));
         self.access_interval_ns = (1_000_000_000 * threads / accesses.max(1)).max(1);
@@ -477,8 +486,8 @@ impl Setup {
     /// measured.
     pub fn writes_per_s(&self) -> Option<f64> {
         match self.workload {
-            Workload::None => Some(0.0),
-            Workload::All | Workload::Measured(_) | Workload::Listed(_) => None,
+            SimulatedWorkload::None => Some(0.0),
+            SimulatedWorkload::All | SimulatedWorkload::Measured(_) | SimulatedWorkload::Listed(_) => None,
             _ => Some(
                 f64::from(self.threads) * self.write_share.as_f64() * 1e9 / self.access_interval_ns as f64,
             ),
@@ -500,7 +509,7 @@ impl Setup {
     }
 }
 
-impl Workload {
+impl SimulatedWorkload {
     /// In which order pages are touched, where that is left to a pattern.
     pub(super) fn pattern(&self, pages: u64) -> Option<Pattern> {
         match self {
@@ -522,21 +531,24 @@ mod tests {
 
     #[test]
     fn shares_are_read_as_numbers_and_percentages() {
-        assert_eq!("0.5".parse(), Ok(Share::HALF));
-        assert_eq!("100%".parse(), Ok(Share::ALL));
-        assert_eq!("0".parse(), Ok(Share::NONE));
+        assert_eq!("0.5".parse(), Ok(Fraction::HALF));
+        assert_eq!("100%".parse(), Ok(Fraction::ALL));
+        assert_eq!("0".parse(), Ok(Fraction::NONE));
         for wrong in ["", "half", "-0.1", "1.1", "101%", "NaN", "0,5"] {
-            assert_eq!(wrong.parse::<Share>(), Err(ShareError), "{wrong}");
+            assert_eq!(wrong.parse::<Fraction>(), Err(ShareError), "{wrong}");
         }
-        assert_eq!((Share::HALF.of(5), Share::NONE.of(7), Share::ALL.of(u64::MAX)), (3, 0, u64::MAX));
+        assert_eq!(
+            (Fraction::HALF.of(5), Fraction::NONE.of(7), Fraction::ALL.of(u64::MAX)),
+            (3, 0, u64::MAX)
+        );
     }
 
     #[test]
     fn a_share_falls_as_often_as_it_says() {
         let mut random = Random::new(1);
-        let share = Share::new(0.3).expect("a share");
+        let share = Fraction::new(0.3).expect("a share");
         let count = (0..10_000).filter(|_| share.falls(&mut random)).count();
         assert!((2800..3200).contains(&count), "{count}");
-        assert!((0..100).all(|_| Share::ALL.falls(&mut random) && !Share::NONE.falls(&mut random)));
+        assert!((0..100).all(|_| Fraction::ALL.falls(&mut random) && !Fraction::NONE.falls(&mut random)));
     }
 }

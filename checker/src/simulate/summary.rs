@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Outcome, Patience, Setup, SimulationError, Span, run_while};
+use super::{Patience, SimulationError, SimulationOutcome, SimulationSetup, Span, run_while};
 
 /// Pages that are simulated in all runs together, unless it is said how many runs there are.
 const PAGES: u64 = 1 << 18;
@@ -61,10 +61,11 @@ impl Spread {
 
 impl Summary {
     /// Of these runs.
-    pub fn of(outcomes: &[Outcome]) -> Self {
-        let numbers =
-            |number: &dyn Fn(&Outcome) -> f64| Spread::of(&outcomes.iter().map(number).collect::<Vec<_>>());
-        let time = |span: &dyn Fn(&Outcome) -> Span| {
+    pub fn of(outcomes: &[SimulationOutcome]) -> Self {
+        let numbers = |number: &dyn Fn(&SimulationOutcome) -> f64| {
+            Spread::of(&outcomes.iter().map(number).collect::<Vec<_>>())
+        };
+        let time = |span: &dyn Fn(&SimulationOutcome) -> Span| {
             let times: Option<Vec<f64>> =
                 outcomes.iter().map(|outcome| Some(span(outcome).ns()? as f64)).collect();
             times.map(|times| Spread::of(&times))
@@ -74,17 +75,17 @@ impl Summary {
             pre_migration_ns: time(&|outcome| outcome.pre_migration),
             freeze_ns: time(&|outcome| outcome.freeze),
             post_migration_ns: time(&|outcome| outcome.post_migration),
-            total_ns: time(&Outcome::total),
+            total_ns: time(&SimulationOutcome::total),
             stall_ns: numbers(&|outcome| outcome.stall_ns as f64),
             faults: numbers(&|outcome| outcome.faults.remote() as f64),
-            slowdown: numbers(&Outcome::slowdown),
+            slowdown: numbers(&SimulationOutcome::slowdown),
             bytes: numbers(&|outcome| outcome.bytes() as f64),
         }
     }
 }
 
 /// How many runs are made where nobody says: as many as are done at once, and one of what is large.
-pub fn runs_by_default(setup: &Setup) -> u64 {
+pub fn runs_by_default(setup: &SimulationSetup) -> u64 {
     setup.page_count().map_or(1, |pages| (PAGES / pages.max(1)).clamp(1, RUNS_MAX))
 }
 
@@ -92,9 +93,13 @@ pub fn runs_by_default(setup: &Setup) -> u64 {
 ///
 /// # Errors
 /// As [`run_while`].
-pub fn outcomes(setup: &Setup, runs: u64, patience: &dyn Patience) -> Result<Vec<Outcome>, SimulationError> {
+pub fn outcomes(
+    setup: &SimulationSetup,
+    runs: u64,
+    patience: &dyn Patience,
+) -> Result<Vec<SimulationOutcome>, SimulationError> {
     let seeds = (0..runs).map(|number| setup.seed.wrapping_add(number));
-    seeds.map(|seed| run_while(&Setup { seed, ..setup.clone() }, patience)).collect()
+    seeds.map(|seed| run_while(&SimulationSetup { seed, ..setup.clone() }, patience)).collect()
 }
 
 #[cfg(test)]

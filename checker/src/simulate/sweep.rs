@@ -6,7 +6,7 @@ use protocol::policy::{Passes, Pre};
 use serde::{Serialize, Serializer};
 
 use super::summary::{self, Summary};
-use super::{Outcome, Patience, Setup, SetupError, Share, SimulationError};
+use super::{Fraction, Patience, SimulationError, SimulationOutcome, SimulationSetup, SimulationSetupError};
 
 /// A parameter that can be swept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +79,9 @@ pub struct Point {
     /// The value of the parameter.
     pub value: f64,
     /// The setting.
-    pub setup: Setup,
+    pub setup: SimulationSetup,
     /// What the first run cost.
-    pub outcome: Outcome,
+    pub outcome: SimulationOutcome,
     /// What all have come to.
     pub summary: Summary,
 }
@@ -143,9 +143,9 @@ impl Parameter {
     ///
     /// # Errors
     /// The workload cannot have it.
-    pub fn set(self, setup: &Setup, value: f64) -> Result<Setup, SetupError> {
+    pub fn set(self, setup: &SimulationSetup, value: f64) -> Result<SimulationSetup, SimulationSetupError> {
         let mut setup = setup.clone();
-        let share = Share::new(value).unwrap_or_default();
+        let share = Fraction::new(value).unwrap_or_default();
         match self {
             Self::Memory => setup.memory_bytes = value as u64,
             Self::PageSize => setup.page_size_bytes = value as u64,
@@ -195,7 +195,7 @@ impl Sweep {
     /// As [`summary::outcomes`].
     pub fn run(
         &self,
-        setup: &Setup,
+        setup: &SimulationSetup,
         runs: u64,
         patience: &dyn Patience,
     ) -> Result<Vec<Point>, SimulationError> {
@@ -209,7 +209,7 @@ impl Sweep {
     }
 }
 
-impl Setup {
+impl SimulationSetup {
     /// Changes the number of passes, in an algorithm that makes a bounded number of them.
     pub fn set_passes(&mut self, passes: Passes) {
         if let Pre::Copy(Passes::AtMost(_)) = self.policy.pre {
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn each_parameter_changes_the_setting() {
-        let setup = Setup::published(Policy::PRE_COPY);
+        let setup = SimulationSetup::published(Policy::PRE_COPY);
         for parameter in Parameter::ALL {
             let value = if parameter.unit() == Unit::Share { 0.125 } else { 12_345.0 };
             let value = if parameter == Parameter::DirtyRate { 1_234.0 } else { value };

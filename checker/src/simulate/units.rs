@@ -64,7 +64,7 @@ impl Unit {
             Self::Nanoseconds => nanoseconds(text).map(|ns| ns as f64),
             Self::PerSecond => per_second(text),
             Self::Share => {
-                text.parse::<super::Share>().map(|share| share.as_f64()).map_err(|e| e.to_string())
+                text.parse::<super::Fraction>().map(|share| share.as_f64()).map_err(|e| e.to_string())
             }
             Self::Count => match text.parse::<u32>() {
                 Ok(count) if count > 0 => Ok(count.into()),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Workload;
+use super::SimulatedWorkload;
 
 /// The most bytes that a workload file has.
 pub const WORKLOAD_BYTES_MAX: u64 = 64 << 20;
@@ -114,10 +114,10 @@ pub enum WorkloadError {
 ///
 /// # Errors
 /// It is none.
-pub fn parse(text: &str) -> Result<Workload, WorkloadError> {
+pub fn parse(text: &str) -> Result<SimulatedWorkload, WorkloadError> {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     let first = first.ok_or(WorkloadError::Empty)?;
-    let curve = |profile: Profile| Ok(Workload::Measured(Arc::new(checked(profile)?)));
+    let curve = |profile: Profile| Ok(SimulatedWorkload::Measured(Arc::new(checked(profile)?)));
     match first {
         _ if first.starts_with('{') => curve(qemu(text)?),
         _ if first.starts_with("after") && first.contains(',') => curve(csv(text)?),
@@ -260,7 +260,7 @@ fn csv(text: &str) -> Result<Profile, WorkloadError> {
     Ok(Profile { curve, ..Profile::default() })
 }
 
-fn list(text: &str) -> Result<Workload, WorkloadError> {
+fn list(text: &str) -> Result<SimulatedWorkload, WorkloadError> {
     let mut accesses: Vec<ListedAccess> = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
@@ -291,7 +291,7 @@ fn list(text: &str) -> Result<Workload, WorkloadError> {
     let length_ns = last.at_ns - first.at_ns;
     let period_ns = length_ns + length_ns / (accesses.len() as u64 - 1).max(1);
     let period_ns = period_ns.max(1) + first.at_ns;
-    Ok(Workload::Listed(Arc::new(AccessList { accesses, period_ns })))
+    Ok(SimulatedWorkload::Listed(Arc::new(AccessList { accesses, period_ns })))
 }
 
 #[cfg(test)]
@@ -300,7 +300,7 @@ mod tests {
 
     fn measured(text: &str) -> Profile {
         match parse(text) {
-            Ok(Workload::Measured(profile)) => (*profile).clone(),
+            Ok(SimulatedWorkload::Measured(profile)) => (*profile).clone(),
             other => panic!("{other:?}"),
         }
     }
@@ -338,7 +338,9 @@ mod tests {
         let sheet = measured("# from a tool\nafter_ms,written,touched\n10,5,7\n20.5,6,9\n");
         assert_eq!(sheet.curve[1], Measured { after_ns: 20_500_000, written: 6, touched: 9 });
         assert_eq!(measured("after_s, written\n1, 5\n").curve[0].touched, 5);
-        let Ok(Workload::Listed(list)) = parse("0 3 w\n0.001 4 r\n0.002 5\n") else { panic!("a list") };
+        let Ok(SimulatedWorkload::Listed(list)) = parse("0 3 w\n0.001 4 r\n0.002 5\n") else {
+            panic!("a list")
+        };
         assert_eq!(list.accesses[1], ListedAccess { at_ns: 1_000_000, page: 4, writes: false });
         assert_eq!((list.accesses.len(), list.period_ns), (3, 3_000_000));
     }

@@ -24,7 +24,10 @@ use super::dirty_log::{DirtyMarks, Logged};
 use super::network::{Frame, Network, When, has_page, message_bytes};
 use super::outcome::Stalls;
 use super::process::{Access, Process};
-use super::{DESTINATION, Divergence, Outcome, Patience, SOURCE, Setup, SimulationError, Span, Workload};
+use super::{
+    DESTINATION, Divergence, Patience, SOURCE, SimulatedWorkload, SimulationError, SimulationOutcome,
+    SimulationSetup, Span,
+};
 
 /// The places, in the order of their lines.
 const PLACES: [Place; 3] = [Place::Host(SOURCE), Place::Host(DESTINATION), Place::FileServer];
@@ -37,7 +40,7 @@ const EVENTS_BETWEEN_LOOKS: u32 = 1 << 14;
 
 /// A run in progress.
 pub(super) struct World<'a, M> {
-    setup: &'a Setup,
+    setup: &'a SimulationSetup,
     image: &'a Image,
     now_ns: u64,
     hosts: [Host<Logged<M>>; 2],
@@ -72,7 +75,7 @@ enum Occurrence {
 
 impl<'a, M: Memory + Accesses> World<'a, M> {
     pub fn new(
-        setup: &'a Setup,
+        setup: &'a SimulationSetup,
         image: &'a Arc<Image>,
         [here, there]: [M; 2],
     ) -> Result<Self, SimulationError> {
@@ -106,7 +109,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
     }
 
     /// Runs the migration to its end.
-    pub fn run(mut self, patience: &dyn Patience) -> Result<Outcome, SimulationError> {
+    pub fn run(mut self, patience: &dyn Patience) -> Result<SimulationOutcome, SimulationError> {
         self.start()?;
         let mut events = 0u32;
         loop {
@@ -140,7 +143,8 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
     fn start(&mut self) -> Result<(), SimulationError> {
         let mut random = Random::new(self.setup.seed);
         for page in self.image.page_numbers() {
-            let dirty = self.setup.workload == Workload::All || self.setup.dirty_share.falls(&mut random);
+            let dirty =
+                self.setup.workload == SimulatedWorkload::All || self.setup.dirty_share.falls(&mut random);
             if dirty {
                 self.hosts[0].write(page, 0, &BYTE)?;
                 self.write_backs_ahead += u64::from(self.image.kind(page) == PageKind::FileMapped);
@@ -428,7 +432,9 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             }
             // The worst moment for a write is right after the page has been sent.
             Event::PageCopied { page, .. } | Event::PageWrittenBack { page, .. }
-                if place == 0 && self.setup.workload == Workload::All && self.hosts[0].is_running() =>
+                if place == 0
+                    && self.setup.workload == SimulatedWorkload::All
+                    && self.hosts[0].is_running() =>
             {
                 self.hosts[0].write(page, 0, &BYTE)?;
                 self.zero.remove(page);
@@ -450,7 +456,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         });
     }
 
-    fn outcome(self) -> Outcome {
+    fn outcome(self) -> SimulationOutcome {
         let Self { setup, image, process, costs, divergence, network, now_ns, .. } = self;
         let since = |from: Option<u64>, to: Option<u64>| match (from, to) {
             (Some(from_ns), Some(to_ns)) => Span::Ns(to_ns - from_ns),
@@ -461,7 +467,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             true => since(costs.resumed_ns, costs.at_rest_ns),
             false => since(costs.resumed_ns, costs.resumed_ns),
         };
-        Outcome {
+        SimulationOutcome {
             page_count: image.page_count(),
             pre_migration: since(Some(0), costs.suspended_ns),
             copying_ns: network.copied_ns,

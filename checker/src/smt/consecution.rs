@@ -8,7 +8,7 @@ use population::system::{ConditionName, Judged};
 
 use super::script::{Script, and, or, symbol};
 use super::vocabulary::{ControlRow, Vocabulary, meets_all};
-use super::{Answer, VerificationCondition};
+use super::{SolverAnswer, VerificationCondition};
 
 /// The condition itself, or a mutant of it.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +19,12 @@ pub(super) struct Variant {
     pub guarded: bool,
     /// Is the conclusion asserted, to see that the hypotheses allow something, or negated, to prove it?
     pub concluded: bool,
-    pub expected: Answer,
+    pub expected: SolverAnswer,
 }
 
 impl Variant {
     pub const PROOF: Variant =
-        Variant { prefix: "", guarded: true, concluded: false, expected: Answer::Unsat };
+        Variant { prefix: "", guarded: true, concluded: false, expected: SolverAnswer::Unsat };
 
     pub fn requires<K: EnumSetType>(&self, required: EnumSet<K>) -> EnumSet<K> {
         if self.guarded { required } else { EnumSet::empty() }

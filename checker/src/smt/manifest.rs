@@ -6,7 +6,7 @@ use population::system::{Judged, Verdict};
 use serde::Serialize;
 
 use super::script::symbol;
-use super::{Answer, VerificationCondition};
+use super::{SolverAnswer, VerificationCondition};
 
 /// The name of the file in a directory of scripts.
 pub const FILE_NAME: &str = "manifest.json";
@@ -78,8 +78,11 @@ pub fn required<S: Judged>(system: &S, invariant: &InvariantOf<S>) -> Vec<Requir
 
 impl Required {
     fn named(name: &str, takers: Option<usize>) -> Self {
-        let condition =
-            VerificationCondition { name: name.to_owned(), text: String::new(), expected: Answer::Unsat };
+        let condition = VerificationCondition {
+            name: name.to_owned(),
+            text: String::new(),
+            expected: SolverAnswer::Unsat,
+        };
         Required { file: condition.file_name(), takers }
     }
 

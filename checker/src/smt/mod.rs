@@ -43,7 +43,7 @@ pub struct VerificationCondition {
     /// The script, in SMT-LIB 2.6.
     pub text: String,
     /// The answer to its one `check-sat` if the invariant is right; `:status` in the script says so too.
-    pub expected: Answer,
+    pub expected: SolverAnswer,
 }
 
 impl VerificationCondition {
@@ -55,18 +55,18 @@ impl VerificationCondition {
 
 /// What a solver answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum SolverAnswer {
     /// The condition holds.
     Unsat,
     /// It does not, as is right for a mutant.
     Sat,
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for SolverAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Answer::Unsat => "unsat",
-            Answer::Sat => "sat",
+            SolverAnswer::Unsat => "unsat",
+            SolverAnswer::Sat => "sat",
         })
     }
 }

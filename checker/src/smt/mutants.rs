@@ -11,11 +11,11 @@ use population::system::{Judged, Properties, PropertyName};
 use super::consecution::{self, Variant};
 use super::safety;
 use super::vocabulary::{View, Vocabulary};
-use super::{Answer, VerificationCondition};
+use super::{SolverAnswer, VerificationCondition};
 
 /// The hypotheses and the conclusion together, so the hypotheses are not contradictory.
 const POSSIBLE: Variant =
-    Variant { prefix: "mutant/possible/", guarded: true, concluded: true, expected: Answer::Sat };
+    Variant { prefix: "mutant/possible/", guarded: true, concluded: true, expected: SolverAnswer::Sat };
 /// One view that the step leads to is neither permitted before nor after.
 const VIEW_LEFT_OUT: Variant = Variant { prefix: "mutant/view-left-out/", concluded: false, ..POSSIBLE };
 /// The step does not ask anything of other pages.

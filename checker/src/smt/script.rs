@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Display, Write};
 
-use super::{Answer, VerificationCondition};
+use super::{SolverAnswer, VerificationCondition};
 
 /// A script under construction.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ impl Script {
     }
 
     /// The script with its head and its question.
-    pub fn condition(&self, subject: &str, name: String, expected: Answer) -> VerificationCondition {
+    pub fn condition(&self, subject: &str, name: String, expected: SolverAnswer) -> VerificationCondition {
         let text = format!(
             "; {subject}: {name}\n(set-info :smt-lib-version 2.6)\n(set-info :status {expected})\n\
              (set-logic ALL)\n{}(check-sat)\n",

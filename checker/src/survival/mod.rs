@@ -24,7 +24,7 @@ use serde::Serialize;
 use crate::narrative::Story;
 use crate::setting::Setting;
 
-pub use search::{Search, Unfinished};
+pub use search::{Search, SurvivalUnfinished};
 pub use table::{pairs_table, table};
 
 /// How many pages the process has. One is enough: what becomes of the process is decided page by page, and a test
@@ -34,7 +34,7 @@ pub const PAGES: NonZeroUsize = NonZeroUsize::MIN;
 /// How a migration ends after a disruption, the best end first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum SurvivalOutcome {
     /// As if nothing had happened.
     Unaffected,
     /// The attempt is aborted, and the process goes on at the source.
@@ -47,28 +47,33 @@ pub enum Outcome {
     Twice,
 }
 
-impl Outcome {
+impl SurvivalOutcome {
     /// All of them, the best first.
-    pub const ALL: [Outcome; 5] =
-        [Outcome::Unaffected, Outcome::CarriesOn, Outcome::Recovers, Outcome::Lost, Outcome::Twice];
+    pub const ALL: [SurvivalOutcome; 5] = [
+        SurvivalOutcome::Unaffected,
+        SurvivalOutcome::CarriesOn,
+        SurvivalOutcome::Recovers,
+        SurvivalOutcome::Lost,
+        SurvivalOutcome::Twice,
+    ];
 
     /// As tables say it.
     pub fn title(self) -> &'static str {
         match self {
-            Outcome::Unaffected => "unaffected",
-            Outcome::CarriesOn => "carries on",
-            Outcome::Recovers => "recovers",
-            Outcome::Lost => "lost",
-            Outcome::Twice => "runs twice",
+            SurvivalOutcome::Unaffected => "unaffected",
+            SurvivalOutcome::CarriesOn => "carries on",
+            SurvivalOutcome::Recovers => "recovers",
+            SurvivalOutcome::Lost => "lost",
+            SurvivalOutcome::Twice => "runs twice",
         }
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for SurvivalOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Outcome::CarriesOn => "carries-on",
-            Outcome::Twice => "runs-twice",
+            SurvivalOutcome::CarriesOn => "carries-on",
+            SurvivalOutcome::Twice => "runs-twice",
             other => other.title(),
         })
     }
@@ -79,11 +84,11 @@ impl fmt::Display for Outcome {
 #[error("no outcome is called '{0}'; there are unaffected, carries-on, recovers, lost and runs-twice")]
 pub struct UnknownOutcome(pub String);
 
-impl FromStr for Outcome {
+impl FromStr for SurvivalOutcome {
     type Err = UnknownOutcome;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Outcome::ALL.into_iter().find(|outcome| outcome.to_string() == text);
+        let found = SurvivalOutcome::ALL.into_iter().find(|outcome| outcome.to_string() == text);
         found.ok_or_else(|| UnknownOutcome(text.to_owned()))
     }
 }
@@ -143,7 +148,7 @@ impl Blow {
     }
 
     /// The command that shows a shortest run with this outcome.
-    pub fn command(self, algorithm: &str, outcome: Outcome) -> String {
+    pub fn command(self, algorithm: &str, outcome: SurvivalOutcome) -> String {
         match self {
             Blow::Single { disruption, stage } => {
                 format!(
@@ -161,26 +166,27 @@ impl Blow {
 
 /// One cell: what can come of a blow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Cell {
+pub struct SurvivalCell {
     /// The algorithm.
     pub algorithm: String,
     /// What strikes.
     #[serde(flatten)]
     pub blow: Blow,
     /// The worst that can come of it; `None` where it cannot strike.
-    pub worst: Option<Outcome>,
+    pub worst: Option<SurvivalOutcome>,
     /// The best that can come of it.
-    pub best: Option<Outcome>,
+    pub best: Option<SurvivalOutcome>,
     /// The command that shows a shortest run with the worst outcome.
     pub witness: Option<String>,
     /// The number of steps of that run.
     pub steps: Option<usize>,
 }
 
-impl Cell {
+impl SurvivalCell {
     /// Is the process lost although no machine has died, or does it run twice? No built-in algorithm lets that happen.
     pub fn is_avoidable(&self) -> bool {
-        self.worst == Some(Outcome::Twice) || (self.worst == Some(Outcome::Lost) && !self.blow.kills())
+        self.worst == Some(SurvivalOutcome::Twice)
+            || (self.worst == Some(SurvivalOutcome::Lost) && !self.blow.kills())
     }
 }
 
@@ -199,12 +205,12 @@ pub fn cell(
     blow: Blow,
     pages: NonZeroUsize,
     goes_on: &dyn Fn() -> bool,
-) -> Result<Cell, Unfinished> {
+) -> Result<SurvivalCell, SurvivalUnfinished> {
     let setting = Setting { defect, ..setting(strategy.clone(), blow.disruptions()) };
     let ends = Search::new(&setting.concrete(pages)).ends(None, goes_on)?;
     let worst = ends.keys().next_back().copied();
     let algorithm = strategy.name.clone().into_owned();
-    Ok(Cell {
+    Ok(SurvivalCell {
         worst,
         best: ends.keys().next().copied(),
         witness: worst.map(|outcome| blow.command(&algorithm, outcome)),
@@ -220,10 +226,10 @@ pub fn cell(
 /// The search was not finished.
 pub fn witness(
     setting: &Setting,
-    outcome: Outcome,
+    outcome: SurvivalOutcome,
     pages: NonZeroUsize,
     goes_on: &dyn Fn() -> bool,
-) -> Result<Option<Story>, Unfinished> {
+) -> Result<Option<Story>, SurvivalUnfinished> {
     let concrete = setting.concrete(pages);
     let mut search = Search::new(&concrete);
     let Some(steps) = search.ends(Some(outcome), goes_on)?.remove(&outcome) else { return Ok(None) };
@@ -240,7 +246,7 @@ pub fn cells(
     blows: &[Blow],
     threads: NonZeroUsize,
     goes_on: &(dyn Fn() -> bool + Sync),
-) -> Vec<Cell> {
+) -> Vec<SurvivalCell> {
     let tasks = strategies.iter().flat_map(|strategy| blows.iter().map(move |blow| (strategy, *blow)));
     let tasks: Mutex<std::iter::Enumerate<_>> = Mutex::new(tasks.enumerate());
     let next = || tasks.lock().ok().and_then(|mut tasks| tasks.next());
@@ -251,7 +257,7 @@ pub fn cells(
         }
         done
     };
-    let done: BTreeMap<usize, Cell> = std::thread::scope(|scope| {
+    let done: BTreeMap<usize, SurvivalCell> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
         workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
     });

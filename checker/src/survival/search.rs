@@ -8,7 +8,7 @@ use model::page::{Transit, WriteBack};
 use model::{ControlStep, Migration, Move, Page, PageStep, Phase};
 use rustc_hash::FxHashSet;
 
-use super::Outcome;
+use super::SurvivalOutcome;
 
 /// The most states that are visited: about four gigabytes.
 const STATES_MAX: usize = 5_000_000;
@@ -19,13 +19,13 @@ const STATES_PER_LOOK: usize = 1 << 10;
 /// A search came to no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not finished after {states} states, of which at most {STATES_MAX} are visited")]
-pub struct Unfinished {
+pub struct SurvivalUnfinished {
     /// So many had been found.
     pub states: usize,
 }
 
 /// A state, how many disruptions there have been, and the worst that has come of them.
-type Node = (State<Migration>, u8, Outcome);
+type Node = (State<Migration>, u8, SurvivalOutcome);
 
 /// How a node was reached first: from the node at that position, by that step.
 type Parent = Option<(usize, Step<Migration>)>;
@@ -47,7 +47,7 @@ impl<'c> Search<'c> {
         let budget = concrete.system.disruptions.budget();
         let mut search = Search { concrete, budget, nodes: vec![], known: FxHashSet::default() };
         for state in concrete.initial() {
-            search.meet((state, 0, Outcome::Unaffected), None);
+            search.meet((state, 0, SurvivalOutcome::Unaffected), None);
         }
         search
     }
@@ -59,14 +59,14 @@ impl<'c> Search<'c> {
     /// It did not go on, or came upon more states than it may.
     pub fn ends(
         &mut self,
-        wanted: Option<Outcome>,
+        wanted: Option<SurvivalOutcome>,
         goes_on: &dyn Fn() -> bool,
-    ) -> Result<BTreeMap<Outcome, Path>, Unfinished> {
+    ) -> Result<BTreeMap<SurvivalOutcome, Path>, SurvivalUnfinished> {
         let mut ends = BTreeMap::new();
         let mut position = 0;
         while position < self.nodes.len() {
             if self.nodes.len() > STATES_MAX || (position.is_multiple_of(STATES_PER_LOOK) && !goes_on()) {
-                return Err(Unfinished { states: self.nodes.len() });
+                return Err(SurvivalUnfinished { states: self.nodes.len() });
             }
             let (state, struck, worst) = self.nodes[position].0.clone();
             if self.is_over(&state, struck) {
@@ -139,20 +139,20 @@ fn is_to_be_sent_again(page: &Page) -> bool {
 }
 
 /// What a step makes of a disruption.
-fn outcome_of(step: Step<Migration>, before: &State<Migration>, after: &State<Migration>) -> Outcome {
+fn outcome_of(step: Step<Migration>, before: &State<Migration>, after: &State<Migration>) -> SurvivalOutcome {
     let (was, is) = (&before.control, &after.control);
     let runs_on = matches!(is.phase, Phase::Rest | Phase::Running);
     match step {
-        _ if is.phase == Phase::Lost => Outcome::Lost,
-        _ if is.source_runs && is.destination_runs => Outcome::Twice,
-        Move::Control(ControlStep::Resume) => Outcome::Unaffected,
-        Move::Control(ControlStep::Abort) if runs_on => Outcome::CarriesOn,
-        Move::Control(_) if was.phase.can_abort() && runs_on => Outcome::CarriesOn,
-        Move::Control(ControlStep::DeliverResync) => Outcome::Recovers,
+        _ if is.phase == Phase::Lost => SurvivalOutcome::Lost,
+        _ if is.source_runs && is.destination_runs => SurvivalOutcome::Twice,
+        Move::Control(ControlStep::Resume) => SurvivalOutcome::Unaffected,
+        Move::Control(ControlStep::Abort) if runs_on => SurvivalOutcome::CarriesOn,
+        Move::Control(_) if was.phase.can_abort() && runs_on => SurvivalOutcome::CarriesOn,
+        Move::Control(ControlStep::DeliverResync) => SurvivalOutcome::Recovers,
         Move::Control(ControlStep::Reconnect | ControlStep::Fence) if was.phase.committed() => {
-            Outcome::Recovers
+            SurvivalOutcome::Recovers
         }
-        Move::Page(PageStep::ResendRequest | PageStep::ResendWriteBack, _) => Outcome::Recovers,
-        _ => Outcome::Unaffected,
+        Move::Page(PageStep::ResendRequest | PageStep::ResendWriteBack, _) => SurvivalOutcome::Recovers,
+        _ => SurvivalOutcome::Unaffected,
     }
 }

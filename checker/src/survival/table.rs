@@ -4,16 +4,16 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use model::{Disruption, Stage};
 
-use super::{Blow, Cell, Outcome};
+use super::{Blow, SurvivalCell, SurvivalOutcome};
 
 /// Algorithms and disruptions by stages: the worst that can come of it, and the best in brackets where it differs.
-pub fn table(cells: &[Cell]) -> String {
+pub fn table(cells: &[SurvivalCell]) -> String {
     let stages = Stage::ALL.map(|stage| stage.to_string());
     let rows = algorithms(cells).into_iter().flat_map(|algorithm| {
         let of = cells.iter().filter(move |cell| cell.algorithm == algorithm);
         Disruption::ALL.into_iter().enumerate().map(move |(nth, row)| {
             let in_row =
-                |cell: &&Cell| matches!(cell.blow, Blow::Single { disruption, .. } if disruption == row);
+                |cell: &&SurvivalCell| matches!(cell.blow, Blow::Single { disruption, .. } if disruption == row);
             let name = if nth == 0 { algorithm } else { "" };
             let entries = of.clone().filter(in_row).map(entry);
             [name.to_owned(), row.to_string()].into_iter().chain(entries).collect()
@@ -24,12 +24,12 @@ pub fn table(cells: &[Cell]) -> String {
 }
 
 /// Algorithms and first disruptions by second ones.
-pub fn pairs_table(cells: &[Cell]) -> String {
+pub fn pairs_table(cells: &[SurvivalCell]) -> String {
     let rows = algorithms(cells).into_iter().flat_map(|algorithm| {
         let of = cells.iter().filter(move |cell| cell.algorithm == algorithm);
         Disruption::ALL.into_iter().enumerate().map(move |(nth, row)| {
             let in_row =
-                |cell: &&Cell| matches!(cell.blow, Blow::Pair { disruption, .. } if disruption == row);
+                |cell: &&SurvivalCell| matches!(cell.blow, Blow::Pair { disruption, .. } if disruption == row);
             let name = if nth == 0 { algorithm } else { "" };
             let entries = of.clone().filter(in_row).map(|cell| title(cell.worst));
             [name.to_owned(), row.to_string()].into_iter().chain(entries).collect()
@@ -40,21 +40,21 @@ pub fn pairs_table(cells: &[Cell]) -> String {
     rendered(titles.collect(), rows.collect())
 }
 
-fn algorithms(cells: &[Cell]) -> Vec<&str> {
+fn algorithms(cells: &[SurvivalCell]) -> Vec<&str> {
     let mut names: Vec<&str> = cells.iter().map(|cell| cell.algorithm.as_str()).collect();
     names.dedup();
     names
 }
 
-fn entry(cell: &Cell) -> String {
+fn entry(cell: &SurvivalCell) -> String {
     match cell.best.filter(|best| Some(*best) != cell.worst) {
         Some(best) => format!("{} ({})", title(cell.worst), best.title()),
         None => title(cell.worst),
     }
 }
 
-fn title(outcome: Option<Outcome>) -> String {
-    outcome.map_or("–", Outcome::title).to_owned()
+fn title(outcome: Option<SurvivalOutcome>) -> String {
+    outcome.map_or("–", SurvivalOutcome::title).to_owned()
 }
 
 fn rendered(titles: Vec<String>, rows: Vec<Vec<String>>) -> String {

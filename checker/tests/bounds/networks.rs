@@ -1,6 +1,6 @@
 //! Random small networks: both extremes are those of brute force, and every walk is one.
 
-use checker::bounds::{Edge, Heaviest, Network, Node, Walk};
+use checker::bounds::{Edge, Heaviest, Node, Walk, WeightedGraph};
 
 const NETWORKS: u64 = 20_000;
 const NODES_MAX: u64 = 6;
@@ -37,8 +37,8 @@ impl Small {
         }
     }
 
-    fn network(&self) -> Network {
-        let mut network = Network::new(self.sources.clone(), self.sinks.clone());
+    fn network(&self) -> WeightedGraph {
+        let mut network = WeightedGraph::new(self.sources.clone(), self.sinks.clone());
         for node in 0..self.nodes as Node {
             for (_, to, _) in self.edges.iter().filter(|(from, ..)| *from == node) {
                 network.edge(*to, 0);

@@ -4,12 +4,12 @@ use std::num::NonZeroUsize;
 
 use checker::bounds::{Cost, Migrations, STATES_MAX, Way, observed};
 use checker::observed::Population;
-use checker::simulate::{Outcome, Setup, Share, Workload, run};
+use checker::simulate::{Fraction, SimulatedWorkload, SimulationOutcome, SimulationSetup, run};
 use model::{Hosts, Link, Migration, algorithms};
 use protocol::policy::Policy;
 
 /// The counterpart of a cost in what was simulated, which ends when the process is back at rest.
-fn figure(outcome: &Outcome, cost: Cost) -> Option<u64> {
+fn figure(outcome: &SimulationOutcome, cost: Cost) -> Option<u64> {
     let pages = outcome.pages;
     match cost {
         Cost::Sent => Some(outcome.pages_from_source()),
@@ -35,19 +35,24 @@ fn simulated_migrations_lie_between_the_bounds() {
             let mut migrations =
                 Migrations::explore(&concrete, Way::Forth, STATES_MAX, |_| true).expect("small");
             let bounds = Cost::ALL.map(|cost| (cost, migrations.bounds(cost).expect("a migration")));
-            for (workload, seed) in [Workload::Uniform, Workload::Sequential, Workload::None, Workload::All]
-                .into_iter()
-                .flat_map(|workload| (1..=3).map(move |seed| (workload.clone(), seed)))
+            for (workload, seed) in [
+                SimulatedWorkload::Uniform,
+                SimulatedWorkload::Sequential,
+                SimulatedWorkload::None,
+                SimulatedWorkload::All,
+            ]
+            .into_iter()
+            .flat_map(|workload| (1..=3).map(move |seed| (workload.clone(), seed)))
             {
-                let setup = Setup {
+                let setup = SimulationSetup {
                     memory_bytes: pages * 4096,
                     workload: workload.clone(),
                     seed,
                     accesses_min: 20,
                     // As fast as pages are sent, so that they meet.
                     access_interval_ns: 100_000,
-                    dirty_share: Share::HALF,
-                    ..Setup::published(policy.clone())
+                    dirty_share: Fraction::HALF,
+                    ..SimulationSetup::published(policy.clone())
                 };
                 let outcome = run(&setup).expect("it runs");
                 if outcome.divergence.is_some() {

@@ -3,7 +3,8 @@
 use checker::bounds::Cost;
 use checker::simulate::bounds::bounded;
 use checker::simulate::{
-    Outcome, Preset, Setup, Share, Span, Workload, message_bytes, run, run_with_contents,
+    Fraction, Preset, SimulatedWorkload, SimulationOutcome, SimulationSetup, Span, message_bytes, run,
+    run_with_contents,
 };
 use model::algorithms::built_in;
 use protocol::page::{PAGE_SIZE, PageBytes};
@@ -15,29 +16,29 @@ use world::random::Random;
 
 use crate::setup;
 
-const WORKLOADS: [Workload; 7] = [
-    Workload::Uniform,
-    Workload::Sequential,
-    Workload::Zipf,
-    Workload::WorkingSet,
-    Workload::Local,
-    Workload::None,
-    Workload::All,
+const WORKLOADS: [SimulatedWorkload; 7] = [
+    SimulatedWorkload::Uniform,
+    SimulatedWorkload::Sequential,
+    SimulatedWorkload::Zipf,
+    SimulatedWorkload::WorkingSet,
+    SimulatedWorkload::Local,
+    SimulatedWorkload::None,
+    SimulatedWorkload::All,
 ];
 
 /// Every algorithm under every workload and with the costs of every system, in a small address space.
-fn small() -> impl Iterator<Item = Setup> {
-    let alike = |workload: &Workload, policy: &Policy| {
+fn small() -> impl Iterator<Item = SimulationSetup> {
+    let alike = |workload: &SimulatedWorkload, policy: &Policy| {
         let others = [Preset::Qemu, Preset::Criu, Preset::Sojourn].map(|preset| {
             let threads = 3;
-            Setup {
+            SimulationSetup {
                 workload: workload.clone(),
-                zero_share: Share::HALF,
+                zero_share: Fraction::HALF,
                 threads,
-                ..Setup::new(policy.clone(), preset)
+                ..SimulationSetup::new(policy.clone(), preset)
             }
         });
-        let small = |setup| Setup { memory_bytes: 1 << 18, accesses_min: 500, ..setup };
+        let small = |setup| SimulationSetup { memory_bytes: 1 << 18, accesses_min: 500, ..setup };
         std::iter::once(setup(policy.clone(), workload.clone())).chain(others).map(small).collect::<Vec<_>>()
     };
     WORKLOADS
@@ -45,7 +46,7 @@ fn small() -> impl Iterator<Item = Setup> {
         .flat_map(move |workload| Policy::ALL.into_iter().flat_map(move |policy| alike(&workload, &policy)))
 }
 
-fn outcome(setup: &Setup) -> Outcome {
+fn outcome(setup: &SimulationSetup) -> SimulationOutcome {
     run(setup).expect("it runs")
 }
 
@@ -83,9 +84,9 @@ fn every_figure_is_between_its_bounds() {
 #[test]
 fn the_same_seed_gives_the_same_outcome_and_another_seed_another() {
     for policy in Policy::ALL {
-        let setup = setup(policy, Workload::Uniform);
+        let setup = setup(policy, SimulatedWorkload::Uniform);
         assert_eq!(outcome(&setup), outcome(&setup));
-        let other = Setup { seed: 2, ..setup.clone() };
+        let other = SimulationSetup { seed: 2, ..setup.clone() };
         // Total copy costs the same whatever the process does; only its accesses differ, and they cost nothing.
         assert_eq!(
             outcome(&setup) == outcome(&other),
@@ -105,8 +106,8 @@ fn every_page_that_is_missing_comes_once_and_every_access_is_done() {
             continue;
         }
         let expected = match setup.workload {
-            Workload::None => 0,
-            Workload::All => outcome.page_count,
+            SimulatedWorkload::None => 0,
+            SimulatedWorkload::All => outcome.page_count,
             _ => setup.accesses_min,
         };
         assert!(outcome.accesses >= expected, "{name}: {outcome:?}");
@@ -122,7 +123,7 @@ fn every_page_that_is_missing_comes_once_and_every_access_is_done() {
 
 #[test]
 fn a_message_is_as_long_as_it_is_on_the_wire() {
-    let setup = setup(Policy::GENERIC, Workload::None);
+    let setup = setup(Policy::GENERIC, SimulatedWorkload::None);
     let mut random = Random::new(1);
     let mut content = PageBytes::zeroed();
     content.as_mut_slice().iter_mut().for_each(|byte| *byte = random.next() as u8);
@@ -148,7 +149,7 @@ fn a_message_is_as_long_as_it_is_on_the_wire() {
 
 #[test]
 fn what_is_sent_is_said_by_origin_and_destination() {
-    let outcome = outcome(&setup(Policy::GENERIC, Workload::Uniform));
+    let outcome = outcome(&setup(Policy::GENERIC, SimulatedWorkload::Uniform));
     let pairs: Vec<(Place, Place)> = outcome.sent.iter().map(|sent| (sent.from, sent.to)).collect();
     let [a, b] = [checker::simulate::SOURCE, checker::simulate::DESTINATION].map(Place::Host);
     let s = Place::FileServer;
@@ -161,8 +162,11 @@ fn copying_ends_below_the_rate_that_is_said_to_be_the_border() {
     let policy = Policy { pre: Pre::Copy(Passes::UntilInStep), ..Policy::PRE_COPY };
     let writing = |rate: f64| {
         let interval_ns = (1e9 / rate) as u64;
-        let setup = Setup { access_interval_ns: interval_ns, ..setup(policy.clone(), Workload::Uniform) };
-        outcome(&Setup { write_share: Share::ALL, ..setup })
+        let setup = SimulationSetup {
+            access_interval_ns: interval_ns,
+            ..setup(policy.clone(), SimulatedWorkload::Uniform)
+        };
+        outcome(&SimulationSetup { write_share: Fraction::ALL, ..setup })
     };
     let diverged = writing(6000.0);
     let divergence = diverged.divergence.expect("it never ends");

@@ -4,12 +4,12 @@ mod closed_forms;
 mod consistency;
 mod systems;
 
-use checker::simulate::{Setup, Workload};
+use checker::simulate::{SimulatedWorkload, SimulationSetup};
 use protocol::policy::{Passes, Policy, Pre};
 
 /// The published setting with other accesses.
-fn setup(policy: Policy, workload: Workload) -> Setup {
-    Setup { workload, ..Setup::published(policy) }
+fn setup(policy: Policy, workload: SimulatedWorkload) -> SimulationSetup {
+    SimulationSetup { workload, ..SimulationSetup::published(policy) }
 }
 
 /// Pre-copy of one pass.

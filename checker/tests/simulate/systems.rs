@@ -2,8 +2,9 @@
 
 use checker::simulate::summary::{Summary, outcomes};
 use checker::simulate::{
-    CostModel, DirtyMarks, Endless, Framing, Intervals, Outcome, Patience, Preset, Setup, SetupError, Share,
-    SimulationError, Span, StopRule, Throttling, Workload, message_bytes, run, run_while,
+    CostModel, DirtyMarks, Endless, Fraction, Framing, Intervals, Patience, Preset, SimulatedWorkload,
+    SimulationError, SimulationOutcome, SimulationSetup, SimulationSetupError, Span, StopRule, Throttling,
+    message_bytes, run, run_while,
 };
 use protocol::policy::{Passes, Policy, Pre, Push};
 use steplog::message::MessageKind;
@@ -12,22 +13,22 @@ use steplog::place::Place;
 use crate::pre_copy_once;
 
 /// Software for nothing on an ideal line of 100 Mbit/s.
-fn bare(policy: Policy) -> Setup {
+fn bare(policy: Policy) -> SimulationSetup {
     let costs = CostModel { bandwidth_bits_per_s: 100_000_000, request_pause_ns: 0, ..CostModel::PAPER };
-    Setup { costs, ..Setup::new(policy, Preset::Paper) }
+    SimulationSetup { costs, ..SimulationSetup::new(policy, Preset::Paper) }
 }
 
-fn costing(setup: Setup, change: impl FnOnce(&mut CostModel)) -> Setup {
+fn costing(setup: SimulationSetup, change: impl FnOnce(&mut CostModel)) -> SimulationSetup {
     let mut setup = setup;
     change(&mut setup.costs);
     setup
 }
 
-fn outcome(setup: &Setup) -> Outcome {
+fn outcome(setup: &SimulationSetup) -> SimulationOutcome {
     run(setup).expect("it runs")
 }
 
-fn freeze_s(outcome: &Outcome) -> f64 {
+fn freeze_s(outcome: &SimulationOutcome) -> f64 {
     outcome.freeze.ns().expect("it ends") as f64 / 1e9
 }
 
@@ -81,7 +82,7 @@ fn a_window_and_a_round_trip_limit_the_rate() {
 #[test]
 fn a_fault_waits_behind_what_is_queued_unless_it_has_a_channel_of_its_own() {
     let stall = |own_channel: bool, buffer: u64| {
-        let setup = Setup {
+        let setup = SimulationSetup {
             memory_bytes: 64 << 20,
             access_interval_ns: 20_000_000,
             accesses_min: 0,
@@ -112,7 +113,7 @@ fn costs_of_the_software_do_not_idle_the_line() {
     let fixed = costing(bare.clone(), |costs| costs.freeze_ns = 50_000_000);
     assert_near(freeze_s(&outcome(&fixed)), freeze_s(&outcome(&bare)) + 0.05, 0.001);
     let post = |fault_ns, serve_ns| {
-        let setup = Setup { workload: Workload::All, ..self::bare(Policy::LAZY_COPY) };
+        let setup = SimulationSetup { workload: SimulatedWorkload::All, ..self::bare(Policy::LAZY_COPY) };
         outcome(&costing(setup, |costs| (costs.fault_ns, costs.serve_ns) = (fault_ns, serve_ns)))
             .stalls
             .median_ns
@@ -124,10 +125,10 @@ fn costs_of_the_software_do_not_idle_the_line() {
 #[test]
 fn a_cap_holds_before_the_suspension_and_another_after_the_resume() {
     let capped = costing(bare(pre_copy_once()), |costs| costs.copy_cap_bits_per_s = Some(10_000_000));
-    let capped = Setup { workload: Workload::None, ..capped };
+    let capped = SimulationSetup { workload: SimulatedWorkload::None, ..capped };
     assert_near(outcome(&capped).pre_migration.ns().expect("it ends") as f64 / 1e9, 8.47, 0.01);
     let capped = costing(bare(Policy::POST_COPY), |costs| costs.post_cap_bits_per_s = Some(10_000_000));
-    let capped = Setup { workload: Workload::None, ..capped };
+    let capped = SimulationSetup { workload: SimulatedWorkload::None, ..capped };
     assert_near(outcome(&capped).post_migration.ns().expect("it ends") as f64 / 1e9, 8.47, 0.01);
 }
 
@@ -136,11 +137,17 @@ fn a_cap_holds_before_the_suspension_and_another_after_the_resume() {
 fn a_log_by_pass_leaves_what_was_written_in_the_pass_and_one_by_page_what_was_written_since_it_was_sent() {
     let x = 2.12f64;
     let left = |log| {
-        let setup = Setup { log, write_share: Share::ALL, dirty_share: Share::NONE, ..bare(pre_copy_once()) };
-        let setup =
-            costing(Setup { memory_bytes: 32 << 20, ..setup }, |costs| costs.send_buffer_bytes = 8192);
+        let setup = SimulationSetup {
+            log,
+            write_share: Fraction::ALL,
+            dirty_share: Fraction::NONE,
+            ..bare(pre_copy_once())
+        };
+        let setup = costing(SimulationSetup { memory_bytes: 32 << 20, ..setup }, |costs| {
+            costs.send_buffer_bytes = 8192
+        });
         let access_interval_ns = (1e9 / setup.pages_per_s() / x) as u64;
-        let outcome = outcome(&Setup { access_interval_ns, ..setup });
+        let outcome = outcome(&SimulationSetup { access_interval_ns, ..setup });
         outcome.left_after_pass[0] as f64 / outcome.page_count as f64
     };
     let by_pass = 1.0 - (-x).exp();
@@ -153,8 +160,11 @@ fn a_log_by_pass_leaves_what_was_written_in_the_pass_and_one_by_page_what_was_wr
 #[test]
 fn with_drawn_intervals_a_little_more_time_makes_a_little_difference() {
     let faults = |access_interval_ns| {
-        let setup =
-            Setup { intervals: Intervals::Drawn, access_interval_ns, ..Setup::published(Policy::POST_COPY) };
+        let setup = SimulationSetup {
+            intervals: Intervals::Drawn,
+            access_interval_ns,
+            ..SimulationSetup::published(Policy::POST_COPY)
+        };
         Summary::of(&outcomes(&setup, 16, &Endless).expect("they run")).faults
     };
     let [shorter, longer] = [280_000, 300_000].map(faults);
@@ -165,15 +175,18 @@ fn with_drawn_intervals_a_little_more_time_makes_a_little_difference() {
 
 #[test]
 fn where_accesses_are_local_it_matters_which_page_is_pushed_next() {
-    let faults = |push, workload: Workload| {
-        let setup =
-            Setup { workload, access_interval_ns: 500_000, ..bare(Policy { push, ..Policy::POST_COPY }) };
-        let setup = Setup { memory_bytes: 64 << 20, ..setup };
+    let faults = |push, workload: SimulatedWorkload| {
+        let setup = SimulationSetup {
+            workload,
+            access_interval_ns: 500_000,
+            ..bare(Policy { push, ..Policy::POST_COPY })
+        };
+        let setup = SimulationSetup { memory_bytes: 64 << 20, ..setup };
         Summary::of(&outcomes(&setup, 4, &Endless).expect("they run")).faults.mean
     };
-    let [pivot, next] = [Push::Pivot, Push::NextMissing].map(|push| faults(push, Workload::Local));
+    let [pivot, next] = [Push::Pivot, Push::NextMissing].map(|push| faults(push, SimulatedWorkload::Local));
     assert!(2.0 * pivot < next, "{pivot} and {next}");
-    let [pivot, next] = [Push::Pivot, Push::NextMissing].map(|push| faults(push, Workload::Uniform));
+    let [pivot, next] = [Push::Pivot, Push::NextMissing].map(|push| faults(push, SimulatedWorkload::Uniform));
     assert!(pivot > 0.8 * next, "{pivot} and {next}");
 }
 
@@ -183,14 +196,15 @@ fn a_dirty_rate_is_one_of_different_pages() {
     setup.set_dirty_rate(1000).expect("a rate");
     let writes = -2560.0 * (1.0 - 1000.0 / 2560.0f64).ln();
     assert_near(setup.writes_per_s().expect("a rate"), writes, 0.1);
-    let mut sequential = Setup { workload: Workload::Sequential, ..bare(Policy::PRE_COPY) };
+    let mut sequential =
+        SimulationSetup { workload: SimulatedWorkload::Sequential, ..bare(Policy::PRE_COPY) };
     sequential.set_dirty_rate(1000).expect("a rate");
     assert_near(sequential.writes_per_s().expect("a rate"), 1000.0, 0.1);
     assert!(matches!(
         setup.set_dirty_rate(2561),
-        Err(SetupError::RateTooHigh { distinct: 2561, most: 2560, .. })
+        Err(SimulationSetupError::RateTooHigh { distinct: 2561, most: 2560, .. })
     ));
-    let mut half = Setup { touched_share: Share::HALF, ..bare(Policy::PRE_COPY) };
+    let mut half = SimulationSetup { touched_share: Fraction::HALF, ..bare(Policy::PRE_COPY) };
     assert!(half.set_dirty_rate(1300).is_err());
 }
 
@@ -208,10 +222,10 @@ fn a_downtime_target_is_kept() {
 }
 
 /// A process that writes to half of its pages faster than they are sent.
-fn restless() -> Setup {
-    let setup = Setup {
-        touched_share: Share::HALF,
-        write_share: Share::ALL,
+fn restless() -> SimulationSetup {
+    let setup = SimulationSetup {
+        touched_share: Fraction::HALF,
+        write_share: Fraction::ALL,
         access_interval_ns: 50_000,
         ..bare(Policy::PRE_COPY)
     };
@@ -228,15 +242,15 @@ fn what_is_missed_by_copying_alone_is_met_by_throttling_or_followed_by_post_copy
     assert!(divergence.fewest_left > 1000 && divergence.freeze_ns > 50_000_000, "{divergence:?}");
     assert_eq!((alone.pre_migration, alone.freeze), (Span::Endless, Span::NotReached));
     let stop = StopRule { throttle: Some(Throttling::AUTO_CONVERGE), ..restless().stop };
-    let throttled = outcome(&Setup { stop, ..restless() });
+    let throttled = outcome(&SimulationSetup { stop, ..restless() });
     assert!(throttled.divergence.is_none() && throttled.throttled_ns > 0, "{throttled:?}");
     assert!(throttled.slowdown() > 0.1);
     let stop = StopRule { switch_to_post_copy: true, timeout_ns: Some(2_000_000_000), ..restless().stop };
-    let switched = outcome(&Setup { stop, ..restless() });
+    let switched = outcome(&SimulationSetup { stop, ..restless() });
     assert!(switched.switched && switched.pages.pushed > 0 && switched.divergence.is_none());
     assert!(freeze_s(&switched) < 0.06);
     let stop = StopRule { timeout_ns: Some(2_000_000_000), ..restless().stop };
-    let late = outcome(&Setup { stop, ..restless() });
+    let late = outcome(&SimulationSetup { stop, ..restless() });
     assert!(
         !late.switched
             && freeze_s(&late) > 0.1
@@ -257,10 +271,10 @@ fn copying_that_never_ends_would_end_with_the_target_that_is_said() {
 fn zero_pages_and_compressed_ones_are_short() {
     let whole = outcome(&bare(Policy::TOTAL_COPY));
     let zero = costing(
-        Setup {
-            zero_share: Share::HALF,
-            dirty_share: Share::NONE,
-            workload: Workload::None,
+        SimulationSetup {
+            zero_share: Fraction::HALF,
+            dirty_share: Fraction::NONE,
+            workload: SimulatedWorkload::None,
             ..bare(Policy::TOTAL_COPY)
         },
         |costs| {
@@ -268,15 +282,15 @@ fn zero_pages_and_compressed_ones_are_short() {
         },
     );
     assert_near(freeze_s(&outcome(&zero)), 0.5 * freeze_s(&whole), 0.05);
-    let compressed = costing(bare(Policy::TOTAL_COPY), |costs| costs.compressed = Some(Share::HALF));
+    let compressed = costing(bare(Policy::TOTAL_COPY), |costs| costs.compressed = Some(Fraction::HALF));
     assert_near(freeze_s(&outcome(&compressed)), 0.5 * freeze_s(&whole), 0.05);
 }
 
 #[test]
 fn a_part_on_a_slower_line_takes_as_long() {
     for policy in [Policy::TOTAL_COPY, Policy::PRE_COPY, Policy::POST_COPY] {
-        let setup = Setup { memory_bytes: 1 << 30, ..Setup::new(policy, Preset::Qemu) };
-        let setup = Setup {
+        let setup = SimulationSetup { memory_bytes: 1 << 30, ..SimulationSetup::new(policy, Preset::Qemu) };
+        let setup = SimulationSetup {
             access_interval_ns: 3_400,
             ..costing(setup, |costs| costs.bandwidth_bits_per_s = 10_000_000_000)
         };
@@ -288,7 +302,7 @@ fn a_part_on_a_slower_line_takes_as_long() {
 
 #[test]
 fn what_is_beyond_all_bounds_is_refused_by_name() {
-    let refused = |setup: Setup| setup.page_count().expect_err("too much").to_string();
+    let refused = |setup: SimulationSetup| setup.page_count().expect_err("too much").to_string();
     let bare = || bare(Policy::PRE_COPY);
     for (error, culprit) in [
         (refused(costing(bare(), |costs| costs.bandwidth_bits_per_s = 1)), "years"),
@@ -302,11 +316,14 @@ fn what_is_beyond_all_bounds_is_refused_by_name() {
         (refused(costing(bare(), |costs| costs.page_ns = u64::MAX)), "a cost of a page"),
         (refused(costing(bare(), |costs| costs.fault_ns = u64::MAX)), "a cost of a fault"),
         (refused(costing(bare(), |costs| costs.streams = u32::MAX)), "streams"),
-        (refused(Setup { threads: u32::MAX, ..bare() }), "threads"),
-        (refused(Setup { access_interval_ns: u64::MAX, ..bare() }), "an access interval"),
-        (refused(Setup { accesses_min: u64::MAX, ..bare() }), "accesses"),
-        (refused(Setup { page_size_bytes: u64::MAX, memory_bytes: u64::MAX, ..bare() }), "a page size"),
-        (refused(Setup { memory_bytes: u64::MAX, ..bare() }), "at most 16777216"),
+        (refused(SimulationSetup { threads: u32::MAX, ..bare() }), "threads"),
+        (refused(SimulationSetup { access_interval_ns: u64::MAX, ..bare() }), "an access interval"),
+        (refused(SimulationSetup { accesses_min: u64::MAX, ..bare() }), "accesses"),
+        (
+            refused(SimulationSetup { page_size_bytes: u64::MAX, memory_bytes: u64::MAX, ..bare() }),
+            "a page size",
+        ),
+        (refused(SimulationSetup { memory_bytes: u64::MAX, ..bare() }), "at most 16777216"),
     ] {
         assert!(error.contains(culprit), "{error} does not name {culprit}");
     }
@@ -324,15 +341,15 @@ impl Patience for Impatient {
 
 #[test]
 fn a_long_run_can_be_given_up() {
-    let setup = Setup { memory_bytes: 1 << 30, ..bare(Policy::TOTAL_COPY) };
+    let setup = SimulationSetup { memory_bytes: 1 << 30, ..bare(Policy::TOTAL_COPY) };
     let given_up = run_while(&setup, &Impatient(0.into()));
     assert!(matches!(given_up, Err(SimulationError::OutOfTime { now_ns }) if now_ns > 0), "{given_up:?}");
 }
 
 #[test]
 fn bounded_passes_are_what_the_algorithm_says() {
-    let setup = Setup {
-        write_share: Share::ALL,
+    let setup = SimulationSetup {
+        write_share: Fraction::ALL,
         ..bare(Policy { pre: Pre::Copy(Passes::AtMost(3)), ..Policy::PRE_COPY })
     };
     assert_eq!(outcome(&setup).passes, 3);

@@ -13,7 +13,7 @@ use model::{Link, Strategy};
 use rustc_hash::FxHashSet;
 use steplog::event::Step;
 use world::Disrupted;
-use world::storm::{self, StormError, Tally};
+use world::storm::{self, StormError, StormTally};
 
 use super::policy::strategy;
 use super::trace::{TraceError, explain_steps, link, seen};
@@ -32,7 +32,7 @@ pub enum CampaignError {
 
 /// Which transitions of the model real runs have taken.
 #[derive(Clone, Debug, Default)]
-pub struct Coverage {
+pub struct CampaignCoverage {
     /// Runs that the model was run along.
     pub runs: u64,
     /// For the built-in algorithms.
@@ -41,7 +41,7 @@ pub struct Coverage {
 
 /// How many of the transitions of an algorithm over a link were taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct CoverageShare {
     /// Name of the algorithm.
     pub algorithm: String,
     /// What the links do.
@@ -60,7 +60,7 @@ pub struct Share {
 ///
 /// # Errors
 /// Something is not as it should be.
-pub fn weather(run: &Disrupted, coverage: &mut Coverage) -> Result<Tally, CampaignError> {
+pub fn weather(run: &Disrupted, coverage: &mut CampaignCoverage) -> Result<StormTally, CampaignError> {
     weathered(run, storm::record(run), coverage)
 }
 
@@ -70,9 +70,9 @@ pub fn weather(run: &Disrupted, coverage: &mut Coverage) -> Result<Tally, Campai
 /// Something is not as it should be.
 fn weathered(
     run: &Disrupted,
-    recorded: Result<(Tally, Vec<Step>), StormError>,
-    coverage: &mut Coverage,
-) -> Result<Tally, CampaignError> {
+    recorded: Result<(StormTally, Vec<Step>), StormError>,
+    coverage: &mut CampaignCoverage,
+) -> Result<StormTally, CampaignError> {
     let (tally, log) = recorded?;
     if run.scenario.route.iter().all(|host| host.0 < 2)
         && let Some(strategy) = strategy(&run.scenario.policy)
@@ -82,7 +82,7 @@ fn weathered(
     Ok(tally)
 }
 
-impl Coverage {
+impl CampaignCoverage {
     fn follow(&mut self, run: &Disrupted, strategy: Strategy, log: &[Step]) -> Result<(), TraceError> {
         let header = run.scenario.header(true);
         let (accepted, run) = explain_steps(header, strategy.clone(), log)?;
@@ -105,7 +105,7 @@ impl Coverage {
     }
 
     /// The share of each algorithm over each link.
-    pub fn shares(&self) -> Vec<Share> {
+    pub fn shares(&self) -> Vec<CoverageShare> {
         let settings =
             BUILT_IN.into_iter().flat_map(|strategy| Link::ALL.map(|link| (strategy.clone(), link)));
         let share = |(strategy, link): (Strategy, Link)| {
@@ -114,7 +114,7 @@ impl Coverage {
             let of = (algorithm, link);
             let taken = self.taken.get(&of).into_iter().flatten();
             let taken: Vec<_> = taken.filter(|seen| possible.contains(*seen)).collect();
-            Share {
+            CoverageShare {
                 algorithm: of.0,
                 link,
                 taken: taken.len(),
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_model_follows_every_run_between_two_hosts() {
-        let mut coverage = Coverage::default();
+        let mut coverage = CampaignCoverage::default();
         for run in of_two_hosts() {
             weather(&run, &mut coverage).unwrap();
         }
@@ -162,7 +162,7 @@ mod tests {
                 continue;
             };
             log.remove(at);
-            let judged = weathered(&run, Ok((tally, log)), &mut Coverage::default());
+            let judged = weathered(&run, Ok((tally, log)), &mut CampaignCoverage::default());
             assert!(matches!(judged, Err(CampaignError::Trace(_))), "{judged:?}");
             rejected += 1;
         }

@@ -18,7 +18,7 @@ use steplog::place::Place;
 use super::abstraction::canonical;
 use super::excuse::{Excuse, excuse};
 use super::flaws::Flaw;
-use super::network::Order;
+use super::network::RigOrder;
 use super::policy::Unsupported;
 use super::refine::{Violation, possible, refine};
 use super::rig::Rig;
@@ -29,7 +29,7 @@ pub type Transition = (State<Migration>, Step<Migration>, State<Migration>);
 
 /// How much of the model's graph real endpoints went through.
 #[derive(Clone, Debug)]
-pub struct Coverage {
+pub struct DriveCoverage {
     /// States of the model, up to the order of pages.
     pub states: usize,
     /// Transitions of the model that change the state.
@@ -44,7 +44,7 @@ pub struct Coverage {
     pub actions: u64,
 }
 
-impl Coverage {
+impl DriveCoverage {
     /// How many transitions were not driven for each reason.
     pub fn reasons(&self) -> BTreeMap<Option<Excuse>, usize> {
         let mut reasons = BTreeMap::new();
@@ -77,10 +77,10 @@ pub enum DriveError {
 /// The reference does not have the algorithm, or does something that the model does not have.
 pub fn drive(
     migration: &Migration,
-    order: Order,
+    order: RigOrder,
     pages: usize,
     flaw: Option<Flaw>,
-) -> Result<Coverage, DriveError> {
+) -> Result<DriveCoverage, DriveError> {
     let graph = Graph::of(migration, pages);
     let mut open = graph.transitions.clone();
     let mut actions = 0;
@@ -157,7 +157,7 @@ impl Graph {
 
     /// Every transition is driven or not, with a reason or not. Whatever cannot be reached but through transitions that
     /// have a reason has one as well; what is reached after all has none.
-    fn coverage(self, migration: &Migration, open: BTreeSet<Transition>, actions: u64) -> Coverage {
+    fn coverage(self, migration: &Migration, open: BTreeSet<Transition>, actions: u64) -> DriveCoverage {
         let Graph { initial, states, transitions } = self;
         let mut next: HashMap<&State<Migration>, Vec<&State<Migration>>> = HashMap::new();
         let possible = transitions.iter().filter(|transition| excuse(migration, transition).is_none());
@@ -177,7 +177,7 @@ impl Graph {
             driven.filter_map(|transition| Some((transition.clone(), reason(transition)?))).collect();
         let undriven = open.iter().map(|transition| (transition.clone(), reason(transition))).collect();
         let (transitions, driven) = (transitions.len(), transitions.len() - open.len());
-        Coverage { states, transitions, driven, undriven, refuted, actions }
+        DriveCoverage { states, transitions, driven, undriven, refuted, actions }
     }
 }
 

@@ -12,7 +12,7 @@ use steplog::place::{Epoch, Place, Sequence};
 
 /// What the links keep of the order of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum RigOrder {
     /// All of it, as a TCP connection.
     Fifo,
     /// The order of one page's messages, and of control messages and everything else: the model's FIFO.
@@ -23,13 +23,13 @@ pub enum Order {
     Lossy,
 }
 
-impl Order {
+impl RigOrder {
     /// The model's kind of link that has all runs of this one.
     pub fn link(self) -> Link {
         match self {
-            Order::Fifo | Order::FifoByPage => Link::Fifo,
-            Order::Unordered => Link::Unordered,
-            Order::Lossy => Link::Lossy,
+            RigOrder::Fifo | RigOrder::FifoByPage => Link::Fifo,
+            RigOrder::Unordered => Link::Unordered,
+            RigOrder::Lossy => Link::Lossy,
         }
     }
 }
@@ -40,12 +40,12 @@ pub struct Flight {
     /// The message, and between whom it is.
     pub envelope: Envelope,
     /// What has become of it so far.
-    pub fate: Fate,
+    pub fate: FlightFate,
 }
 
 /// What has become of a message so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fate {
+pub enum FlightFate {
     /// It is on its way.
     Flying,
     /// The link dropped it; it will be sent again.
@@ -60,22 +60,22 @@ pub enum Fate {
 
 /// All messages on their way, in the order in which they were sent.
 #[derive(Clone, Debug)]
-pub struct Network {
-    order: Order,
+pub struct RigNetwork {
+    order: RigOrder,
     flights: Vec<Flight>,
     /// The newest content that a host sent of a page in a migration; `None` once it has sent the word that this is
     /// outdated.
     newest: BTreeMap<(Place, Epoch, PageNumber), Option<Sequence>>,
 }
 
-impl Network {
+impl RigNetwork {
     /// A network without messages.
-    pub fn new(order: Order) -> Self {
-        Network { order, flights: Vec::new(), newest: BTreeMap::new() }
+    pub fn new(order: RigOrder) -> Self {
+        RigNetwork { order, flights: Vec::new(), newest: BTreeMap::new() }
     }
 
     /// What the links keep of the order of messages.
-    pub fn order(&self) -> Order {
+    pub fn order(&self) -> RigOrder {
         self.order
     }
 
@@ -99,7 +99,7 @@ impl Network {
             }
             _ => {}
         }
-        self.flights.push(Flight { envelope, fate: Fate::Flying });
+        self.flights.push(Flight { envelope, fate: FlightFate::Flying });
     }
 
     /// May the message at this position arrive next?
@@ -113,17 +113,19 @@ impl Network {
         let resync = |earlier: &Flight| matches!(earlier.envelope.message, Message::Resync(_));
         let in_turn = match self.order {
             // The first word over a new connection is part of setting it up.
-            Order::Unordered | Order::Lossy if !matches!(flight.envelope.message, Message::Resync(_)) => {
+            RigOrder::Unordered | RigOrder::Lossy
+                if !matches!(flight.envelope.message, Message::Resync(_)) =>
+            {
                 !earlier.any(resync)
             }
-            Order::Fifo => earlier.next().is_none(),
-            Order::FifoByPage => !earlier.any(|earlier| {
+            RigOrder::Fifo => earlier.next().is_none(),
+            RigOrder::FifoByPage => !earlier.any(|earlier| {
                 let other = earlier.envelope.message.page();
                 page.is_none() || other.is_none() || page == other
             }),
-            Order::Unordered | Order::Lossy => true,
+            RigOrder::Unordered | RigOrder::Lossy => true,
         };
-        in_turn && flight.fate != Fate::Lost
+        in_turn && flight.fate != FlightFate::Lost
     }
 
     /// May the link duplicate the message at this position when it arrives? One duplicate of a page's contents
@@ -133,20 +135,20 @@ impl Network {
         let free = match flight.envelope.message {
             Message::Page { .. } if self.is_overtaken(flight) => false,
             Message::Page { page, .. } | Message::Fetched { page, .. } | Message::WriteBack { page, .. } => {
-                let mut echoes = self.flights.iter().filter(|other| other.fate == Fate::Echo);
+                let mut echoes = self.flights.iter().filter(|other| other.fate == FlightFate::Echo);
                 !echoes.any(|echo| echo.envelope.message.page() == Some(page))
             }
             Message::Request { .. } => true,
             _ => false,
         };
-        self.order == Order::Lossy && flight.fate == Fate::Flying && free
+        self.order == RigOrder::Lossy && flight.fate == FlightFate::Flying && free
     }
 
     /// May the link drop the message at this position? While a connection is set up, nothing on it is lost.
     pub fn is_losable(&self, at: usize) -> bool {
         let Some(flight) = self.flights.get(at) else { return false };
-        self.order == Order::Lossy
-            && flight.fate == Fate::Flying
+        self.order == RigOrder::Lossy
+            && flight.fate == FlightFate::Flying
             && !self.is_overtaken(flight)
             && !self.sets_up(at)
     }
@@ -173,7 +175,7 @@ impl Network {
             return Some(self.flights.remove(at).envelope);
         }
         if !matches!(flight.envelope.message, Message::Request { .. }) {
-            flight.fate = Fate::Echo;
+            flight.fate = FlightFate::Echo;
         }
         Some(flight.envelope.clone())
     }
@@ -181,7 +183,7 @@ impl Network {
     /// Drops the message at this position, until it is sent again.
     pub fn set_lost(&mut self, at: usize, lost: bool) {
         if let Some(flight) = self.flights.get_mut(at) {
-            flight.fate = if lost { Fate::Lost } else { Fate::Flying };
+            flight.fate = if lost { FlightFate::Lost } else { FlightFate::Flying };
         }
     }
 
@@ -191,7 +193,7 @@ impl Network {
         self.forget(|flight| {
             let Envelope { from, to, .. } = flight.envelope;
             let between_hosts = from != Place::FileServer && to != Place::FileServer;
-            between_hosts || (flight.fate == Fate::Echo && from == Place::FileServer)
+            between_hosts || (flight.fate == FlightFate::Echo && from == Place::FileServer)
         });
     }
 
@@ -203,7 +205,7 @@ impl Network {
     /// Removes those among the lost messages between hosts that are never sent again.
     pub fn remove_lost(&mut self, which: impl Fn(&Envelope) -> bool) {
         self.remove(|flight| {
-            flight.fate == Fate::Lost && is_between_hosts(&flight.envelope) && which(&flight.envelope)
+            flight.fate == FlightFate::Lost && is_between_hosts(&flight.envelope) && which(&flight.envelope)
         });
     }
 
@@ -219,7 +221,7 @@ impl Network {
                 (between_hosts[at], remembered[at] && matters(&flight.envelope));
             at += 1;
             if between_hosts && remembered {
-                flight.fate = Fate::Lost;
+                flight.fate = FlightFate::Lost;
             }
             !between_hosts || remembered
         });
@@ -234,14 +236,14 @@ impl Network {
         }
         self.send(envelope);
         let Some(mut flight) = self.flights.pop() else { return };
-        flight.fate = Fate::Lost;
+        flight.fate = FlightFate::Lost;
         if self.is_remembered(&flight) {
             self.flights.push(flight);
         }
     }
 
     fn is_remembered(&self, flight: &Flight) -> bool {
-        let counts = matches!(flight.fate, Fate::Flying | Fate::Lost);
+        let counts = matches!(flight.fate, FlightFate::Flying | FlightFate::Lost);
         match flight.envelope.message {
             Message::Page { .. } => counts && !self.is_overtaken(flight),
             Message::State(_) => counts,
@@ -252,28 +254,30 @@ impl Network {
     /// An attempt was called off: duplicates of contents that went from host to host count as what it has left.
     pub fn outlive(&mut self) {
         let content = |flight: &Flight| matches!(flight.envelope.message, Message::Page { .. });
-        for flight in self.flights.iter_mut().filter(|flight| flight.fate == Fate::Echo && content(flight)) {
-            flight.fate = Fate::Outlived;
+        for flight in
+            self.flights.iter_mut().filter(|flight| flight.fate == FlightFate::Echo && content(flight))
+        {
+            flight.fate = FlightFate::Outlived;
         }
     }
 
     /// Forgets the messages that meet a condition; those that were lost are never sent again.
     pub fn forget(&mut self, which: impl Fn(&Flight) -> bool) {
-        self.flights.retain(|flight| flight.fate != Fate::Lost || !which(flight));
+        self.flights.retain(|flight| flight.fate != FlightFate::Lost || !which(flight));
         for flight in self.flights.iter_mut().filter(|flight| which(flight)) {
-            flight.fate = Fate::Forgotten;
+            flight.fate = FlightFate::Forgotten;
         }
     }
 
     /// Removes the messages that are forgotten.
     pub fn drop_forgotten(&mut self) {
-        self.flights.retain(|flight| flight.fate != Fate::Forgotten);
+        self.flights.retain(|flight| flight.fate != FlightFate::Forgotten);
     }
 
     /// Removes the messages that were lost and are not sent again: overtaken contents, and requests for other pages
     /// than those that the process waits for.
     pub fn drop_useless(&mut self, waits_for: impl Fn(PageNumber) -> bool) {
-        let Network { flights, newest, .. } = self;
+        let RigNetwork { flights, newest, .. } = self;
         flights.retain(|flight| {
             let Envelope { from, epoch, ref message, .. } = flight.envelope;
             let of_use = match *message {
@@ -283,7 +287,7 @@ impl Network {
                 }
                 _ => true,
             };
-            flight.fate != Fate::Lost || of_use
+            flight.fate != FlightFate::Lost || of_use
         });
     }
 }
@@ -295,6 +299,6 @@ fn is_between_hosts(envelope: &Envelope) -> bool {
 impl Flight {
     /// Does the model count the message's connection as closed?
     pub fn is_forgotten(&self) -> bool {
-        self.fate == Fate::Forgotten
+        self.fate == FlightFate::Forgotten
     }
 }

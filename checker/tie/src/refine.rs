@@ -32,12 +32,12 @@ pub struct Violation {
     /// What the endpoints did.
     pub happenings: Vec<Happening>,
     /// What is wrong.
-    pub reason: Reason,
+    pub reason: ViolationReason,
 }
 
 /// Why an action is not one of the model's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum ViolationReason {
     /// An endpoint refused it, or the process saw something wrong.
     Rig(RigError),
     /// The situation before or after it is no state of the model.
@@ -59,12 +59,12 @@ pub fn refine(rig: &mut Rig, action: Action) -> Result<Explained, Box<Violation>
     let fails = |before: Option<State<Migration>>, happenings: &[Happening], reason| {
         Box::new(Violation { action, before, happenings: happenings.to_vec(), reason })
     };
-    let before = abstraction(rig).map_err(|error| fails(None, &[], Reason::Unmapped(error)))?;
-    let source = source(rig).map_err(|error| fails(None, &[], Reason::Unmapped(error)))?;
+    let before = abstraction(rig).map_err(|error| fails(None, &[], ViolationReason::Unmapped(error)))?;
+    let source = source(rig).map_err(|error| fails(None, &[], ViolationReason::Unmapped(error)))?;
     let happenings =
-        rig.take(action).map_err(|error| fails(Some(before.clone()), &[], Reason::Rig(error)))?;
+        rig.take(action).map_err(|error| fails(Some(before.clone()), &[], ViolationReason::Rig(error)))?;
     let after = abstraction(rig)
-        .map_err(|error| fails(Some(before.clone()), &happenings, Reason::Unmapped(error)))?;
+        .map_err(|error| fails(Some(before.clone()), &happenings, ViolationReason::Unmapped(error)))?;
     let model = Concrete { system: rig.migration.as_ref().clone(), pages: before.pages.len() };
     match explain(&model, &before, &happenings, &after) {
         Some(mut steps) => {
@@ -83,7 +83,11 @@ pub fn refine(rig: &mut Rig, action: Action) -> Result<Explained, Box<Violation>
         }
         None => {
             let possible = model.successors(&before).collect();
-            Err(fails(Some(before), &happenings, Reason::NoStep { after: Box::new(after), possible }))
+            Err(fails(
+                Some(before),
+                &happenings,
+                ViolationReason::NoStep { after: Box::new(after), possible },
+            ))
         }
     }
 }
@@ -164,9 +168,9 @@ impl fmt::Display for Violation {
             writeln!(f, "  before: {}", tell(before))?;
         }
         match &self.reason {
-            Reason::Rig(error) => writeln!(f, "  error:  {error}"),
-            Reason::Unmapped(error) => writeln!(f, "  after:  {error}"),
-            Reason::NoStep { after, possible } => {
+            ViolationReason::Rig(error) => writeln!(f, "  error:  {error}"),
+            ViolationReason::Unmapped(error) => writeln!(f, "  after:  {error}"),
+            ViolationReason::NoStep { after, possible } => {
                 writeln!(f, "  after:  {}", tell(after))?;
                 let names = possible.iter().map(|(step, _)| name(*step));
                 writeln!(f, "  possible: {}", names.collect::<Vec<_>>().join(", "))

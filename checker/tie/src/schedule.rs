@@ -20,7 +20,7 @@ const SETTLING_STEPS_MAX: usize = 2000;
 
 /// What was checked in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct ScheduleTally {
     /// Actions taken, each a step of the model or none.
     pub steps: u64,
     /// Times that the process resumed on another host.
@@ -51,8 +51,8 @@ pub enum ScheduleError {
 ///
 /// # Errors
 /// A step that the model does not have, or an end that is none.
-pub fn run(rig: &mut Rig, choices: impl IntoIterator<Item = u16>) -> Result<Tally, ScheduleError> {
-    let mut tally = Tally::default();
+pub fn run(rig: &mut Rig, choices: impl IntoIterator<Item = u16>) -> Result<ScheduleTally, ScheduleError> {
+    let mut tally = ScheduleTally::default();
     for choice in choices {
         let Some(action) = choose(rig, choice)? else { break };
         tally.check(rig, action)?;
@@ -103,7 +103,7 @@ fn goes_on(action: &Action) -> bool {
     }
 }
 
-impl Tally {
+impl ScheduleTally {
     fn check(&mut self, rig: &mut Rig, action: Action) -> Result<(), ScheduleError> {
         let explained = refine(rig, action).map_err(ScheduleError::Violation)?;
         self.steps += 1;

@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
     use engine::views::transitions::transitions;
-    use engine::views::{Bounds, Outcome, prove};
+    use engine::views::{ProofBounds, ProofOutcome, prove};
 
     /// Whatever goes wrong, and however often: safety holds, for any number of pages.
     #[test]
@@ -140,10 +140,10 @@ mod tests {
         for strategy in BUILT_IN {
             for link in Link::ALL {
                 let model = Uncounted::disrupted(strategy.clone(), link);
-                let proof = prove(&model, Bounds::default());
+                let proof = prove(&model, ProofBounds::default());
                 for property in model.safety() {
                     let outcome = &proof.verdicts[&property];
-                    let holds = matches!(outcome, Outcome::HoldsForAny { .. });
+                    let holds = matches!(outcome, ProofOutcome::HoldsForAny { .. });
                     assert!(holds, "{}, {link}: {property}: {outcome:?}", strategy.name);
                 }
             }
@@ -160,8 +160,8 @@ mod tests {
             (GENERIC, Link::Unordered, Defect::AcceptEarlierEpoch),
         ] {
             let Uncounted(migration) = Uncounted::disrupted(strategy, link);
-            let proof = prove(&Uncounted(migration.with_defect(defect)), Bounds::default());
-            let fails = |outcome: &Outcome<_>| matches!(outcome, Outcome::Fails { .. });
+            let proof = prove(&Uncounted(migration.with_defect(defect)), ProofBounds::default());
+            let fails = |outcome: &ProofOutcome<_>| matches!(outcome, ProofOutcome::Fails { .. });
             assert!(proof.verdicts.values().any(fails), "{defect}: {:?}", proof.verdicts.keys());
         }
     }

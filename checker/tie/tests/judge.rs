@@ -8,20 +8,25 @@ use steplog::message::MessageKind;
 use steplog::place::{Epoch, HostId, Place, Sequence};
 use tie::policy::strategy;
 use tie::trace::{MergeError, Objection, TraceError, Wait, conform, conform_merged, conform_steps, merge};
-use world::net::{LinkConfig, Order};
-use world::workload::{Layout, Pattern, Workload};
+use world::net::{FrameOrder, LinkConfig};
+use world::workload::{PageLayout, Pattern, Workload};
 use world::{Ending, Scenario, World};
 
 const A: HostId = HostId(0);
 const B: HostId = HostId(1);
 const C: HostId = HostId(2);
 
-const JITTER: Order = Order::Unordered { jitter_ns: 2_000_000 };
+const JITTER: FrameOrder = FrameOrder::Unordered { jitter_ns: 2_000_000 };
 
-fn run(policy: &Policy, order: Order, ending: Ending) -> (Header, Vec<Step>) {
+fn run(policy: &Policy, order: FrameOrder, ending: Ending) -> (Header, Vec<Step>) {
     let scenario = Scenario {
         policy: policy.clone(),
-        layout: Layout { pages: 64, file_mapped_percent: 40, initially_dirty_percent: 50, noise_percent: 0 },
+        layout: PageLayout {
+            pages: 64,
+            file_mapped_percent: 40,
+            initially_dirty_percent: 50,
+            noise_percent: 0,
+        },
         workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 50_000 },
         link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
         route: vec![A, B, C],
@@ -46,7 +51,7 @@ fn find(log: &[Step], from: usize, which: impl Fn(&Event) -> bool) -> usize {
 /// Changes a log so that the line at the returned index is wrong, and requires the judge to say so there, for a reason.
 fn refuses(
     policy: &Policy,
-    order: Order,
+    order: FrameOrder,
     change: impl Fn(&mut Vec<Step>) -> usize,
     is_reason: impl Fn(&Objection) -> bool,
 ) {
@@ -111,13 +116,13 @@ fn another_epoch() {
         log[at].epoch = Epoch(7);
         at
     };
-    refuses(&Policy::POST_COPY, Order::Fifo, pushed, |why| *why == Objection::Epoch(Epoch(1)));
+    refuses(&Policy::POST_COPY, FrameOrder::Fifo, pushed, |why| *why == Objection::Epoch(Epoch(1)));
     let written = |log: &mut Vec<Step>| {
         let at = find(log, 0, |event| matches!(event, Event::PageWritten { .. }));
         log[at].epoch = Epoch(1);
         at
     };
-    refuses(&Policy::POST_COPY, Order::Fifo, written, |why| *why == Objection::Epoch(Epoch(0)));
+    refuses(&Policy::POST_COPY, FrameOrder::Fifo, written, |why| *why == Objection::Epoch(Epoch(0)));
 }
 
 #[test]
@@ -128,14 +133,14 @@ fn another_place() {
         at
     };
     let is_reason = |why: &Objection| *why == Objection::Misplaced(Some(A.into()));
-    refuses(&Policy::POST_COPY, Order::Fifo, change, is_reason);
+    refuses(&Policy::POST_COPY, FrameOrder::Fifo, change, is_reason);
     let stored = |log: &mut Vec<Step>| {
         let at = find(log, 0, |event| matches!(event, Event::WriteBackStored { .. }));
         log[at].place = A.into();
         at
     };
     let is_reason = |why: &Objection| *why == Objection::Misplaced(Some(Place::FileServer));
-    refuses(&Policy::GENERIC, Order::Fifo, stored, is_reason);
+    refuses(&Policy::GENERIC, FrameOrder::Fifo, stored, is_reason);
 }
 
 #[test]
@@ -145,7 +150,7 @@ fn another_peer() {
         log[at].event = Event::StateSent { to: C };
         at
     };
-    refuses(&Policy::POST_COPY, Order::Fifo, change, |why| *why == Objection::Peer(B.into()));
+    refuses(&Policy::POST_COPY, FrameOrder::Fifo, change, |why| *why == Objection::Peer(B.into()));
 }
 
 #[test]
@@ -157,7 +162,7 @@ fn another_number() {
         }
         at
     };
-    refuses(&Policy::PRE_COPY, Order::Fifo, change, |why| *why == Objection::Number(1));
+    refuses(&Policy::PRE_COPY, FrameOrder::Fifo, change, |why| *why == Objection::Number(1));
 }
 
 #[test]
@@ -169,7 +174,7 @@ fn a_message_that_nobody_sent() {
         log.insert(sent, step);
         sent
     };
-    refuses(&Policy::POST_COPY, Order::Fifo, change, |why| matches!(why, Objection::NeverSent(_)));
+    refuses(&Policy::POST_COPY, FrameOrder::Fifo, change, |why| matches!(why, Objection::NeverSent(_)));
 }
 
 #[test]
@@ -180,7 +185,7 @@ fn a_message_handled_twice() {
         at + 1
     };
     let is_reason = |why: &Objection| matches!(why, Objection::HandledBefore(_));
-    refuses(&Policy::TOTAL_COPY, Order::Fifo, change, is_reason);
+    refuses(&Policy::TOTAL_COPY, FrameOrder::Fifo, change, is_reason);
 }
 
 #[test]
@@ -193,7 +198,7 @@ fn a_message_that_overtakes_another() {
         one
     };
     let is_reason = |why: &Objection| matches!(why, Objection::Overtakes(_));
-    refuses(&Policy::TOTAL_COPY, Order::Fifo, change, is_reason);
+    refuses(&Policy::TOTAL_COPY, FrameOrder::Fifo, change, is_reason);
 }
 
 #[test]
@@ -206,7 +211,7 @@ fn bytes_beyond_a_page() {
         at
     };
     let is_reason = |why: &Objection| matches!(why, Objection::OutOfPage { .. });
-    refuses(&Policy::POST_COPY, Order::Fifo, change, is_reason);
+    refuses(&Policy::POST_COPY, FrameOrder::Fifo, change, is_reason);
 }
 
 #[test]
@@ -218,7 +223,7 @@ fn a_read_while_the_process_is_suspended() {
         at + 1
     };
     let is_reason = |why: &Objection| *why == Objection::Process("is suspended");
-    refuses(&Policy::POST_COPY, Order::Fifo, change, is_reason);
+    refuses(&Policy::POST_COPY, FrameOrder::Fifo, change, is_reason);
 }
 
 /// The state has declared it outdated: what was copied before is not the page.
@@ -234,7 +239,7 @@ fn outdated_pages_that_are_kept_or_installed() {
         at
     };
     let is_reason = |why: &Objection| matches!(why, Objection::Unexplained(_));
-    refuses(&Policy::ASSISTED_POST_COPY, Order::Fifo, kept, is_reason);
+    refuses(&Policy::ASSISTED_POST_COPY, FrameOrder::Fifo, kept, is_reason);
     let given_up = |log: &mut Vec<Step>| {
         let at = find(log, 0, |event| matches!(event, Event::StateAccepted { .. }));
         if let Event::StateAccepted { discarded, .. } = &mut log[at].event {
@@ -245,7 +250,7 @@ fn outdated_pages_that_are_kept_or_installed() {
         }
         at
     };
-    refuses(&Policy::ASSISTED_POST_COPY, Order::Fifo, given_up, is_reason);
+    refuses(&Policy::ASSISTED_POST_COPY, FrameOrder::Fifo, given_up, is_reason);
 }
 
 #[test]
@@ -257,7 +262,7 @@ fn an_image_destroyed_where_it_is_needed() {
         resumed + 1
     };
     let is_reason = |why: &Objection| matches!(why, Objection::NoPart { .. });
-    refuses(&Policy::POST_COPY, Order::Fifo, change, is_reason);
+    refuses(&Policy::POST_COPY, FrameOrder::Fifo, change, is_reason);
 }
 
 #[test]
@@ -269,7 +274,7 @@ fn readiness_learned_before_it_is_declared() {
         log.insert(declared, step);
         declared
     };
-    refuses(&Policy::POST_COPY, Order::Fifo, change, |why| matches!(why, Objection::NeverSent(_)));
+    refuses(&Policy::POST_COPY, FrameOrder::Fifo, change, |why| matches!(why, Objection::NeverSent(_)));
 }
 
 #[test]
@@ -279,13 +284,13 @@ fn another_list_of_those_who_are_told() {
         log[at].event = Event::CompletionDeclared { told: vec![] };
         at
     };
-    refuses(&Policy::POST_COPY, Order::Fifo, change, |why| *why == Objection::Told(vec![A]));
+    refuses(&Policy::POST_COPY, FrameOrder::Fifo, change, |why| *why == Objection::Told(vec![A]));
 }
 
 /// Every beginning of a log of one migration is unfinished while it is under way, and says who waits.
 #[test]
 fn a_log_that_stops_in_the_middle() {
-    let (header, log) = run(&Policy::POST_COPY, Order::Fifo, Ending::Idle);
+    let (header, log) = run(&Policy::POST_COPY, FrameOrder::Fifo, Ending::Idle);
     let waits = |until: usize| match judged(&Policy::POST_COPY, &header, &log[..until]) {
         Err(TraceError::Unfinished(unfinished)) => {
             assert_eq!(unfinished.line, until + 1);
@@ -341,7 +346,7 @@ fn is_unseen(event: &Event) -> bool {
 /// Logs of somebody who sees neither accesses nor readiness, of all algorithms: right if the header says so.
 #[test]
 fn unseen_events_are_tried() {
-    let lossy = Order::Lossy {
+    let lossy = FrameOrder::Lossy {
         jitter_ns: 2_000_000,
         loss_percent: 20,
         duplicate_percent: 20,
@@ -349,7 +354,7 @@ fn unseen_events_are_tried() {
     };
     let mut otherwise_wrong = 0;
     for policy in Policy::ALL {
-        for order in [Order::Fifo, JITTER, lossy] {
+        for order in [FrameOrder::Fifo, JITTER, lossy] {
             let (mut header, mut log) = run(&policy, order, Ending::Idle);
             log.retain(|step| !is_unseen(&step.event));
             otherwise_wrong += usize::from(judged(&policy, &header, &log).is_err());
@@ -364,7 +369,7 @@ fn unseen_events_are_tried() {
 /// A page that nobody has written is not sent again, unless writes are unseen; and one that is owed is not forgotten.
 #[test]
 fn unseen_writes_do_not_excuse_everything() {
-    let (mut header, mut log) = run(&Policy::PRE_COPY, Order::Fifo, Ending::Idle);
+    let (mut header, mut log) = run(&Policy::PRE_COPY, FrameOrder::Fifo, Ending::Idle);
     log.retain(|step| !matches!(step.event, Event::PageWritten { .. }));
     assert!(matches!(judged(&Policy::PRE_COPY, &header, &log), Err(TraceError::Rejected(_))));
     header.unseen = [Unseen::Writes].into();
@@ -394,7 +399,7 @@ fn split(header: &Header, log: &[Step]) -> Vec<Vec<u8>> {
 #[test]
 fn logs_of_several_hosts_are_merged_by_what_causes_what() {
     for policy in [Policy::POST_COPY, Policy::PRE_COPY, Policy::GENERIC] {
-        let (header, log) = run(&policy, Order::Fifo, Ending::Idle);
+        let (header, log) = run(&policy, FrameOrder::Fifo, Ending::Idle);
         let merged = merge(split(&header, &log).iter().map(|text| &text[..]), None).expect("of one run");
         assert_eq!(merged.steps.len(), log.len());
         let accepted = conform_merged(&merged, None, &mut |_| std::ops::ControlFlow::Continue(()));
@@ -404,7 +409,7 @@ fn logs_of_several_hosts_are_merged_by_what_causes_what() {
 
 #[test]
 fn logs_that_contradict_each_other() {
-    let (header, mut log) = run(&Policy::POST_COPY, Order::Fifo, Ending::Idle);
+    let (header, mut log) = run(&Policy::POST_COPY, FrameOrder::Fifo, Ending::Idle);
     // A hears *ready* before it sends the state that B has to have first.
     let sent = find(&log, 0, |event| matches!(event, Event::StateSent { .. }));
     let learned = find(&log, 0, |event| matches!(event, Event::ReadinessLearned { .. }));

@@ -6,11 +6,11 @@ use steplog::place::{Epoch, HostId, Place};
 
 use super::Bench;
 use super::trouble::Troubles;
-use crate::Finding;
+use crate::FuzzFinding;
 
 impl Bench {
     /// A host has taken a step. What is wrong with it is kept for [`check_process`](Self::check_process).
-    pub(super) fn notice(&mut self, id: HostId, epoch: Epoch, event: Event) -> Result<(), Finding> {
+    pub(super) fn notice(&mut self, id: HostId, epoch: Epoch, event: Event) -> Result<(), FuzzFinding> {
         match event {
             Event::PageCopied { page, .. }
             | Event::PageTransferred { page, .. }
@@ -36,7 +36,7 @@ impl Bench {
     }
 
     /// The process runs here from now on. The host is told once more of the dead: it may not have needed them before.
-    fn resume(&mut self, id: HostId) -> Result<(), Finding> {
+    fn resume(&mut self, id: HostId) -> Result<(), FuzzFinding> {
         let Self { hosts, troubles, .. } = self;
         if troubles.lost {
             self.suspect("a process that was lost resumes");
@@ -98,7 +98,7 @@ impl Bench {
     }
 
     fn suspect(&mut self, what: &str) {
-        self.wrong.get_or_insert(Finding(what.to_owned()));
+        self.wrong.get_or_insert(FuzzFinding(what.to_owned()));
     }
 }
 

@@ -10,11 +10,11 @@ use steplog::place::{Epoch, HostId};
 use tie::flaws::FlawedMemory;
 
 use super::Bench;
-use crate::Finding;
+use crate::FuzzFinding;
 
 impl Bench {
     /// At every moment.
-    pub fn check_process(&self) -> Result<(), Finding> {
+    pub fn check_process(&self) -> Result<(), FuzzFinding> {
         if let Some(wrong) = &self.wrong {
             return Err(wrong.clone());
         }
@@ -22,38 +22,38 @@ impl Bench {
         let mut running = self.hosts.iter().filter(|host| host.is_running());
         let Some(host) = running.next() else { return Ok(()) };
         if let Some(other) = running.next() {
-            return Err(Finding(format!("the process runs on {} and on {}", host.id(), other.id())));
+            return Err(FuzzFinding(format!("the process runs on {} and on {}", host.id(), other.id())));
         }
         let mut read = [0; PAGE_SIZE];
         for (page, newest) in self.image.page_numbers().zip(&self.newest) {
             match host.memory().read(page, 0, &mut read) {
                 Ok(()) if read[..] != *newest.as_slice() => return Err(wrong(page)),
                 Ok(()) | Err(Fault::Missing(_)) => {}
-                Err(fault) => return Err(Finding(format!("the process runs, and yet: {fault}"))),
+                Err(fault) => return Err(FuzzFinding(format!("the process runs, and yet: {fault}"))),
             }
         }
         Ok(())
     }
 
     /// When nothing goes on any more.
-    pub fn check_end(&self) -> Result<(), Finding> {
+    pub fn check_end(&self) -> Result<(), FuzzFinding> {
         if let Some(max) = self.policy.crossings_per_page_max()
             && let Some((crossed, count)) = self
                 .crossings
                 .iter()
                 .find(|((epoch, from, _), count)| **count > max + self.recoveries_of(*epoch, *from))
         {
-            return Err(Finding(format!(
+            return Err(FuzzFinding(format!(
                 "{crossed:?} crossed {count} times, and at most {max} are allowed, and one for each recovery"
             )));
         }
         let runs = |host: &&Host<FlawedMemory>| host.is_running();
         match self.hosts.iter().find(runs).and_then(|host| Some((host, host.role().resident()?))) {
-            Some(_) if self.troubles.lost => Err(Finding("a process that was lost runs".to_owned())),
+            Some(_) if self.troubles.lost => Err(FuzzFinding("a process that was lost runs".to_owned())),
             Some((host, resident)) => self.check_running(host, resident),
             None if self.troubles.lost => self.check_vacant(|_| true),
             None if self.troubles.exited => self.check_exited(),
-            None => Err(Finding("the process runs nowhere, and is neither over nor lost".to_owned())),
+            None => Err(FuzzFinding("the process runs nowhere, and is neither over nor lost".to_owned())),
         }
     }
 
@@ -62,10 +62,10 @@ impl Bench {
         self.recoveries.iter().filter(|(of, to)| *of >= epoch && *to == from).count() as u64
     }
 
-    fn check_running(&self, host: &Host<FlawedMemory>, resident: &Resident) -> Result<(), Finding> {
+    fn check_running(&self, host: &Host<FlawedMemory>, resident: &Resident) -> Result<(), FuzzFinding> {
         for ((page, newest), record) in self.image.page_numbers().zip(&self.newest).zip(&resident.pages) {
             if record.requested {
-                return Err(Finding(format!("the process waits for {page} for ever")));
+                return Err(FuzzFinding(format!("the process waits for {page} for ever")));
             }
             let found = match record.location {
                 Location::Here => host.memory().copy_out(page).ok(),
@@ -94,11 +94,11 @@ impl Bench {
         };
         match alone && is_over {
             true => Ok(()),
-            false => Err(Finding("the migration never ends".to_owned())),
+            false => Err(FuzzFinding("the migration never ends".to_owned())),
         }
     }
 
-    fn check_exited(&self) -> Result<(), Finding> {
+    fn check_exited(&self) -> Result<(), FuzzFinding> {
         self.check_vacant(|_| true)?;
         let mapped = |page: &PageNumber| self.image.kind(*page) == PageKind::FileMapped;
         for page in self.image.page_numbers().filter(mapped).filter(|_| self.policy.writes_back()) {
@@ -110,11 +110,11 @@ impl Bench {
     }
 
     /// Nothing of the process is left on these hosts.
-    fn check_vacant(&self, of: impl Fn(&Host<FlawedMemory>) -> bool) -> Result<(), Finding> {
+    fn check_vacant(&self, of: impl Fn(&Host<FlawedMemory>) -> bool) -> Result<(), FuzzFinding> {
         for host in self.hosts.iter().filter(|host| of(host)) {
             let left = self.image.page_numbers().any(|page| host.memory().is_present(page));
             if left || *host.role() != Role::Vacant {
-                return Err(Finding(format!("something of the process is left on {}", host.id())));
+                return Err(FuzzFinding(format!("something of the process is left on {}", host.id())));
             }
         }
         Ok(())
@@ -125,6 +125,6 @@ impl Bench {
     }
 }
 
-fn wrong(page: PageNumber) -> Finding {
-    Finding(format!("{page} has other content than if the process had never moved"))
+fn wrong(page: PageNumber) -> FuzzFinding {
+    FuzzFinding(format!("{page} has other content than if the process had never moved"))
 }

@@ -7,7 +7,7 @@ mod content;
 mod setup;
 mod trouble;
 
-pub use setup::{Order, Setup};
+pub use setup::{BenchOrder, BenchSetup};
 pub use trouble::Trouble;
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use arbitrary::Arbitrary;
 use protocol::destination::Destination;
 use protocol::error::{Error, Refusal};
 use protocol::file_server::FileServer;
-use protocol::host::{Host, Limits, Outcome, Role, Suspension, Work};
+use protocol::host::{Host, HostLimits, MessageOutcome, Role, Suspension, Work};
 use protocol::memory::Fault;
 use protocol::page::{Image, PageBytes};
 use protocol::policy::{Contradiction, Policy};
@@ -27,7 +27,7 @@ use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
 use tie::flaws::{Flaw, FlawedMemory};
 
-use crate::Finding;
+use crate::FuzzFinding;
 use trouble::Troubles;
 
 /// Hosts of the world.
@@ -41,7 +41,7 @@ const DUPLICATES_MAX: usize = 8;
 
 /// Something that happens. Numbers pick one of those that there are; what is not possible does not happen.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum BenchStep {
     /// A message arrives, and perhaps once more later.
     Deliver {
         /// Which.
@@ -83,7 +83,7 @@ pub struct Bench {
     recoveries: Vec<(Epoch, HostId)>,
     policy: Policy,
     image: Arc<Image>,
-    order: Order,
+    order: BenchOrder,
     flaw: Option<Flaw>,
     /// The memory of a process that never moved.
     newest: Vec<PageBytes>,
@@ -93,12 +93,12 @@ pub struct Bench {
     registers: Option<Vec<u8>>,
     troubles: Troubles,
     /// What a host has said that cannot be.
-    wrong: Option<Finding>,
+    wrong: Option<FuzzFinding>,
 }
 
 impl Bench {
     /// The process at rest on the first host. A flaw shows that what it breaks is noticed.
-    pub fn new(setup: Setup, flaw: Option<Flaw>) -> Result<Self, Finding> {
+    pub fn new(setup: BenchSetup, flaw: Option<Flaw>) -> Result<Self, FuzzFinding> {
         let (policy, image) = (setup.policy(), setup.image());
         let host = |id| {
             let (id, policy, image) = (HostId(id), policy.clone(), Arc::clone(&image));
@@ -110,12 +110,12 @@ impl Bench {
                 }
                 _ => Host::vacant(id, policy, image, FlawedMemory::vacant(page_count, flaw)),
             }?;
-            host.configure(Limits::default(), trouble::timeouts());
+            host.configure(HostLimits::default(), trouble::timeouts());
             Ok(host)
         };
         let hosts = (0..HOSTS).map(host).collect::<Result<_, Contradiction>>();
         Ok(Self {
-            hosts: hosts.map_err(|error| Finding(error.to_string()))?,
+            hosts: hosts.map_err(|error| FuzzFinding(error.to_string()))?,
             file_server: FileServer::new(&image),
             flights: Vec::new(),
             crossings: BTreeMap::new(),
@@ -144,15 +144,15 @@ impl Bench {
     }
 
     /// Lets something happen, other than the arrival of a message.
-    pub fn take(&mut self, step: Step) -> Result<(), Finding> {
+    pub fn take(&mut self, step: BenchStep) -> Result<(), FuzzFinding> {
         match step {
-            Step::Deliver { .. } => {}
-            Step::Work(which) => self.work(which)?,
-            Step::Read(page) => self.access(page, false)?,
-            Step::Write(page) => self.access(page, true)?,
-            Step::Start(to) => self.start(HostId(u16::from(to) % HOSTS))?,
-            Step::Suspend { code, stack } => self.suspend(code, stack)?,
-            Step::Exit => {
+            BenchStep::Deliver { .. } => {}
+            BenchStep::Work(which) => self.work(which)?,
+            BenchStep::Read(page) => self.access(page, false)?,
+            BenchStep::Write(page) => self.access(page, true)?,
+            BenchStep::Start(to) => self.start(HostId(u16::from(to) % HOSTS))?,
+            BenchStep::Suspend { code, stack } => self.suspend(code, stack)?,
+            BenchStep::Exit => {
                 let host = self.hosts.iter_mut().find(|host| host.is_running());
                 host.map_or(Ok(()), |host| host.exit().map_err(|error| finding("exit", &error)))?;
             }
@@ -165,7 +165,7 @@ impl Bench {
         let deliverable: Vec<usize> = (0..self.flights.len()).filter(|at| self.is_in_turn(*at)).collect();
         let at = *deliverable.get(usize::from(which) % deliverable.len().max(1))?;
         let envelope = self.flights.remove(at);
-        if twice && self.order == Order::Duplicating && self.duplicates < DUPLICATES_MAX {
+        if twice && self.order == BenchOrder::Duplicating && self.duplicates < DUPLICATES_MAX {
             self.duplicates += 1;
             self.flights.push(envelope.clone());
         }
@@ -183,7 +183,7 @@ impl Bench {
     }
 
     /// Has the receiver handle a message. `None` stands for the file server, which ignores nothing.
-    pub fn handle(&mut self, envelope: &Envelope) -> Result<Option<Outcome>, Error> {
+    pub fn handle(&mut self, envelope: &Envelope) -> Result<Option<MessageOutcome>, Error> {
         let Envelope { from, to, epoch, message } = envelope;
         match to {
             Place::FileServer => self.file_server.handle_message(*from, *epoch, message).map(|()| None),
@@ -195,7 +195,7 @@ impl Bench {
     }
 
     /// Takes what the endpoints say to the network, unless it is said in vain, and what they did to account.
-    pub fn collect(&mut self) -> Result<(), Finding> {
+    pub fn collect(&mut self) -> Result<(), FuzzFinding> {
         let mut events = Vec::new();
         for host in &mut self.hosts {
             let id = host.id();
@@ -225,12 +225,12 @@ impl Bench {
 
     fn is_in_turn(&self, at: usize) -> bool {
         let link = |envelope: &Envelope| (envelope.from, envelope.to);
-        self.order != Order::Fifo
+        self.order != BenchOrder::Fifo
             || self.flights[..at].iter().all(|earlier| link(earlier) != link(&self.flights[at]))
     }
 
     /// What is due can be done.
-    fn work(&mut self, which: u8) -> Result<(), Finding> {
+    fn work(&mut self, which: u8) -> Result<(), FuzzFinding> {
         let due = |host: &Host<FlawedMemory>| host.tasks().map(|task| task.work).collect::<Vec<_>>();
         let tasks: Vec<_> = (0..)
             .zip(&self.hosts)
@@ -245,7 +245,7 @@ impl Bench {
         host.perform(work).map_err(|error| finding(&format!("{work:?} is due"), &error))
     }
 
-    fn access(&mut self, page: u8, write: bool) -> Result<(), Finding> {
+    fn access(&mut self, page: u8, write: bool) -> Result<(), FuzzFinding> {
         let page = PageNumber(u64::from(page) % self.page_count());
         let Some(host) = self.hosts.iter_mut().find(|host| host.is_running()) else { return Ok(()) };
         let done = match write {
@@ -274,7 +274,7 @@ impl Bench {
     }
 
     /// The operator never gives orders that contradict what the hosts say about themselves.
-    fn start(&mut self, to: HostId) -> Result<(), Finding> {
+    fn start(&mut self, to: HostId) -> Result<(), FuzzFinding> {
         let lazy = self.policy.leaves_pages_behind();
         let may_leave = |host: &&Host<FlawedMemory>| match host.role() {
             Role::Source(Source::Resting(resident)) => !resident.exited,
@@ -299,7 +299,7 @@ impl Bench {
         Ok(())
     }
 
-    fn suspend(&mut self, code: u8, stack: u8) -> Result<(), Finding> {
+    fn suspend(&mut self, code: u8, stack: u8) -> Result<(), FuzzFinding> {
         let page = |number: u8| Some(PageNumber(u64::from(number) % self.page_count()));
         let suspension = Suspension {
             registers: self.writes.to_le_bytes().to_vec(),
@@ -311,6 +311,6 @@ impl Bench {
     }
 }
 
-fn finding(what: &str, error: &dyn std::fmt::Display) -> Finding {
-    Finding(format!("{what}: {error}"))
+fn finding(what: &str, error: &dyn std::fmt::Display) -> FuzzFinding {
+    FuzzFinding(format!("{what}: {error}"))
 }

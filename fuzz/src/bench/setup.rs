@@ -11,7 +11,7 @@ const PAGES_MAX: u8 = 4;
 
 /// What the links keep of the order of messages. A message that is lost and sent again is one that takes longer.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum BenchOrder {
     /// All of it, from each place to each other.
     Fifo,
     /// None.
@@ -22,16 +22,16 @@ pub enum Order {
 
 /// The world before anything has happened.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-pub struct Setup {
+pub struct BenchSetup {
     algorithm: u8,
     choices: [u8; 5],
     pages: u8,
     file_mapped: u8,
     /// What the links keep.
-    pub order: Order,
+    pub order: BenchOrder,
 }
 
-impl Setup {
+impl BenchSetup {
     /// A built-in algorithm, or for every fourth number whichever the choices make, if they make one.
     pub fn policy(self) -> Policy {
         let built_in = || Policy::ALL[usize::from(self.algorithm / 4) % Policy::ALL.len()].clone();

@@ -15,7 +15,7 @@ use steplog::place::{Epoch, HostId, Place};
 use tie::flaws::{Flaw, FlawedMemory};
 
 use super::{Bench, HOSTS, finding};
-use crate::Finding;
+use crate::FuzzFinding;
 
 /// Something that goes wrong, or is in order again. Numbers pick one of those that there are; what is not possible does
 /// not happen.
@@ -107,7 +107,7 @@ pub(super) fn timeouts() -> Timeouts {
 
 impl Bench {
     /// Lets something go wrong, or be in order again.
-    pub fn suffer(&mut self, trouble: Trouble) -> Result<(), Finding> {
+    pub fn suffer(&mut self, trouble: Trouble) -> Result<(), FuzzFinding> {
         let struck = match trouble {
             Trouble::Cut(which) => {
                 let connections = connections();
@@ -132,7 +132,7 @@ impl Bench {
     }
 
     /// Everything is in order again, and everybody has been told.
-    pub fn mend(&mut self) -> Result<(), Finding> {
+    pub fn mend(&mut self) -> Result<(), FuzzFinding> {
         while !self.joinable().is_empty() {
             self.suffer(Trouble::Join(0))?;
         }
@@ -159,7 +159,7 @@ impl Bench {
     }
 
     /// The machine is replaced by one that has nothing: nobody hears from it before the fence.
-    fn crash(&mut self, id: HostId) -> Result<(), Finding> {
+    fn crash(&mut self, id: HostId) -> Result<(), FuzzFinding> {
         if !self.troubles.is_alive(id) {
             return Ok(());
         }
@@ -176,7 +176,7 @@ impl Bench {
         Ok(())
     }
 
-    fn vacant(&self, id: HostId) -> Result<Host<FlawedMemory>, Finding> {
+    fn vacant(&self, id: HostId) -> Result<Host<FlawedMemory>, FuzzFinding> {
         let memory = FlawedMemory::vacant(self.page_count(), self.flaw);
         let host = Host::vacant(id, self.policy.clone(), Arc::clone(&self.image), memory);
         let mut host = host.map_err(|error| finding("a new machine", &error))?;

@@ -5,12 +5,12 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use linux::build::{BuildOptions, Destination};
+use linux::build::{BuildOptions, BuiltProcess};
 use linux::obstacle::StandardStreams;
 use linux::pagemap::PageState;
 use linux::plan::{FileChoices, plan};
-use linux::region::Region;
-use linux::source::Source;
+use linux::region::MappedRegion;
+use linux::source::TrackedProcess;
 use linux::userfault::MemoryEvent;
 use linux::{PAGE_SIZE, Result};
 
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
 }
 
 fn measure_move(pid: i32, add: &mut impl FnMut(&'static str, Duration)) -> Result<()> {
-    let mut source = Source::open(pid)?;
+    let mut source = TrackedProcess::open(pid)?;
     let began = Instant::now();
     let (inventory, _) = source.obstacles(StandardStreams::Replace)?;
     add("obstacles, running", began.elapsed());
@@ -51,7 +51,7 @@ fn measure_move(pid: i32, add: &mut impl FnMut(&'static str, Duration)) -> Resul
     add("take what was written", began.elapsed());
     let files = FileChoices::same_file_system();
     let destination =
-        Destination::build(&inventory, BuildOptions { files: files.clone(), ..BuildOptions::default() })?;
+        BuiltProcess::build(&inventory, BuildOptions { files: files.clone(), ..BuildOptions::default() })?;
     add("build, ahead", destination.built_for());
     let frozen = source.freeze().map_err(|(_, error)| error)?;
     add("freeze: stop and gather", frozen.froze_for());
@@ -82,7 +82,7 @@ fn measure_move(pid: i32, add: &mut impl FnMut(&'static str, Duration)) -> Resul
 
 fn measure_faults(add: &mut impl FnMut(&'static str, Duration)) -> Result<()> {
     const PAGES: u64 = 256;
-    let region = Region::new((PAGES * PAGE_SIZE) as usize)?;
+    let region = MappedRegion::new((PAGES * PAGE_SIZE) as usize)?;
     region.expect()?;
     let memory = region.memory();
     let content = [7; PAGE_SIZE as usize];

@@ -22,7 +22,7 @@
 //!
 //! * A **page** is an address divided by [`PAGE_SIZE`]. [`Inventory::memory_kind`](inventory::Inventory::memory_kind) says what sort a page
 //!   is by its mapping, [`plan::backing`] what stands behind its mapping at the destination (pages of a [`plan::Backing`] that
-//!   [`is_installed`](plan::Backing::is_installed) travel, others never do), and [`pagemap::PageRun`] whether
+//!   [`is_installed`](plan::Backing::is_installed) travel, others never do), and [`pagemap::PagemapRun`] whether
 //!   it is there and whose. An anonymous page that no run covers, or whose state is [`Zero`](pagemap::PageState::Zero), is zero; a page of a private
 //!   mapping of a file whose state is not [`Own`](pagemap::PageState::Own) is clean: as in the file.
 //! * **Tracking.** After [`track`](source::Source::track), take the first pass from [`population`](source::Source::population) and begin with

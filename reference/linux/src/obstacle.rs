@@ -18,7 +18,7 @@ pub struct Obstacle {
     /// What stands in the way.
     pub culprit: Culprit,
     /// Why that cannot be moved.
-    pub reason: Reason,
+    pub reason: ObstacleReason,
 }
 
 /// What stands in the way of a move.
@@ -68,7 +68,7 @@ pub enum Culprit {
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum ObstacleReason {
     Socket,
     Device,
     Terminal,
@@ -130,7 +130,7 @@ pub(crate) fn in_inventory(inventory: &Inventory, streams: StandardStreams) -> V
     of_process(inventory, &mut found);
     for thread in &inventory.threads {
         if !matches!(thread.policy, 0 | 3 | 5) {
-            let reason = Reason::RealTimePriority { policy: thread.policy };
+            let reason = ObstacleReason::RealTimePriority { policy: thread.policy };
             found.push(Obstacle { culprit: Culprit::Thread { tid: thread.tid }, reason });
         }
     }
@@ -151,16 +151,16 @@ pub fn at_destination(inventory: &Inventory, here: &HostFacts) -> Vec<Obstacle> 
     let missing = inventory.host.missing_on(here);
     found.extend(missing.map(|feature| Obstacle {
         culprit: Culprit::Processor { feature: feature.to_owned() },
-        reason: Reason::MissingInstructions,
+        reason: ObstacleReason::MissingInstructions,
     }));
     let missing = inventory.host.extended_features & !here.extended_features;
     if missing != 0 {
         let culprit = Culprit::Processor { feature: "xsave".to_owned() };
-        found.push(Obstacle { culprit, reason: Reason::ExtendedRegisters { missing } });
+        found.push(Obstacle { culprit, reason: ObstacleReason::ExtendedRegisters { missing } });
     }
     if (inventory.host.vdso, inventory.host.vvar_bytes) != (here.vdso, here.vvar_bytes) {
         let culprit = Culprit::Kernel { release: here.kernel_release.clone() };
-        found.push(Obstacle { culprit, reason: Reason::OtherVdso });
+        found.push(Obstacle { culprit, reason: ObstacleReason::OtherVdso });
     }
     found
 }
@@ -170,7 +170,7 @@ fn of_kernel(host: &HostFacts) -> Vec<Obstacle> {
         return Vec::new();
     }
     let culprit = Culprit::Kernel { release: host.kernel_release.clone() };
-    vec![Obstacle { culprit, reason: Reason::KernelTooOld { needed: KERNEL_VERSION_MIN } }]
+    vec![Obstacle { culprit, reason: ObstacleReason::KernelTooOld { needed: KERNEL_VERSION_MIN } }]
 }
 
 fn of_process(inventory: &Inventory, found: &mut Vec<Obstacle>) {
@@ -178,63 +178,63 @@ fn of_process(inventory: &Inventory, found: &mut Vec<Obstacle>) {
     found.extend(of_kernel(&inventory.host));
     let mut add = |reason| found.push(Obstacle { culprit: Culprit::Process, reason });
     if !process.children.is_empty() {
-        add(Reason::Children { processes: process.children.clone() });
+        add(ObstacleReason::Children { processes: process.children.clone() });
     }
     if process.seccomp != 0 {
-        add(Reason::SeccompFilter);
+        add(ObstacleReason::SeccompFilter);
     }
     if process.tracer != 0 {
-        add(Reason::Traced { by: process.tracer });
+        add(ObstacleReason::Traced { by: process.tracer });
     }
     if process.is_32_bit {
-        add(Reason::Is32Bit);
+        add(ObstacleReason::Is32Bit);
     }
     let user = rustix::process::geteuid().as_raw();
     if user != 0 && process.credentials.users[..3].iter().any(|other| *other != user) {
-        add(Reason::OtherUser { user: process.credentials.users[0] });
+        add(ObstacleReason::OtherUser { user: process.credentials.users[0] });
     }
     if let Some(features) = process.guarded_control_flow.clone() {
-        add(Reason::GuardedControlFlow { features });
+        add(ObstacleReason::GuardedControlFlow { features });
     }
     for lock in process.file_locks.iter().filter(|lock| lock.kind != "POSIX") {
-        add(Reason::FileLock { lock: format!("{} of descriptor {}", lock.kind, lock.number) });
+        add(ObstacleReason::FileLock { lock: format!("{} of descriptor {}", lock.kind, lock.number) });
     }
     if process.root_directory != std::path::Path::new("/") {
-        add(Reason::OtherRoot);
+        add(ObstacleReason::OtherRoot);
     }
     if process.working_directory.to_string_lossy().ends_with(" (deleted)") {
-        add(Reason::DirectoryGone);
+        add(ObstacleReason::DirectoryGone);
     }
 }
 
-fn of_mapping(pid: i32, mapping: &Mapping) -> Option<Reason> {
+fn of_mapping(pid: i32, mapping: &Mapping) -> Option<ObstacleReason> {
     if mapping.flags.huge_tlb {
-        return Some(Reason::HugePagesOfTheirOwn);
+        return Some(ObstacleReason::HugePagesOfTheirOwn);
     }
     match &mapping.kind {
-        MappingKind::SystemV { .. } => Some(Reason::SystemVMemory),
+        MappingKind::SystemV { .. } => Some(ObstacleReason::SystemVMemory),
         MappingKind::Other { name } if name.contains("io_uring") || name.contains("aio") => {
-            Some(Reason::IoUring)
+            Some(ObstacleReason::IoUring)
         }
-        MappingKind::Other { .. } => Some(Reason::UnknownMapping),
-        MappingKind::File(_) if mapping.flags.device_memory => Some(Reason::DeviceMemory),
+        MappingKind::Other { .. } => Some(ObstacleReason::UnknownMapping),
+        MappingKind::File(_) if mapping.flags.device_memory => Some(ObstacleReason::DeviceMemory),
         MappingKind::File(file) if file.path.starts_with("/memfd:") || file.path.starts_with("memfd:") => {
-            Some(Reason::MemoryFile)
+            Some(ObstacleReason::MemoryFile)
         }
         MappingKind::File(file) if file.in_memory => None,
-        MappingKind::File(file) if file.deleted => Some(Reason::DeletedFile),
+        MappingKind::File(file) if file.deleted => Some(ObstacleReason::DeletedFile),
         MappingKind::File(file) => {
             // Another file may have the name by now.
             let named = std::fs::metadata(format!("/proc/{pid}/root{}", file.path.display()));
             match named {
                 Ok(facts) if facts.ino() == file.inode && facts.is_file() => None,
-                Ok(facts) if !facts.is_file() => Some(Reason::Device),
-                _ => Some(Reason::DeletedFile),
+                Ok(facts) if !facts.is_file() => Some(ObstacleReason::Device),
+                _ => Some(ObstacleReason::DeletedFile),
             }
         }
         MappingKind::SharedAnonymous { inode, .. } => {
             let processes = others_with_object(pid, *inode);
-            (!processes.is_empty()).then_some(Reason::SharedWithOthers { processes })
+            (!processes.is_empty()).then_some(ObstacleReason::SharedWithOthers { processes })
         }
         _ => None,
     }
@@ -254,11 +254,15 @@ fn others_with_object(pid: i32, inode: u64) -> Vec<i32> {
     numbers.filter(|other| *other != pid).filter(has).collect()
 }
 
-fn of_descriptor(descriptor: &Descriptor, inventory: &Inventory, streams: StandardStreams) -> Option<Reason> {
+fn of_descriptor(
+    descriptor: &Descriptor,
+    inventory: &Inventory,
+    streams: StandardStreams,
+) -> Option<ObstacleReason> {
     let replaced = streams == StandardStreams::Replace && standard_stream_of(descriptor, inventory).is_some();
     match &descriptor.kind {
         DescriptorKind::File { deleted: true, size, .. } if *size > NAMELESS_BYTES_MAX => {
-            Some(Reason::DeletedFile)
+            Some(ObstacleReason::DeletedFile)
         }
         DescriptorKind::File { .. } | DescriptorKind::Directory { .. } => None,
         DescriptorKind::EventFd { .. } | DescriptorKind::TimerFd { .. } | DescriptorKind::SignalFd { .. } => {
@@ -268,22 +272,22 @@ fn of_descriptor(descriptor: &Descriptor, inventory: &Inventory, streams: Standa
         DescriptorKind::Pipe { .. } | DescriptorKind::Device { .. } if replaced => None,
         DescriptorKind::Pipe { inode, others, .. } => {
             if !others.is_empty() {
-                Some(Reason::PipeToOthers { processes: others.clone() })
+                Some(ObstacleReason::PipeToOthers { processes: others.clone() })
             } else if has_both_ends(inventory, *inode) {
                 None
             } else {
                 // Its other end is closed, or with somebody who may not be looked at.
-                Some(Reason::PipeOfStandardStream)
+                Some(ObstacleReason::PipeOfStandardStream)
             }
         }
         DescriptorKind::Device { number: (1, 3 | 5 | 7 | 8 | 9), .. } => None,
-        DescriptorKind::Device { .. } if descriptor.is_terminal() => Some(Reason::Terminal),
-        DescriptorKind::Device { .. } => Some(Reason::Device),
-        DescriptorKind::Memory { .. } => Some(Reason::MemoryFile),
-        DescriptorKind::Socket { .. } => Some(Reason::Socket),
-        DescriptorKind::IoUring => Some(Reason::IoUring),
-        DescriptorKind::Inotify => Some(Reason::Inotify),
-        DescriptorKind::Other { .. } => Some(Reason::UnknownDescriptor),
+        DescriptorKind::Device { .. } if descriptor.is_terminal() => Some(ObstacleReason::Terminal),
+        DescriptorKind::Device { .. } => Some(ObstacleReason::Device),
+        DescriptorKind::Memory { .. } => Some(ObstacleReason::MemoryFile),
+        DescriptorKind::Socket { .. } => Some(ObstacleReason::Socket),
+        DescriptorKind::IoUring => Some(ObstacleReason::IoUring),
+        DescriptorKind::Inotify => Some(ObstacleReason::Inotify),
+        DescriptorKind::Other { .. } => Some(ObstacleReason::UnknownDescriptor),
     }
 }
 
@@ -375,7 +379,7 @@ impl fmt::Display for Culprit {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for ObstacleReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let listed = |numbers: &[i32]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {

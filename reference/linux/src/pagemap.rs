@@ -27,7 +27,7 @@ pub enum PageState {
 
 /// Consecutive pages of one state. What no run covers was never touched: zero, or as in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PageRun {
+pub struct PagemapRun {
     /// Where.
     pub range: AddressRange,
     /// Since the last take, as far as the kernel was told to note it.
@@ -55,7 +55,7 @@ impl Pagemap {
         &self,
         range: AddressRange,
         swapped_too: bool,
-        into: &mut Vec<PageRun>,
+        into: &mut Vec<PagemapRun>,
     ) -> Result<()> {
         let request = pm_scan_arg {
             category_anyof_mask: if swapped_too { PRESENT } else { u64::from(PAGE_IS_PRESENT) },
@@ -129,7 +129,7 @@ fn scan(range: AddressRange, flags: u64) -> pm_scan_arg {
     }
 }
 
-fn understood(region: &page_region) -> Option<PageRun> {
+fn understood(region: &page_region) -> Option<PagemapRun> {
     let has = |bit: u32| region.categories & u64::from(bit) != 0;
     let state = if has(PAGE_IS_PFNZERO) {
         PageState::Zero
@@ -138,8 +138,12 @@ fn understood(region: &page_region) -> Option<PageRun> {
     } else {
         PageState::Own
     };
-    Some(PageRun { range: AddressRange::new(region.start, region.end), written: has(PAGE_IS_WRITTEN), state })
-        .filter(|_| has(PAGE_IS_PRESENT) || has(PAGE_IS_SWAPPED))
+    Some(PagemapRun {
+        range: AddressRange::new(region.start, region.end),
+        written: has(PAGE_IS_WRITTEN),
+        state,
+    })
+    .filter(|_| has(PAGE_IS_PRESENT) || has(PAGE_IS_SWAPPED))
 }
 
 /// Appends a range, joined with the last one where they touch.

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 use crate::error::{Doing, LinuxError, Result};
-use crate::pagemap::{PageRun, Pagemap};
+use crate::pagemap::{Pagemap, PagemapRun};
 use crate::range::{AddressRange, PAGE_SIZE};
 use crate::userfault::{Cover, Userfault, of_this_process};
 
 /// Private anonymous memory of this program.
 #[derive(Debug)]
-pub struct Region {
+pub struct MappedRegion {
     start: NonNull<u8>,
     length: usize,
     userfault: Arc<Userfault>,
@@ -27,11 +27,11 @@ pub struct Region {
 }
 
 // SAFETY: the pointer is only handed out; every access in here goes through the kernel by address.
-unsafe impl Send for Region {}
+unsafe impl Send for MappedRegion {}
 // SAFETY: as above.
-unsafe impl Sync for Region {}
+unsafe impl Sync for MappedRegion {}
 
-impl Region {
+impl MappedRegion {
     /// Maps `length` bytes, rounded up to whole pages.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Region {
     /// # Errors
     ///
     /// What the kernel says.
-    pub fn population(&self) -> Result<Vec<PageRun>> {
+    pub fn population(&self) -> Result<Vec<PagemapRun>> {
         let mut runs = Vec::new();
         self.pagemap.population(self.range(), true, &mut runs)?;
         Ok(runs)
@@ -158,7 +158,7 @@ impl Region {
     }
 }
 
-impl Drop for Region {
+impl Drop for MappedRegion {
     fn drop(&mut self) {
         // SAFETY: mapped by `new`; `as_ptr` says until when it is valid.
         let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.length) };
@@ -170,8 +170,8 @@ mod tests {
     use super::*;
     use crate::userfault::{Installed, MemoryEvent};
 
-    fn region() -> Option<Region> {
-        match Region::new(16 * PAGE_SIZE as usize) {
+    fn region() -> Option<MappedRegion> {
+        match MappedRegion::new(16 * PAGE_SIZE as usize) {
             Ok(region) => Some(region),
             Err(error) => {
                 eprintln!("SKIPPED: {error}");
@@ -180,12 +180,12 @@ mod tests {
         }
     }
 
-    fn write(region: &Region, page: u64, value: u8) {
+    fn write(region: &MappedRegion, page: u64, value: u8) {
         // SAFETY: within the region, which lives; nobody else writes there now.
         unsafe { region.as_ptr().add((page * PAGE_SIZE) as usize).write_volatile(value) };
     }
 
-    fn pages(region: &Region, ranges: &[AddressRange]) -> Vec<u64> {
+    fn pages(region: &MappedRegion, ranges: &[AddressRange]) -> Vec<u64> {
         let first = region.range().pages().start;
         ranges.iter().flat_map(|range| range.pages()).map(|page| page - first).collect()
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A frozen process without the contents of its pages.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct ProcessState {
+pub struct FrozenProcess {
     /// As it is now: layout, descriptors, offsets, threads.
     pub inventory: Inventory,
     /// The threads in the order of the inventory's.

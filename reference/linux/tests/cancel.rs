@@ -5,7 +5,7 @@ mod common;
 use std::process::Command;
 use std::time::Duration;
 
-use linux::source::Source;
+use linux::source::TrackedProcess;
 
 use common::{Program, compiled, lacks, missing, within};
 
@@ -48,7 +48,7 @@ fn as_if_nothing_had_been(command: &dyn Fn() -> Command) {
 }
 
 fn bother(pid: i32) -> Option<()> {
-    let mut source = Source::open(pid).ok()?;
+    let mut source = TrackedProcess::open(pid).ok()?;
     source.track().ok()?;
     source.take_written().ok()?;
     let frozen = source.freeze().ok()?;
@@ -64,7 +64,7 @@ fn nothing_is_left_in_it() {
     let mut program = Program::start(&mut Command::new(compiled("vectors", &["-mavx2"])));
     program.await_output();
     let (open, maps) = (descriptors(program.pid), ranges(program.pid));
-    let mut source = Source::open(program.pid).unwrap();
+    let mut source = TrackedProcess::open(program.pid).unwrap();
     source.track().unwrap();
     assert_eq!(descriptors(program.pid), open, "while it is tracked");
     let frozen = source.freeze().map_err(|(_, error)| error).unwrap();
@@ -137,7 +137,7 @@ fn one_that_is_killed_while_it_is_frozen_is_gone_for_its_parent_too() {
         let mut child = program.child();
         let pid = program.pid;
         let status = within(Duration::from_secs(20), pid, move || {
-            let frozen = Source::open(pid).unwrap().freeze().map_err(|(_, error)| error).unwrap();
+            let frozen = TrackedProcess::open(pid).unwrap().freeze().map_err(|(_, error)| error).unwrap();
             child.kill().unwrap();
             let thawed = frozen.thaw();
             assert!(matches!(thawed, Err(linux::LinuxError::Gone { .. })), "{thawed:?}");

@@ -5,10 +5,10 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use linux::build::{BuildOptions, Destination};
+use linux::build::{BuildOptions, BuiltProcess};
 use linux::obstacle::StandardStreams;
 use linux::plan::FileChoices;
-use linux::source::Source;
+use linux::source::TrackedProcess;
 
 use common::{Program, Way, compiled, lacks, missing, move_once};
 
@@ -29,10 +29,10 @@ fn at_every_step_before_the_hand_over_the_source_runs_on() {
     let expected = Program::undisturbed(&mut Command::new(compiled("threads", &[])));
     for step in 0..3 {
         let mut program = program();
-        let source = Source::open(program.pid).unwrap();
+        let source = TrackedProcess::open(program.pid).unwrap();
         let (inventory, _) = source.obstacles(StandardStreams::Replace).unwrap();
         let options = BuildOptions { files: FileChoices::same_file_system(), ..BuildOptions::default() };
-        let destination = Destination::build(&inventory, options).unwrap();
+        let destination = BuiltProcess::build(&inventory, options).unwrap();
         let built = destination.pid();
         assert!(is_alive(built));
         match step {
@@ -59,7 +59,7 @@ fn at_every_step_before_the_hand_over_the_source_runs_on() {
 fn after_the_hand_over_only_the_other_one_can_run() {
     or_skip!(missing().or(lacks("gcc")));
     let mut program = program();
-    let source = Source::open(program.pid).unwrap();
+    let source = TrackedProcess::open(program.pid).unwrap();
     let frozen = source.freeze().map_err(|(_, error)| error).unwrap();
     let departed = frozen.hand_over().unwrap();
     let printed = program.printed();
@@ -82,7 +82,7 @@ fn a_process_that_has_come_can_be_tracked_at_once() {
         let (resumed, _) = move_once(pid, Way::Before);
         pid = resumed.pid();
         come.push(resumed.complete().unwrap());
-        let tracked = Source::open(pid).and_then(|mut source| source.track());
+        let tracked = TrackedProcess::open(pid).and_then(|mut source| source.track());
         let ended = come.last_mut().map(linux::build::Running::ended);
         assert!(
             tracked.is_ok(),
@@ -101,5 +101,5 @@ fn a_process_that_is_gone_is_said_to_be() {
     let mut child = Command::new("true").spawn().unwrap();
     let pid = child.id() as i32;
     child.wait().unwrap();
-    assert!(matches!(Source::open(pid), Err(linux::LinuxError::Gone { .. })));
+    assert!(matches!(TrackedProcess::open(pid), Err(linux::LinuxError::Gone { .. })));
 }

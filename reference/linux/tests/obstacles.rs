@@ -5,8 +5,8 @@ mod common;
 use std::process::Command;
 
 use linux::inventory::{HostFacts, Inventory};
-use linux::obstacle::{self, Culprit, Obstacle, Reason, StandardStreams};
-use linux::source::Source;
+use linux::obstacle::{self, Culprit, Obstacle, ObstacleReason, StandardStreams};
+use linux::source::TrackedProcess;
 
 use common::{Program, compiled, lacks, missing};
 
@@ -16,7 +16,7 @@ fn obstacles_of(what: &str) -> Option<Vec<Obstacle>> {
     let mut program = Program::start(command.arg(what).current_dir(directory.path()));
     program.await_output();
     let lacking = program.printed() == b"none\n";
-    let (_, found) = Source::open(program.pid).unwrap().obstacles(StandardStreams::Replace).unwrap();
+    let (_, found) = TrackedProcess::open(program.pid).unwrap().obstacles(StandardStreams::Replace).unwrap();
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", program.pid)).unwrap();
     for child in children.split_whitespace() {
         nix::sys::signal::kill(
@@ -35,28 +35,28 @@ fn obstacles_of(what: &str) -> Option<Vec<Obstacle>> {
 fn each_is_named() {
     or_skip!(missing().or(lacks("gcc")));
     assert_eq!(obstacles_of("nothing").unwrap(), []);
-    type Case = (&'static str, fn(&Reason) -> bool, &'static str);
+    type Case = (&'static str, fn(&ObstacleReason) -> bool, &'static str);
     let cases: [Case; 12] = [
-        ("socket", |reason| matches!(reason, Reason::Socket), "descriptor 3 (socket)"),
+        ("socket", |reason| matches!(reason, ObstacleReason::Socket), "descriptor 3 (socket)"),
         (
             "child",
-            |reason| matches!(reason, Reason::Children { processes } if processes.len() == 1),
+            |reason| matches!(reason, ObstacleReason::Children { processes } if processes.len() == 1),
             "the process",
         ),
-        ("io_uring", |reason| matches!(reason, Reason::IoUring), "descriptor 3 (io_uring)"),
-        ("device", |reason| matches!(reason, Reason::Device), "descriptor 3 (/dev/kmsg)"),
-        ("deleted", |reason| matches!(reason, Reason::DeletedFile), "mapping"),
-        ("inotify", |reason| matches!(reason, Reason::Inotify), "descriptor 3 (inotify)"),
-        ("memfd", |reason| matches!(reason, Reason::MemoryFile), "descriptor 3 (memory file here)"),
-        ("lock", |reason| matches!(reason, Reason::FileLock { .. }), "the process"),
-        ("shared", |reason| matches!(reason, Reason::SharedWithOthers { .. }), "mapping"),
+        ("io_uring", |reason| matches!(reason, ObstacleReason::IoUring), "descriptor 3 (io_uring)"),
+        ("device", |reason| matches!(reason, ObstacleReason::Device), "descriptor 3 (/dev/kmsg)"),
+        ("deleted", |reason| matches!(reason, ObstacleReason::DeletedFile), "mapping"),
+        ("inotify", |reason| matches!(reason, ObstacleReason::Inotify), "descriptor 3 (inotify)"),
+        ("memfd", |reason| matches!(reason, ObstacleReason::MemoryFile), "descriptor 3 (memory file here)"),
+        ("lock", |reason| matches!(reason, ObstacleReason::FileLock { .. }), "the process"),
+        ("shared", |reason| matches!(reason, ObstacleReason::SharedWithOthers { .. }), "mapping"),
         (
             "pipe",
-            |reason| matches!(reason, Reason::PipeToOthers { processes } if processes.len() == 1),
+            |reason| matches!(reason, ObstacleReason::PipeToOthers { processes } if processes.len() == 1),
             "descriptor 3 (pipe",
         ),
-        ("sysv", |reason| matches!(reason, Reason::SystemVMemory), "mapping"),
-        ("seccomp", |reason| matches!(reason, Reason::SeccompFilter), "the process"),
+        ("sysv", |reason| matches!(reason, ObstacleReason::SystemVMemory), "mapping"),
+        ("seccomp", |reason| matches!(reason, ObstacleReason::SeccompFilter), "the process"),
     ];
     for (what, expected, culprit) in cases {
         let Some(found) = obstacles_of(what) else {

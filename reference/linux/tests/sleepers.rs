@@ -9,22 +9,22 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use linux::build::{BuildOptions, Destination, Running};
+use linux::build::{BuildOptions, BuiltProcess, Running};
 use linux::obstacle::StandardStreams;
 use linux::plan::FileChoices;
-use linux::source::Source;
+use linux::source::TrackedProcess;
 
 use common::{Program, compiled, lacks, missing, serve, wanted_pages};
 use watched::Watched;
 
 /// Moves a process by asking for its pages when they are missed, or by sending none before the freeze.
-fn hop(mut source: Source, watched: &Watched) -> Running {
+fn hop(mut source: TrackedProcess, watched: &Watched) -> Running {
     let (inventory, obstacles) = source.obstacles(StandardStreams::Replace).unwrap();
     assert!(obstacles.is_empty(), "{obstacles:?}");
     source.track().unwrap();
     let files = FileChoices::same_file_system();
     let options = BuildOptions { files: files.clone(), ..BuildOptions::default() };
-    let destination = Destination::build(&inventory, options).unwrap();
+    let destination = BuiltProcess::build(&inventory, options).unwrap();
     let frozen = source.freeze().map_err(|(_, error)| error).unwrap();
     let wanted: BTreeSet<u64> = wanted_pages(&frozen, &frozen.state().inventory, &files);
     let prepared = destination.prepare(frozen.state()).unwrap();
@@ -55,7 +55,7 @@ fn hops(command: &dyn Fn() -> Command, count: usize, pause: Duration, surely: Du
     std::thread::sleep(Duration::from_millis(20));
     let mut come: Vec<Running> = Vec::new();
     while come.len() < count && began.elapsed() < surely {
-        let source = come.last().map_or_else(|| Source::open(program.pid), Running::source).unwrap();
+        let source = come.last().map_or_else(|| TrackedProcess::open(program.pid), Running::source).unwrap();
         come.push(hop(source, &watched));
         std::thread::sleep(pause);
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion};
-use protocol::host::{Host, Outcome, Suspension, Work};
+use protocol::host::{Host, MessageOutcome, Suspension, Work};
 use protocol::memory::Elided;
 use protocol::page::{Image, PAGE_COUNT_MAX, PageBytes};
 use protocol::policy::Policy;
@@ -149,7 +149,7 @@ fn exit(pages: u64) -> (Host<Elided>, Message) {
 fn hand_in(host: &mut Host<Elided>, message: &Message) -> bool {
     let from = if host.id() == A { B } else { A };
     let handled = black_box(host.handle_message(from.into(), EPOCH, black_box(message)));
-    matches!(handled, Ok(Outcome::Applied))
+    matches!(handled, Ok(MessageOutcome::Applied))
 }
 
 /// The least of three where that costs no new process of this size, since what others take away only makes it longer.

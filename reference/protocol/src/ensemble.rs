@@ -13,7 +13,7 @@ use steplog::place::{Epoch, HostId, Place};
 
 use crate::error::{Error, Refusal};
 use crate::file_server::FileServer;
-use crate::host::{Host, Limits, Outcome, Timeouts};
+use crate::host::{Host, HostLimits, MessageOutcome, Timeouts};
 use crate::memory::Memory;
 use crate::page::Image;
 use crate::policy::{Contradiction, Policy};
@@ -24,7 +24,7 @@ use crate::wire::Envelope;
 pub struct Ensemble<M> {
     policy: Policy,
     image: Arc<Image>,
-    limits: Limits,
+    limits: HostLimits,
     timeouts: Timeouts,
     /// The machines that are up.
     hosts: BTreeMap<HostId, Host<M>>,
@@ -56,13 +56,13 @@ impl<M: Memory> Ensemble<M> {
     pub fn new(policy: Policy, image: Arc<Image>) -> Result<Self, Contradiction> {
         policy.check()?;
         let file_server = FileServer::new(&image);
-        let (limits, timeouts) = (Limits::default(), Timeouts::default());
+        let (limits, timeouts) = (HostLimits::default(), Timeouts::default());
         let hosts = BTreeMap::new();
         Ok(Self { policy, image, limits, timeouts, hosts, file_server, said: Said::default() })
     }
 
     /// Sets how much each host takes on and how long it waits, also those that are still to come.
-    pub fn configure(&mut self, limits: Limits, timeouts: Timeouts) {
+    pub fn configure(&mut self, limits: HostLimits, timeouts: Timeouts) {
         (self.limits, self.timeouts) = (limits, timeouts);
         self.hosts.values_mut().for_each(|host| host.configure(limits, timeouts));
     }
@@ -143,7 +143,7 @@ impl<M: Memory> Ensemble<M> {
     }
 
     /// A message arrives. `None` where nobody is there to hear it, and from the file server, which ignores nothing.
-    pub fn deliver(&mut self, envelope: &Envelope) -> Result<Option<Outcome>, PlaceError> {
+    pub fn deliver(&mut self, envelope: &Envelope) -> Result<Option<MessageOutcome>, PlaceError> {
         let Envelope { from, to, epoch, message } = envelope;
         let handled = match *to {
             Place::Host(id) => self.act(id, |host| host.handle_message(*from, *epoch, message)),

@@ -30,7 +30,7 @@ use crate::policy::{Clean, Contradiction, Freeze, Missing, Passes, Policy, Pre, 
 /// What is wrong with a strategy file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
-pub struct StrategyFileError {
+pub struct PolicyFileError {
     /// Line of the file, counted from 1.
     pub line: usize,
     /// What is wrong there, with the field where one can be named.
@@ -227,17 +227,17 @@ enum ChannelsName {
 }
 
 impl FromStr for Policy {
-    type Err = StrategyFileError;
+    type Err = PolicyFileError;
 
-    fn from_str(text: &str) -> Result<Self, StrategyFileError> {
-        let file: File = toml::from_str(text).map_err(|error| StrategyFileError {
+    fn from_str(text: &str) -> Result<Self, PolicyFileError> {
+        let file: File = toml::from_str(text).map_err(|error| PolicyFileError {
             line: line_of(text, error.span().map_or(0, |span| span.start)),
             reason: error.message().to_owned(),
         })?;
         Self::try_from(file).map_err(|error| {
             // What is not there is missing from `pre`.
             let line = [error.field(), "pre"].into_iter().find_map(|field| line_of_field(text, field));
-            StrategyFileError { line: line.unwrap_or(1), reason: error.to_string() }
+            PolicyFileError { line: line.unwrap_or(1), reason: error.to_string() }
         })
     }
 }
@@ -394,7 +394,7 @@ mod tests {
     }
 
     /// Post-copy, with one line in place of that of the same field.
-    fn with(line: &str) -> Result<Policy, StrategyFileError> {
+    fn with(line: &str) -> Result<Policy, PolicyFileError> {
         let field = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
         let text = Policy::POST_COPY.to_toml();
         let mut lines: Vec<_> =

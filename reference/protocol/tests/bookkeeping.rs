@@ -5,7 +5,7 @@ mod pair;
 
 use protocol::destination::Destination;
 use protocol::error::{Error, Misbehaviour, Refusal};
-use protocol::host::{Host, Limits, Outcome, ProcessState, Role, Suspension, Timeouts, Work};
+use protocol::host::{Host, HostLimits, MessageOutcome, ProcessState, Role, Suspension, Timeouts, Work};
 use protocol::memory::PageStore;
 use protocol::policy::Policy;
 use protocol::source::{Draining, Source};
@@ -179,7 +179,7 @@ fn a_process_that_does_not_move_on_has_pages_elsewhere_still() {
 fn a_time_out_is_told_from_a_lost_connection() {
     let mut pair = Pair::started(Policy::POST_COPY);
     let timeouts = Timeouts { arrival_ns: Some(1), ..Timeouts::default() };
-    pair.hosts[1].configure(Limits::default(), timeouts);
+    pair.hosts[1].configure(HostLimits::default(), timeouts);
     events(&mut pair.hosts[1]);
     for now_ns in 0..10 {
         pair.hosts[1].tick(now_ns).unwrap();
@@ -228,7 +228,7 @@ fn the_last_word_is_not_said_before_all_is_destroyed() {
     quiet(host);
     let complete = resync(Progress::Complete, &[], &[]);
     let said = host.handle_message(B.into(), Epoch(1), &complete);
-    assert_eq!((said, kinds(host)), (Ok(Outcome::Ignored), vec![]));
+    assert_eq!((said, kinds(host)), (Ok(MessageOutcome::Ignored), vec![]));
 }
 
 /// It would have to have handed the process over, and has not.
@@ -266,7 +266,7 @@ fn a_request_is_about_the_migration_that_left_the_page_behind() {
     let request = Message::Request { page: PageNumber(0) };
     let said = pair.hosts[0].handle_message(B.into(), Epoch(2), &request);
     assert_eq!(misbehaviour(said), Misbehaviour::Unexpected { kind: MessageKind::Request });
-    assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &request), Ok(Outcome::Applied));
+    assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &request), Ok(MessageOutcome::Applied));
 }
 
 /// An attempt is for the host that it was announced from to give up, not for another one to replace.
@@ -292,7 +292,7 @@ fn what_is_said_about_an_attempt_that_was_called_off_is_late() {
     let mut pair = Pair::offered(Policy::POST_COPY);
     pair.hosts[0].cancel().unwrap();
     for message in [Message::Ready, Message::Refuse] {
-        assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &message), Ok(Outcome::Ignored));
+        assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &message), Ok(MessageOutcome::Ignored));
     }
     let said = pair.hosts[0].handle_message(B.into(), Epoch(1), &Message::Cancel);
     assert_eq!(misbehaviour(said), Misbehaviour::Unexpected { kind: MessageKind::Cancel });
@@ -304,7 +304,7 @@ fn what_is_said_about_an_attempt_that_was_called_off_is_late() {
 fn there_is_room_for_as_many_pages_as_the_limit_says() {
     for (max, takes) in [(PAGES, true), (PAGES - 1, false)] {
         let mut pair = Pair::started(Policy::TOTAL_COPY);
-        let limits = Limits { pages_at_resumption_max: Some(max), ..Limits::default() };
+        let limits = HostLimits { pages_at_resumption_max: Some(max), ..HostLimits::default() };
         pair.hosts[1].configure(limits, Timeouts::default());
         let decided =
             |pair: &Pair| pair.hosts[1].is_running() || matches!(pair.hosts[1].role(), Role::Vacant);
@@ -316,7 +316,8 @@ fn there_is_room_for_as_many_pages_as_the_limit_says() {
 #[test]
 fn a_clock_runs_only_for_what_is_awaited() {
     let all = Timeouts { hand_over_ns: Some(9), arrival_ns: Some(9), answer_ns: Some(9) };
-    let set = |pair: &mut Pair| pair.hosts.iter_mut().for_each(|host| host.configure(Limits::default(), all));
+    let set =
+        |pair: &mut Pair| pair.hosts.iter_mut().for_each(|host| host.configure(HostLimits::default(), all));
     // A source of pre-copy waits for room: for its messages to be taken to its peer, and to nobody else.
     let mut pair = Pair::started(Policy::PRE_COPY);
     set(&mut pair);

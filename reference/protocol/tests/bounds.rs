@@ -3,7 +3,7 @@
 mod pair;
 
 use protocol::error::{Error, Refusal};
-use protocol::host::{Limits, Outcome, Timeouts};
+use protocol::host::{HostLimits, MessageOutcome, Timeouts};
 use protocol::policy::Policy;
 use protocol::wire::Message;
 use steplog::message::Progress;
@@ -20,20 +20,23 @@ const MESSAGES_MAX: usize = 3;
 fn answers_wait_in_an_outbox_with_a_bound() {
     let mut pair = Pair::new(Policy::POST_COPY);
     let host = &mut pair.hosts[0];
-    host.configure(Limits { outbox_messages_max: MESSAGES_MAX, ..Limits::default() }, Timeouts::default());
+    host.configure(
+        HostLimits { outbox_messages_max: MESSAGES_MAX, ..HostLimits::default() },
+        Timeouts::default(),
+    );
     let question = resync(Progress::AwaitingGo, &[], &[]);
     for asked in 0..10 {
         let before = host.clone();
         let answered = host.handle_message(B.into(), Epoch(7), &question);
         if asked < MESSAGES_MAX {
-            assert_eq!(answered, Ok(Outcome::Answered));
+            assert_eq!(answered, Ok(MessageOutcome::Answered));
         } else {
             assert_eq!(answered, Err(Error::Refused(Refusal::OutboxFull)));
             assert_eq!(*host, before);
         }
     }
     host.poll_message().unwrap();
-    assert_eq!(host.handle_message(B.into(), Epoch(7), &question), Ok(Outcome::Answered));
+    assert_eq!(host.handle_message(B.into(), Epoch(7), &question), Ok(MessageOutcome::Answered));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod pair;
 
 use protocol::error::Misbehaviour;
-use protocol::host::{Host, Outcome, Role, Work};
+use protocol::host::{Host, MessageOutcome, Role, Work};
 use protocol::memory::PageStore;
 use protocol::policy::Policy;
 use protocol::source::Source;
@@ -194,7 +194,7 @@ fn only_the_hosts_of_the_chain_are_heard() {
         quiet(host);
         for (stranger, word) in strangers.iter().flat_map(|id| words.iter().map(move |word| (*id, word))) {
             let before = host.clone();
-            assert_ne!(host.handle_message(stranger.into(), Epoch(1), word), Ok(Outcome::Applied));
+            assert_ne!(host.handle_message(stranger.into(), Epoch(1), word), Ok(MessageOutcome::Applied));
             quiet(host);
             assert_eq!(*host, before, "{stranger}: {word:?}");
         }
@@ -204,7 +204,7 @@ fn only_the_hosts_of_the_chain_are_heard() {
         host.process_moves_on(C, Epoch(2));
         let stranger = host.handle_message(D.into(), Epoch(1), &words[0]);
         assert_eq!(misbehaviour(stranger), Misbehaviour::NotThePeer { kind: MessageKind::Request });
-        assert_eq!(host.handle_message(C.into(), Epoch(1), &words[0]), Ok(Outcome::Applied));
-        assert_eq!(host.handle_message(C.into(), Epoch(1), &words[1]), Ok(Outcome::Applied));
+        assert_eq!(host.handle_message(C.into(), Epoch(1), &words[0]), Ok(MessageOutcome::Applied));
+        assert_eq!(host.handle_message(C.into(), Epoch(1), &words[1]), Ok(MessageOutcome::Applied));
     }
 }

@@ -4,7 +4,7 @@ mod pair;
 
 use protocol::destination::Destination;
 use protocol::error::Refusal;
-use protocol::host::{Location, Outcome, Role, Suspension, Work};
+use protocol::host::{Location, MessageOutcome, Role, Suspension, Work};
 use protocol::page::PAGE_SIZE;
 use protocol::policy::Policy;
 use protocol::source::Source;
@@ -128,7 +128,7 @@ fn a_page_pushed_and_requested_at_once_is_sent_once() {
     pair.hosts[1].fault(PRIVATE).unwrap();
     let request = Message::Request { page: PRIVATE };
     let outcome = pair.hosts[0].handle_message(B.into(), Epoch(1), &request);
-    assert_eq!(outcome, Ok(Outcome::Ignored));
+    assert_eq!(outcome, Ok(MessageOutcome::Ignored));
     assert!(!pair.hosts[0].is_due(Work::Serve(PRIVATE)) && !pair.hosts[0].is_due(Work::Push(PRIVATE)));
     pair.deliver(MessageKind::Page);
     assert_eq!(pair.content(B, PRIVATE).unwrap()[..8], *b"modified");

@@ -4,7 +4,7 @@ mod pair;
 
 use protocol::destination::Destination;
 use protocol::error::{Misbehaviour, Refusal};
-use protocol::host::{Host, Outcome, Role, Suspension, Work};
+use protocol::host::{Host, MessageOutcome, Role, Suspension, Work};
 use protocol::memory::PageStore;
 use protocol::page::{PAGE_SIZE, PageBytes};
 use protocol::policy::Policy;
@@ -40,12 +40,12 @@ fn registers_may_be_as_long_as_the_limit() {
 fn a_page_has_the_next_number() {
     let mut pair = Pair::moved(Policy::POST_COPY);
     let mut said = |message: &Message| pair.hosts[1].handle_message(A.into(), Epoch(1), message);
-    assert_eq!(said(&page(1, 0)), Ok(Outcome::Ignored));
+    assert_eq!(said(&page(1, 0)), Ok(MessageOutcome::Ignored));
     let ahead =
         Misbehaviour::NumberAhead { kind: MessageKind::Page, page: PageNumber(1), number: 2, latest: 1 };
     assert_eq!(misbehaviour(said(&page(1, 2))), ahead);
-    assert_eq!(said(&page(1, 1)), Ok(Outcome::Applied));
-    assert_eq!(said(&page(1, 1)), Ok(Outcome::Ignored));
+    assert_eq!(said(&page(1, 1)), Ok(MessageOutcome::Applied));
+    assert_eq!(said(&page(1, 1)), Ok(MessageOutcome::Ignored));
 }
 
 /// A page that is in the backing store is not for the source to send; one of an earlier migration is late.
@@ -53,7 +53,7 @@ fn a_page_has_the_next_number() {
 fn a_page_that_is_not_owed_is_late_or_wrong() {
     let mut pair = Pair::moved(Policy::GENERIC);
     let mut said = |epoch| pair.hosts[1].handle_message(A.into(), Epoch(epoch), &page(0, 1));
-    assert_eq!(said(0), Ok(Outcome::Ignored));
+    assert_eq!(said(0), Ok(MessageOutcome::Ignored));
     let not_owed = Misbehaviour::NotOwed { kind: MessageKind::Page, page: PageNumber(0) };
     assert_eq!(misbehaviour(said(1)), not_owed);
 }
@@ -65,7 +65,7 @@ fn a_page_of_an_earlier_migration_is_late_while_pages_are_awaited() {
         |pair: &Pair| matches!(pair.hosts[1].role(), Role::Destination(Destination::Assembling(_)));
     let mut pair = Pair::started(Policy::POST_COPY).until(assembling);
     let mut said = |epoch| pair.hosts[1].handle_message(A.into(), Epoch(epoch), &page(1, 1));
-    assert_eq!(said(0), Ok(Outcome::Ignored));
+    assert_eq!(said(0), Ok(MessageOutcome::Ignored));
     assert_eq!(misbehaviour(said(1)), Misbehaviour::Unexpected { kind: MessageKind::Page });
 }
 
@@ -79,14 +79,14 @@ fn the_file_server_has_the_version_that_it_acknowledged() {
         let fetched = Message::Fetched { page: number, version: Version(version), content: content() };
         pair.hosts[1].handle_message(Place::FileServer, Epoch(epoch), &fetched)
     };
-    assert_eq!(said_in(0, 1), Ok(Outcome::Ignored));
+    assert_eq!(said_in(0, 1), Ok(MessageOutcome::Ignored));
     let mut said = |version| said_in(1, version);
     let back = Misbehaviour::StoreWentBack { page: number, served: 0, acknowledged: 1 };
     assert_eq!(misbehaviour(said(0)), back);
     let kind = MessageKind::Fetched;
     let ahead = Misbehaviour::NumberAhead { kind, page: number, number: 2, latest: 1 };
     assert_eq!(misbehaviour(said(2)), ahead);
-    assert_eq!(said(1), Ok(Outcome::Applied));
+    assert_eq!(said(1), Ok(MessageOutcome::Applied));
 }
 
 /// What the file server alone can say is not for a host to say.
@@ -185,7 +185,7 @@ fn an_exit_is_of_the_migration_that_the_process_left_by() {
     let mut pair = Pair::moved(Policy::LAZY_COPY);
     pair.hosts[0].expect_migration(B, Epoch(2)).unwrap();
     let said = pair.hosts[0].handle_message(B.into(), Epoch(1), &Message::Exit);
-    assert_eq!(said, Ok(Outcome::Applied));
+    assert_eq!(said, Ok(MessageOutcome::Applied));
     assert_eq!(*pair.hosts[0].role(), Role::Vacant);
 }
 
@@ -202,7 +202,7 @@ fn a_page_that_is_here_was_left_by_the_migration_that_left_it() {
         let said = pair.hosts[0].handle_message(B.into(), Epoch(2), &state);
         match contradiction {
             true => assert_eq!(misbehaviour(said), Misbehaviour::PlanContradiction { page: PageNumber(0) }),
-            false => assert_eq!(said, Ok(Outcome::Applied)),
+            false => assert_eq!(said, Ok(MessageOutcome::Applied)),
         }
     }
 }
@@ -222,7 +222,7 @@ fn a_former_host_was_left_before() {
         match contradiction {
             true => assert_eq!(misbehaviour(said), Misbehaviour::PlanContradiction { page: PageNumber(0) }),
             false => {
-                assert_eq!(said, Ok(Outcome::Applied));
+                assert_eq!(said, Ok(MessageOutcome::Applied));
                 assert_eq!(b.role().resident().unwrap().registers, [1, 2]);
             }
         }
@@ -265,7 +265,7 @@ fn what_is_said_about_an_attempt_that_ended_in_a_loss_is_late() {
     exchange(b, &mut c);
     b.fenced(A).unwrap();
     for message in [Message::Ready, Message::Refuse] {
-        assert_eq!(b.handle_message(C.into(), Epoch(2), &message), Ok(Outcome::Ignored));
+        assert_eq!(b.handle_message(C.into(), Epoch(2), &message), Ok(MessageOutcome::Ignored));
     }
     let request = Message::Request { page: PageNumber(0) };
     let said = misbehaviour(b.handle_message(C.into(), Epoch(2), &request));

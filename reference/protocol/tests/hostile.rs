@@ -5,7 +5,7 @@ mod pair;
 
 use protocol::destination::Destination;
 use protocol::error::{Error, Misbehaviour};
-use protocol::host::{Host, Limits, Outcome, Role, Suspension, Timeouts, Work};
+use protocol::host::{Host, HostLimits, MessageOutcome, Role, Suspension, Timeouts, Work};
 use protocol::memory::PageStore;
 use protocol::page::{PAGE_SIZE, PageBytes};
 use protocol::policy::Policy;
@@ -78,7 +78,7 @@ fn phases() -> Vec<(&'static str, Host<PageStore>, HostId)> {
     phases.extend(disrupted_phases());
     for (_, host, _) in &mut phases {
         host.configure(
-            Limits::default(),
+            HostLimits::default(),
             Timeouts { hand_over_ns: Some(9), arrival_ns: Some(9), answer_ns: Some(9) },
         );
         host.tick(1).unwrap();
@@ -181,16 +181,16 @@ fn probe(
     from: impl Into<Place>,
     epoch: Epoch,
     message: &Message,
-) -> (Host<PageStore>, Result<Outcome, Error>) {
+) -> (Host<PageStore>, Result<MessageOutcome, Error>) {
     let mut after = host.clone();
     let result = after.handle_message(from.into(), epoch, message);
     match &result {
-        Ok(Outcome::Applied) => {}
-        Ok(Outcome::Ignored | Outcome::Answered) => {
+        Ok(MessageOutcome::Applied) => {}
+        Ok(MessageOutcome::Ignored | MessageOutcome::Answered) => {
             let step = after.poll_event();
             assert_eq!(after.poll_event(), None, "{message:?}: {step:?}");
             let answered = after.poll_message().is_some();
-            assert_eq!(answered, result == Ok(Outcome::Answered), "{message:?}: {step:?}");
+            assert_eq!(answered, result == Ok(MessageOutcome::Answered), "{message:?}: {step:?}");
             assert_eq!(&after, host, "{message:?}: {result:?}");
         }
         // Not even a step.
@@ -240,7 +240,7 @@ fn a_message_of_an_earlier_migration_is_never_applied() {
         for message in messages(0, 1) {
             for from in [Place::Host(peer), Place::FileServer] {
                 let (_, result) = probe(&host, from, Epoch(0), &message);
-                assert_ne!(result, Ok(Outcome::Applied), "{phase}: {message:?}");
+                assert_ne!(result, Ok(MessageOutcome::Applied), "{phase}: {message:?}");
             }
         }
     }
@@ -266,7 +266,7 @@ fn a_stranger_changes_nothing() {
         for message in messages(0, 1).into_iter().chain(messages(0, 2)) {
             for from in [STRANGER, host.id()] {
                 let (_, result) = probe(&host, from, host.epoch(), &message);
-                assert_ne!(result, Ok(Outcome::Applied), "{phase}: {message:?}");
+                assert_ne!(result, Ok(MessageOutcome::Applied), "{phase}: {message:?}");
             }
         }
     }
@@ -279,10 +279,10 @@ fn what_was_applied_is_not_applied_again() {
         for message in messages(0, 1).into_iter().chain(messages(0, 2)) {
             let (mut after, result) = probe(&host, peer, host.epoch(), &message);
             quiet(&mut after);
-            if result == Ok(Outcome::Applied) {
+            if result == Ok(MessageOutcome::Applied) {
                 applied += 1;
                 let (_, again) = probe(&after, peer, host.epoch(), &message);
-                assert_ne!(again, Ok(Outcome::Applied), "{phase}: {message:?}");
+                assert_ne!(again, Ok(MessageOutcome::Applied), "{phase}: {message:?}");
             }
         }
     }
@@ -295,7 +295,7 @@ fn numbers_beyond_any_count_are_refused() {
         for message in messages(0, u64::MAX).into_iter().filter(|message| message.number().is_some()) {
             for from in [Place::Host(peer), Place::FileServer] {
                 let (_, result) = probe(&host, from, host.epoch(), &message);
-                assert_ne!(result, Ok(Outcome::Applied), "{phase}: {message:?}");
+                assert_ne!(result, Ok(MessageOutcome::Applied), "{phase}: {message:?}");
             }
         }
     }
@@ -305,7 +305,7 @@ fn numbers_beyond_any_count_are_refused() {
 fn a_plan_that_cannot_be_is_refused() {
     let host = phases().into_iter().find(|(phase, ..)| *phase == "receiving").unwrap().1;
     let (mut host, first) = probe(&host, A, Epoch(1), &messages(0, 2)[0]);
-    assert_eq!(first, Ok(Outcome::Applied));
+    assert_eq!(first, Ok(MessageOutcome::Applied));
     quiet(&mut host);
     let at = |host, epoch| Whereabouts::At(FormerHost { host, epoch: Epoch(epoch) }, Sequence(2));
     let impossible = [
@@ -369,7 +369,7 @@ fn a_file_server_that_went_back_is_caught() {
     let expected = Err(Error::PeerMisbehaved { peer: Place::FileServer, what });
     assert_eq!(probe(&host, Place::FileServer, Epoch(1), &fetched(0)).1, expected);
     assert!(probe(&host, Place::FileServer, Epoch(1), &fetched(2)).1.is_err(), "from the future");
-    assert_eq!(probe(&host, Place::FileServer, Epoch(1), &fetched(1)).1, Ok(Outcome::Applied));
+    assert_eq!(probe(&host, Place::FileServer, Epoch(1), &fetched(1)).1, Ok(MessageOutcome::Applied));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod pair;
 
-use protocol::host::{Host, Outcome, Role, Suspension, Work};
+use protocol::host::{Host, MessageOutcome, Role, Suspension, Work};
 use protocol::policy::Policy;
 use protocol::source::Source;
 use protocol::wire::Envelope;
@@ -32,7 +32,7 @@ fn what_the_process_waits_for_is_served_though_another_request_overtakes_word_of
     assert!(pair.hosts[0].is_due(Work::Serve(PageNumber(0))));
     // Word that comes once more, after the page has been sent, asks for nothing.
     pair.perform(A, Work::Serve(PageNumber(0)));
-    assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &said), Ok(Outcome::Ignored));
+    assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &said), Ok(MessageOutcome::Ignored));
     assert!(!pair.hosts[0].is_due(Work::Serve(PageNumber(0))));
 }
 
@@ -100,7 +100,7 @@ fn what_comes_once_more_after_a_loss_is_ignored() {
     let said = said.into_iter().filter(|envelope| envelope.to == C.into());
     let kinds: Vec<_> = said
         .map(|Envelope { from, epoch, message, .. }| {
-            assert_eq!(c.handle_message(from, epoch, &message), Ok(Outcome::Ignored));
+            assert_eq!(c.handle_message(from, epoch, &message), Ok(MessageOutcome::Ignored));
             message.kind()
         })
         .collect();

@@ -4,7 +4,7 @@ mod pair;
 
 use protocol::destination::Destination;
 use protocol::error::{Misbehaviour, Refusal};
-use protocol::host::{Host, Limits, Outcome, ProcessState, Role, Suspension, Timeouts, Work};
+use protocol::host::{Host, HostLimits, MessageOutcome, ProcessState, Role, Suspension, Timeouts, Work};
 use protocol::policy::Policy;
 use protocol::source::Source;
 use protocol::wire::Message;
@@ -55,7 +55,7 @@ fn cancel_races_with_go() {
     early.hosts[0].cancel().unwrap();
     // *Ready* comes after the fact.
     let ready = Message::Ready;
-    assert_eq!(early.hosts[0].handle_message(B.into(), Epoch(1), &ready), Ok(Outcome::Ignored));
+    assert_eq!(early.hosts[0].handle_message(B.into(), Epoch(1), &ready), Ok(MessageOutcome::Ignored));
     assert!(early.hosts[0].is_running() && !early.hosts[0].is_due(Work::HandOver));
     early.deliver(MessageKind::Cancel);
     assert_eq!(*early.hosts[1].role(), Role::Vacant);
@@ -117,7 +117,7 @@ fn a_second_attempt_moves_what_was_written_in_between() {
 #[test]
 fn a_process_that_is_too_large_is_refused() {
     let mut pair = Pair::started(Policy::TOTAL_COPY);
-    let limits = Limits { pages_at_resumption_max: Some(PAGES - 1), ..Limits::default() };
+    let limits = HostLimits { pages_at_resumption_max: Some(PAGES - 1), ..HostLimits::default() };
     pair.hosts[1].configure(limits, Timeouts::default());
     let mut pair = pair.until(|pair| pair.hosts[1].is_due(Work::Refuse));
     assert!(!pair.hosts[1].is_due(Work::DeclareReady));
@@ -235,7 +235,7 @@ fn what_is_said_about_a_move_that_ended_in_a_loss_comes_too_late() {
         host.start_migration(next).unwrap();
         host.fenced(A).unwrap();
         assert_eq!(host.fate(), Some(Fate::Lost(Loss::Pages(PAGES))));
-        assert_eq!(host.handle_message(next.into(), Epoch(2), &said), Ok(Outcome::Ignored));
+        assert_eq!(host.handle_message(next.into(), Epoch(2), &said), Ok(MessageOutcome::Ignored));
     }
 }
 
@@ -249,7 +249,7 @@ fn a_connection_with_a_bystander_changes_nothing() {
     pair.hosts[0].disconnected(bystander).unwrap();
     pair.hosts[0].connected(bystander).unwrap();
     let request = pair.hosts[0].handle_message(B.into(), Epoch(1), &Message::Request { page });
-    assert_eq!(request, Ok(Outcome::Ignored), "the page is on its way");
+    assert_eq!(request, Ok(MessageOutcome::Ignored), "the page is on its way");
     assert!(!pair.hosts[0].is_due(Work::Serve(page)));
 }
 
@@ -259,7 +259,7 @@ fn a_peer_that_never_answers_is_given_up() {
     let timeouts =
         Timeouts { hand_over_ns: Some(SECOND_NS), arrival_ns: Some(SECOND_NS), answer_ns: Some(SECOND_NS) };
     let silent = |mut host: Host<_>| {
-        host.configure(Limits::default(), timeouts);
+        host.configure(HostLimits::default(), timeouts);
         quiet(&mut host);
         assert_eq!(host.next_timeout(), Some(SECOND_NS));
         host.tick(0).unwrap();
@@ -290,7 +290,7 @@ fn a_peer_that_says_something_is_not_given_up() {
     pair.hosts[0].suspend(Suspension::default()).unwrap();
     pair.perform(A, Work::Transfer(PageNumber(0)));
     let timeouts = Timeouts { arrival_ns: Some(SECOND_NS), ..Timeouts::default() };
-    pair.hosts[1].configure(Limits::default(), timeouts);
+    pair.hosts[1].configure(HostLimits::default(), timeouts);
     pair.hosts[1].tick(0).unwrap();
     pair.deliver(MessageKind::Page);
     pair.hosts[1].tick(SECOND_NS).unwrap();
@@ -345,7 +345,7 @@ fn a_full_outbox_holds_back_work_and_loses_nothing() {
     let max = 3;
     let mut pair = Pair::started(Policy::TOTAL_COPY);
     for host in &mut pair.hosts {
-        host.configure(Limits { outbox_messages_max: max, ..Limits::default() }, Timeouts::default());
+        host.configure(HostLimits { outbox_messages_max: max, ..HostLimits::default() }, Timeouts::default());
     }
     pair.hosts[0].suspend(Suspension::default()).unwrap();
     let mut done = 0;
@@ -359,7 +359,8 @@ fn a_full_outbox_holds_back_work_and_loses_nothing() {
     assert!((0..PAGES).all(|page| pair.content(B, PageNumber(page)).is_some()));
     // Faults count as well.
     let mut pair = Pair::moved(Policy::LAZY_COPY);
-    pair.hosts[1].configure(Limits { outbox_messages_max: 1, ..Limits::default() }, Timeouts::default());
+    pair.hosts[1]
+        .configure(HostLimits { outbox_messages_max: 1, ..HostLimits::default() }, Timeouts::default());
     pair.hosts[1].fault(PageNumber(0)).unwrap();
     assert_eq!(refusal(pair.hosts[1].fault(PageNumber(1))), Refusal::OutboxFull);
     pair.send_all();

@@ -3,7 +3,7 @@
 mod pair;
 
 use protocol::error::{Misbehaviour, Refusal};
-use protocol::host::{Outcome, Role, Suspension, Work};
+use protocol::host::{MessageOutcome, Role, Suspension, Work};
 use protocol::policy::Policy;
 use protocol::source::Source;
 use protocol::wire::Message;
@@ -46,7 +46,7 @@ fn a_resync_counts_once() {
     pair.reconnect();
     let first = pair.deliver(MessageKind::Resync);
     pair.perform(A, Work::Push(PageNumber(0)));
-    assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &first), Ok(Outcome::Ignored));
+    assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &first), Ok(MessageOutcome::Ignored));
     assert!(!pair.hosts[0].is_due(Work::Push(PageNumber(0))));
 }
 
@@ -55,7 +55,7 @@ fn a_resync_counts_once() {
 fn nothing_is_accepted_from_a_place_out_of_reach() {
     let mut pair = Pair::handed_over(Policy::POST_COPY);
     pair.hosts[1].disconnected(A).unwrap();
-    assert_eq!(pair.hosts[1].handle_message(A.into(), Epoch(1), &Message::Go), Ok(Outcome::Ignored));
+    assert_eq!(pair.hosts[1].handle_message(A.into(), Epoch(1), &Message::Go), Ok(MessageOutcome::Ignored));
     assert!(!pair.hosts[1].is_running());
     assert_eq!(refusal(Pair::cut_off().hosts[0].start_migration(B)), Refusal::OutOfReach(B));
     assert_eq!(refusal(Pair::cut_off().hosts[1].expect_migration(A, Epoch(1))), Refusal::OutOfReach(A));
@@ -92,14 +92,14 @@ fn completion_says_that_a_return_was_called_off() {
         };
         // While a page is owed it cannot be.
         let before = pair.hosts[0].role().clone();
-        assert_ne!(pair.hosts[0].handle_message(by.into(), Epoch(1), &complete), Ok(Outcome::Applied));
+        assert_ne!(pair.hosts[0].handle_message(by.into(), Epoch(1), &complete), Ok(MessageOutcome::Applied));
         assert_eq!(*pair.hosts[0].role(), before);
         pair.hosts[1].fault(PageNumber(PAGES - 1)).unwrap();
         pair.deliver(MessageKind::Request);
         pair.perform(A, Work::Serve(PageNumber(PAGES - 1)));
         pair.hosts[1].cancel().unwrap();
         pair.hosts[0].process_moves_on(C, Epoch(3));
-        assert_eq!(pair.hosts[0].handle_message(by.into(), Epoch(1), &complete), Ok(Outcome::Applied));
+        assert_eq!(pair.hosts[0].handle_message(by.into(), Epoch(1), &complete), Ok(MessageOutcome::Applied));
         assert!(matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_))));
         pair.deliver(MessageKind::Cancel);
         assert!(pair.hosts[0].is_due(Work::Destroy));

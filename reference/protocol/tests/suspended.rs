@@ -5,7 +5,7 @@ mod pair;
 use std::sync::Arc;
 
 use protocol::error::Refusal;
-use protocol::host::{Host, Outcome, Suspension, Work};
+use protocol::host::{Host, MessageOutcome, Suspension, Work};
 use protocol::memory::{Elided, Fault};
 use protocol::page::Image;
 use protocol::policy::Policy;
@@ -77,7 +77,7 @@ fn the_longest_plans_travel() {
     let sent = a.poll_message().unwrap();
     let bytes = encode(sent.epoch, &sent.message).unwrap();
     let (arrived, _) = decode(&bytes).unwrap();
-    assert_eq!(b.handle_message(A.into(), arrived.epoch, &arrived.message), Ok(Outcome::Applied));
+    assert_eq!(b.handle_message(A.into(), arrived.epoch, &arrived.message), Ok(MessageOutcome::Applied));
     let resident = b.role().resident().unwrap();
     assert_eq!((resident.owed.len() as u64, resident.pages.len() as u64), (MANY / 2, MANY));
     b.perform(Work::DeclareReady).unwrap();

@@ -2,7 +2,7 @@
 
 mod pair;
 
-use protocol::host::{Host, Limits, Outcome, Role, Suspension, Timeouts, Work};
+use protocol::host::{Host, HostLimits, MessageOutcome, Role, Suspension, Timeouts, Work};
 use protocol::memory::PageStore;
 use protocol::policy::Policy;
 use protocol::source::Source;
@@ -19,7 +19,7 @@ const LIMIT_NS: u64 = 1000;
 fn impatient(host: &mut Host<PageStore>) {
     let limit = Some(LIMIT_NS);
     let timeouts = Timeouts { hand_over_ns: limit, arrival_ns: limit, answer_ns: limit };
-    host.configure(Limits::default(), timeouts);
+    host.configure(HostLimits::default(), timeouts);
 }
 
 /// Ticks, and in between has this said to the host. When it gives its peer up, if it does within ten times the limit.
@@ -118,12 +118,12 @@ fn a_refused_or_ignored_request_does_not_stand_for_a_resync() {
         pair::quiet(&mut pair.hosts[0]);
         let before = pair.hosts[0].clone();
         let handled = pair.hosts[0].handle_message(B.into(), Epoch(1), &request(page));
-        assert_ne!(handled, Ok(Outcome::Applied));
+        assert_ne!(handled, Ok(MessageOutcome::Applied));
         pair::quiet(&mut pair.hosts[0]);
         assert_eq!(pair.hosts[0], before);
     }
     assert!(!pair.hosts[0].is_due(serve));
     let accepted = pair.hosts[0].handle_message(B.into(), Epoch(1), &request(other));
-    assert_eq!(accepted, Ok(Outcome::Applied));
+    assert_eq!(accepted, Ok(MessageOutcome::Applied));
     assert!(pair.hosts[0].is_due(serve));
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use protocol::memory::Fault;
 use protocol::policy::Policy;
 use sojourn::aside::SessionId;
-use sojourn::driver::{Driver, Log, Setup};
+use sojourn::driver::{Driver, DriverSetup, LogTarget};
 use sojourn::host::Machine;
-use sojourn::layout::Layout;
-use sojourn::region::{Access, Program, Progress, Region, RegionBuilder};
-use sojourn::status::Phase;
+use sojourn::layout::AddressSpaceLayout;
+use sojourn::region::{Program, ProgramAccess, ProgramProgress, ProgramRegion, RegionBuilder};
+use sojourn::status::HostPhase;
 use steplog::page::PageNumber;
 
 const PAGES: u64 = 256;
@@ -24,9 +24,9 @@ struct Counter {
 }
 
 impl Program for Counter {
-    fn step(&mut self, access: &mut Access<'_>) -> Result<Progress, Fault> {
+    fn step(&mut self, access: &mut ProgramAccess<'_>) -> Result<ProgramProgress, Fault> {
         if self.step == STEPS {
-            return Ok(Progress::Idles);
+            return Ok(ProgramProgress::Idles);
         }
         let page = PageNumber(self.step % PAGES);
         match self.read {
@@ -40,7 +40,7 @@ impl Program for Counter {
                 (self.read, self.step) = (None, self.step + 1);
             }
         }
-        Ok(Progress::Goes)
+        Ok(ProgramProgress::Goes)
     }
 
     fn registers(&self) -> Vec<u8> {
@@ -57,17 +57,17 @@ fn load(registers: &[u8]) -> Option<Box<dyn Program>> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let builder = RegionBuilder::new(load);
     let listen = || TcpListener::bind("127.0.0.1:0");
-    let here = Machine::open(listen()?, Setup::default(), Vec::new())?;
-    let there = Machine::open(listen()?, Setup::default(), vec![Box::new(builder.clone())])?;
-    let layout = Layout::plain(PAGES, 0, "none");
-    let region = Region::start(layout, Box::new(Counter { step: 0, read: None }), load);
+    let here = Machine::open(listen()?, DriverSetup::default(), Vec::new())?;
+    let there = Machine::open(listen()?, DriverSetup::default(), vec![Box::new(builder.clone())])?;
+    let layout = AddressSpaceLayout::plain(PAGES, 0, "none");
+    let region = ProgramRegion::start(layout, Box::new(Counter { step: 0, read: None }), load);
     let driver = Driver::at_source(SessionId::random()?, Box::new(region), Policy::POST_COPY, here.setup())?;
     let source = here.take_on(driver);
     std::thread::sleep(Duration::from_millis(5));
-    source.migrate(&there.address().to_string(), Policy::POST_COPY, Log::None)?;
+    source.migrate(&there.address().to_string(), Policy::POST_COPY, LogTarget::None)?;
     let arrived = loop {
         let phases = there.statuses();
-        if let Some(status) = phases.into_iter().find(|status| status.phase == Phase::Resting) {
+        if let Some(status) = phases.into_iter().find(|status| status.phase == HostPhase::Resting) {
             break status;
         }
         std::thread::sleep(Duration::from_millis(1));

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use steplog::event::Step;
 use steplog::place::{Epoch, HostId};
 
-use crate::layout::Layout;
+use crate::layout::AddressSpaceLayout;
 
 /// Version of the asides.
 pub const ASIDE_VERSION: u8 = 1;
@@ -50,7 +50,7 @@ const REASON_LEN_MAX: usize = 64 << 10;
 
 /// What a driver says beside the protocol.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Aside {
+pub enum DriverMessage {
     /// Whoever made the connection says who it is and what it wants.
     Hello(Box<Hello>),
     /// Follows a hello that begins a migration: what the subject needs to be built, opaque. Likewise question and answer.
@@ -61,7 +61,7 @@ pub enum Aside {
     /// The answer to a greeting: come in.
     Welcome(Welcome),
     /// The answer to a greeting: no.
-    Rejected(Rejection),
+    Rejected(PeerRejection),
     /// So many bytes of this connection have arrived, counted from the end of the greeting.
     Credit(u64),
     /// Steps for the log of the run, the first of them with this number.
@@ -117,7 +117,7 @@ pub struct Proposal {
     /// What kind of thing moves: who builds it.
     pub subject: String,
     /// Its pages.
-    pub layout: Layout,
+    pub layout: AddressSpaceLayout,
     /// Where the hosts of this session can be called, in the order of their numbers.
     pub roster: Vec<Option<String>>,
     /// The file server, where there is one.
@@ -133,7 +133,7 @@ pub struct Proposal {
 #[serde(deny_unknown_fields)]
 pub struct StoreRequest {
     /// The pages of the session.
-    pub layout: Layout,
+    pub layout: AddressSpaceLayout,
     /// Whether steps are to be sent for the log.
     pub log: bool,
 }
@@ -153,7 +153,7 @@ pub struct Welcome {
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
-pub enum Rejection {
+pub enum PeerRejection {
     /// Nothing is known here of this session: this machine, or what is in its place, holds nothing of the process.
     #[error("nothing is known there of this process")]
     UnknownSession,
@@ -246,7 +246,7 @@ pub enum AsideError {
     Malformed(String),
 }
 
-impl Aside {
+impl DriverMessage {
     fn kind(&self) -> u8 {
         match self {
             Self::Hello(_) => 1,
@@ -374,7 +374,7 @@ fn number(payload: &[u8]) -> Result<u64, AsideError> {
 mod tests {
     use super::*;
 
-    fn frame(aside: &Aside) -> Vec<u8> {
+    fn frame(aside: &DriverMessage) -> Vec<u8> {
         let mut frame = Vec::new();
         aside.encode(&mut frame).unwrap();
         frame
@@ -390,31 +390,31 @@ mod tests {
         };
         let welcome = Welcome { host: HostId(1), lacking: vec![(3, 4)], steps_seen: 0 };
         for aside in [
-            Aside::Hello(Box::new(hello)),
-            Aside::Build(vec![1, 2, 3]),
-            Aside::Welcome(welcome),
-            Aside::Rejected(Rejection::UnknownSession),
-            Aside::Credit(1 << 40),
-            Aside::Steps(StepBatch { first: 9, steps: Vec::new() }),
-            Aside::StepsSeen(4),
-            Aside::Farewell,
-            Aside::State(vec![4, 5]),
+            DriverMessage::Hello(Box::new(hello)),
+            DriverMessage::Build(vec![1, 2, 3]),
+            DriverMessage::Welcome(welcome),
+            DriverMessage::Rejected(PeerRejection::UnknownSession),
+            DriverMessage::Credit(1 << 40),
+            DriverMessage::Steps(StepBatch { first: 9, steps: Vec::new() }),
+            DriverMessage::StepsSeen(4),
+            DriverMessage::Farewell,
+            DriverMessage::State(vec![4, 5]),
         ] {
             let bytes = frame(&aside);
-            assert_eq!(Aside::decode(&bytes), Ok((aside, bytes.len())));
+            assert_eq!(DriverMessage::decode(&bytes), Ok((aside, bytes.len())));
             for cut in 0..bytes.len() {
-                assert!(matches!(Aside::decode(&bytes[..cut]), Err(AsideError::Incomplete { .. })));
+                assert!(matches!(DriverMessage::decode(&bytes[..cut]), Err(AsideError::Incomplete { .. })));
             }
         }
     }
 
     #[test]
     fn what_is_not_an_aside_is_named() {
-        let bytes = frame(&Aside::Credit(5));
+        let bytes = frame(&DriverMessage::Credit(5));
         let changed = |at: usize, to: u8| {
             let mut bytes = bytes.clone();
             bytes[at] = to;
-            Aside::decode(&bytes).unwrap_err()
+            DriverMessage::decode(&bytes).unwrap_err()
         };
         assert_eq!(changed(0, b'X'), AsideError::Magic);
         assert_eq!(changed(4, 9), AsideError::Version(9));

@@ -23,7 +23,7 @@ const LINE_TIME: Duration = Duration::from_secs(60);
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Question {
+pub enum DeskQuestion {
     /// What is here?
     Status,
     /// Move this process.
@@ -63,7 +63,7 @@ pub enum Question {
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Answer {
+pub enum DeskAnswer {
     /// This is here.
     Status(Vec<Status>),
     /// Done, or begun.
@@ -103,7 +103,7 @@ impl Desk {
     ///
     /// # Errors
     /// There is no place for it.
-    pub fn open(answer: impl Fn(Question) -> Answer + Send + Sync + 'static) -> io::Result<Self> {
+    pub fn open(answer: impl Fn(DeskQuestion) -> DeskAnswer + Send + Sync + 'static) -> io::Result<Self> {
         let path = directory()?.join(format!("{}.sock", std::process::id()));
         // Of a program that had the same number and was killed.
         let _ = fs::remove_file(&path);
@@ -130,13 +130,13 @@ impl Drop for Desk {
     }
 }
 
-fn serve(socket: UnixStream, answer: &dyn Fn(Question) -> Answer) -> io::Result<()> {
+fn serve(socket: UnixStream, answer: &dyn Fn(DeskQuestion) -> DeskAnswer) -> io::Result<()> {
     socket.set_read_timeout(Some(LINE_TIME))?;
     let mut line = String::new();
     BufReader::new((&socket).take(LINE_LEN_MAX)).read_line(&mut line)?;
     let answer = match serde_json::from_str(&line) {
         Ok(question) => answer(question),
-        Err(error) => Answer::Refused(format!("not a question: {error}")),
+        Err(error) => DeskAnswer::Refused(format!("not a question: {error}")),
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
@@ -157,7 +157,7 @@ pub fn desks() -> io::Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// It is not there, or does not answer.
-pub fn ask(desk: &Path, question: &Question) -> io::Result<Answer> {
+pub fn ask(desk: &Path, question: &DeskQuestion) -> io::Result<DeskAnswer> {
     let mut socket = UnixStream::connect(desk)?;
     socket.set_read_timeout(Some(LINE_TIME))?;
     let mut text = serde_json::to_vec(question)?;
@@ -176,7 +176,7 @@ pub fn all_statuses() -> io::Result<Vec<(PathBuf, Status)>> {
     let mut all = Vec::new();
     for desk in desks()? {
         // One that was killed has left its socket behind.
-        if let Ok(Answer::Status(statuses)) = ask(&desk, &Question::Status) {
+        if let Ok(DeskAnswer::Status(statuses)) = ask(&desk, &DeskQuestion::Status) {
             all.extend(statuses.into_iter().map(|status| (desk.clone(), status)));
         }
     }

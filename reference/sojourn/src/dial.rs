@@ -5,7 +5,9 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use crate::aside::{ASIDE_HEADER_LEN, Aside, AsideError, Hello, Purpose, Rejection, Welcome, peek};
+use crate::aside::{
+    ASIDE_HEADER_LEN, AsideError, DriverMessage, Hello, PeerRejection, Purpose, Welcome, peek,
+};
 use crate::channel::Stream;
 use crate::key::{KeyError, Trust};
 
@@ -16,7 +18,7 @@ pub const GREETING_TIME: Duration = Duration::from_secs(10);
 const CHUNK_LEN: usize = 1 << 20;
 
 /// A connection during the greeting. It waits, but not beyond its deadline.
-pub struct Connection {
+pub struct GreetingConnection {
     socket: TcpStream,
     tls: Option<Box<rustls::Connection>>,
     deadline: Instant,
@@ -53,7 +55,7 @@ pub enum DialError {
     Unexpected,
     /// The other end does not want this.
     #[error("refused there: {0}")]
-    Rejected(#[from] Rejection),
+    Rejected(#[from] PeerRejection),
 }
 
 /// Calls a place, and greets it.
@@ -65,7 +67,7 @@ pub fn dial(
     trust: &Trust,
     hello: Hello,
     build: Option<Vec<u8>>,
-) -> Result<(Connection, Welcome), DialError> {
+) -> Result<(GreetingConnection, Welcome), DialError> {
     let (socket, address) = connect(address)?;
     greet(socket, address, trust, hello, build)
 }
@@ -78,8 +80,8 @@ pub fn inquire(address: &str, trust: &Trust, hello: Hello, question: Vec<u8>) ->
     let (socket, address) = connect(address)?;
     let mut connection = introduce(socket, address, trust, hello, Some(question))?;
     match connection.hear()? {
-        Aside::Build(answer) => Ok(answer),
-        Aside::Rejected(rejection) => Err(rejection.into()),
+        DriverMessage::Build(answer) => Ok(answer),
+        DriverMessage::Rejected(rejection) => Err(rejection.into()),
         _ => Err(DialError::Unexpected),
     }
 }
@@ -104,12 +106,12 @@ fn introduce(
     trust: &Trust,
     hello: Hello,
     build: Option<Vec<u8>>,
-) -> Result<Connection, DialError> {
+) -> Result<GreetingConnection, DialError> {
     let tls = trust.key_for(address.ip())?.map(|key| key.call()).transpose()?;
-    let mut connection = Connection::new(socket, tls)?;
-    connection.say(&Aside::Hello(Box::new(hello)))?;
+    let mut connection = GreetingConnection::new(socket, tls)?;
+    connection.say(&DriverMessage::Hello(Box::new(hello)))?;
     if let Some(build) = build {
-        connection.say(&Aside::Build(build))?;
+        connection.say(&DriverMessage::Build(build))?;
     }
     Ok(connection)
 }
@@ -120,11 +122,11 @@ fn greet(
     trust: &Trust,
     hello: Hello,
     build: Option<Vec<u8>>,
-) -> Result<(Connection, Welcome), DialError> {
+) -> Result<(GreetingConnection, Welcome), DialError> {
     let mut connection = introduce(socket, address, trust, hello, build)?;
     match connection.hear()? {
-        Aside::Welcome(welcome) => Ok((connection, welcome)),
-        Aside::Rejected(rejection) => Err(rejection.into()),
+        DriverMessage::Welcome(welcome) => Ok((connection, welcome)),
+        DriverMessage::Rejected(rejection) => Err(rejection.into()),
         _ => Err(DialError::Unexpected),
     }
 }
@@ -133,10 +135,10 @@ fn greet(
 ///
 /// # Errors
 /// It is a stranger, or says what cannot be.
-pub fn answer(socket: TcpStream, trust: &Trust) -> Result<(Connection, Hello, Vec<u8>), DialError> {
+pub fn answer(socket: TcpStream, trust: &Trust) -> Result<(GreetingConnection, Hello, Vec<u8>), DialError> {
     let tls = trust.key_for(socket.peer_addr()?.ip())?.map(|key| key.answer()).transpose()?;
-    let mut connection = Connection::new(socket, tls)?;
-    let Aside::Hello(hello) = connection.hear()? else { return Err(DialError::Unexpected) };
+    let mut connection = GreetingConnection::new(socket, tls)?;
+    let DriverMessage::Hello(hello) = connection.hear()? else { return Err(DialError::Unexpected) };
     let mut build = Vec::new();
     let expected = match &hello.purpose {
         Purpose::Migrate(proposal) => Some(proposal.build_len),
@@ -144,13 +146,13 @@ pub fn answer(socket: TcpStream, trust: &Trust) -> Result<(Connection, Hello, Ve
         Purpose::Resume { .. } | Purpose::Store(_) => return Ok((connection, *hello, build)),
     };
     match connection.hear()? {
-        Aside::Build(bytes) if expected.is_none_or(|len| bytes.len() as u64 == len) => build = bytes,
+        DriverMessage::Build(bytes) if expected.is_none_or(|len| bytes.len() as u64 == len) => build = bytes,
         _ => return Err(DialError::Unexpected),
     }
     Ok((connection, *hello, build))
 }
 
-impl Connection {
+impl GreetingConnection {
     fn new(socket: TcpStream, tls: Option<rustls::Connection>) -> io::Result<Self> {
         socket.set_nodelay(true)?;
         Ok(Self { socket, tls: tls.map(Box::new), deadline: Instant::now() + GREETING_TIME })
@@ -161,7 +163,7 @@ impl Connection {
     /// # Errors
     /// The connection is broken.
     pub fn welcome(&mut self, welcome: Welcome) -> Result<(), DialError> {
-        self.say(&Aside::Welcome(welcome))
+        self.say(&DriverMessage::Welcome(welcome))
     }
 
     /// Answers a question.
@@ -169,12 +171,12 @@ impl Connection {
     /// # Errors
     /// The connection is broken.
     pub fn inform(&mut self, answer: Vec<u8>) -> Result<(), DialError> {
-        self.say(&Aside::Build(answer))
+        self.say(&DriverMessage::Build(answer))
     }
 
     /// Answers a greeting: no. Whether that is heard does not matter.
-    pub fn reject(mut self, rejection: Rejection) {
-        if let Err(error) = self.say(&Aside::Rejected(rejection)) {
+    pub fn reject(mut self, rejection: PeerRejection) {
+        if let Err(error) = self.say(&DriverMessage::Rejected(rejection)) {
             tracing::debug!(%error, "a rejection was not heard");
         }
         // What the other end is still saying would otherwise make it lose the answer.
@@ -227,13 +229,13 @@ impl Connection {
         self.socket.try_clone()
     }
 
-    fn say(&mut self, aside: &Aside) -> Result<(), DialError> {
+    fn say(&mut self, aside: &DriverMessage) -> Result<(), DialError> {
         let mut frame = Vec::new();
         aside.encode(&mut frame)?;
         self.write_all(&frame).and_then(|()| self.flush()).map_err(classify)
     }
 
-    fn hear(&mut self) -> Result<Aside, DialError> {
+    fn hear(&mut self) -> Result<DriverMessage, DialError> {
         let mut frame = vec![0; ASIDE_HEADER_LEN];
         self.exactly(&mut frame)?;
         let (_, len) = peek(&frame)?;
@@ -243,7 +245,7 @@ impl Connection {
             frame.resize(needed.min(at + CHUNK_LEN), 0);
             self.exactly(&mut frame[at..])?;
         }
-        Ok(Aside::decode(&frame)?.0)
+        Ok(DriverMessage::decode(&frame)?.0)
     }
 
     fn exactly(&mut self, into: &mut [u8]) -> Result<(), DialError> {
@@ -274,7 +276,7 @@ fn invalid(error: rustls::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-impl Read for Connection {
+impl Read for GreetingConnection {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.wait()?;
         let Self { socket, tls, .. } = self;
@@ -300,7 +302,7 @@ impl Read for Connection {
     }
 }
 
-impl Write for Connection {
+impl Write for GreetingConnection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.wait()?;
         let Self { socket, tls, .. } = self;

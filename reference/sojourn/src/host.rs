@@ -9,11 +9,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::aside::{Hello, Purpose, Rejection};
-use crate::dial::{Connection, DialError, answer};
-use crate::driver::{Arrival, Command, Driver, Handle, Setup};
+use crate::aside::{Hello, PeerRejection, Purpose};
+use crate::dial::{DialError, GreetingConnection, answer};
+use crate::driver::{Driver, DriverCommand, DriverSetup, Handle, IncomingCall};
 use crate::status::Status;
-use crate::subject::{Builder, Plan};
+use crate::subject::{Plan, SubjectBuilder};
 
 /// Strangers that are listened to at once.
 const STRANGERS_MAX: usize = 64;
@@ -30,8 +30,8 @@ pub struct Machine(Arc<Inner>);
 
 struct Inner {
     address: SocketAddr,
-    setup: Setup,
-    builders: Vec<Box<dyn Builder>>,
+    setup: DriverSetup,
+    builders: Vec<Box<dyn SubjectBuilder>>,
     drivers: Mutex<BTreeMap<u64, Handle>>,
     next_driver: AtomicU64,
     /// What came of those that have ended, the latest last.
@@ -47,8 +47,8 @@ impl Machine {
     /// There is no key although there should be, or the address is not free.
     pub fn open(
         listener: TcpListener,
-        mut setup: Setup,
-        builders: Vec<Box<dyn Builder>>,
+        mut setup: DriverSetup,
+        builders: Vec<Box<dyn SubjectBuilder>>,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         setup.trust.key_for(address.ip()).map_err(io::Error::other)?;
@@ -75,7 +75,7 @@ impl Machine {
     }
 
     /// What its drivers have to know.
-    pub fn setup(&self) -> Setup {
+    pub fn setup(&self) -> DriverSetup {
         self.0.setup.clone()
     }
 
@@ -153,11 +153,16 @@ impl Machine {
         }
     }
 
-    fn receive(&self, mut connection: Connection, hello: Hello, build: &[u8]) -> Result<(), DialError> {
+    fn receive(
+        &self,
+        mut connection: GreetingConnection,
+        hello: Hello,
+        build: &[u8],
+    ) -> Result<(), DialError> {
         let known = self.lock().values().find(|handle| handle.session() == hello.session).cloned();
         let proposal = match (&hello.purpose, known) {
             (Purpose::Store(_), _) => {
-                connection.reject(Rejection::Refused("this is a host, not a file server".to_owned()));
+                connection.reject(PeerRejection::Refused("this is a host, not a file server".to_owned()));
                 return Ok(());
             }
             (Purpose::Inquire { subject }, _) => {
@@ -166,16 +171,16 @@ impl Machine {
                     .and_then(|builder| builder.answer(build).map_err(|e| e.to_string()))
                 {
                     Ok(answer) => return connection.inform(answer),
-                    Err(reason) => connection.reject(Rejection::Refused(reason)),
+                    Err(reason) => connection.reject(PeerRejection::Refused(reason)),
                 }
                 return Ok(());
             }
             (_, Some(handle)) => {
-                handle.ask(Command::Called(connection, Box::new(hello)));
+                handle.ask(DriverCommand::Called(connection, Box::new(hello)));
                 return Ok(());
             }
             (Purpose::Resume { .. }, None) => {
-                connection.reject(Rejection::UnknownSession);
+                connection.reject(PeerRejection::UnknownSession);
                 return Ok(());
             }
             (Purpose::Migrate(proposal), None) => (**proposal).clone(),
@@ -183,15 +188,15 @@ impl Machine {
         match self.build(&proposal, build) {
             Err(reason) => {
                 tracing::info!(reason, "a process was refused");
-                connection.reject(Rejection::Refused(reason));
+                connection.reject(PeerRejection::Refused(reason));
             }
             Ok(built) => {
-                let arrival = Arrival { connection, hello, proposal };
+                let arrival = IncomingCall { connection, hello, proposal };
                 let setup = self.0.setup.clone();
                 match Driver::at_destination(arrival, built, setup) {
                     Ok(driver) => drop(self.take_on(driver)),
                     Err((Some(connection), error)) => {
-                        connection.reject(Rejection::Refused(error.to_string()))
+                        connection.reject(PeerRejection::Refused(error.to_string()))
                     }
                     Err((None, error)) => tracing::warn!(%error, "a process did not come"),
                 }
@@ -214,7 +219,7 @@ impl Machine {
         self.builder(&proposal.subject)?.build(&plan).map_err(|error| error.to_string())
     }
 
-    fn builder(&self, subject: &str) -> Result<&dyn Builder, String> {
+    fn builder(&self, subject: &str) -> Result<&dyn SubjectBuilder, String> {
         let builder = self.0.builders.iter().find(|builder| builder.subject() == subject);
         builder.map(|builder| &**builder).ok_or_else(|| format!("nobody here builds a {subject}"))
     }

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use serde::Deserialize;
 use steplog::event::Step;
 
-use crate::recorder::Recorder;
+use crate::recorder::StepRecorder;
 
 /// What the command is called.
 const CHECKER: &str = "checker";
@@ -153,7 +153,7 @@ impl Judge {
     }
 }
 
-impl Recorder for Judge {
+impl StepRecorder for Judge {
     fn record(&mut self, step: Step) {
         match serde_json::to_vec(&step) {
             Ok(mut line) => {

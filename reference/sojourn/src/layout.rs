@@ -12,27 +12,27 @@ const RUNS_MAX: usize = 1 << 18;
 /// The pages of an address space, as runs of equal ones in page order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Layout {
+pub struct AddressSpaceLayout {
     /// The runs.
-    pub runs: Vec<PageRun>,
+    pub runs: Vec<LayoutRun>,
 }
 
 /// Pages one after the other that are alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PageRun {
+pub struct LayoutRun {
     /// How many.
     pub pages: u64,
     /// Of which kind.
     pub kind: PageKind,
     /// Where their unmodified content is.
-    pub origin: Origin,
+    pub origin: ContentOrigin,
 }
 
 /// Where content that was never modified can be found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Origin {
+pub enum ContentOrigin {
     /// It is zero.
     Zero,
     /// In a file that hosts may have a copy of: the name, and the offset of the first page in it.
@@ -71,14 +71,14 @@ pub enum LayoutError {
     Path(String),
 }
 
-impl Layout {
+impl AddressSpaceLayout {
     /// A layout of so many pages of zeroes, the first `file_mapped` of them in a file of the file server.
     pub fn plain(pages: u64, file_mapped: u64, path: &str) -> Self {
         let len = file_mapped * PAGE_SIZE as u64;
-        let stored = Origin::Stored { path: path.to_owned(), offset: 0, len };
+        let stored = ContentOrigin::Stored { path: path.to_owned(), offset: 0, len };
         let runs = [
-            PageRun { pages: file_mapped, kind: PageKind::FileMapped, origin: stored },
-            PageRun { pages: pages - file_mapped, kind: PageKind::Private, origin: Origin::Zero },
+            LayoutRun { pages: file_mapped, kind: PageKind::FileMapped, origin: stored },
+            LayoutRun { pages: pages - file_mapped, kind: PageKind::Private, origin: ContentOrigin::Zero },
         ];
         Self { runs: runs.into_iter().filter(|run| run.pages > 0).collect() }
     }
@@ -89,7 +89,7 @@ impl Layout {
     }
 
     /// The runs with the number of their first page.
-    pub fn numbered(&self) -> impl Iterator<Item = (u64, &PageRun)> {
+    pub fn numbered(&self) -> impl Iterator<Item = (u64, &LayoutRun)> {
         self.runs.iter().scan(0u64, |next, run| {
             let first = *next;
             *next = next.saturating_add(run.pages);
@@ -113,9 +113,9 @@ impl Layout {
             let bytes = run.pages * PAGE_SIZE as u64;
             let possible = run.pages > 0
                 && match &run.origin {
-                    Origin::Zero => true,
-                    Origin::File { offset, .. } => offset.checked_add(bytes).is_some(),
-                    Origin::Stored { path, offset, len } => {
+                    ContentOrigin::Zero => true,
+                    ContentOrigin::File { offset, .. } => offset.checked_add(bytes).is_some(),
+                    ContentOrigin::Stored { path, offset, len } => {
                         check_path(path)?;
                         *len <= bytes && offset.checked_add(bytes).is_some()
                     }
@@ -135,7 +135,7 @@ impl Layout {
     /// The image with this layout whose contents are what `content` says, page by page; zero where it says nothing.
     pub fn image(
         &self,
-        mut content: impl FnMut(PageNumber, &PageRun, u64) -> Option<PageBytes>,
+        mut content: impl FnMut(PageNumber, &LayoutRun, u64) -> Option<PageBytes>,
     ) -> Arc<Image> {
         let zero = PageBytes::zeroed();
         let pages = self.numbered().flat_map(|(first, run)| (0..run.pages).map(move |at| (first, run, at)));
@@ -168,21 +168,23 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        assert_eq!(Layout::default().check(), Err(LayoutError::PageCount(0)));
-        assert_eq!(Layout::plain(7, 3, "a/b").check(), Ok(()));
-        let run = |pages, origin| PageRun { pages, kind: PageKind::Private, origin };
-        let one = |run| Layout { runs: vec![run] }.check();
-        assert_eq!(one(run(u64::MAX, Origin::Zero)), Err(LayoutError::PageCount(u64::MAX)));
+        assert_eq!(AddressSpaceLayout::default().check(), Err(LayoutError::PageCount(0)));
+        assert_eq!(AddressSpaceLayout::plain(7, 3, "a/b").check(), Ok(()));
+        let run = |pages, origin| LayoutRun { pages, kind: PageKind::Private, origin };
+        let one = |run| AddressSpaceLayout { runs: vec![run] }.check();
+        assert_eq!(one(run(u64::MAX, ContentOrigin::Zero)), Err(LayoutError::PageCount(u64::MAX)));
         assert_eq!(
-            Layout { runs: vec![run(0, Origin::Zero), run(1, Origin::Zero)] }.check(),
+            AddressSpaceLayout { runs: vec![run(0, ContentOrigin::Zero), run(1, ContentOrigin::Zero)] }
+                .check(),
             Err(LayoutError::Run(0))
         );
-        let stored = |path: &str, len| run(1, Origin::Stored { path: path.to_owned(), offset: 0, len });
+        let stored =
+            |path: &str, len| run(1, ContentOrigin::Stored { path: path.to_owned(), offset: 0, len });
         for path in ["", "/etc/passwd", "../x", "a/../../x"] {
             assert_eq!(one(stored(path, 1)), Err(LayoutError::Path(path.to_owned())), "{path}");
         }
         assert_eq!(one(stored("x", 4097)), Err(LayoutError::Run(0)));
-        let beyond = Origin::File { path: "x".to_owned(), offset: u64::MAX };
+        let beyond = ContentOrigin::File { path: "x".to_owned(), offset: u64::MAX };
         assert_eq!(one(run(1, beyond)), Err(LayoutError::Run(0)));
     }
 }

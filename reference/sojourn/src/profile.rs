@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use linux::pagemap::{PageRun, PageState};
-use linux::source::Source;
+use linux::pagemap::{PageState, PagemapRun};
+use linux::source::TrackedProcess;
 use linux::{AddressRange, LinuxError, PAGE_SIZE};
 use serde::Serialize;
 
@@ -56,7 +56,7 @@ impl ProcessProfile {
 /// # Errors
 /// It is gone, may not be looked at, or the kernel cannot note writes.
 pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
-    let mut source = Source::open(pid)?;
+    let mut source = TrackedProcess::open(pid)?;
     source.track()?;
     // Everything counts as written until it is taken for the first time.
     source.take_written()?;
@@ -77,7 +77,7 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
     }
     source.untrack();
     let mut all = 0;
-    let of_state = |state: PageState, runs: &[PageRun]| {
+    let of_state = |state: PageState, runs: &[PagemapRun]| {
         pages(runs.iter().filter(|run| run.state == state).map(|run| run.range))
     };
     let mut file_mapped_pages = 0;
@@ -108,7 +108,7 @@ fn pages(ranges: impl Iterator<Item = AddressRange>) -> u64 {
 }
 
 /// How many of the process's own pages are all zero, by those that are read.
-fn own_zero(source: &Source, runs: &[PageRun], own: u64) -> u64 {
+fn own_zero(source: &TrackedProcess, runs: &[PagemapRun], own: u64) -> u64 {
     let every = own.div_ceil(READ_MAX).max(1);
     let own_pages = runs.iter().filter(|run| run.state == PageState::Own).flat_map(|run| run.range.pages());
     let mut bytes = [0; PAGE_SIZE as usize];

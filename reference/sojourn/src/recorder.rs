@@ -15,13 +15,13 @@ use steplog::event::{Event, Step};
 use steplog::header::{Header, LinkOrder, Unseen};
 use steplog::place::{Epoch, HostId, Place};
 
-use crate::layout::Layout;
+use crate::layout::AddressSpaceLayout;
 
 /// The header is padded to this, so that it can be written anew in place.
 const HEADER_PADDING: usize = 64;
 
 /// Where the steps of a place go.
-pub trait Recorder: Send {
+pub trait StepRecorder: Send {
     /// A step was taken.
     fn record(&mut self, step: Step);
 }
@@ -29,14 +29,14 @@ pub trait Recorder: Send {
 /// No log.
 pub struct Unrecorded;
 
-impl Recorder for Unrecorded {
+impl StepRecorder for Unrecorded {
     fn record(&mut self, _: Step) {}
 }
 
 /// Several logs of the same steps.
-pub struct All(pub Vec<Box<dyn Recorder>>);
+pub struct All(pub Vec<Box<dyn StepRecorder>>);
 
-impl Recorder for All {
+impl StepRecorder for All {
     fn record(&mut self, step: Step) {
         self.0.iter_mut().for_each(|recorder| recorder.record(step.clone()));
     }
@@ -62,14 +62,14 @@ impl SharedLog {
     }
 }
 
-impl Recorder for SharedLog {
+impl StepRecorder for SharedLog {
     fn record(&mut self, step: Step) {
         self.append(step);
     }
 }
 
 /// The first line of a log.
-pub fn header(policy: &Policy, layout: &Layout, disrupted: bool, unseen: &[Unseen]) -> Header {
+pub fn header(policy: &Policy, layout: &AddressSpaceLayout, disrupted: bool, unseen: &[Unseen]) -> Header {
     let mapped = layout.numbered().filter(|(_, run)| run.kind == PageKind::FileMapped);
     Header {
         file_mapped: mapped.flat_map(|(first, run)| first..first + run.pages).collect(),
@@ -93,7 +93,12 @@ impl LogFile {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn create(file: File, policy: &Policy, layout: &Layout, unseen: &[Unseen]) -> io::Result<Self> {
+    pub fn create(
+        file: File,
+        policy: &Policy,
+        layout: &AddressSpaceLayout,
+        unseen: &[Unseen],
+    ) -> io::Result<Self> {
         let header = [false, true].map(|disrupted| {
             // Of numbers and names only, so there is always JSON for it.
             serde_json::to_string(&header(policy, layout, disrupted, unseen)).unwrap_or_default()
@@ -124,7 +129,7 @@ impl LogFile {
     }
 }
 
-impl Recorder for LogFile {
+impl StepRecorder for LogFile {
     /// A log that cannot be written ends; the migration goes on.
     fn record(&mut self, step: Step) {
         if self.failure.is_none()
@@ -142,7 +147,7 @@ impl Recorder for LogFile {
 /// arrived. In the model what was on its way is lost when the connection breaks, and whoever notices does so later. So
 /// what the other end does before it notices comes first here, which it could have in fact: nothing that it does follows
 /// from what the first does without it.
-pub struct Untangled<R: Recorder> {
+pub struct Untangled<R: StepRecorder> {
     to: Option<R>,
     /// Steps from the first that noticed a break which the other end has not.
     held: Vec<Step>,
@@ -156,7 +161,7 @@ struct Break {
     at: usize,
 }
 
-impl<R: Recorder> Untangled<R> {
+impl<R: StepRecorder> Untangled<R> {
     /// Writes the log to this place.
     pub fn new(to: R) -> Self {
         Self { to: Some(to), held: Vec::new(), breaks: Vec::new() }
@@ -188,14 +193,14 @@ impl<R: Recorder> Untangled<R> {
     }
 }
 
-impl<R: Recorder> Drop for Untangled<R> {
+impl<R: StepRecorder> Drop for Untangled<R> {
     fn drop(&mut self) {
         self.breaks.clear();
         self.release();
     }
 }
 
-impl<R: Recorder> Recorder for Untangled<R> {
+impl<R: StepRecorder> StepRecorder for Untangled<R> {
     fn record(&mut self, step: Step) {
         let place = step.place;
         let noticed = match step.event {
@@ -236,7 +241,7 @@ impl<R: Recorder> Recorder for Untangled<R> {
 
 /// Puts the word that a host expects a process before the start of its migration, as it was: the host said so when it was
 /// asked, and its steps come here with its first message.
-pub struct Announced<R: Recorder> {
+pub struct Announced<R: StepRecorder> {
     to: R,
     /// Who has said that it expects a process, in which migration.
     expected: BTreeSet<(Place, Epoch)>,
@@ -244,7 +249,7 @@ pub struct Announced<R: Recorder> {
     held: Vec<Step>,
 }
 
-impl<R: Recorder> Announced<R> {
+impl<R: StepRecorder> Announced<R> {
     /// Writes the log to this place.
     pub fn new(to: R) -> Self {
         Self { to, expected: BTreeSet::new(), held: Vec::new() }
@@ -255,13 +260,13 @@ impl<R: Recorder> Announced<R> {
     }
 }
 
-impl<R: Recorder> Drop for Announced<R> {
+impl<R: StepRecorder> Drop for Announced<R> {
     fn drop(&mut self) {
         self.release();
     }
 }
 
-impl<R: Recorder> Recorder for Announced<R> {
+impl<R: StepRecorder> StepRecorder for Announced<R> {
     fn record(&mut self, step: Step) {
         match step.event {
             Event::MigrationExpected { .. } => {
@@ -368,9 +373,13 @@ mod tests {
     #[test]
     fn a_log_says_that_something_went_wrong_once_it_has() {
         let mut read = tempfile::tempfile().unwrap();
-        let mut log =
-            LogFile::create(read.try_clone().unwrap(), &Policy::GENERIC, &Layout::plain(5, 2, "f"), &[])
-                .unwrap();
+        let mut log = LogFile::create(
+            read.try_clone().unwrap(),
+            &Policy::GENERIC,
+            &AddressSpaceLayout::plain(5, 2, "f"),
+            &[],
+        )
+        .unwrap();
         log.record(step(1, Event::ProcessExited));
         log.record(step(2, Event::HostCrashed));
         log.record(step(3, Event::ProcessExited));

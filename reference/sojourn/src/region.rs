@@ -12,8 +12,10 @@ use protocol::page_set::PageSet;
 use protocol::policy::Policy;
 use steplog::page::PageNumber;
 
-use crate::layout::{Layout, Origin};
-use crate::subject::{Alarm, Builder, Built, Inventory, Occurrence, Plan, Stopped, Subject, SubjectError};
+use crate::layout::{AddressSpaceLayout, ContentOrigin};
+use crate::subject::{
+    Alarm, Built, Occurrence, Plan, Stopped, Subject, SubjectBuilder, SubjectError, SubjectInventory,
+};
 
 /// The kind of subject that a region is.
 pub const REGION: &str = "region";
@@ -24,7 +26,7 @@ pub trait Program: Send + 'static {
     ///
     /// # Errors
     /// The access was not made; the step will be made again.
-    fn step(&mut self, access: &mut Access<'_>) -> Result<Progress, Fault>;
+    fn step(&mut self, access: &mut ProgramAccess<'_>) -> Result<ProgramProgress, Fault>;
 
     /// What it needs to go on elsewhere: its registers.
     fn registers(&self) -> Vec<u8>;
@@ -32,7 +34,7 @@ pub trait Program: Send + 'static {
 
 /// How a program goes on after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum ProgramProgress {
     /// With the next one.
     Goes,
     /// With the next one, after a while: it has nothing to do.
@@ -48,11 +50,11 @@ const IDLE_TIME: std::time::Duration = std::time::Duration::from_micros(200);
 pub type Load = fn(&[u8]) -> Option<Box<dyn Program>>;
 
 /// The access that a program makes.
-pub struct Access<'a> {
+pub struct ProgramAccess<'a> {
     inner: &'a mut Inner,
 }
 
-impl Access<'_> {
+impl ProgramAccess<'_> {
     /// Reads.
     ///
     /// # Errors
@@ -77,13 +79,13 @@ impl Access<'_> {
 
 /// A region and its program. Clones are the same region.
 #[derive(Clone)]
-pub struct Region {
+pub struct ProgramRegion {
     shared: Arc<(Mutex<Inner>, Condvar)>,
 }
 
 struct Inner {
     store: PageStore,
-    layout: Layout,
+    layout: AddressSpaceLayout,
     written_from_start: PageSet,
     load: Load,
     program: Option<Box<dyn Program>>,
@@ -119,9 +121,9 @@ impl Inner {
     }
 }
 
-impl Region {
+impl ProgramRegion {
     /// A region with this layout, and a program that begins to work in it at once.
-    pub fn start(layout: Layout, program: Box<dyn Program>, load: Load) -> Self {
+    pub fn start(layout: AddressSpaceLayout, program: Box<dyn Program>, load: Load) -> Self {
         let store = PageStore::loaded(&layout.blank_image());
         let region = Self::new(layout, store, Some(program), load);
         region.lock().running = true;
@@ -129,7 +131,12 @@ impl Region {
         region
     }
 
-    fn new(layout: Layout, store: PageStore, program: Option<Box<dyn Program>>, load: Load) -> Self {
+    fn new(
+        layout: AddressSpaceLayout,
+        store: PageStore,
+        program: Option<Box<dyn Program>>,
+        load: Load,
+    ) -> Self {
         let written_from_start = PageSet::empty(layout.page_count());
         let inner = Inner {
             store,
@@ -198,15 +205,15 @@ impl Region {
                 inner.running = false;
                 continue;
             };
-            let stepped = program.step(&mut Access { inner: &mut inner });
+            let stepped = program.step(&mut ProgramAccess { inner: &mut inner });
             inner.program = Some(program);
             match stepped {
-                Ok(Progress::Goes | Progress::Idles) => {}
+                Ok(ProgramProgress::Goes | ProgramProgress::Idles) => {}
                 Err(Fault::Missing(page)) => {
                     inner.waits = Some(page);
                     inner.occurred(Occurrence::Fault(page));
                 }
-                Ok(Progress::Ended) | Err(_) => {
+                Ok(ProgramProgress::Ended) | Err(_) => {
                     inner.exited = true;
                     inner.occurred(Occurrence::Exited);
                 }
@@ -214,7 +221,7 @@ impl Region {
             // So that the driver gets its turn.
             drop(inner);
             match stepped {
-                Ok(Progress::Idles) => std::thread::sleep(IDLE_TIME),
+                Ok(ProgramProgress::Idles) => std::thread::sleep(IDLE_TIME),
                 _ => std::thread::yield_now(),
             }
             inner = lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -228,7 +235,7 @@ impl Region {
     }
 }
 
-impl Memory for Region {
+impl Memory for ProgramRegion {
     fn page_count(&self) -> u64 {
         self.lock().store.page_count()
     }
@@ -287,8 +294,8 @@ impl Memory for Region {
     }
 }
 
-impl Subject for Region {
-    fn inventory(&mut self, _: &Policy) -> Result<Inventory, SubjectError> {
+impl Subject for ProgramRegion {
+    fn inventory(&mut self, _: &Policy) -> Result<SubjectInventory, SubjectError> {
         let mut inner = self.lock();
         let mut written = PageSet::empty(inner.layout.page_count());
         for (first, run) in inner.layout.numbered() {
@@ -296,14 +303,14 @@ impl Subject for Region {
                 let content =
                     inner.store.copy_out(page).map_err(|error| SubjectError::System(error.to_string()))?;
                 // A file that is made for the region holds zeroes at first.
-                let unknown = matches!(run.origin, Origin::File { .. });
+                let unknown = matches!(run.origin, ContentOrigin::File { .. });
                 if unknown || content != PageBytes::zeroed() {
                     written.insert(page);
                 }
             }
         }
         inner.written_from_start = written;
-        Ok(Inventory { subject: REGION.to_owned(), layout: inner.layout.clone(), build: Vec::new() })
+        Ok(SubjectInventory { subject: REGION.to_owned(), layout: inner.layout.clone(), build: Vec::new() })
     }
 
     fn must_travel(&mut self, pages: &[(u64, u64)]) {
@@ -334,7 +341,7 @@ impl Subject for Region {
             inner.running = false;
             let program = inner.program.as_ref();
             let program = program.ok_or_else(|| SubjectError::System("no program runs here".to_owned()))?;
-            let file_mapped = |run: &&crate::layout::PageRun| run.kind == PageKind::FileMapped;
+            let file_mapped = |run: &&crate::layout::LayoutRun| run.kind == PageKind::FileMapped;
             let has_code = inner.layout.runs.first().as_ref().is_some_and(file_mapped);
             let last = PageNumber(inner.layout.page_count() - 1);
             Ok(Stopped {
@@ -375,7 +382,7 @@ impl Subject for Region {
 #[derive(Clone)]
 pub struct RegionBuilder {
     load: Load,
-    latest: Arc<Mutex<Option<Region>>>,
+    latest: Arc<Mutex<Option<ProgramRegion>>>,
 }
 
 impl RegionBuilder {
@@ -385,19 +392,19 @@ impl RegionBuilder {
     }
 
     /// What was built last.
-    pub fn latest(&self) -> Option<Region> {
+    pub fn latest(&self) -> Option<ProgramRegion> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl Builder for RegionBuilder {
+impl SubjectBuilder for RegionBuilder {
     fn subject(&self) -> &str {
         REGION
     }
 
     fn build(&self, plan: &Plan<'_>) -> Result<Built, SubjectError> {
         let store = PageStore::vacant(plan.layout.page_count());
-        let region = Region::new(plan.layout.clone(), store, None, self.load);
+        let region = ProgramRegion::new(plan.layout.clone(), store, None, self.load);
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(region.clone());
         Ok(Built { subject: Box::new(region), lacking: Vec::new(), pid: None, contents: Box::new(|_| None) })
     }

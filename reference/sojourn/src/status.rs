@@ -20,7 +20,7 @@ pub struct Status {
     /// The algorithm.
     pub algorithm: String,
     /// What this host does.
-    pub phase: Phase,
+    pub phase: HostPhase,
     /// Number of pages.
     pub pages: u64,
     /// How many pages travelled which way, as the names of the steps have it.
@@ -46,7 +46,7 @@ pub struct Status {
 /// What a host does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Phase {
+pub enum HostPhase {
     /// The process runs here and goes nowhere.
     #[default]
     Resting,
@@ -79,7 +79,7 @@ impl Status {
             session,
             pid,
             algorithm: algorithm.to_owned(),
-            phase: Phase::default(),
+            phase: HostPhase::default(),
             pages,
             steps: BTreeMap::new(),
             remaining: 0,
@@ -125,7 +125,7 @@ fn counted(event: &Event) -> Option<&'static str> {
     })
 }
 
-impl fmt::Display for Phase {
+impl fmt::Display for HostPhase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Resting => "at rest",

@@ -22,7 +22,7 @@ use protocol::policy::Policy;
 use steplog::header::Unseen;
 use steplog::page::PageNumber;
 
-use crate::layout::Layout;
+use crate::layout::AddressSpaceLayout;
 
 /// The kind of subject that a process is.
 pub const PROCESS: &str = "linux-process";
@@ -51,7 +51,7 @@ pub trait Subject: Memory + Send {
     ///
     /// # Errors
     /// It cannot be moved.
-    fn inventory(&mut self, policy: &Policy) -> Result<Inventory, SubjectError>;
+    fn inventory(&mut self, policy: &Policy) -> Result<SubjectInventory, SubjectError>;
 
     /// These pages cannot be found at the destination: they count as written.
     fn must_travel(&mut self, pages: &[(u64, u64)]);
@@ -139,24 +139,24 @@ pub struct Stopped {
 
 /// What there is to move.
 #[derive(Clone, Debug)]
-pub struct Inventory {
+pub struct SubjectInventory {
     /// Who builds it at the destination.
     pub subject: String,
     /// Its pages.
-    pub layout: Layout,
+    pub layout: AddressSpaceLayout,
     /// What is needed to build it, opaque to the driver.
     pub build: Vec<u8>,
 }
 
-impl Inventory {
+impl SubjectInventory {
     /// What is known of a subject that has to ask first.
     pub fn unknown() -> Self {
-        Self { subject: String::new(), layout: Layout::default(), build: Vec::new() }
+        Self { subject: String::new(), layout: AddressSpaceLayout::default(), build: Vec::new() }
     }
 }
 
 /// Builds at a destination what is to run there.
-pub trait Builder: Send + Sync {
+pub trait SubjectBuilder: Send + Sync {
     /// The kind of subject that it builds.
     fn subject(&self) -> &str;
 
@@ -181,7 +181,7 @@ pub struct Plan<'a> {
     /// The algorithm.
     pub policy: &'a Policy,
     /// Its pages.
-    pub layout: &'a Layout,
+    pub layout: &'a AddressSpaceLayout,
     /// What else is needed, opaque to the driver.
     pub build: &'a [u8],
 }

@@ -7,9 +7,9 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use protocol::policy::Policy;
-use sojourn::driver::Command;
+use sojourn::driver::DriverCommand;
 use sojourn::key::{Key, Trust};
-use sojourn::status::Phase;
+use sojourn::status::HostPhase;
 use sojourn::store::Store;
 use steplog::place::{HostId, Place};
 
@@ -19,12 +19,12 @@ use common::{World, conform};
 fn settled(world: &World) -> bool {
     let (here, there) = (world.phase(0), world.phase(1));
     let arrived = match world.policy.leaves_pages_behind() {
-        true => matches!(there, Phase::Post | Phase::Completing | Phase::Resting),
-        false => there == Phase::Resting && here == Phase::Vacant,
+        true => matches!(there, HostPhase::Post | HostPhase::Completing | HostPhase::Resting),
+        false => there == HostPhase::Resting && here == HostPhase::Vacant,
     };
     // A connection that broke is there again, or is not needed.
     let whole = (0..2).filter_map(|at| world.handle(at)).all(|handle| handle.status.lock().connected);
-    whole && (arrived || (here == Phase::Resting && there == Phase::Vacant))
+    whole && (arrived || (here == HostPhase::Resting && there == HostPhase::Vacant))
 }
 
 /// Real connections that are cut at real moments race with the scheduler; where nobody asked for that, it is skipped.
@@ -57,13 +57,13 @@ fn cuts_at_any_moment() {
                 std::thread::sleep(Duration::from_micros((seed * 7919 + cut * 104_729) % 1500));
                 let (at, other) = ((seed + cut) % 2, (seed + cut + 1) % 2);
                 if let Some(handle) = world.handle(at as usize) {
-                    handle.ask(Command::Cut(Place::Host(HostId(other as u16))));
+                    handle.ask(DriverCommand::Cut(Place::Host(HostId(other as u16))));
                 }
             }
             world.wait("the process is at rest somewhere", || settled(&world));
             world.await_work();
             world.work(100);
-            arrived += u32::from(world.phase(0) != Phase::Resting);
+            arrived += u32::from(world.phase(0) != HostPhase::Resting);
             world.check();
             conform(&world, &policy);
         }
@@ -87,7 +87,7 @@ fn cancelled_at_any_moment() {
             let cancelled = world.handle(0).map(|handle| handle.cancel());
             world.wait("the process is at rest somewhere", || settled(&world));
             if matches!(cancelled, Some(Ok(()))) {
-                assert_eq!(world.phase(0), Phase::Resting);
+                assert_eq!(world.phase(0), HostPhase::Resting);
             }
             world.await_work();
             world.work(100);
@@ -127,11 +127,11 @@ fn a_host_that_builds_no_such_thing_refuses() {
     let stranger = sojourn::host::Machine::open(listener, Default::default(), Vec::new()).unwrap();
     let address = stranger.address().to_string();
     let handle = world.handle(0).unwrap();
-    let refused = handle.migrate(&address, Policy::POST_COPY, sojourn::driver::Log::None);
+    let refused = handle.migrate(&address, Policy::POST_COPY, sojourn::driver::LogTarget::None);
     assert_eq!(refused, Err("refused there: nobody here builds a region".to_owned()));
-    let nobody = handle.migrate("127.0.0.1:1", Policy::POST_COPY, sojourn::driver::Log::None);
+    let nobody = handle.migrate("127.0.0.1:1", Policy::POST_COPY, sojourn::driver::LogTarget::None);
     assert!(nobody.is_err_and(|reason| reason.contains("refused")));
-    let other = handle.migrate(&address, Policy::LAZY_COPY, sojourn::driver::Log::None);
+    let other = handle.migrate(&address, Policy::LAZY_COPY, sojourn::driver::LogTarget::None);
     assert_eq!(other, Err("this process moves by post-copy".to_owned()));
     world.work(100);
     world.migrate(0, 1);
@@ -176,8 +176,11 @@ fn only_who_has_the_key_gets_in() {
     for (trust, reason) in [(Trust::default(), ""), (Trust::everywhere(key()), "does not have the same key")]
     {
         let stranger = World::with(&Policy::POST_COPY, &trust, 1);
-        let refused =
-            stranger.handle(0).unwrap().migrate(&address, Policy::POST_COPY, sojourn::driver::Log::None);
+        let refused = stranger.handle(0).unwrap().migrate(
+            &address,
+            Policy::POST_COPY,
+            sojourn::driver::LogTarget::None,
+        );
         let said = refused.unwrap_err();
         assert!(said.contains(reason), "{said}");
     }

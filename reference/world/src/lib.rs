@@ -16,13 +16,13 @@
 //! use protocol::policy::Policy;
 //! use steplog::place::HostId;
 //! use world::net::LinkConfig;
-//! use world::workload::{Layout, Pattern, Workload};
+//! use world::workload::{PageLayout, Pattern, Workload};
 //! use world::{Ending, Scenario, World};
 //!
 //! for policy in Policy::ALL {
 //!     let scenario = Scenario {
 //!         policy: policy.clone(),
-//!         layout: Layout { pages: 16, file_mapped_percent: 25, initially_dirty_percent: 50, noise_percent: 30 },
+//!         layout: PageLayout { pages: 16, file_mapped_percent: 25, initially_dirty_percent: 50, noise_percent: 30 },
 //!         workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 350_000 },
 //!         link: LinkConfig::FAST_ETHERNET,
 //!         route: vec![HostId(0), HostId(1)],

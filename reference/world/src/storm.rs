@@ -10,14 +10,14 @@
 
 use std::collections::BTreeMap;
 
-use protocol::host::{Limits, Timeouts};
+use protocol::host::{HostLimits, Timeouts};
 use protocol::policy::{Policy, Push};
 use steplog::event::{Event, Step};
 use steplog::place::{Epoch, HostId, Place};
 
-use crate::net::{LinkConfig, Order};
+use crate::net::{FrameOrder, LinkConfig};
 use crate::random::Random;
-use crate::workload::{Layout, Pattern, Workload};
+use crate::workload::{PageLayout, Pattern, Workload};
 use crate::{Disrupted, Disruption, DisruptionKind, Ending, Injected, Moment, Report, Scenario, Scheduled};
 use crate::{World, WorldError};
 
@@ -35,7 +35,7 @@ const HOSTS: u64 = 3;
 
 /// What came of some runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct StormTally {
     /// Runs that came to their end.
     pub runs: u64,
     /// Steps of all endpoints.
@@ -83,7 +83,7 @@ pub enum StormError {
     },
 }
 
-impl Tally {
+impl StormTally {
     /// Counts other runs as well.
     pub fn add(&mut self, other: &Self) {
         let Self { runs, steps, virtual_ns, migrations, injected, ends } = other;
@@ -97,12 +97,12 @@ impl Tally {
 }
 
 /// Runs it to its end, and checks it on the way.
-pub fn weather(run: &Disrupted) -> Result<Tally, StormError> {
+pub fn weather(run: &Disrupted) -> Result<StormTally, StormError> {
     record(run).map(|(tally, _)| tally)
 }
 
 /// As [`weather`], with the step log.
-pub fn record(run: &Disrupted) -> Result<(Tally, Vec<Step>), StormError> {
+pub fn record(run: &Disrupted) -> Result<(StormTally, Vec<Step>), StormError> {
     let mut world = World::disrupted(run)?;
     world.finish_within(RUN_STEPS_MAX)?;
     let exited = world.exited();
@@ -113,7 +113,7 @@ pub fn record(run: &Disrupted) -> Result<(Tally, Vec<Step>), StormError> {
         (false, true) => End::Exited,
         (false, false) => End::Arrived,
     };
-    let tally = Tally {
+    let tally = StormTally {
         runs: 1,
         steps: report.log.len() as u64,
         virtual_ns: report.elapsed_ns,
@@ -151,7 +151,7 @@ pub fn run(number: u64) -> Disrupted {
     let hosts = if random.percent(50) { 2 } else { HOSTS };
     let scenario = Scenario {
         policy,
-        layout: Layout {
+        layout: PageLayout {
             pages: 1 + random.below(12),
             file_mapped_percent: percent(&mut random),
             initially_dirty_percent: percent(&mut random),
@@ -204,9 +204,9 @@ fn pattern(random: &mut Random) -> Pattern {
 fn link(random: &mut Random) -> LinkConfig {
     let jitter_ns = random.below(3_000_000);
     let order = match random.below(4) {
-        0 | 1 => Order::Fifo,
-        2 => Order::Unordered { jitter_ns },
-        _ => Order::Lossy {
+        0 | 1 => FrameOrder::Fifo,
+        2 => FrameOrder::Unordered { jitter_ns },
+        _ => FrameOrder::Lossy {
             jitter_ns,
             loss_percent: random.below(50) as u8,
             duplicate_percent: random.below(50) as u8,
@@ -232,9 +232,9 @@ fn route(hosts: u64, random: &mut Random) -> Vec<HostId> {
     [HostId(0)].into_iter().chain(stops.collect::<Vec<_>>()).collect()
 }
 
-fn limits(random: &mut Random) -> Limits {
+fn limits(random: &mut Random) -> HostLimits {
     let outbox_messages_max = if random.percent(30) { 1 + random.below(3) as usize } else { 64 };
-    Limits { outbox_messages_max, ..Limits::default() }
+    HostLimits { outbox_messages_max, ..HostLimits::default() }
 }
 
 /// Long enough that a healthy peer never times out, or none at all.
@@ -300,9 +300,9 @@ fn smaller(run: &Disrupted) -> Vec<Disrupted> {
     let mut candidates: Vec<Disrupted> =
         (0..run.disruptions.len()).map(|at| with(&|run| _ = run.disruptions.remove(at))).collect();
     candidates.push(with(&|run| run.scenario.route.truncate(run.scenario.route.len().max(3) - 1)));
-    candidates.push(with(&|run| run.scenario.link.order = Order::Fifo));
+    candidates.push(with(&|run| run.scenario.link.order = FrameOrder::Fifo));
     candidates.push(with(&|run| run.timeouts = Timeouts::default()));
-    candidates.push(with(&|run| run.limits = Limits::default()));
+    candidates.push(with(&|run| run.limits = HostLimits::default()));
     candidates.push(with(&|run| run.scenario.ending = Ending::Idle));
     candidates.push(with(&|run| run.scenario.layout.noise_percent = 0));
     candidates.push(with(&|run| run.scenario.layout.pages = (run.scenario.layout.pages / 2).max(1)));
@@ -329,7 +329,7 @@ impl std::fmt::Display for End {
     }
 }
 
-impl Tally {
+impl StormTally {
     /// How often this kind of disruption had an effect.
     pub fn injected(&self, kind: DisruptionKind) -> u64 {
         self.injected.get(&kind).copied().unwrap_or(0)

@@ -12,7 +12,7 @@ pub const ACCESS_LEN: usize = 8;
 /// The address space: how many pages of which kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Layout {
+pub struct PageLayout {
     /// Number of pages.
     pub pages: u64,
     /// Share of file-mapped pages; the others are private.
@@ -68,7 +68,7 @@ pub struct Access {
 
 /// An endless sequence of accesses.
 #[derive(Clone, Debug)]
-pub struct Accesses {
+pub struct AccessSequence {
     pattern: Pattern,
     write_percent: u8,
     pages: u64,
@@ -78,7 +78,7 @@ pub struct Accesses {
     popularity: Vec<(PageNumber, u64)>,
 }
 
-impl Layout {
+impl PageLayout {
     /// An image of this layout.
     pub fn image(&self, seed: u64) -> Image {
         let mut random = Random::new(seed);
@@ -116,11 +116,11 @@ fn access(page: PageNumber, write: bool, random: &mut Random) -> Access {
 
 impl Workload {
     /// The accesses of this workload to an address space of that many pages.
-    pub fn accesses(&self, pages: u64, seed: u64) -> Accesses {
+    pub fn accesses(&self, pages: u64, seed: u64) -> AccessSequence {
         let mut random = Random::new(seed);
         let popularity =
             if self.pattern == Pattern::Zipf { popularity(pages, &mut random) } else { Vec::new() };
-        Accesses {
+        AccessSequence {
             pattern: self.pattern,
             write_percent: self.write_percent,
             pages,
@@ -150,7 +150,7 @@ fn popularity(pages: u64, random: &mut Random) -> Vec<(PageNumber, u64)> {
         .collect()
 }
 
-impl Accesses {
+impl AccessSequence {
     fn page(&mut self) -> PageNumber {
         let count = self.count;
         match self.pattern {
@@ -171,7 +171,7 @@ impl Accesses {
     }
 }
 
-impl Iterator for Accesses {
+impl Iterator for AccessSequence {
     type Item = Access;
 
     /// `None` only where there is no page to touch.
@@ -241,8 +241,12 @@ mod tests {
 
     #[test]
     fn the_layout_decides_kinds_and_initial_writes() {
-        let layout =
-            Layout { pages: 1000, file_mapped_percent: 30, initially_dirty_percent: 40, noise_percent: 0 };
+        let layout = PageLayout {
+            pages: 1000,
+            file_mapped_percent: 30,
+            initially_dirty_percent: 40,
+            noise_percent: 0,
+        };
         let image = layout.image(1);
         let mapped = image.page_numbers().filter(|&page| image.kind(page) == PageKind::FileMapped).count();
         let written = layout.initial_writes(1);

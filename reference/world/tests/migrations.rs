@@ -5,8 +5,8 @@ mod properties;
 
 use protocol::policy::Policy;
 use steplog::place::{Epoch, HostId};
-use world::net::{LinkConfig, Order};
-use world::workload::{Layout, Pattern, Workload};
+use world::net::{FrameOrder, LinkConfig};
+use world::workload::{PageLayout, Pattern, Workload};
 use world::{Ending, Report, Scenario, World};
 
 const A: HostId = HostId(0);
@@ -19,10 +19,10 @@ const PAGES: u64 = 24;
 const PATTERNS: [Pattern; 4] =
     [Pattern::Uniform, Pattern::Sequential, Pattern::Zipf, Pattern::WorkingSet { pages: 6, dwell: 20 }];
 
-const ORDERS: [Order; 3] = [
-    Order::Fifo,
-    Order::Unordered { jitter_ns: 2_000_000 },
-    Order::Lossy {
+const ORDERS: [FrameOrder; 3] = [
+    FrameOrder::Fifo,
+    FrameOrder::Unordered { jitter_ns: 2_000_000 },
+    FrameOrder::Lossy {
         jitter_ns: 2_000_000,
         loss_percent: 20,
         duplicate_percent: 20,
@@ -30,10 +30,10 @@ const ORDERS: [Order; 3] = [
     },
 ];
 
-fn scenario(policy: &Policy, order: Order, pattern: Pattern, route: &[HostId], seed: u64) -> Scenario {
+fn scenario(policy: &Policy, order: FrameOrder, pattern: Pattern, route: &[HostId], seed: u64) -> Scenario {
     Scenario {
         policy: policy.clone(),
-        layout: Layout {
+        layout: PageLayout {
             pages: PAGES,
             file_mapped_percent: 40,
             initially_dirty_percent: 50,
@@ -171,7 +171,7 @@ fn the_same_seed_gives_the_same_run() {
 
 #[test]
 fn pages_that_are_nowhere_else_are_pushed_or_served_once() {
-    let report = run(&scenario(&Policy::POST_COPY, Order::Fifo, Pattern::Uniform, &[A, B], 1));
+    let report = run(&scenario(&Policy::POST_COPY, FrameOrder::Fifo, Pattern::Uniform, &[A, B], 1));
     let migration = &report.migrations[0];
     assert_eq!((migration.epoch, migration.pages_sent(), migration.pages_transferred), (Epoch(1), 24, 0));
     assert!(migration.pages_served > 0 && migration.pages_pushed > 0, "{migration:?}");

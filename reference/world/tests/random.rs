@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use protocol::policy::{Clean, Freeze, Missing, Passes, Policy, Pre, Push, Rest, Stop};
 use protocol::transcript::transcript;
 use steplog::place::HostId;
-use world::net::{LinkConfig, Order};
-use world::workload::{Layout, Pattern, Workload};
+use world::net::{FrameOrder, LinkConfig};
+use world::workload::{PageLayout, Pattern, Workload};
 use world::{Disrupted, Disruption, Ending, Moment, Scenario, Scheduled, World};
 
 fn pattern() -> impl Strategy<Value = Pattern> {
@@ -21,16 +21,13 @@ fn pattern() -> impl Strategy<Value = Pattern> {
     ]
 }
 
-fn order() -> impl Strategy<Value = Order> {
+fn order() -> impl Strategy<Value = FrameOrder> {
     let lossy = (0..3_000_000u64, 0..60u8, 0..60u8, 0..3_000_000u64);
     prop_oneof![
-        Just(Order::Fifo),
-        (0..3_000_000u64).prop_map(|jitter_ns| Order::Unordered { jitter_ns }),
-        lossy.prop_map(|(jitter_ns, loss_percent, duplicate_percent, retransmit_after_ns)| Order::Lossy {
-            jitter_ns,
-            loss_percent,
-            duplicate_percent,
-            retransmit_after_ns
+        Just(FrameOrder::Fifo),
+        (0..3_000_000u64).prop_map(|jitter_ns| FrameOrder::Unordered { jitter_ns }),
+        lossy.prop_map(|(jitter_ns, loss_percent, duplicate_percent, retransmit_after_ns)| {
+            FrameOrder::Lossy { jitter_ns, loss_percent, duplicate_percent, retransmit_after_ns }
         }),
     ]
 }
@@ -114,7 +111,7 @@ fn route() -> impl Strategy<Value = Vec<HostId>> {
 
 fn scenario(policy: impl Strategy<Value = Policy>) -> impl Strategy<Value = Scenario> {
     let layout = (1..12u64, 0..=100u8, 0..=100u8, 0..=100u8).prop_map(
-        |(pages, file_mapped_percent, initially_dirty_percent, noise_percent)| Layout {
+        |(pages, file_mapped_percent, initially_dirty_percent, noise_percent)| PageLayout {
             pages,
             file_mapped_percent,
             initially_dirty_percent,

@@ -8,18 +8,23 @@ use protocol::replay::{Replay, ReplayError};
 use steplog::event::{Event, Step, read_log, write_log};
 use steplog::page::PageNumber;
 use steplog::place::HostId;
-use world::net::{LinkConfig, Order};
-use world::workload::{Layout, Pattern, Workload};
+use world::net::{FrameOrder, LinkConfig};
+use world::workload::{PageLayout, Pattern, Workload};
 use world::{Ending, Scenario, World};
 
 const HOSTS: [HostId; 3] = [HostId(0), HostId(1), HostId(2)];
 
 fn scenario(policy: &Policy, ending: Ending) -> Scenario {
     let (jitter_ns, loss_percent, duplicate_percent, retransmit_after_ns) = (1_000_000, 20, 20, 2_000_000);
-    let order = Order::Lossy { jitter_ns, loss_percent, duplicate_percent, retransmit_after_ns };
+    let order = FrameOrder::Lossy { jitter_ns, loss_percent, duplicate_percent, retransmit_after_ns };
     Scenario {
         policy: policy.clone(),
-        layout: Layout { pages: 12, file_mapped_percent: 50, initially_dirty_percent: 50, noise_percent: 30 },
+        layout: PageLayout {
+            pages: 12,
+            file_mapped_percent: 50,
+            initially_dirty_percent: 50,
+            noise_percent: 30,
+        },
         workload: Workload { pattern: Pattern::Zipf, write_percent: 50, interval_ns: 200_000 },
         link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
         route: vec![HOSTS[0], HOSTS[1], HOSTS[2], HOSTS[0]],

@@ -9,7 +9,7 @@ use steplog::event::{Event, read_log};
 use steplog::header::Header;
 use steplog::place::HostId;
 use world::net::LinkConfig;
-use world::workload::{Layout, Pattern, Workload};
+use world::workload::{PageLayout, Pattern, Workload};
 use world::{Ending, Scenario, World};
 
 fn document() -> String {
@@ -27,7 +27,12 @@ fn block<'a>(document: &'a str, language: &str) -> &'a str {
 fn scenario() -> Scenario {
     Scenario {
         policy: Policy::POST_COPY,
-        layout: Layout { pages: 2, file_mapped_percent: 0, initially_dirty_percent: 50, noise_percent: 0 },
+        layout: PageLayout {
+            pages: 2,
+            file_mapped_percent: 0,
+            initially_dirty_percent: 50,
+            noise_percent: 0,
+        },
         workload: Workload { pattern: Pattern::Sequential, write_percent: 50, interval_ns: 300_000 },
         link: LinkConfig::FAST_ETHERNET,
         route: vec![HostId(0), HostId(1)],

@@ -1,7 +1,7 @@
 //! Random runs in which things go wrong. `STORM_RUNS` and `STORM_SEED` in the environment take precedence.
 
 use protocol::transcript::transcript;
-use world::storm::{self, Tally};
+use world::storm::{self, StormTally};
 use world::{DisruptionKind, World};
 
 fn from_environment(name: &str) -> Option<u64> {
@@ -12,7 +12,7 @@ fn from_environment(name: &str) -> Option<u64> {
 fn storms_are_weathered() {
     let runs = from_environment("STORM_RUNS").unwrap_or(3000);
     let seed = from_environment("STORM_SEED").unwrap_or(1);
-    let mut tally = Tally::default();
+    let mut tally = StormTally::default();
     for at in 0..runs {
         let run = storm::run(storm::number(seed, at));
         match storm::weather(&run) {

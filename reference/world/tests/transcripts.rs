@@ -6,7 +6,7 @@ use protocol::transcript::transcript;
 use steplog::event::Event;
 use steplog::place::HostId;
 use world::net::LinkConfig;
-use world::workload::{Layout, Pattern, Workload};
+use world::workload::{PageLayout, Pattern, Workload};
 use world::{Disrupted, Disruption, Ending, Moment, Scenario, Scheduled, World};
 
 const A: HostId = HostId(0);
@@ -15,7 +15,12 @@ const B: HostId = HostId(1);
 fn scenario(policy: &Policy, route: &[HostId], accesses_per_stay: u64) -> Scenario {
     Scenario {
         policy: policy.clone(),
-        layout: Layout { pages: 8, file_mapped_percent: 50, initially_dirty_percent: 50, noise_percent: 100 },
+        layout: PageLayout {
+            pages: 8,
+            file_mapped_percent: 50,
+            initially_dirty_percent: 50,
+            noise_percent: 100,
+        },
         workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 250_000 },
         link: LinkConfig { send_buffer_frames: 1, ..LinkConfig::FAST_ETHERNET },
         route: route.to_vec(),

@@ -7,8 +7,8 @@ pub mod programs;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
-use checker::judge::{Engine, Options, judge};
-use checker::report::Run;
+use checker::judge::{Engine, JudgeOptions, judge};
+use checker::report::CheckRun;
 use checker::setting::{Pages, Setting};
 use enumset::EnumSet;
 use model::system::Properties;
@@ -30,8 +30,8 @@ pub fn everything() -> impl Iterator<Item = Strategy> {
 }
 
 /// Judges the given properties.
-pub fn run(setting: &Setting, pages: Pages, properties: Properties, engine: Engine) -> Run {
-    let options = Options {
+pub fn run(setting: &Setting, pages: Pages, properties: Properties, engine: Engine) -> CheckRun {
+    let options = JudgeOptions {
         properties,
         engine,
         threads: NonZeroUsize::new(2).expect("two"),

@@ -22,7 +22,7 @@ use std::ops::Range;
 use population::concrete::{State, Step};
 use population::system::Judged;
 
-pub use play::{PlayedMove, Side};
+pub use play::{PlayedMove, PlayerSide};
 
 use crate::state_graph::StateGraph;
 
@@ -89,7 +89,7 @@ pub fn compare<L: Clone + Ord + Debug>(left: &Labelled<L>, right: &Labelled<L>) 
     let union = Union::of(left, right);
     let rounds = refine::refine(&union);
     let (lefts, rights) = (&left.initial, union.initial(right));
-    let sides = [(Side::Left, lefts, &rights), (Side::Right, &rights, lefts)];
+    let sides = [(PlayerSide::Left, lefts, &rights), (PlayerSide::Right, &rights, lefts)];
     for (side, attackers, defenders) in sides {
         for attacker in attackers {
             if !defenders.iter().any(|defender| rounds.separated(*attacker, *defender).is_none()) {
@@ -97,8 +97,8 @@ pub fn compare<L: Clone + Ord + Debug>(left: &Labelled<L>, right: &Labelled<L>) 
                 let best = defenders.iter().max_by_key(|defender| rounds.separated(*attacker, **defender));
                 let Some(defender) = best else { return Comparison::Different { play: Vec::new() } };
                 let (left, right) = match side {
-                    Side::Left => (*attacker, *defender),
-                    Side::Right => (*defender, *attacker),
+                    PlayerSide::Left => (*attacker, *defender),
+                    PlayerSide::Right => (*defender, *attacker),
                 };
                 return Comparison::Different { play: play::play(&union, &rounds, left, right) };
             }

@@ -13,7 +13,7 @@ use super::{Edge, HIDDEN, Node, Union};
 
 /// One of the two systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum PlayerSide {
     /// The one named first.
     Left,
     /// The other.
@@ -24,7 +24,7 @@ pub enum Side {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlayedMove<L> {
     /// Whose step the attacker takes.
-    pub attacker: Side,
+    pub attacker: PlayerSide,
     /// What an observer sees; `None` for a hidden step.
     pub label: Option<L>,
     /// The attacker's transitions, hidden ones first.
@@ -50,7 +50,7 @@ pub(super) fn play<L: Clone + Ord + Debug>(
     while let Some(separation) = rounds.separated(left, right) {
         let class = rounds.before(separation);
         let Some((attacker, attack)) = attack(union, class, left, right) else { break };
-        let defender = if attacker == Side::Left { right } else { left };
+        let defender = if attacker == PlayerSide::Left { right } else { left };
         let answer = answer(union, rounds, class, defender, &attack);
         moves.push(PlayedMove {
             attacker,
@@ -60,8 +60,8 @@ pub(super) fn play<L: Clone + Ord + Debug>(
         });
         let Some(answer) = answer else { break };
         (left, right) = match attacker {
-            Side::Left => (attack.to, answer.to),
-            Side::Right => (answer.to, attack.to),
+            PlayerSide::Left => (attack.to, answer.to),
+            PlayerSide::Right => (answer.to, attack.to),
         };
     }
     moves
@@ -73,9 +73,10 @@ fn attack<L: Clone + Ord + Debug>(
     class: &[u32],
     left: Node,
     right: Node,
-) -> Option<(Side, Taken)> {
+) -> Option<(PlayerSide, Taken)> {
     let (of_left, of_right) = (signature(union, class, left), signature(union, class, right));
-    let sides = [(Side::Left, left, &of_left, &of_right), (Side::Right, right, &of_right, &of_left)];
+    let sides =
+        [(PlayerSide::Left, left, &of_left, &of_right), (PlayerSide::Right, right, &of_right, &of_left)];
     sides.into_iter().find_map(|(side, node, own, other)| {
         let only = |taken: &Taken| {
             let seen = (taken.label, class[taken.to as usize]);

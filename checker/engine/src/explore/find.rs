@@ -4,7 +4,7 @@ use population::concrete::{Concrete, State, Step};
 use population::system::System;
 use rustc_hash::FxHashSet;
 
-use super::{Run, Trace};
+use super::{StateRun, Trace};
 
 /// Where a search for a step ended.
 pub enum Found<S: System> {
@@ -82,5 +82,5 @@ fn trace_to<S: System>(states: &[Visited<S>], mut position: usize) -> Trace<S> {
         position = *parent;
     }
     steps.reverse();
-    Run { initial: states[position].0.clone(), steps }
+    StateRun { initial: states[position].0.clone(), steps }
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use enumset::EnumSetType;
 
-use super::Options;
+use super::ExploreOptions;
 
 /// Why an exploration ended before all states had been seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum LimitReason {
     /// There are more states than this.
     States(u64),
     /// More than this many bytes of memory would be needed.
@@ -22,13 +22,13 @@ pub enum Reason {
     Interrupted,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for LimitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::States(states) => write!(f, "there are more than {states} states"),
-            Reason::Memory(bytes) => write!(f, "it takes more than {bytes} bytes of memory"),
-            Reason::Timeout(time) => write!(f, "it takes longer than {} s", time.as_secs_f64()),
-            Reason::Interrupted => f.write_str("interrupted"),
+            LimitReason::States(states) => write!(f, "there are more than {states} states"),
+            LimitReason::Memory(bytes) => write!(f, "it takes more than {bytes} bytes of memory"),
+            LimitReason::Timeout(time) => write!(f, "it takes longer than {} s", time.as_secs_f64()),
+            LimitReason::Interrupted => f.write_str("interrupted"),
         }
     }
 }
@@ -45,11 +45,11 @@ pub(super) struct Limits<'a> {
     memory_bytes_peak: AtomicU64,
     full: AtomicBool,
     halted: AtomicBool,
-    reason: OnceLock<Reason>,
+    reason: OnceLock<LimitReason>,
 }
 
 impl<'a> Limits<'a> {
-    pub(super) fn new<R: EnumSetType>(options: &Options<'a, R>) -> Self {
+    pub(super) fn new<R: EnumSetType>(options: &ExploreOptions<'a, R>) -> Self {
         Limits {
             started: Instant::now(),
             states_max: options.states_max,
@@ -88,9 +88,9 @@ impl<'a> Limits<'a> {
     /// Looks at the clock and at the interruption flag; `true` if everything has to stop at once.
     pub(super) fn must_halt(&self) -> bool {
         if self.interrupted.is_some_and(|flag| flag.load(Relaxed)) {
-            self.halt(Reason::Interrupted);
+            self.halt(LimitReason::Interrupted);
         } else if let Some(timeout) = self.timeout.filter(|timeout| self.started.elapsed() >= *timeout) {
-            self.halt(Reason::Timeout(timeout));
+            self.halt(LimitReason::Timeout(timeout));
         }
         self.halted()
     }
@@ -101,9 +101,9 @@ impl<'a> Limits<'a> {
         let bytes = self.memory_bytes.fetch_add(memory_bytes, Relaxed) + memory_bytes;
         self.memory_bytes_peak.fetch_max(bytes, Relaxed);
         if let Some(max) = self.states_max.filter(|max| states > *max) {
-            self.fill_up(Reason::States(max));
+            self.fill_up(LimitReason::States(max));
         } else if let Some(max) = self.memory_bytes_max.filter(|max| bytes > *max) {
-            self.fill_up(Reason::Memory(max));
+            self.fill_up(LimitReason::Memory(max));
         }
     }
 
@@ -127,18 +127,18 @@ impl<'a> Limits<'a> {
     }
 
     /// Why the exploration cannot go on, if it cannot.
-    pub(super) fn reason(&self) -> Option<Reason> {
+    pub(super) fn reason(&self) -> Option<LimitReason> {
         self.reason.get().copied()
     }
 
     /// Ends the exploration with the level at hand.
-    pub(super) fn fill_up(&self, reason: Reason) {
+    pub(super) fn fill_up(&self, reason: LimitReason) {
         // The reason comes first: whoever sees a flag finds a reason.
         let _ = self.reason.set(reason);
         self.full.store(true, Relaxed);
     }
 
-    fn halt(&self, reason: Reason) {
+    fn halt(&self, reason: LimitReason) {
         let _ = self.reason.set(reason);
         self.halted.store(true, Relaxed);
     }

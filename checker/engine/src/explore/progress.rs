@@ -6,7 +6,7 @@ use super::limits::Limits;
 
 /// How far an exploration is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
+pub struct ExploreProgress {
     /// Distinct states found so far.
     pub states: u64,
     /// States found per second, since the exploration was started or resumed.
@@ -22,7 +22,7 @@ pub struct Progress {
 }
 
 /// Is called with the progress, every now and then and always on the thread that explores.
-pub type ProgressFn<'a> = dyn Fn(&Progress) + 'a;
+pub type ProgressFn<'a> = dyn Fn(&ExploreProgress) + 'a;
 
 /// Calls a [`ProgressFn`], but not too often.
 pub(super) struct Reporter<'a> {
@@ -49,7 +49,7 @@ impl<'a> Reporter<'a> {
         }
         self.last = Instant::now();
         let elapsed = limits.elapsed();
-        (self.report)(&Progress {
+        (self.report)(&ExploreProgress {
             states,
             states_per_second: states.saturating_sub(before) as f64 / elapsed.as_secs_f64(),
             frontier: level_sizes.get(depth).copied().unwrap_or(0),

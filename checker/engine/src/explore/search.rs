@@ -7,13 +7,13 @@ use population::system::{Judged, Properties, PropertyName};
 
 use super::checkpoint::{CheckpointError, Checkpointer, When};
 use super::layout::{Layout, Pages, Word};
-use super::limits::{Limits, Reason};
+use super::limits::{LimitReason, Limits};
 use super::progress::Reporter;
 use super::store::Store;
 use super::successors::Expander;
 use super::tally::Tally;
 use super::worker::{self, Level, Source, Worker};
-use super::{Error, Exploration, Options, Outcome, trace};
+use super::{Exploration, ExploreError, ExploreOptions, ExploreOutcome, trace};
 use crate::tabled::{ControlId, Missing, PageId, Tabled};
 
 /// Everything about an exploration but the set of states.
@@ -46,7 +46,7 @@ pub(super) enum End<W, R: PropertyName> {
 
 /// An exploration at its end.
 pub(super) struct Ended<W, R: PropertyName> {
-    outcome: Outcome,
+    outcome: ExploreOutcome,
     /// What to report.
     tally: Tally<R>,
     store: Store<W>,
@@ -57,17 +57,21 @@ enum LevelEnd {
     /// All states have been expanded.
     Closed,
     /// All states have been expanded, but there was no room for all successors.
-    Full(Reason),
+    Full(LimitReason),
     /// Some states have not been expanded.
-    Halted(Reason),
+    Halted(LimitReason),
     /// New records have numbers that do not fit into the layout.
     Outgrown,
 }
 
 impl<'a, 's, S: Judged> Search<'a, 's, S> {
     /// A new exploration, or the one to resume.
-    pub(super) fn new(system: &'s S, pages: usize, options: Options<'a, S::Property>) -> Result<Self, Error> {
-        let Options { symmetry, threads, stop_at, .. } = options;
+    pub(super) fn new(
+        system: &'s S,
+        pages: usize,
+        options: ExploreOptions<'a, S::Property>,
+    ) -> Result<Self, ExploreError> {
+        let ExploreOptions { symmetry, threads, stop_at, .. } = options;
         let mut search = Search {
             tabled: Tabled::new(system),
             pages,
@@ -109,18 +113,18 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
     }
 
     /// The layout in the widest word.
-    pub(super) fn wide_layout(&self) -> Result<Layout, Error> {
+    pub(super) fn wide_layout(&self) -> Result<Layout, ExploreError> {
         self.layout::<u128>().ok_or_else(|| self.too_wide())
     }
 
     /// The error that there are too many records even for the widest word.
-    pub(super) fn too_wide(&self) -> Error {
+    pub(super) fn too_wide(&self) -> ExploreError {
         let (controls, records) = (self.tabled.controls().len(), self.tabled.pages().len());
-        Error::TooWide { pages: self.pages, controls, records }
+        ExploreError::TooWide { pages: self.pages, controls, records }
     }
 
     /// The closed levels to start from: the initial states, or what was saved.
-    pub(super) fn start<W: Word>(&mut self, layout: Layout) -> Result<Store<W>, Error> {
+    pub(super) fn start<W: Word>(&mut self, layout: Layout) -> Result<Store<W>, ExploreError> {
         if let Some(checkpoint) = self.checkpoint.as_ref().filter(|checkpoint| checkpoint.has_levels()) {
             return Ok(checkpoint.load(layout, &self.tabled)?);
         }
@@ -152,7 +156,7 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
     }
 
     /// Explores from the last closed level of the store on.
-    pub(super) fn run<W: Word>(&mut self, mut store: Store<W>) -> Result<End<W, S::Property>, Error> {
+    pub(super) fn run<W: Word>(&mut self, mut store: Store<W>) -> Result<End<W, S::Property>, ExploreError> {
         let empty = Tally::new(self.total.control_steps.len(), self.total.page_steps.len());
         let mut workers: Vec<_> = (0..self.threads.get()).map(|_| Worker::new(empty.clone())).collect();
         loop {
@@ -182,7 +186,7 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
                 LevelEnd::Full(reason) => {
                     self.save(&store, When::Now);
                     level.merge(&self.total);
-                    let outcome = Outcome::Inconclusive(reason);
+                    let outcome = ExploreOutcome::Inconclusive(reason);
                     return Ok(End::Outcome(Ended { outcome, tally: level, store }));
                 }
                 LevelEnd::Halted(reason) => {
@@ -190,7 +194,7 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
                     let mut tally = self.total.clone();
                     tally.merge_findings(&level);
                     tally.states_unreduced += self.weigh_frontier(&store);
-                    let outcome = Outcome::Inconclusive(reason);
+                    let outcome = ExploreOutcome::Inconclusive(reason);
                     return Ok(End::Outcome(Ended { outcome, tally, store }));
                 }
             }
@@ -198,12 +202,12 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
     }
 
     /// How the exploration ends, if it ends with the levels closed so far.
-    fn outcome<W: Word>(&self, store: &Store<W>) -> Option<Outcome> {
+    fn outcome<W: Word>(&self, store: &Store<W>) -> Option<ExploreOutcome> {
         if store.level_sizes().last() == Some(&0) {
-            return Some(Outcome::Complete);
+            return Some(ExploreOutcome::Complete);
         }
         let found_all = self.total.violated().is_superset(self.stop_at);
-        (found_all && !self.stop_at.is_empty()).then_some(Outcome::Stopped)
+        (found_all && !self.stop_at.is_empty()).then_some(ExploreOutcome::Stopped)
     }
 
     /// Expands the last closed level into the one that is being filled.
@@ -211,7 +215,7 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
         &mut self,
         store: &Store<W>,
         workers: &mut [Worker<W, S::Property>],
-    ) -> Result<LevelEnd, Error> {
+    ) -> Result<LevelEnd, ExploreError> {
         let judged = !self.total.violated();
         let mut source = Source::Pieces(store.pieces(self.expanded));
         loop {
@@ -288,7 +292,7 @@ impl<'a, 's, S: Judged> Search<'a, 's, S> {
         mut self,
         concrete: &Concrete<S>,
         ended: Ended<W, S::Property>,
-    ) -> Result<Exploration<S>, Error> {
+    ) -> Result<Exploration<S>, ExploreError> {
         let Ended { outcome, tally, store } = ended;
         let violations =
             trace::traces(concrete, &mut self.tabled, &store, self.symmetry, self.threads, &tally.found)?;

@@ -18,7 +18,7 @@ use super::layout::Word;
 use super::store::{Piece, Store};
 use super::successors::{Expander, StepIndex};
 use super::tally::Finding;
-use super::{Error, Run, Trace};
+use super::{ExploreError, StateRun, Trace};
 use crate::tabled::{Missing, Tabled};
 
 /// A shortest trace for each finding, as `Concrete` replays it.
@@ -29,7 +29,7 @@ pub(super) fn traces<S: Judged, W: Word>(
     symmetry: bool,
     threads: NonZeroUsize,
     findings: &[Finding<S::Property>],
-) -> Result<BTreeMap<S::Property, Trace<S>>, Error> {
+) -> Result<BTreeMap<S::Property, Trace<S>>, ExploreError> {
     let mut chains: Vec<Vec<W>> =
         findings.iter().map(|finding| vec![store.layout().pack(finding.control, &finding.pages)]).collect();
     let level_of = |finding: &Finding<_>| finding.length as usize - usize::from(finding.step.is_some());
@@ -53,7 +53,7 @@ pub(super) fn traces<S: Judged, W: Word>(
         chain.reverse();
         let trace =
             replay(concrete, &expander, &chain, finding).filter(|_| chain.len() == level_of(finding) + 1);
-        Ok((finding.property, trace.ok_or(Error::Replay(finding.property.to_string()))?))
+        Ok((finding.property, trace.ok_or(ExploreError::Replay(finding.property.to_string()))?))
     });
     replayed.collect()
 }
@@ -66,7 +66,7 @@ fn parents<S: Judged, W: Word>(
     threads: NonZeroUsize,
     level: usize,
     wanted: &[W],
-) -> Result<Vec<Option<W>>, Error> {
+) -> Result<Vec<Option<W>>, ExploreError> {
     let pieces = store.pieces(level);
     loop {
         let expander = Expander { tabled, layout: store.layout(), symmetry };
@@ -151,7 +151,7 @@ fn replay<S: Judged, W: Word>(
     if !starts {
         return None;
     }
-    let mut trace = Run { initial, steps: Vec::new() };
+    let mut trace = StateRun { initial, steps: Vec::new() };
     for next in &chain[1..] {
         let step = concrete.successors(trace.last()).find(|(_, state)| pack(state) == Some(*next))?;
         trace.steps.push(step);

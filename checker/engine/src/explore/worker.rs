@@ -10,7 +10,7 @@ use std::thread;
 use population::system::{Judged, Properties, PropertyName};
 
 use super::layout::Word;
-use super::limits::{Limits, Reason};
+use super::limits::{LimitReason, Limits};
 use super::store::{PIECE_STATES_MAX, Piece, SHARDS, STATES_MAX, Store, shard_of};
 use super::successors::{Expander, StepIndex};
 use super::tally::Tally;
@@ -193,7 +193,7 @@ impl<W: Word, R: PropertyName> Worker<W, R> {
                 let new = shard.insert_all(batch);
                 level.limits.grew(new as u64, shard.memory_bytes() - bytes);
             } else {
-                level.limits.fill_up(Reason::States(STATES_MAX));
+                level.limits.fill_up(LimitReason::States(STATES_MAX));
             }
         }
         batch.clear();

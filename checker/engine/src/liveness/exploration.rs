@@ -7,9 +7,9 @@ use std::thread;
 use population::concrete::{Concrete, PAGES_MAX};
 use population::system::{Live, Properties};
 
-use super::graph::{Builder, Label, Node, TRANSITIONS_MAX};
+use super::graph::{GraphBuilder, Label, Node, TRANSITIONS_MAX};
 use super::pending::Pending;
-use super::space::{Limits, Progress, Truncation};
+use super::space::{SpaceLimits, SpaceProgress, Truncation};
 use super::states::{Key, States};
 use crate::tabled::{Tabled, Taken};
 
@@ -24,7 +24,7 @@ pub(super) struct Exploration<'a, S: Live, const WORDS: usize> {
     concrete: &'a Concrete<S>,
     pub(super) tabled: Tabled<'a, S>,
     pub(super) states: States<WORDS>,
-    pub(super) graph: Builder,
+    pub(super) graph: GraphBuilder,
     /// By state that was expanded: what is pending in it.
     pub(super) marks: Vec<Properties<S>>,
     pending: Pending<'a, S>,
@@ -46,7 +46,7 @@ impl<'a, S: Live, const WORDS: usize> Exploration<'a, S, WORDS> {
             concrete,
             tabled: Tabled::new(&concrete.system),
             states: States::new(),
-            graph: Builder::new(0),
+            graph: GraphBuilder::new(0),
             marks: Vec::new(),
             pending: Pending::new(&concrete.system),
         }
@@ -55,8 +55,8 @@ impl<'a, S: Live, const WORDS: usize> Exploration<'a, S, WORDS> {
     /// Explores until all states have their row, or a limit is reached.
     pub(super) fn run(
         &mut self,
-        limits: Limits,
-        watch: &mut impl FnMut(Progress) -> Result<(), String>,
+        limits: SpaceLimits,
+        watch: &mut impl FnMut(SpaceProgress) -> Result<(), String>,
     ) -> Result<(), Truncation> {
         if self.concrete.pages > PAGES_MAX {
             return Err(Truncation::TooManyPages(self.concrete.pages));
@@ -65,7 +65,7 @@ impl<'a, S: Live, const WORDS: usize> Exploration<'a, S, WORDS> {
             return Err(Truncation::TooManySteps);
         }
         self.initial()?;
-        self.graph = Builder::new(self.states.len());
+        self.graph = GraphBuilder::new(self.states.len());
         let threads = limits.threads.max(1) as u32;
         while self.graph.next() < self.states.len() {
             watch(self.progress()).map_err(Truncation::Stopped)?;
@@ -96,8 +96,8 @@ impl<'a, S: Live, const WORDS: usize> Exploration<'a, S, WORDS> {
         Ok(())
     }
 
-    fn progress(&self) -> Progress {
-        Progress {
+    fn progress(&self) -> SpaceProgress {
+        SpaceProgress {
             states: self.states.len(),
             expanded: self.graph.next(),
             transitions: self.graph.transitions(),

@@ -22,7 +22,7 @@ pub const STATES_MAX: u32 = u32::MAX - 16;
 /// The most transitions a graph can have.
 pub const TRANSITIONS_MAX: usize = u32::MAX as usize;
 
-/// The graph; made by a [`Builder`].
+/// The graph; made by a [`GraphBuilder`].
 #[derive(Clone, Debug)]
 pub struct Graph {
     states: u32,
@@ -115,11 +115,11 @@ impl Graph {
 
 /// Takes the rows of a breadth-first exploration, in the order of the states.
 #[derive(Debug)]
-pub struct Builder {
+pub struct GraphBuilder {
     graph: Graph,
 }
 
-impl Builder {
+impl GraphBuilder {
     /// A graph whose initial states are `0..initial`.
     pub fn new(initial: u32) -> Self {
         let graph = Graph {
@@ -129,10 +129,10 @@ impl Builder {
             targets: Vec::new(),
             labels: Vec::new(),
         };
-        Builder { graph }
+        GraphBuilder { graph }
     }
 
-    /// The number of the next state that has no row yet; equal to [`Builder::states`] when done.
+    /// The number of the next state that has no row yet; equal to [`GraphBuilder::states`] when done.
     pub fn next(&self) -> Node {
         self.graph.expanded()
     }
@@ -154,8 +154,8 @@ impl Builder {
         (numbers + labels.capacity() * size_of::<Label>()) as u64
     }
 
-    /// Adds a transition to the row of [`Builder::next`]. A new state must have the number
-    /// [`Builder::states`].
+    /// Adds a transition to the row of [`GraphBuilder::next`]. A new state must have the number
+    /// [`GraphBuilder::states`].
     #[inline]
     pub fn transition(&mut self, label: Label, target: Node) {
         debug_assert!(target <= self.graph.states, "states are numbered in the order of their discovery");
@@ -164,7 +164,7 @@ impl Builder {
         self.graph.labels.push(label);
     }
 
-    /// Ends the row of [`Builder::next`].
+    /// Ends the row of [`GraphBuilder::next`].
     #[inline]
     pub fn end_row(&mut self) {
         self.graph.offsets.push(self.graph.targets.len() as u32);

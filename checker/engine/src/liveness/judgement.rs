@@ -11,10 +11,10 @@ use super::components::Allowed;
 use super::graph::{Label, Node};
 use super::lasso::{self, Lasso, Tail};
 use super::possibility;
-use super::replay::{ReplayError, replay};
-use super::response::{self, FairWaits, Response};
+use super::replay::{LassoError, replay};
+use super::response::{self, FairWaits, ResponseProperty};
 use super::space::Space;
-use super::verdict::{Liveness, Outcome};
+use super::verdict::{Liveness, LivenessOutcome};
 
 /// The properties of one space under one set of assumptions.
 pub(super) struct Judgement<'a, S: Live> {
@@ -35,16 +35,16 @@ impl<'a, S: Live> Judgement<'a, S> {
         &self,
         property: S::Property,
         scope: Scope,
-    ) -> Result<Liveness<S>, ReplayError<S::Property>> {
+    ) -> Result<Liveness<S>, LassoError<S::Property>> {
         let mut verdict = match scope {
             Scope::Control | Scope::Page => self.response(property, scope)?,
             Scope::Possibility => self.possibility(property),
         };
         match (&verdict.outcome, self.space.truncated()) {
-            (Outcome::Fails(lasso), _) => {
+            (LivenessOutcome::Fails(lasso), _) => {
                 replay(self.space.concrete, property, self.assumptions, lasso)?;
             }
-            (_, Some(reason)) => verdict.outcome = Outcome::Inconclusive(reason.to_string()),
+            (_, Some(reason)) => verdict.outcome = LivenessOutcome::Inconclusive(reason.to_string()),
             (_, None) => verdict.vacuous = verdict.pending == 0,
         }
         Ok(verdict)
@@ -58,11 +58,11 @@ impl<'a, S: Live> Judgement<'a, S> {
 
     fn search(&self, property: S::Property, discharging: Option<&[bool]>) -> FairWaits {
         let pending = |state: Node| self.pending(property, state);
-        let response = Response { pending, discharging, fairness: &self.fairness };
+        let response = ResponseProperty { pending, discharging, fairness: &self.fairness };
         response::search(&self.space.graph, &response)
     }
 
-    fn response(&self, property: S::Property, scope: Scope) -> Result<Liveness<S>, ReplayError<S::Property>> {
+    fn response(&self, property: S::Property, scope: Scope) -> Result<Liveness<S>, LassoError<S::Property>> {
         let graph = &self.space.graph;
         let discharging = (scope == Scope::Page).then(|| self.discharging(property));
         let found = self.search(property, discharging.as_deref());
@@ -76,8 +76,8 @@ impl<'a, S: Live> Judgement<'a, S> {
         if !found.none() {
             let allowed = Allowed { barred: discharging.as_deref() };
             let lasso = lasso::shortest(graph, &found, allowed, &self.fairness);
-            let lasso = lasso.ok_or(ReplayError::NotClosed)?;
-            verdict.outcome = Outcome::Fails(self.in_words(lasso));
+            let lasso = lasso.ok_or(LassoError::NotClosed)?;
+            verdict.outcome = LivenessOutcome::Fails(self.in_words(lasso));
             verdict.fairness = self.fairness.iter().copied().max().unwrap_or(Fairness::None);
             verdict.strong.clear();
         }
@@ -98,7 +98,7 @@ impl<'a, S: Live> Judgement<'a, S> {
         let mut verdict = self.holds(property, doom.pending);
         if let Some(state) = doom.nearest {
             let lasso = lasso::with_stem(graph, state, Tail::Doomed);
-            verdict.outcome = Outcome::Fails(self.in_words(lasso));
+            verdict.outcome = LivenessOutcome::Fails(self.in_words(lasso));
         }
         verdict
     }
@@ -106,7 +106,7 @@ impl<'a, S: Live> Judgement<'a, S> {
     fn holds(&self, property: S::Property, pending: u64) -> Liveness<S> {
         Liveness {
             property,
-            outcome: Outcome::Holds,
+            outcome: LivenessOutcome::Holds,
             fairness: Fairness::None,
             strong: Vec::new(),
             states: u64::from(self.space.graph.states()),

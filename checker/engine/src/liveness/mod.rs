@@ -36,9 +36,9 @@ use population::system::{Fairness, Live, Properties};
 pub use assumptions::Assumptions;
 use judgement::Judgement;
 pub use lasso::{Lasso, Tail};
-pub use replay::{ReplayError, replay};
-pub use space::{Limits, Progress, Space, Truncation};
-pub use verdict::{Liveness, Outcome};
+pub use replay::{LassoError, replay};
+pub use space::{Space, SpaceLimits, SpaceProgress, Truncation};
+pub use verdict::{Liveness, LivenessOutcome};
 
 /// A counterexample in terms of a system.
 pub type Counterexample<S> = Lasso<State<S>, Step<S>>;
@@ -54,7 +54,7 @@ pub fn judge<S: Live>(
     properties: Properties<S>,
     assumptions: &Assumptions<S>,
     threads: usize,
-) -> Result<Vec<Liveness<S>>, ReplayError<S::Property>> {
+) -> Result<Vec<Liveness<S>>, LassoError<S::Property>> {
     let system = &space.concrete.system;
     let scoped = properties.iter().filter_map(|property| Some((property, system.scope(property)?)));
     let scoped: Vec<_> = scoped.collect();
@@ -128,6 +128,6 @@ pub fn strong_needed<S: Live>(
 pub fn check<S: Live>(
     concrete: &Concrete<S>,
     properties: Properties<S>,
-) -> Result<Vec<Liveness<S>>, ReplayError<S::Property>> {
+) -> Result<Vec<Liveness<S>>, LassoError<S::Property>> {
     judge(&Space::explore(concrete), properties, &Assumptions::default(), 1)
 }

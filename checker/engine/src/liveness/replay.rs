@@ -11,7 +11,7 @@ use super::lasso::{Lasso, Tail};
 
 /// Why a lasso is no counterexample. Always a defect of the checker.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReplayError<R: PropertyName> {
+pub enum LassoError<R: PropertyName> {
     /// The property has no liveness meaning in this system, or one that does not go with this tail.
     #[error("{0} cannot be violated by such a run")]
     WrongKind(R),
@@ -58,11 +58,11 @@ pub fn replay<S: Live>(
     property: S::Property,
     assumptions: &Assumptions<S>,
     lasso: &Lasso<State<S>, Step<S>>,
-) -> Result<(), ReplayError<S::Property>> {
-    let scope = concrete.system.scope(property).ok_or(ReplayError::WrongKind(property))?;
+) -> Result<(), LassoError<S::Property>> {
+    let scope = concrete.system.scope(property).ok_or(LassoError::WrongKind(property))?;
     let replay = Replay { concrete, property, scope, assumptions };
     if !concrete.initial().contains(&lasso.start) {
-        return Err(ReplayError::NotInitial);
+        return Err(LassoError::NotInitial);
     }
     replay.walk(&lasso.start, &lasso.stem, 1)?;
     let knot = lasso.knot();
@@ -71,7 +71,7 @@ pub fn replay<S: Live>(
         (Tail::Cycle(cycle), Scope::Control | Scope::Page) => {
             replay.walk(knot, cycle, at + 1)?;
             if cycle.last().is_none_or(|(_, last)| last != knot) {
-                return Err(ReplayError::NotClosed);
+                return Err(LassoError::NotClosed);
             }
             replay.waits(cycle, at + 1)?;
             replay.is_fair(cycle)
@@ -81,7 +81,7 @@ pub fn replay<S: Live>(
             replay.may_rest(knot)
         }
         (Tail::Doomed, Scope::Possibility) => replay.is_doomed(knot, at),
-        _ => Err(ReplayError::WrongKind(property)),
+        _ => Err(LassoError::WrongKind(property)),
     }
 }
 
@@ -98,11 +98,11 @@ impl<S: Live> Replay<'_, S> {
         from: &State<S>,
         path: &[(Step<S>, State<S>)],
         at: usize,
-    ) -> Result<(), ReplayError<S::Property>> {
+    ) -> Result<(), LassoError<S::Property>> {
         let mut before = from;
         for (at, (step, after)) in (at..).zip(path) {
             if self.concrete.apply(before, *step).as_ref() != Some(after) {
-                return Err(ReplayError::NotAStep { at });
+                return Err(LassoError::NotAStep { at });
             }
             before = after;
         }
@@ -124,28 +124,28 @@ impl<S: Live> Replay<'_, S> {
         }
     }
 
-    fn is_pending(&self, state: &State<S>, at: usize) -> Result<(), ReplayError<S::Property>> {
+    fn is_pending(&self, state: &State<S>, at: usize) -> Result<(), LassoError<S::Property>> {
         match self.pending(state) {
             true => Ok(()),
-            false => Err(ReplayError::NotPending { property: self.property, at }),
+            false => Err(LassoError::NotPending { property: self.property, at }),
         }
     }
 
     /// The property is pending in every state of the cycle, and no step of it discharges the property.
-    fn waits(&self, cycle: &[(Step<S>, State<S>)], at: usize) -> Result<(), ReplayError<S::Property>> {
+    fn waits(&self, cycle: &[(Step<S>, State<S>)], at: usize) -> Result<(), LassoError<S::Property>> {
         for (at, (step, state)) in (at..).zip(cycle) {
             self.is_pending(state, at)?;
             if let (Scope::Page, Move::Page(step, 0)) = (self.scope, step)
                 && self.concrete.system.discharges(self.property, *step)
             {
-                return Err(ReplayError::Discharged { property: self.property, at });
+                return Err(LassoError::Discharged { property: self.property, at });
             }
         }
         Ok(())
     }
 
     /// Every fair instance is taken, or disabled: somewhere (weak), everywhere (strong).
-    fn is_fair(&self, cycle: &[(Step<S>, State<S>)]) -> Result<(), ReplayError<S::Property>> {
+    fn is_fair(&self, cycle: &[(Step<S>, State<S>)]) -> Result<(), LassoError<S::Property>> {
         for step in self.concrete.steps() {
             let enabled = |(_, state): &(Step<S>, State<S>)| self.concrete.apply(state, step).is_some();
             let ignored = match self.assumptions.fairness(&self.concrete.system, step) {
@@ -154,31 +154,31 @@ impl<S: Live> Replay<'_, S> {
                 Fairness::Strong => cycle.iter().any(enabled),
             };
             if ignored && !cycle.iter().any(|(taken, _)| *taken == step) {
-                return Err(ReplayError::Unfair(format!("{step:?}")));
+                return Err(LassoError::Unfair(format!("{step:?}")));
             }
         }
         Ok(())
     }
 
     /// No fair instance is enabled.
-    fn may_rest(&self, state: &State<S>) -> Result<(), ReplayError<S::Property>> {
+    fn may_rest(&self, state: &State<S>) -> Result<(), LassoError<S::Property>> {
         let fair = |step: &Step<S>| self.assumptions.fairness(&self.concrete.system, *step) > Fairness::None;
         let mut enabled = self.concrete.successors(state).map(|(step, _)| step);
-        enabled.find(fair).map_or(Ok(()), |step| Err(ReplayError::Unfair(format!("{step:?}"))))
+        enabled.find(fair).map_or(Ok(()), |step| Err(LassoError::Unfair(format!("{step:?}"))))
     }
 
     /// Explores all that can follow, up to the order of the pages, which the goal does not depend on.
-    fn is_doomed(&self, knot: &State<S>, at: usize) -> Result<(), ReplayError<S::Property>> {
+    fn is_doomed(&self, knot: &State<S>, at: usize) -> Result<(), LassoError<S::Property>> {
         self.is_pending(knot, at)?;
         if self.concrete.system.excused(self.property, &knot.control) {
-            return Err(ReplayError::NotPending { property: self.property, at });
+            return Err(LassoError::NotPending { property: self.property, at });
         }
         let mut seen = HashSet::from([knot.sorted()]);
         let mut open = vec![knot.sorted()];
         while let Some(state) = open.pop() {
             for (_, next) in self.concrete.successors(&state) {
                 if !self.pending(&next) {
-                    return Err(ReplayError::Possible(self.property));
+                    return Err(LassoError::Possible(self.property));
                 }
                 let next = next.sorted();
                 if seen.insert(next.clone()) {

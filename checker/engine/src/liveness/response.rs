@@ -25,7 +25,7 @@ use super::graph::{Graph, Label, Node};
 const CANDIDATES_MAX: usize = 8;
 
 /// A response property, put in terms of a graph.
-pub struct Response<'a, P> {
+pub struct ResponseProperty<'a, P> {
     /// Is the property pending in this state?
     pub pending: P,
     /// By label: does the transition discharge the property? `None` if none does.
@@ -56,7 +56,7 @@ impl FairWaits {
 }
 
 /// Searches the expanded states of a graph for fair runs that wait for ever.
-pub fn search<P: Fn(Node) -> bool>(graph: &Graph, response: &Response<'_, P>) -> FairWaits {
+pub fn search<P: Fn(Node) -> bool>(graph: &Graph, response: &ResponseProperty<'_, P>) -> FairWaits {
     let mut found = FairWaits::default();
     let mut components = Components::new(graph);
     for state in (0..graph.expanded()).filter(|state| (response.pending)(*state)) {

@@ -48,7 +48,7 @@ pub enum Truncation {
 
 /// How far an exploration has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct SpaceProgress {
     /// States met.
     pub states: u32,
     /// States of which the transitions are known.
@@ -62,32 +62,32 @@ pub struct Progress {
 
 /// How far to go, and how fast.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct SpaceLimits {
     /// The most states to number.
     pub states_max: u32,
     /// How many threads explore; 0 is taken for 1. The result does not depend on it.
     pub threads: usize,
 }
 
-impl Default for Limits {
+impl Default for SpaceLimits {
     /// As many states as a graph can have, on one thread.
     fn default() -> Self {
-        Limits { states_max: STATES_MAX, threads: 1 }
+        SpaceLimits { states_max: STATES_MAX, threads: 1 }
     }
 }
 
 impl<'a, S: Live> Space<'a, S> {
     /// Explores the whole state space, whatever it takes.
     pub fn explore(concrete: &'a Concrete<S>) -> Self {
-        Space::explore_while(concrete, Limits::default(), |_| Ok(()))
+        Space::explore_while(concrete, SpaceLimits::default(), |_| Ok(()))
     }
 
     /// Explores until all states are known, or a limit is reached, or `watch` returns an error: the reason
     /// to be shown for a verdict that then remains open. It is called every few thousand states.
     pub fn explore_while(
         concrete: &'a Concrete<S>,
-        limits: Limits,
-        watch: impl FnMut(Progress) -> Result<(), String>,
+        limits: SpaceLimits,
+        watch: impl FnMut(SpaceProgress) -> Result<(), String>,
     ) -> Self {
         match words(concrete.pages) {
             1 => Space::explore_packed::<1>(concrete, limits, watch),
@@ -99,10 +99,10 @@ impl<'a, S: Live> Space<'a, S> {
 
     fn explore_packed<const WORDS: usize>(
         concrete: &'a Concrete<S>,
-        limits: Limits,
-        mut watch: impl FnMut(Progress) -> Result<(), String>,
+        limits: SpaceLimits,
+        mut watch: impl FnMut(SpaceProgress) -> Result<(), String>,
     ) -> Self {
-        let limits = Limits { states_max: limits.states_max.min(STATES_MAX), ..limits };
+        let limits = SpaceLimits { states_max: limits.states_max.min(STATES_MAX), ..limits };
         let mut exploration = Exploration::<S, WORDS>::new(concrete);
         let truncated = exploration.run(limits, &mut watch).err();
         Space {

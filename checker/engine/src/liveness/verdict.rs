@@ -11,7 +11,7 @@ pub struct Liveness<S: Judged> {
     /// The property.
     pub property: S::Property,
     /// Does it hold?
-    pub outcome: Outcome<S>,
+    pub outcome: LivenessOutcome<S>,
     /// For a property that holds, the weakest fairness that is enough: [`Fairness::None`] for a possibility
     /// or a vacuous property, [`Fairness::Weak`] where no step has to be strongly fair. For one that fails,
     /// the strongest fairness of any step: the counterexample respects it.
@@ -32,7 +32,7 @@ pub struct Liveness<S: Judged> {
 
 /// Does a liveness property hold?
 #[derive(Clone, Debug)]
-pub enum Outcome<S: System> {
+pub enum LivenessOutcome<S: System> {
     /// On every fair run.
     Holds,
     /// Not on this run, which was replayed.
@@ -41,17 +41,17 @@ pub enum Outcome<S: System> {
     Inconclusive(String),
 }
 
-impl<S: System> Outcome<S> {
+impl<S: System> LivenessOutcome<S> {
     /// Was it shown to hold?
     pub fn holds(&self) -> bool {
-        matches!(self, Outcome::Holds)
+        matches!(self, LivenessOutcome::Holds)
     }
 
     /// The run that refutes it.
     pub fn counterexample(&self) -> Option<&Counterexample<S>> {
         match self {
-            Outcome::Fails(lasso) => Some(lasso),
-            Outcome::Holds | Outcome::Inconclusive(_) => None,
+            LivenessOutcome::Fails(lasso) => Some(lasso),
+            LivenessOutcome::Holds | LivenessOutcome::Inconclusive(_) => None,
         }
     }
 }

@@ -67,7 +67,7 @@ pub const RECORDS_MAX: usize = 1 << 16;
 /// Where a record was first met. Replaying the origins in order gives the same records the same numbers,
 /// so a checkpoint needs no encoding of the records themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Origin {
+pub enum RecordOrigin {
     /// The initial control record, or the initial page record with this index.
     Initial(usize),
     /// Result of the control step with the index `step`.
@@ -102,7 +102,7 @@ pub(super) struct Interner<T> {
     kind: RecordKind,
     ids: FxHashMap<T, u16>,
     records: Vec<T>,
-    origins: Vec<Origin>,
+    origins: Vec<RecordOrigin>,
 }
 
 impl<T: Copy + Eq + Hash> Interner<T> {
@@ -110,7 +110,7 @@ impl<T: Copy + Eq + Hash> Interner<T> {
         Interner { kind, ids: FxHashMap::default(), records: Vec::new(), origins: Vec::new() }
     }
 
-    pub(super) fn intern(&mut self, record: T, origin: Origin) -> Result<u16, TooManyRecords> {
+    pub(super) fn intern(&mut self, record: T, origin: RecordOrigin) -> Result<u16, TooManyRecords> {
         if let Some(id) = self.ids.get(&record) {
             return Ok(*id);
         }
@@ -129,7 +129,7 @@ impl<T: Copy + Eq + Hash> Interner<T> {
         &self.records
     }
 
-    pub(super) fn origins(&self) -> &[Origin] {
+    pub(super) fn origins(&self) -> &[RecordOrigin] {
         &self.origins
     }
 }

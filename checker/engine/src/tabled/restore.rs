@@ -2,7 +2,7 @@
 
 use population::system::Judged;
 
-use super::{Origin, RecordKind, Tabled};
+use super::{RecordKind, RecordOrigin, Tabled};
 
 /// The origins do not lead to the records that they are said to number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +18,11 @@ impl<'a, S: Judged> Tabled<'a, S> {
     /// Tables in which the records have the numbers that [`Tabled::origins`] was given for.
     ///
     /// The tables themselves are empty, and are filled again on demand.
-    pub fn restore(system: &'a S, controls: &[Origin], pages: &[Origin]) -> Result<Self, NotDerivable> {
+    pub fn restore(
+        system: &'a S,
+        controls: &[RecordOrigin],
+        pages: &[RecordOrigin],
+    ) -> Result<Self, NotDerivable> {
         let mut tabled = Tabled::new(system);
         loop {
             // Each record was derived from ones met before it, but the two sequences are interleaved.
@@ -40,7 +44,7 @@ impl<'a, S: Judged> Tabled<'a, S> {
         }
     }
 
-    fn restore_controls(&mut self, origins: &[Origin]) -> Result<(), NotDerivable> {
+    fn restore_controls(&mut self, origins: &[RecordOrigin]) -> Result<(), NotDerivable> {
         while let Some(origin) = origins.get(self.controls().len()).copied() {
             let number = self.controls().len();
             let Some(control) = self.derive_control(origin) else { return Ok(()) };
@@ -52,7 +56,7 @@ impl<'a, S: Judged> Tabled<'a, S> {
         Ok(())
     }
 
-    fn restore_pages(&mut self, origins: &[Origin]) -> Result<(), NotDerivable> {
+    fn restore_pages(&mut self, origins: &[RecordOrigin]) -> Result<(), NotDerivable> {
         while let Some(origin) = origins.get(self.pages().len()).copied() {
             let number = self.pages().len();
             let Some(page) = self.derive_page(origin) else { return Ok(()) };
@@ -64,41 +68,41 @@ impl<'a, S: Judged> Tabled<'a, S> {
         Ok(())
     }
 
-    fn derive_control(&self, origin: Origin) -> Option<S::Control> {
+    fn derive_control(&self, origin: RecordOrigin) -> Option<S::Control> {
         match origin {
-            Origin::Initial(nth) => (nth == 0).then(|| self.system.initial_control()),
-            Origin::ControlMove { control, step } => {
+            RecordOrigin::Initial(nth) => (nth == 0).then(|| self.system.initial_control()),
+            RecordOrigin::ControlMove { control, step } => {
                 let control = self.controls().get(control.index())?;
                 let step = *self.system.control_steps().get(usize::from(step))?;
                 Some(self.system.control_move(step, control)?.control)
             }
-            Origin::PageMove { control, page, step } => {
+            RecordOrigin::PageMove { control, page, step } => {
                 let (control, page) =
                     (self.controls().get(control.index())?, self.pages().get(page.index())?);
                 let step = *self.system.page_steps().get(usize::from(step))?;
                 Some(self.system.page_move(step, control, page)?.control)
             }
-            Origin::Carried { .. } => None,
+            RecordOrigin::Carried { .. } => None,
         }
     }
 
-    fn derive_page(&self, origin: Origin) -> Option<S::Page> {
+    fn derive_page(&self, origin: RecordOrigin) -> Option<S::Page> {
         match origin {
-            Origin::Initial(nth) => self.system.initial_pages().get(nth).copied(),
-            Origin::PageMove { control, page, step } => {
+            RecordOrigin::Initial(nth) => self.system.initial_pages().get(nth).copied(),
+            RecordOrigin::PageMove { control, page, step } => {
                 let (control, page) =
                     (self.controls().get(control.index())?, self.pages().get(page.index())?);
                 let step = *self.system.page_steps().get(usize::from(step))?;
                 Some(self.system.page_move(step, control, page)?.page)
             }
-            Origin::Carried { control, page, step } => {
+            RecordOrigin::Carried { control, page, step } => {
                 let (control, page) =
                     (self.controls().get(control.index())?, self.pages().get(page.index())?);
                 let step = *self.system.control_steps().get(usize::from(step))?;
                 self.system.control_move(step, control)?;
                 Some(self.system.carry(step, control, page))
             }
-            Origin::ControlMove { .. } => None,
+            RecordOrigin::ControlMove { .. } => None,
         }
     }
 }

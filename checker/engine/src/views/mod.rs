@@ -53,9 +53,9 @@ use steps::Steps;
 /// The fewest pages a population has: a process without a page has no instruction to run.
 pub const PAGES_MIN: usize = 1;
 
-/// How far to go before a verdict is [`Outcome::Inconclusive`].
+/// How far to go before a verdict is [`ProofOutcome::Inconclusive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct ProofBounds {
     /// The most pages in a view, up to [`VIEW_PAGES_MAX`].
     pub view_pages_max: usize,
     /// The largest population that is searched for a violation that views suggest.
@@ -64,15 +64,15 @@ pub struct Bounds {
     pub states_max: usize,
 }
 
-impl Default for Bounds {
+impl Default for ProofBounds {
     fn default() -> Self {
-        Bounds { view_pages_max: 2, population_max: 4, states_max: 200_000 }
+        ProofBounds { view_pages_max: 2, population_max: 4, states_max: 200_000 }
     }
 }
 
 /// The verdict on one property.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome<T> {
+pub enum ProofOutcome<T> {
     /// No number of pages violates it.
     HoldsForAny {
         /// How many pages the views needed.
@@ -103,7 +103,7 @@ pub struct AnyNumber<S: Judged> {
     /// How many rounds it took to close.
     pub rounds: usize,
     /// A verdict for each safety property.
-    pub verdicts: BTreeMap<S::Property, Outcome<Trace<S>>>,
+    pub verdicts: BTreeMap<S::Property, ProofOutcome<Trace<S>>>,
     /// The set, with the small populations: an inductive invariant that claims the properties that hold.
     pub invariant: InvariantOf<S>,
     /// The time it took.
@@ -114,15 +114,15 @@ pub struct AnyNumber<S: Judged> {
 ///
 /// ```
 /// use engine::example::{Coherence, Directory};
-/// use engine::views::{Bounds, Outcome, prove};
+/// use engine::views::{ProofBounds, ProofOutcome, prove};
 ///
-/// let proof = prove(&Directory::default(), Bounds::default());
-/// assert_eq!(proof.verdicts[&Coherence::OneWriter], Outcome::HoldsForAny { view_pages: 2 });
+/// let proof = prove(&Directory::default(), ProofBounds::default());
+/// assert_eq!(proof.verdicts[&Coherence::OneWriter], ProofOutcome::HoldsForAny { view_pages: 2 });
 /// ```
 ///
 /// Views get one page more, up to the bound, as long as they suggest a violation that no concrete
 /// population up to the bound confirms.
-pub fn prove<S: Judged + Clone>(system: &S, bounds: Bounds) -> AnyNumber<S> {
+pub fn prove<S: Judged + Clone>(system: &S, bounds: ProofBounds) -> AnyNumber<S> {
     let start = Instant::now();
     let mut undecided = Undecided::new(system, bounds);
     let mut pages = 1;
@@ -132,7 +132,8 @@ pub fn prove<S: Judged + Clone>(system: &S, bounds: Bounds) -> AnyNumber<S> {
         undecided.judge(&mut steps, &closed.views);
         if undecided.properties.is_empty() || pages >= bounds.view_pages_max.min(VIEW_PAGES_MAX) {
             let verdicts = undecided.into_verdicts(pages);
-            let held = verdicts.iter().filter(|(_, outcome)| matches!(outcome, Outcome::HoldsForAny { .. }));
+            let held =
+                verdicts.iter().filter(|(_, outcome)| matches!(outcome, ProofOutcome::HoldsForAny { .. }));
             let claims = held.map(|(property, _)| *property).collect();
             let invariant = invariant::export(&mut steps, &closed.views, claims, bounds.states_max);
             return AnyNumber {
@@ -153,9 +154,9 @@ pub fn prove<S: Judged + Clone>(system: &S, bounds: Bounds) -> AnyNumber<S> {
 /// What is decided, what is not yet, and why not.
 struct Undecided<'s, S: Judged> {
     system: &'s S,
-    bounds: Bounds,
+    bounds: ProofBounds,
     properties: Properties<S>,
-    verdicts: BTreeMap<S::Property, Outcome<Trace<S>>>,
+    verdicts: BTreeMap<S::Property, ProofOutcome<Trace<S>>>,
     /// The largest population that was explored completely, as were all smaller ones.
     explored: usize,
     /// Has the next larger one more states than the bound allows?
@@ -165,7 +166,7 @@ struct Undecided<'s, S: Judged> {
 }
 
 impl<'s, S: Judged + Clone> Undecided<'s, S> {
-    fn new(system: &'s S, bounds: Bounds) -> Self {
+    fn new(system: &'s S, bounds: ProofBounds) -> Self {
         Undecided {
             system,
             bounds,
@@ -193,7 +194,7 @@ impl<'s, S: Judged + Clone> Undecided<'s, S> {
             suspects |= S::Property::NO_DEADLOCK;
         }
         for property in self.properties - suspects {
-            self.decide(property, Outcome::HoldsForAny { view_pages: views.pages() });
+            self.decide(property, ProofOutcome::HoldsForAny { view_pages: views.pages() });
         }
         self.explore_up_to(self.bounds.population_max, self.properties);
     }
@@ -208,7 +209,7 @@ impl<'s, S: Judged + Clone> Undecided<'s, S> {
                 small_populations::explore(&concrete, wanted & self.properties, self.bounds.states_max);
             for (property, trace) in explored.violations {
                 if self.properties.contains(property) {
-                    self.decide(property, Outcome::Fails { pages, trace });
+                    self.decide(property, ProofOutcome::Fails { pages, trace });
                 }
             }
             self.too_large = !explored.complete;
@@ -216,15 +217,15 @@ impl<'s, S: Judged + Clone> Undecided<'s, S> {
         }
     }
 
-    fn decide(&mut self, property: S::Property, outcome: Outcome<Trace<S>>) {
+    fn decide(&mut self, property: S::Property, outcome: ProofOutcome<Trace<S>>) {
         self.properties -= property;
         self.verdicts.insert(property, outcome);
     }
 
-    fn into_verdicts(mut self, view_pages: usize) -> BTreeMap<S::Property, Outcome<Trace<S>>> {
+    fn into_verdicts(mut self, view_pages: usize) -> BTreeMap<S::Property, ProofOutcome<Trace<S>>> {
         for property in self.properties {
             let reason = self.reason(property, view_pages);
-            self.verdicts.insert(property, Outcome::Inconclusive(reason));
+            self.verdicts.insert(property, ProofOutcome::Inconclusive(reason));
         }
         self.verdicts
     }

@@ -82,10 +82,10 @@ pub type ObjectionTo<S> = Box<ProofObjection<State<S>, Step<S>, <S as Judged>::P
 ///
 /// ```
 /// use engine::example::Directory;
-/// use engine::views::{Bounds, Invariant, prove, recheck};
+/// use engine::views::{ProofBounds, Invariant, prove, recheck};
 ///
 /// // The proof as a file, and the file judged by code that did not find it.
-/// let text = prove(&Directory::default(), Bounds::default()).invariant.to_json()?;
+/// let text = prove(&Directory::default(), ProofBounds::default()).invariant.to_json()?;
 /// assert!(recheck(&Directory::default(), &Invariant::from_json(&text)?).is_ok());
 /// // It proves nothing of another protocol.
 /// let hasty = Directory { hasty: true, ..Directory::default() };

@@ -8,7 +8,7 @@ use population::concrete::{Concrete, State, Step};
 use population::system::{Judged, Properties, PropertyName};
 use rustc_hash::FxHashMap;
 
-use crate::explore::{Run, Trace};
+use crate::explore::{StateRun, Trace};
 
 /// A population, explored as far as it was allowed.
 pub(super) struct Explored<S: Judged> {
@@ -125,6 +125,6 @@ impl<S: Judged> Search<'_, S> {
             });
             steps.extend(same);
         }
-        Run { initial, steps }
+        StateRun { initial, steps }
     }
 }

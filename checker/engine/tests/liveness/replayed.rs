@@ -1,6 +1,6 @@
 //! The replay accepts what the search finds, and nothing that was tampered with.
 
-use engine::liveness::{Assumptions, Counterexample, ReplayError, Tail, check, replay};
+use engine::liveness::{Assumptions, Counterexample, LassoError, Tail, check, replay};
 use engine::testing::{RandomProperty as Property, RandomSystem, Shape};
 use enumset::EnumSet;
 use population::concrete::{Concrete, Move};
@@ -25,7 +25,7 @@ fn error(
     concrete: &Concrete<RandomSystem>,
     property: Property,
     lasso: &Counterexample<RandomSystem>,
-) -> Option<ReplayError<Property>> {
+) -> Option<LassoError<Property>> {
     replay(concrete, property, &Assumptions::default(), lasso).err()
 }
 
@@ -37,7 +37,7 @@ fn tampering_is_noticed() {
 
         let mut elsewhere = lasso.clone();
         elsewhere.start.control = u8::MAX;
-        assert_eq!(error(concrete, property, &elsewhere), Some(ReplayError::NotInitial));
+        assert_eq!(error(concrete, property, &elsewhere), Some(LassoError::NotInitial));
 
         if lasso.stem.len() > 1 {
             let mut shortened = lasso.clone();
@@ -45,20 +45,17 @@ fn tampering_is_noticed() {
             noticed += u32::from(error(concrete, property, &shortened).is_some());
             let mut altered = lasso.clone();
             altered.stem[0].1.control = u8::MAX;
-            assert_eq!(error(concrete, property, &altered), Some(ReplayError::NotAStep { at: 1 }));
+            assert_eq!(error(concrete, property, &altered), Some(LassoError::NotAStep { at: 1 }));
         }
         if let Tail::Cycle(cycle) = &lasso.tail {
             let with = |tail| Counterexample::<RandomSystem> { tail, ..lasso.clone() };
             let open = with(Tail::Cycle(cycle[..cycle.len() - 1].to_vec()));
             if cycle.len() == 1 || cycle[cycle.len() - 2].1 != *lasso.knot() {
-                assert_eq!(error(concrete, property, &open), Some(ReplayError::NotClosed));
+                assert_eq!(error(concrete, property, &open), Some(LassoError::NotClosed));
             }
             // A cycle is shown only where the run could not as well rest.
-            assert!(matches!(error(concrete, property, &with(Tail::Stutter)), Some(ReplayError::Unfair(_))));
-            assert_eq!(
-                error(concrete, property, &with(Tail::Doomed)),
-                Some(ReplayError::WrongKind(property))
-            );
+            assert!(matches!(error(concrete, property, &with(Tail::Stutter)), Some(LassoError::Unfair(_))));
+            assert_eq!(error(concrete, property, &with(Tail::Doomed)), Some(LassoError::WrongKind(property)));
         }
     });
     assert!(noticed > 100);
@@ -81,7 +78,7 @@ fn fairness_is_replayed() {
             Move::Page(step, _) => Assumptions::default().page(step, Fairness::Strong),
         };
         let result = replay(concrete, property, &stricter, lasso);
-        assert!(matches!(result, Err(ReplayError::Unfair(_))), "{result:?} {lasso:?}");
+        assert!(matches!(result, Err(LassoError::Unfair(_))), "{result:?} {lasso:?}");
         unfair += 1;
     });
     assert!(unfair > 50);
@@ -99,7 +96,7 @@ fn the_property_is_replayed() {
                 refused += u32::from(error(concrete, other, lasso).is_some());
             }
         }
-        assert_eq!(error(concrete, Property::S1, lasso), Some(ReplayError::WrongKind(Property::S1)));
+        assert_eq!(error(concrete, Property::S1, lasso), Some(LassoError::WrongKind(Property::S1)));
     });
     assert!(refused > 100);
 }

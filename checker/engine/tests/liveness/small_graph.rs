@@ -1,9 +1,9 @@
 //! Small explicit graphs with what a response property says about them.
 
 use engine::liveness::components::Allowed;
-use engine::liveness::graph::{Builder, Graph, Label, Node};
+use engine::liveness::graph::{Graph, GraphBuilder, Label, Node};
 use engine::liveness::lasso::{self, Lasso};
-use engine::liveness::response::{self, FairWaits, Response};
+use engine::liveness::response::{self, FairWaits, ResponseProperty};
 use population::system::Fairness;
 
 /// A graph as a list of transitions. States are numbered as the author of a test likes.
@@ -28,7 +28,7 @@ impl SmallGraph {
     /// The reachable part; at most `rows` states are expanded.
     pub fn number(&self, rows: usize) -> Numbered {
         let mut names = self.initial.clone();
-        let mut builder = Builder::new(names.len() as u32);
+        let mut builder = GraphBuilder::new(names.len() as u32);
         while (builder.next() as usize) < names.len().min(rows) {
             let from = names[builder.next() as usize];
             for (_, label, to) in self.transitions.iter().filter(|(source, ..)| *source == from) {
@@ -45,7 +45,7 @@ impl SmallGraph {
     }
 
     pub fn search(&self, numbered: &Numbered) -> FairWaits {
-        let response = Response {
+        let response = ResponseProperty {
             pending: |state: Node| self.pending.contains(&numbered.names[state as usize]),
             discharging: Some(&self.discharging),
             fairness: &self.fairness,

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use engine::liveness::{
-    Assumptions, Limits, Liveness, Outcome, Space, Tail, Truncation, check, judge, strong_needed,
+    Assumptions, Liveness, LivenessOutcome, Space, SpaceLimits, Tail, Truncation, check, judge, strong_needed,
 };
 use engine::testing::{RandomProperty as Property, RandomSystem, Shape};
 use enumset::EnumSet;
@@ -51,7 +51,7 @@ fn threads_make_no_difference() {
         // Enough states for the threads to have a share each.
         let concrete = population(seed, 5);
         let text = |threads| {
-            let limits = Limits { threads, ..Limits::default() };
+            let limits = SpaceLimits { threads, ..SpaceLimits::default() };
             let space = Space::explore_while(&concrete, limits, |_| Ok(()));
             let verdicts = judge(&space, EnumSet::all(), &Assumptions::default(), threads);
             format!("{:?} {verdicts:?}", space.graph())
@@ -68,19 +68,19 @@ fn a_truncated_space_proves_nothing() {
         let concrete = population(seed, 2);
         let whole = checked(&concrete);
         let stop = |_| Err("interrupted".to_owned());
-        let stopped = Space::explore_while(&concrete, Limits::default(), stop);
+        let stopped = Space::explore_while(&concrete, SpaceLimits::default(), stop);
         assert_eq!(stopped.truncated(), Some(&Truncation::Stopped("interrupted".to_owned())));
-        let limits = Limits { states_max: (seed % 20) as u32, ..Limits::default() };
+        let limits = SpaceLimits { states_max: (seed % 20) as u32, ..SpaceLimits::default() };
         let space = Space::explore_while(&concrete, limits, |_| Ok(()));
         let verdicts = judge(&space, EnumSet::all(), &Assumptions::default(), 1);
         for (part, whole) in verdicts.unwrap_or_default().iter().zip(&whole) {
             match part.outcome {
-                Outcome::Holds => assert!(space.truncated().is_none(), "seed {seed}: {part:?}"),
-                Outcome::Fails(_) => assert!(!whole.outcome.holds(), "seed {seed}: {part:?}"),
-                Outcome::Inconclusive(_) => assert!(!part.vacuous, "seed {seed}: {part:?}"),
+                LivenessOutcome::Holds => assert!(space.truncated().is_none(), "seed {seed}: {part:?}"),
+                LivenessOutcome::Fails(_) => assert!(!whole.outcome.holds(), "seed {seed}: {part:?}"),
+                LivenessOutcome::Inconclusive(_) => assert!(!part.vacuous, "seed {seed}: {part:?}"),
             }
             match part.outcome {
-                Outcome::Inconclusive(_) => inconclusive += 1,
+                LivenessOutcome::Inconclusive(_) => inconclusive += 1,
                 _ => fails += 1,
             }
         }
@@ -165,7 +165,7 @@ fn strong_fairness_is_minimised() {
 #[test]
 fn too_many_pages_are_inconclusive() {
     for liveness in checked(&population(0, PAGES_MAX + 1)) {
-        assert!(matches!(liveness.outcome, Outcome::Inconclusive(_)), "{liveness:?}");
+        assert!(matches!(liveness.outcome, LivenessOutcome::Inconclusive(_)), "{liveness:?}");
     }
 }
 

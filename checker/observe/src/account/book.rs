@@ -1,7 +1,7 @@
 //! What is known of each page, in a few bytes.
 
 use super::Place;
-use crate::fact::{Content, Origin, Pages, Source};
+use crate::fact::{FactOrigin, InputSource, PageRange, SeenContent};
 
 pub(super) struct Book {
     pages: Vec<Page>,
@@ -65,7 +65,7 @@ impl Book {
     }
 
     /// These are to be forgotten at the destination, and sent again.
-    pub fn outdate(&mut self, pages: Pages) {
+    pub fn outdate(&mut self, pages: PageRange) {
         for page in pages.iter() {
             self.set_owed(page, true);
             self.pages[page as usize].flags |= flag::OUTDATED;
@@ -113,9 +113,9 @@ impl Book {
     }
 
     /// Where the page was sent last.
-    pub fn last_sent(&self, page: u32) -> Option<Origin> {
+    pub fn last_sent(&self, page: u32) -> Option<FactOrigin> {
         let page = &self.pages[page as usize];
-        (page.sent > 0).then(|| Origin { input: unpack(page.input), position: page.position })
+        (page.sent > 0).then(|| FactOrigin { input: unpack(page.input), position: page.position })
     }
 
     /// The digest of what was sent last, if it is known; and how often the page was sent.
@@ -125,20 +125,20 @@ impl Book {
     }
 
     /// Was the same content sent before, for nothing?
-    pub fn send(&mut self, number: u32, content: Content, place: Place, pass: u32) -> bool {
+    pub fn send(&mut self, number: u32, content: SeenContent, place: Place, pass: u32) -> bool {
         let suspended = self.suspended;
         self.set_owed(number, false);
         let page = &mut self.pages[number as usize];
         let discarded_or_first = page.sent == 0 || suspended && page.flags & flag::BEFORE != 0;
         let known = page.flags & flag::DIGEST != 0;
         let unchanged = match content {
-            Content::Digest(digest) => {
+            SeenContent::Digest(digest) => {
                 let same = known && digest == page.digest && !discarded_or_first;
                 page.digest = digest;
                 page.flags |= flag::DIGEST;
                 same
             }
-            Content::Encoded | Content::Unseen => {
+            SeenContent::Encoded | SeenContent::Unseen => {
                 page.flags &= !flag::DIGEST;
                 false
             }
@@ -172,7 +172,7 @@ impl Book {
         self.pages[page as usize].flags & flag::INSTALLED != 0
     }
 
-    pub fn forget(&mut self, pages: Pages) {
+    pub fn forget(&mut self, pages: PageRange) {
         for page in pages.iter() {
             self.pages[page as usize].flags &= !(flag::INSTALLED | flag::ARRIVED | flag::OUTDATED);
         }
@@ -211,27 +211,27 @@ fn clamp(pass: u32) -> u16 {
 }
 
 /// Inputs in a byte: kinds in the upper bits, numbers in the lower.
-fn pack(input: Source) -> u8 {
+fn pack(input: InputSource) -> u8 {
     let low = |number: u8| number.min(31);
     match input {
-        Source::Stream(cuts) => low(cuts),
-        Source::Channel(number) => 32 | low(number),
-        Source::ReturnPath(cuts) => 64 | low(cuts),
-        Source::SourceTrace => 96,
-        Source::DestinationTrace => 97,
-        Source::SourceEvents => 98,
-        Source::DestinationEvents => 99,
+        InputSource::Stream(cuts) => low(cuts),
+        InputSource::Channel(number) => 32 | low(number),
+        InputSource::ReturnPath(cuts) => 64 | low(cuts),
+        InputSource::SourceTrace => 96,
+        InputSource::DestinationTrace => 97,
+        InputSource::SourceEvents => 98,
+        InputSource::DestinationEvents => 99,
     }
 }
 
-fn unpack(input: u8) -> Source {
+fn unpack(input: u8) -> InputSource {
     match input {
-        0..32 => Source::Stream(input),
-        32..64 => Source::Channel(input - 32),
-        64..96 => Source::ReturnPath(input - 64),
-        96 => Source::SourceTrace,
-        97 => Source::DestinationTrace,
-        98 => Source::SourceEvents,
-        _ => Source::DestinationEvents,
+        0..32 => InputSource::Stream(input),
+        32..64 => InputSource::Channel(input - 32),
+        64..96 => InputSource::ReturnPath(input - 64),
+        96 => InputSource::SourceTrace,
+        97 => InputSource::DestinationTrace,
+        98 => InputSource::SourceEvents,
+        _ => InputSource::DestinationEvents,
     }
 }

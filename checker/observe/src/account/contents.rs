@@ -7,7 +7,7 @@ use super::{Account, Place};
 use crate::fact::ObserveError;
 use crate::input::{Input, InputError};
 use crate::qemu::stream::digest;
-use crate::report::Property;
+use crate::report::ObservedProperty;
 
 /// Dumps of the guest's memory, as QMP's `pmemsave` makes them: of the source while the process is stopped there, of
 /// the destination before it runs there or at the end.
@@ -87,7 +87,7 @@ impl Account<'_> {
             (Some(stopped), Some(sent)) if stopped != sent => {
                 let text =
                     "what was sent last is not what the source had when the process was stopped".to_owned();
-                return self.find(Property::S1, place, Some(page), text);
+                return self.find(ObservedProperty::S1, place, Some(page), text);
             }
             _ => {}
         }
@@ -101,7 +101,7 @@ impl Account<'_> {
             }
             (Some(_), Some(_)) => {
                 let text = "the destination has something else in its place than the source had".to_owned();
-                self.find(Property::S2, place, Some(page), text);
+                self.find(ObservedProperty::S2, place, Some(page), text);
             }
             (Some(_), None) if stopped.is_some() && sent.is_some() => self.compared.judged += 1,
             _ => self.compared.left_out += 1,

@@ -11,10 +11,10 @@ mod verdicts;
 
 use std::collections::HashMap;
 
-use crate::fact::{Content, Fact, Observed, Origin, Received, Side};
-use crate::layout::Layout;
-use crate::merge::{Merged, Watched};
-use crate::report::{Finding, Property, Report};
+use crate::fact::{Fact, FactOrigin, HostSide, ObservedFact, Received, SeenContent};
+use crate::layout::BlockLayout;
+use crate::merge::{MergedPage, Watched};
+use crate::report::{ObservedFault, ObservedProperty, Report};
 use book::Book;
 use contents::Compared;
 pub use contents::Dumps;
@@ -22,19 +22,19 @@ use costs::Costs;
 
 /// What was, so far.
 pub struct Account<'a> {
-    layout: &'a Layout,
+    layout: &'a BlockLayout,
     known: Knowledge,
     book: Book,
     costs: Costs,
     phase: Phase,
-    last_role: Role,
+    last_role: SentRole,
     owed_again: Vec<u32>,
     /// Pages that were asked for at the source and have not been sent.
     requests: HashMap<u32, Request>,
     /// Pages that the process waits for.
     faults: HashMap<u32, Place>,
     fresh_fault: bool,
-    findings: Vec<Finding>,
+    findings: Vec<ObservedFault>,
     counts: Counts,
     compared: Compared,
     step: u64,
@@ -42,14 +42,14 @@ pub struct Account<'a> {
 
 /// From when on something is called costly.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct CostLimits {
     /// A request that waits so long while nothing else is sent, in microseconds.
     pub wait_us_max: u64,
     /// A freeze, in microseconds.
     pub freeze_us_max: u64,
 }
 
-impl Default for Limits {
+impl Default for CostLimits {
     /// 10 ms, many round trips of a network of machines, and QEMU's own limit of 300 ms.
     fn default() -> Self {
         Self { wait_us_max: 10_000, freeze_us_max: 300_000 }
@@ -79,7 +79,7 @@ pub struct Knowledge {
 
 /// What a page was sent for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Role {
+pub enum SentRole {
     /// In a pass of pre-copy.
     #[default]
     Copied,
@@ -94,7 +94,7 @@ pub enum Role {
 /// Where something was and when.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    pub origin: Origin,
+    pub origin: FactOrigin,
     pub at_us: Option<u64>,
     /// Number of the step in the log.
     pub step: u64,
@@ -163,14 +163,14 @@ const FINDINGS_MAX: usize = 20;
 
 impl<'a> Account<'a> {
     /// Nothing has happened.
-    pub fn new(layout: &'a Layout, known: Knowledge) -> Self {
+    pub fn new(layout: &'a BlockLayout, known: Knowledge) -> Self {
         Self {
             layout,
             known,
             book: Book::new(layout.pages()),
             costs: Costs::default(),
             phase: Phase { passes: 1, ..Phase::default() },
-            last_role: Role::default(),
+            last_role: SentRole::default(),
             owed_again: Vec::new(),
             requests: HashMap::new(),
             faults: HashMap::new(),
@@ -183,8 +183,8 @@ impl<'a> Account<'a> {
     }
 
     /// Takes in an observation. `step` is the number of the next step of the log.
-    pub fn take(&mut self, merged: &Merged, step: u64) {
-        let Observed { side, at_us, origin, fact } = &merged.observed;
+    pub fn take(&mut self, merged: &MergedPage, step: u64) {
+        let ObservedFact { side, at_us, origin, fact } = &merged.observed;
         self.step = step;
         let place = Place { origin: *origin, at_us: *at_us, step };
         match fact {
@@ -228,7 +228,7 @@ impl<'a> Account<'a> {
             Fact::CompletionDeclared => self.completion_declared(place),
             Fact::Disconnected => {
                 self.phase.paused[*side as usize] = true;
-                if *side == Side::Source {
+                if *side == HostSide::Source {
                     self.phase.cuts += 1;
                     // What waits now waits for the connection, not for the source.
                     self.requests.values_mut().for_each(|request| request.cut = true);
@@ -240,7 +240,7 @@ impl<'a> Account<'a> {
     }
 
     /// What a page that was just sent was sent for.
-    pub fn last_role(&self) -> Role {
+    pub fn last_role(&self) -> SentRole {
         self.last_role
     }
 
@@ -292,7 +292,7 @@ impl<'a> Account<'a> {
     }
 
     /// The judgement, at the end of everything that was recorded; `unseen` says what was not.
-    pub fn finish(self, limits: Limits, unseen: Vec<String>) -> Report {
+    pub fn finish(self, limits: CostLimits, unseen: Vec<String>) -> Report {
         verdicts::report(self, limits, unseen)
     }
 
@@ -306,42 +306,42 @@ impl<'a> Account<'a> {
     fn runs_at_source(&mut self, place: Place) {
         match self.phase.handed_over {
             Some(_) => self.find(
-                Property::S3,
+                ObservedProperty::S3,
                 place,
                 None,
                 "the process runs at the source again after the destination was told to run it".to_owned(),
             ),
             None if self.phase.resumed.is_some() => {
-                self.find(Property::S3, place, None, "the process runs at both hosts".to_owned())
+                self.find(ObservedProperty::S3, place, None, "the process runs at both hosts".to_owned())
             }
             None => self.phase.suspended = None,
         }
     }
 
-    fn sent(&mut self, place: Place, page: u32, content: Content, bytes: u32) {
+    fn sent(&mut self, place: Place, page: u32, content: SeenContent, bytes: u32) {
         self.counts.sent += 1;
         self.counts.bytes += u64::from(bytes);
         let request = self.requests.remove(&page);
         self.last_role = match (self.phase.suspended, self.phase.handed_over, request) {
-            (None, ..) => Role::Copied,
-            (Some(_), None, _) => Role::Transferred,
-            (_, _, Some(_)) => Role::Served,
-            (_, _, None) => Role::Pushed,
+            (None, ..) => SentRole::Copied,
+            (Some(_), None, _) => SentRole::Transferred,
+            (_, _, Some(_)) => SentRole::Served,
+            (_, _, None) => SentRole::Pushed,
         };
         match self.last_role {
-            Role::Copied => self.counts.copied += 1,
-            Role::Transferred => {
+            SentRole::Copied => self.counts.copied += 1,
+            SentRole::Transferred => {
                 self.counts.transferred += 1;
                 self.phase.first_transferred.get_or_insert((page, place));
             }
-            Role::Served => {
+            SentRole::Served => {
                 (self.counts.after, self.counts.served) = (self.counts.after + 1, self.counts.served + 1)
             }
-            Role::Pushed => self.counts.after += 1,
+            SentRole::Pushed => self.counts.after += 1,
         }
         if let Some(request) = request {
             self.answered(place, page, request);
-        } else if self.last_role == Role::Pushed {
+        } else if self.last_role == SentRole::Pushed {
             for request in self.requests.values_mut().filter(|request| request.taken.is_none()) {
                 request.passed_over += 1;
                 request.first_passed.get_or_insert(page);
@@ -349,9 +349,9 @@ impl<'a> Account<'a> {
         }
         let is_first_in_pass = self.book.is_first_in_pass(page, self.phase.passes);
         let again = match self.last_role {
-            Role::Copied => self.known.passes && !is_first_in_pass,
-            Role::Transferred => self.book.was_sent_since(page),
-            Role::Served | Role::Pushed => self.known.all_pages && !self.book.is_owed(page),
+            SentRole::Copied => self.known.passes && !is_first_in_pass,
+            SentRole::Transferred => self.book.was_sent_since(page),
+            SentRole::Served | SentRole::Pushed => self.known.all_pages && !self.book.is_owed(page),
         };
         if again {
             self.sent_again(place, page);
@@ -366,11 +366,11 @@ impl<'a> Account<'a> {
         let before = self.book.last_sent(page);
         let before = before.map_or(String::new(), |origin| format!(", and before at {origin}"));
         let when = match self.last_role {
-            Role::Copied => format!("twice in pass {}", self.phase.passes),
-            Role::Transferred => "twice while the process was suspended".to_owned(),
-            Role::Served | Role::Pushed => "although the source owed it no more".to_owned(),
+            SentRole::Copied => format!("twice in pass {}", self.phase.passes),
+            SentRole::Transferred => "twice while the process was suspended".to_owned(),
+            SentRole::Served | SentRole::Pushed => "although the source owed it no more".to_owned(),
         };
-        self.find(Property::S8, place, Some(page), format!("sent {when}{before}"));
+        self.find(ObservedProperty::S8, place, Some(page), format!("sent {when}{before}"));
     }
 
     fn answered(&mut self, place: Place, page: u32, request: Request) {
@@ -383,7 +383,7 @@ impl<'a> Account<'a> {
                 "asked for at {}, sent only after {} pages that nobody asked for{first}",
                 request.place.origin, request.passed_over
             );
-            self.find(Property::S7, place, Some(page), text);
+            self.find(ObservedProperty::S7, place, Some(page), text);
         }
         if request.cut {
             return;
@@ -396,7 +396,7 @@ impl<'a> Account<'a> {
     fn handed_over(&mut self, place: Place) {
         if self.phase.suspended.is_none() {
             self.find(
-                Property::S3,
+                ObservedProperty::S3,
                 place,
                 None,
                 "handed over while the process runs at the source".to_owned(),
@@ -427,7 +427,7 @@ impl<'a> Account<'a> {
         if self.requests.remove(&page).is_some() {
             if self.book.is_owed(page) {
                 let text = "a request for it is dropped although it was not sent".to_owned();
-                self.find(Property::L3, place, Some(page), text);
+                self.find(ObservedProperty::L3, place, Some(page), text);
             } else {
                 self.counts.void += 1;
             }
@@ -440,7 +440,7 @@ impl<'a> Account<'a> {
             let text = format!(
                 "{count} pages were written after they were copied, and are not forgotten when the state arrives; this is the first"
             );
-            self.find(Property::S2, place, Some(page), text);
+            self.find(ObservedProperty::S2, place, Some(page), text);
         }
     }
 
@@ -452,7 +452,7 @@ impl<'a> Account<'a> {
                 "the source goes on after the cut although it heard only of {heard} of {} blocks what has arrived",
                 self.layout.blocks()
             );
-            self.find(Property::S1, place, None, text);
+            self.find(ObservedProperty::S1, place, None, text);
         }
     }
 
@@ -472,12 +472,12 @@ impl<'a> Account<'a> {
         self.phase.destroyed = Some(place);
         if self.phase.cancelled.is_some() || self.phase.handed_over.is_none() {
             let text = "the source has let go of the process without having handed it over".to_owned();
-            return self.find(Property::S5, place, None, text);
+            return self.find(ObservedProperty::S5, place, None, text);
         }
         if let Some((page, count)) = self.book.owed().filter(|_| self.known.all_pages) {
             let text =
                 format!("the source has let go of {count} pages that it had not sent; this is the first");
-            self.find(Property::S5, place, Some(page), text);
+            self.find(ObservedProperty::S5, place, Some(page), text);
         }
     }
 
@@ -485,7 +485,7 @@ impl<'a> Account<'a> {
         self.phase.cancelled = Some(place);
         if self.phase.handed_over.is_some() && self.phase.resumed.is_some() {
             self.find(
-                Property::S3,
+                ObservedProperty::S3,
                 place,
                 None,
                 "called off although the process runs at the destination".to_owned(),
@@ -502,19 +502,29 @@ impl<'a> Account<'a> {
         if runs && self.book.is_installed(page) && self.phase.cuts == 0 {
             let text =
                 "put in place a second time, over what the running process may have written".to_owned();
-            self.find(Property::S2, place, Some(page), text);
+            self.find(ObservedProperty::S2, place, Some(page), text);
         }
         if !self.book.install(page) && self.known.arrivals && self.known.watched.records {
-            self.find(Property::S1, place, Some(page), "put in place without having arrived".to_owned());
+            self.find(
+                ObservedProperty::S1,
+                place,
+                Some(page),
+                "put in place without having arrived".to_owned(),
+            );
         }
     }
 
     fn resumed(&mut self, place: Place) {
         if self.phase.suspended.is_none() && self.known.watched.source {
-            self.find(Property::S3, place, None, "the process runs at both hosts".to_owned());
+            self.find(ObservedProperty::S3, place, None, "the process runs at both hosts".to_owned());
         }
         if !self.phase.state_accepted {
-            self.find(Property::S9, place, None, "the process runs before its state has arrived".to_owned());
+            self.find(
+                ObservedProperty::S9,
+                place,
+                None,
+                "the process runs before its state has arrived".to_owned(),
+            );
         }
         self.phase.resumed = Some(place);
     }
@@ -534,18 +544,18 @@ impl<'a> Account<'a> {
             let text = format!(
                 "{count} pages are not in place when the destination says that nothing is missing; this is the first"
             );
-            self.find(Property::S5, place, Some(page), text);
+            self.find(ObservedProperty::S5, place, Some(page), text);
         }
     }
 
-    fn find(&mut self, property: Property, place: Place, page: Option<u32>, text: String) {
+    fn find(&mut self, property: ObservedProperty, place: Place, page: Option<u32>, text: String) {
         let listed = self.findings.iter().filter(|finding| finding.property == property).count();
         if listed >= FINDINGS_MAX {
             self.counts.unlisted += 1;
             return;
         }
         let page = page.map(|page| self.layout.name(page).to_string());
-        self.findings.push(Finding {
+        self.findings.push(ObservedFault {
             property,
             page,
             at: place.origin.to_string(),

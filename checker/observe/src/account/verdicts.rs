@@ -1,14 +1,14 @@
 //! From the book to a verdict on each property.
 
-use super::{Account, Limits, Place};
-use crate::report::{Cost, CostFigure, CostKind, Property, Report, Verdict};
+use super::{Account, CostLimits, Place};
+use crate::report::{CostFigure, CostKind, CostNote, ObservedProperty, ObservedVerdict, Report};
 
 /// So many occurrences of a cost are listed with their figures.
 const FIGURES_MAX: usize = 50;
 
-pub(super) fn report(mut account: Account<'_>, limits: Limits, unseen: Vec<String>) -> Report {
+pub(super) fn report(mut account: Account<'_>, limits: CostLimits, unseen: Vec<String>) -> Report {
     account.at_the_end();
-    let verdicts = Property::ALL.map(|property| (property, account.verdict(property)));
+    let verdicts = ObservedProperty::ALL.map(|property| (property, account.verdict(property)));
     let costs = account.cost_findings(limits);
     Report {
         report: 1,
@@ -36,24 +36,29 @@ impl Account<'_> {
         faults.sort_by_key(|(step, page, _)| (*step, *page));
         let seen = self.known.placements;
         for (_, page, place) in faults.into_iter().take(if seen { usize::MAX } else { 0 }) {
-            self.find(Property::L3, place, Some(page), "the process waits for it to the end".to_owned());
+            self.find(
+                ObservedProperty::L3,
+                place,
+                Some(page),
+                "the process waits for it to the end".to_owned(),
+            );
         }
         let mut requests: Vec<_> =
             self.requests.iter().map(|(page, request)| waiting(*page, &request.place)).collect();
         requests.sort_by_key(|(step, page, _)| (*step, *page));
         let seen = self.known.all_pages;
         for (_, page, place) in requests.into_iter().take(if seen { usize::MAX } else { 0 }) {
-            self.find(Property::L3, place, Some(page), "asked for, and never sent".to_owned());
+            self.find(ObservedProperty::L3, place, Some(page), "asked for, and never sent".to_owned());
         }
         if let Some(place) = self.phase.suspended.filter(|_| self.hangs()) {
-            self.find(Property::L4, place, None, "suspended, and nowhere resumed".to_owned());
+            self.find(ObservedProperty::L4, place, None, "suspended, and nowhere resumed".to_owned());
         }
         if let Some(place) = self.phase.destroyed
             && let Some((page, count)) = self.book.never_sent()
             && self.known.all_pages
         {
             let text = format!("{count} pages were never sent; this is the first");
-            self.find(Property::S1, place, Some(page), text);
+            self.find(ObservedProperty::S1, place, Some(page), text);
         }
         if let Some((page, place)) = self.phase.first_transferred
             && self.is_postcopy()
@@ -63,7 +68,7 @@ impl Account<'_> {
             let pages = self.counts.transferred;
             let text =
                 format!("{pages} pages while suspended, where post-copy sends none; this is the first");
-            self.find(Property::S4, place, Some(page), text);
+            self.find(ObservedProperty::S4, place, Some(page), text);
         }
         // Where the destination says that nothing is missing, that was the moment to look.
         let looked = self.phase.completion_declared.is_some();
@@ -72,13 +77,13 @@ impl Account<'_> {
             && let Some((page, count)) = self.book.missing()
         {
             let text = format!("{count} pages are not in place as they were sent last; this is the first");
-            self.find(Property::S1, place, Some(page), text);
+            self.find(ObservedProperty::S1, place, Some(page), text);
         }
         if let Some(place) = self.phase.suspended
             && self.phase.paused.contains(&true)
         {
             let text = "the connection is lost to the end, and both wait for another".to_owned();
-            self.find(Property::S10, place, None, text);
+            self.find(ObservedProperty::S10, place, None, text);
         }
     }
 
@@ -88,26 +93,26 @@ impl Account<'_> {
         watched && self.phase.suspended.is_some() && self.phase.resumed.is_none()
     }
 
-    fn verdict(&self, property: Property) -> Verdict {
+    fn verdict(&self, property: ObservedProperty) -> ObservedVerdict {
         let count = self.findings.iter().filter(|finding| finding.property == property).count();
         if count > 0 {
             let first = self.findings.iter().find(|finding| finding.property == property);
-            return Verdict::Violated(first.map_or(String::new(), |finding| finding.text.clone()));
+            return ObservedVerdict::Violated(first.map_or(String::new(), |finding| finding.text.clone()));
         }
         match property {
-            Property::S1 | Property::S2 => self.content_verdict(property),
-            Property::S3 => self.one_runner(),
-            Property::S4 => self.freeze_budget(),
-            Property::S5 => self.clean_departure(),
-            Property::S6 => unjudged("no file server takes part"),
-            Property::S7 => self.demand_first(),
-            Property::S8 => self.traffic_bound(),
-            Property::S9 => self.cycle(),
-            Property::S10 | Property::L2 => match self.is_over() {
+            ObservedProperty::S1 | ObservedProperty::S2 => self.content_verdict(property),
+            ObservedProperty::S3 => self.one_runner(),
+            ObservedProperty::S4 => self.freeze_budget(),
+            ObservedProperty::S5 => self.clean_departure(),
+            ObservedProperty::S6 => unjudged("no file server takes part"),
+            ObservedProperty::S7 => self.demand_first(),
+            ObservedProperty::S8 => self.traffic_bound(),
+            ObservedProperty::S9 => self.cycle(),
+            ObservedProperty::S10 | ObservedProperty::L2 => match self.is_over() {
                 true => holds(self.ending()),
                 false => unjudged("the recording ends before the migration does"),
             },
-            Property::L1 => match (self.is_postcopy(), self.phase.destroyed, self.known.all_pages) {
+            ObservedProperty::L1 => match (self.is_postcopy(), self.phase.destroyed, self.known.all_pages) {
                 (false, ..) => holds("nothing is left behind by a pre-copy"),
                 (true, Some(_), true) => holds("nothing was owed when the source let go"),
                 (true, Some(_), false) => {
@@ -115,8 +120,8 @@ impl Account<'_> {
                 }
                 (true, None, _) => unjudged("the recording ends before the migration does"),
             },
-            Property::L3 => self.faults_served(),
-            Property::L4 => match (self.phase.suspended, self.phase.resumed) {
+            ObservedProperty::L3 => self.faults_served(),
+            ObservedProperty::L4 => match (self.phase.suspended, self.phase.resumed) {
                 (None, _) => holds("the process was not suspended, or ran on"),
                 (_, Some(_)) => holds("the process was resumed"),
                 (Some(_), None) => unjudged("whether the destination runs was not recorded"),
@@ -124,7 +129,7 @@ impl Account<'_> {
         }
     }
 
-    fn content_verdict(&self, property: Property) -> Verdict {
+    fn content_verdict(&self, property: ObservedProperty) -> ObservedVerdict {
         let compared = &self.compared;
         match property {
             _ if compared.judged == 0 => {
@@ -135,19 +140,21 @@ impl Account<'_> {
                 let why = compared.unjudged.as_deref();
                 let why =
                     why.unwrap_or("whether that is what the guest wrote last needs the memory of both hosts");
-                Verdict::NotJudged(format!("{there}{why}"))
+                ObservedVerdict::NotJudged(format!("{there}{why}"))
             }
-            _ if compared.left_out > 0 => Verdict::NotJudged(format!(
+            _ if compared.left_out > 0 => ObservedVerdict::NotJudged(format!(
                 "{} pages are the same everywhere, {} could not be judged: {}",
                 compared.judged,
                 compared.left_out,
                 compared.unjudged.as_deref().unwrap_or("their contents are not known")
             )),
-            _ => Verdict::Holds(format!("{} pages have the same content everywhere", compared.judged)),
+            _ => {
+                ObservedVerdict::Holds(format!("{} pages have the same content everywhere", compared.judged))
+            }
         }
     }
 
-    fn one_runner(&self) -> Verdict {
+    fn one_runner(&self) -> ObservedVerdict {
         match self.known.runs {
             [false, _] => unjudged("whether the source runs was not recorded: no trace, no events of it"),
             [_, false] => {
@@ -161,22 +168,22 @@ impl Account<'_> {
         }
     }
 
-    fn freeze_budget(&self) -> Verdict {
+    fn freeze_budget(&self) -> ObservedVerdict {
         let pages = self.counts.transferred;
         match (self.phase.suspended, self.is_postcopy()) {
             (None, _) => unjudged("the process was not suspended"),
             _ if !self.known.runs[0] => unjudged("when the process was suspended was not recorded"),
             (_, true) if pages > 0 && self.known.freezes => {
-                Verdict::Holds(format!("{pages} pages while suspended, as this system's dump has it"))
+                ObservedVerdict::Holds(format!("{pages} pages while suspended, as this system's dump has it"))
             }
             (_, true) => holds("no page while suspended"),
-            (_, false) => {
-                Verdict::Holds(format!("{pages} pages while suspended; a pre-copy has no budget for them"))
-            }
+            (_, false) => ObservedVerdict::Holds(format!(
+                "{pages} pages while suspended; a pre-copy has no budget for them"
+            )),
         }
     }
 
-    fn clean_departure(&self) -> Verdict {
+    fn clean_departure(&self) -> ObservedVerdict {
         match (self.phase.destroyed, self.is_postcopy()) {
             (None, _) => unjudged("the source does not let go within the recording"),
             (Some(_), _) if !self.known.all_pages => {
@@ -192,27 +199,27 @@ impl Account<'_> {
         }
     }
 
-    fn demand_first(&self) -> Verdict {
+    fn demand_first(&self) -> ObservedVerdict {
         match (self.known.requests, self.counts.requests) {
             _ if !self.is_postcopy() => unjudged("nobody asks for pages in a pre-copy"),
             (false, _) => {
                 unjudged("when a request reaches the source is in the source's trace, which is missing")
             }
             (true, 0) => unjudged("no request reached the source"),
-            (true, requests) => Verdict::Holds(format!(
+            (true, requests) => ObservedVerdict::Holds(format!(
                 "{requests} requests, {} of them for pages that had been sent; at most one page went before each answer",
                 self.counts.void
             )),
         }
     }
 
-    fn traffic_bound(&self) -> Verdict {
+    fn traffic_bound(&self) -> ObservedVerdict {
         match self.known {
             known if !known.all_pages => {
                 unjudged("pages that are zero are not in a trace, and there is no stream")
             }
             known if !known.passes => unjudged("passes are in the source's trace, which is missing"),
-            _ => Verdict::Holds(format!(
+            _ => ObservedVerdict::Holds(format!(
                 "{} pages sent for {}: no page twice in a pass{}",
                 self.counts.sent,
                 self.layout.pages(),
@@ -221,7 +228,7 @@ impl Account<'_> {
         }
     }
 
-    fn cycle(&self) -> Verdict {
+    fn cycle(&self) -> ObservedVerdict {
         let phase = &self.phase;
         if phase.cancelled.is_some() || phase.failed {
             return holds("called off before the hand-over");
@@ -234,17 +241,17 @@ impl Account<'_> {
             (phase.destroyed.is_none(), "the end"),
         ];
         match missing.iter().find(|(missing, _)| *missing) {
-            Some((_, what)) => Verdict::NotJudged(format!("{what} was not recorded")),
+            Some((_, what)) => ObservedVerdict::NotJudged(format!("{what} was not recorded")),
             None if self.is_postcopy() => holds("Normal, Pre-migration, Migration, Post-migration, Normal"),
             None => holds("Normal, Pre-migration, Migration, Normal"),
         }
     }
 
-    fn faults_served(&self) -> Verdict {
+    fn faults_served(&self) -> ObservedVerdict {
         match (self.known.placements, self.counts.faults) {
             _ if !self.is_postcopy() => holds("no page is missing after a pre-copy"),
             (false, _) => unjudged("faults are in the destination's trace, which is missing"),
-            (true, faults) => Verdict::Holds(format!("{faults} faults, all of them served")),
+            (true, faults) => ObservedVerdict::Holds(format!("{faults} faults, all of them served")),
         }
     }
 
@@ -293,14 +300,14 @@ impl Account<'_> {
         to.checked_sub(from)
     }
 
-    fn cost_findings(&self, limits: Limits) -> Vec<Cost> {
+    fn cost_findings(&self, limits: CostLimits) -> Vec<CostNote> {
         [self.idle_waits(limits), self.resent_unchanged(), self.long_freeze(limits)]
             .into_iter()
             .flatten()
             .collect()
     }
 
-    fn idle_waits(&self, limits: Limits) -> Option<Cost> {
+    fn idle_waits(&self, limits: CostLimits) -> Option<CostNote> {
         let waits = self.costs.idle.iter().filter(|wait| wait.wait_us >= limits.wait_us_max);
         let mut waits: Vec<_> = waits.copied().collect();
         let count = waits.len() as u64;
@@ -314,7 +321,7 @@ impl Account<'_> {
             log_line: wait.asked.step,
             figure: wait.wait_us,
         });
-        Some(Cost {
+        Some(CostNote {
             kind: CostKind::IdleWait,
             text: format!(
                 "{count} of {} requests waited {} ms to {} ms (median {} ms) although no other page was sent meanwhile",
@@ -328,7 +335,7 @@ impl Account<'_> {
         })
     }
 
-    fn resent_unchanged(&self) -> Option<Cost> {
+    fn resent_unchanged(&self) -> Option<CostNote> {
         let (page, place) = self.costs.resent_first?;
         let figure = CostFigure {
             page: Some(self.layout.name(page).to_string()),
@@ -336,7 +343,7 @@ impl Account<'_> {
             log_line: place.step,
             figure: self.costs.resent_bytes,
         };
-        Some(Cost {
+        Some(CostNote {
             kind: CostKind::ResentUnchanged,
             text: format!(
                 "{} pages were sent again with the content that they had been sent with, {} bytes",
@@ -347,12 +354,12 @@ impl Account<'_> {
         })
     }
 
-    fn long_freeze(&self, limits: Limits) -> Option<Cost> {
+    fn long_freeze(&self, limits: CostLimits) -> Option<CostNote> {
         let freeze_us = self.freeze_us().filter(|freeze_us| *freeze_us > limits.freeze_us_max)?;
         let place = self.phase.suspended?;
         let figure =
             CostFigure { page: None, at: place.origin.to_string(), log_line: place.step, figure: freeze_us };
-        Some(Cost {
+        Some(CostNote {
             kind: CostKind::LongFreeze,
             text: format!(
                 "the process stood still for {} ms by the clocks of both hosts; the limit is {} ms",
@@ -369,10 +376,10 @@ fn millis(micros: u64) -> String {
     format!("{}.{}", micros / 1000, micros % 1000 / 100)
 }
 
-fn holds(because: &str) -> Verdict {
-    Verdict::Holds(because.to_owned())
+fn holds(because: &str) -> ObservedVerdict {
+    ObservedVerdict::Holds(because.to_owned())
 }
 
-fn unjudged(why: &str) -> Verdict {
-    Verdict::NotJudged(why.to_owned())
+fn unjudged(why: &str) -> ObservedVerdict {
+    ObservedVerdict::NotJudged(why.to_owned())
 }

@@ -18,15 +18,15 @@ use crate::qemu::stream::digest;
 pub struct Requests<R> {
     input: Input<R>,
     /// Ranges whose contents follow.
-    contents: VecDeque<Range>,
-    role: Role,
+    contents: VecDeque<MemoryRange>,
+    role: ConnectionRole,
     opened: bool,
     over: bool,
 }
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ConnectionRole {
     /// The main one.
     Main,
     /// One more for memory.
@@ -37,7 +37,7 @@ pub enum Role {
 
 /// Memory in a row, in pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+pub struct MemoryRange {
     /// Number of the first page.
     pub page: u64,
     /// How many.
@@ -46,7 +46,7 @@ pub struct Range {
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum VmmRequest {
     /// A migration begins.
     Start {
         /// Version of the protocol.
@@ -60,7 +60,7 @@ pub enum Request {
         length: u64,
     },
     /// Memory follows: its table.
-    Memory(Vec<Range>),
+    Memory(Vec<MemoryRange>),
     /// A page of it.
     Page {
         /// Which.
@@ -77,7 +77,7 @@ pub enum Request {
     /// Stay stopped.
     CompletePaused,
     /// Memory is wanted.
-    PageFault(Range),
+    PageFault(MemoryRange),
 }
 
 /// Why it cannot be read on.
@@ -151,9 +151,9 @@ const RANGE_BYTES: u64 = 16;
 
 impl<R: Read> Requests<R> {
     /// The requests of a connection from its beginning.
-    pub fn new(reader: R, role: Role) -> Self {
+    pub fn new(reader: R, role: ConnectionRole) -> Self {
         let input = Input::new(reader);
-        Self { input, contents: VecDeque::new(), role, opened: role == Role::Main, over: false }
+        Self { input, contents: VecDeque::new(), role, opened: role == ConnectionRole::Main, over: false }
     }
 
     /// Bytes read so far.
@@ -165,7 +165,7 @@ impl<R: Read> Requests<R> {
     ///
     /// # Errors
     /// It cannot be read, ends within a request, or has something that is not known.
-    pub fn next_request(&mut self) -> Result<Option<(u64, Request)>, ConnectionError> {
+    pub fn next_request(&mut self) -> Result<Option<(u64, VmmRequest)>, ConnectionError> {
         if self.over {
             return Ok(None);
         }
@@ -174,7 +174,7 @@ impl<R: Read> Requests<R> {
         request
     }
 
-    fn request(&mut self) -> Result<Option<(u64, Request)>, ConnectionError> {
+    fn request(&mut self) -> Result<Option<(u64, VmmRequest)>, ConnectionError> {
         if self.contents.is_empty() && self.input.at_end()? {
             return Ok(None);
         }
@@ -194,49 +194,49 @@ impl<R: Read> Requests<R> {
         let number = self.input.le16()?;
         self.opened = true;
         match (number, self.role) {
-            (1, Role::Memory) | (2, Role::Faults) => Ok(()),
+            (1, ConnectionRole::Memory) | (2, ConnectionRole::Faults) => Ok(()),
             _ => Err(ConnectionError::UnknownRole { offset: 0, number }),
         }
     }
 
-    fn page(&mut self, range: Range) -> Result<Request, ConnectionError> {
+    fn page(&mut self, range: MemoryRange) -> Result<VmmRequest, ConnectionError> {
         let mut content = [0; PAGE_BYTES as usize];
         self.input.exactly(&mut content)?;
         if range.pages > 1 {
-            self.contents.push_front(Range { page: range.page + 1, pages: range.pages - 1 });
+            self.contents.push_front(MemoryRange { page: range.page + 1, pages: range.pages - 1 });
         }
-        Ok(Request::Page { page: range.page, digest: digest(&content) })
+        Ok(VmmRequest::Page { page: range.page, digest: digest(&content) })
     }
 
-    fn command(&mut self, offset: u64) -> Result<Request, ConnectionError> {
+    fn command(&mut self, offset: u64) -> Result<VmmRequest, ConnectionError> {
         let (number, version) = (self.input.le16()?, self.input.le16()?);
         self.input.le32()?;
         let length = self.input.le64()?;
         let malformed = ConnectionError::Malformed { offset, number, length };
         Ok(match (number, length) {
-            (1, 0) => Request::Start { version },
-            (2, _) => Request::Config(self.input.bytes(length, DATA_MAX, "configuration")?),
+            (1, 0) => VmmRequest::Start { version },
+            (2, _) => VmmRequest::Config(self.input.bytes(length, DATA_MAX, "configuration")?),
             (3, _) => {
                 if length > DATA_MAX {
                     return Err(malformed);
                 }
                 self.input.skip(length)?;
-                Request::State { length }
+                VmmRequest::State { length }
             }
             (4, _) => {
                 let table = self.table(offset, length, malformed)?;
                 self.contents = table.iter().copied().collect();
-                Request::Memory(table)
+                VmmRequest::Memory(table)
             }
-            (5, 0) => Request::Complete,
-            (6, 0) => Request::Abandon,
+            (5, 0) => VmmRequest::Complete,
+            (6, 0) => VmmRequest::Abandon,
             (7, _) if length <= DATA_MAX => {
                 self.input.skip(length)?;
-                Request::MemoryDescriptor
+                VmmRequest::MemoryDescriptor
             }
-            (8, 0) => Request::CompletePaused,
+            (8, 0) => VmmRequest::CompletePaused,
             (9, RANGE_BYTES) => match self.table(offset, length, malformed)?[..] {
-                [range] => Request::PageFault(range),
+                [range] => VmmRequest::PageFault(range),
                 _ => return Err(ConnectionError::Malformed { offset, number, length }),
             },
             (1..=9, _) => return Err(malformed),
@@ -249,7 +249,7 @@ impl<R: Read> Requests<R> {
         offset: u64,
         length: u64,
         malformed: ConnectionError,
-    ) -> Result<Vec<Range>, ConnectionError> {
+    ) -> Result<Vec<MemoryRange>, ConnectionError> {
         if !length.is_multiple_of(RANGE_BYTES) || length > DATA_MAX {
             return Err(malformed);
         }
@@ -260,7 +260,7 @@ impl<R: Read> Requests<R> {
             if !whole || address >= MEMORY_MAX || length >= MEMORY_MAX {
                 return Err(ConnectionError::NoMemory { offset, address, length });
             }
-            ranges.push(Range { page: address / PAGE_BYTES, pages: length / PAGE_BYTES });
+            ranges.push(MemoryRange { page: address / PAGE_BYTES, pages: length / PAGE_BYTES });
         }
         Ok(ranges)
     }
@@ -277,7 +277,7 @@ pub struct Responses<R> {
 
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Response {
+pub enum VmmResponse {
     /// Done; bytes follow on the connection for faults.
     Ok {
         /// How many.
@@ -303,7 +303,7 @@ impl<R: Read> Responses<R> {
     ///
     /// # Errors
     /// It cannot be read, ends within an answer, or has a status that is not known.
-    pub fn next_response(&mut self) -> Result<Option<(u64, Response)>, ConnectionError> {
+    pub fn next_response(&mut self) -> Result<Option<(u64, VmmResponse)>, ConnectionError> {
         self.input.skip(std::mem::take(&mut self.left))?;
         if self.input.at_end()? {
             return Ok(None);
@@ -313,8 +313,8 @@ impl<R: Read> Responses<R> {
         self.input.skip(6)?;
         let length = self.input.le64()?;
         let response = match status {
-            1 => Response::Ok { length },
-            2 => Response::Error,
+            1 => VmmResponse::Ok { length },
+            2 => VmmResponse::Error,
             number => return Err(ConnectionError::UnknownStatus { offset, number }),
         };
         if self.contents {
@@ -373,7 +373,7 @@ pub fn encode_response(status: u16, data: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8], role: Role) -> Result<Vec<Request>, ConnectionError> {
+    fn read(bytes: &[u8], role: ConnectionRole) -> Result<Vec<VmmRequest>, ConnectionError> {
         let (mut requests, mut read) = (Requests::new(bytes, role), Vec::new());
         while let Some((_, request)) = requests.next_request()? {
             read.push(request);
@@ -393,32 +393,32 @@ mod tests {
         ]
         .concat();
         let expected = [
-            Request::Start { version: 3 },
-            Request::Config(b"{}".to_vec()),
-            Request::Memory(vec![Range { page: 5, pages: 1 }, Range { page: 9, pages: 1 }]),
-            Request::Page { page: 5, digest: digest(&[1; 4096]) },
-            Request::Page { page: 9, digest: digest(&[2; 4096]) },
-            Request::State { length: 100 },
-            Request::Complete,
+            VmmRequest::Start { version: 3 },
+            VmmRequest::Config(b"{}".to_vec()),
+            VmmRequest::Memory(vec![MemoryRange { page: 5, pages: 1 }, MemoryRange { page: 9, pages: 1 }]),
+            VmmRequest::Page { page: 5, digest: digest(&[1; 4096]) },
+            VmmRequest::Page { page: 9, digest: digest(&[2; 4096]) },
+            VmmRequest::State { length: 100 },
+            VmmRequest::Complete,
         ];
-        assert_eq!(read(&bytes, Role::Main).unwrap(), expected);
+        assert_eq!(read(&bytes, ConnectionRole::Main).unwrap(), expected);
         for length in 0..bytes.len() {
-            if let Err(error) = read(&bytes[..length], Role::Main) {
+            if let Err(error) = read(&bytes[..length], ConnectionRole::Main) {
                 assert_eq!(error.cut(), Some(length as u64));
             }
         }
         let faults = [vec![2, 0], encode_memory(9, &[(5, 2)], &[])].concat();
-        let expected = [Request::PageFault(Range { page: 5, pages: 2 })];
-        assert_eq!(read(&faults, Role::Faults).unwrap(), expected);
+        let expected = [VmmRequest::PageFault(MemoryRange { page: 5, pages: 2 })];
+        assert_eq!(read(&faults, ConnectionRole::Faults).unwrap(), expected);
     }
 
     #[test]
     fn responses_are_as_documented() {
         let bytes = [encode_response(1, &[3; 8192]), encode_response(2, &[])].concat();
         let mut responses = Responses::new(&bytes[..], true);
-        assert_eq!(responses.next_response().unwrap(), Some((0, Response::Ok { length: 8192 })));
+        assert_eq!(responses.next_response().unwrap(), Some((0, VmmResponse::Ok { length: 8192 })));
         assert_eq!(responses.next_page().unwrap(), Some(digest(&[3; 4096])));
-        assert_eq!(responses.next_response().unwrap(), Some((16 + 8192, Response::Error)));
+        assert_eq!(responses.next_response().unwrap(), Some((16 + 8192, VmmResponse::Error)));
         assert_eq!(responses.next_response().unwrap(), None);
     }
 
@@ -428,11 +428,15 @@ mod tests {
             let error = read(bytes, role).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         };
-        fails(&encode_request(10, 0, &[1]), Role::Main, "offset 0x0: unknown command 10 with 1 bytes");
-        fails(&encode_request(1, 0, &[1]), Role::Main, "command 1 does not have 1 bytes");
-        fails(&encode_request(4, 0, &[1; 15]), Role::Main, "command 4 does not have 15 bytes");
-        fails(&encode_memory(4, &[(1 << 40, 1)], &[]), Role::Main, "of memory at");
-        fails(&[3, 0], Role::Faults, "unknown role 3");
+        fails(
+            &encode_request(10, 0, &[1]),
+            ConnectionRole::Main,
+            "offset 0x0: unknown command 10 with 1 bytes",
+        );
+        fails(&encode_request(1, 0, &[1]), ConnectionRole::Main, "command 1 does not have 1 bytes");
+        fails(&encode_request(4, 0, &[1; 15]), ConnectionRole::Main, "command 4 does not have 15 bytes");
+        fails(&encode_memory(4, &[(1 << 40, 1)], &[]), ConnectionRole::Main, "of memory at");
+        fails(&[3, 0], ConnectionRole::Faults, "unknown role 3");
         let error = Responses::new(&encode_response(3, &[])[..], false).next_response().unwrap_err();
         assert!(matches!(error, ConnectionError::UnknownStatus { offset: 0, number: 3 }), "{error}");
     }

@@ -10,20 +10,23 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 
-use self::connection::{ConnectionError, Range, Request, Requests, Response, Responses, Role};
-use crate::account::{Dumps, Knowledge, Limits};
-use crate::fact::{
-    Arrival, Content, Fact, Observations, ObserveError, Observed, Origin, Pages, Side, Source,
+use self::connection::{
+    ConnectionError, ConnectionRole, MemoryRange, Requests, Responses, VmmRequest, VmmResponse,
 };
-use crate::layout::Layout;
+use crate::account::{CostLimits, Dumps, Knowledge};
+use crate::fact::{
+    Fact, FactOrigin, HostSide, InputSource, Observations, ObserveError, ObservedFact, PageArrival,
+    PageRange, SeenContent,
+};
+use crate::layout::BlockLayout;
 use crate::merge::{Merge, Watched};
-use crate::observation::{self, Task};
+use crate::observation::{self, ObserveTask};
 use crate::ranges::{Places, Ranges};
 use crate::report::Report;
 
 /// What was recorded of one migration.
 #[derive(Clone, Debug, Default)]
-pub struct Inputs {
+pub struct CloudHypervisorInputs {
     /// What the source sent on the main connection.
     pub requests: PathBuf,
     /// What the destination answered.
@@ -39,8 +42,8 @@ pub struct Inputs {
 /// # Errors
 /// An input is not what it should be, inputs contradict each other, or the log cannot be written.
 pub fn tell(
-    inputs: &Inputs,
-    limits: Limits,
+    inputs: &CloudHypervisorInputs,
+    limits: CostLimits,
     log: impl Write + Seek,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, ObserveError> {
@@ -65,7 +68,7 @@ pub fn tell(
         "whether the source goes on with the guest after a cut",
     ];
     let unseen = unseen.map(str::to_owned).to_vec();
-    let task = Task {
+    let task = ObserveTask {
         limits,
         dumps: Dumps::default(),
         unseen,
@@ -75,7 +78,7 @@ pub fn tell(
 }
 
 struct Survey {
-    layout: Layout,
+    layout: BlockLayout,
     places: Places,
     /// Tables of memory on the main connection.
     tables: u32,
@@ -83,20 +86,20 @@ struct Survey {
     described: bool,
 }
 
-fn survey(inputs: &Inputs) -> Result<Survey, ObserveError> {
+fn survey(inputs: &CloudHypervisorInputs) -> Result<Survey, ObserveError> {
     let (mut ranges, mut tables, mut described) = (Ranges::default(), 0, false);
-    let mut add = |path: &Path, range: &Range| match ranges.add(0, range.page, range.pages) {
+    let mut add = |path: &Path, range: &MemoryRange| match ranges.add(0, range.page, range.pages) {
         true => Err(ObserveError::Input { path: path.to_owned(), error: "too many ranges of memory".into() }),
         false => Ok(()),
     };
-    let mut main = Reading::requests(&inputs.requests, Role::Main)?;
+    let mut main = Reading::requests(&inputs.requests, ConnectionRole::Main)?;
     while let Some((_, request)) = main.next()? {
         match request {
-            Request::Memory(table) => {
+            VmmRequest::Memory(table) => {
                 tables += 1;
                 table.iter().try_for_each(|range| add(&inputs.requests, range))?;
             }
-            Request::Config(config) => {
+            VmmRequest::Config(config) => {
                 let mapped = mappings(&config);
                 described |= !mapped.is_empty();
                 mapped.iter().try_for_each(|range| add(&inputs.requests, range))?;
@@ -105,9 +108,9 @@ fn survey(inputs: &Inputs) -> Result<Survey, ObserveError> {
         }
     }
     if let Some(path) = &inputs.fault_requests {
-        let mut faults = Reading::requests(path, Role::Faults)?;
+        let mut faults = Reading::requests(path, ConnectionRole::Faults)?;
         while let Some((_, request)) = faults.next()? {
-            if let Request::PageFault(range) = request {
+            if let VmmRequest::PageFault(range) = request {
                 add(path, &range)?;
             }
         }
@@ -117,14 +120,14 @@ fn survey(inputs: &Inputs) -> Result<Survey, ObserveError> {
 }
 
 /// The memory that a configuration describes: objects with `gpa` and `size`, wherever they are.
-fn mappings(config: &[u8]) -> Vec<Range> {
-    fn look(value: &serde_json::Value, found: &mut Vec<Range>) {
+fn mappings(config: &[u8]) -> Vec<MemoryRange> {
+    fn look(value: &serde_json::Value, found: &mut Vec<MemoryRange>) {
         match value {
             serde_json::Value::Array(values) => values.iter().for_each(|value| look(value, found)),
             serde_json::Value::Object(fields) => {
                 let number = |name: &str| fields.get(name).and_then(serde_json::Value::as_u64);
                 if let (Some(address), Some(bytes)) = (number("gpa"), number("size")) {
-                    found.push(Range { page: address / 4096, pages: bytes.div_ceil(4096) });
+                    found.push(MemoryRange { page: address / 4096, pages: bytes.div_ceil(4096) });
                 }
                 fields.values().for_each(|value| look(value, found));
             }
@@ -145,11 +148,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn requests(path: &Path, role: Role) -> Result<Self, ObserveError> {
+    fn requests(path: &Path, role: ConnectionRole) -> Result<Self, ObserveError> {
         Ok(Self { path: path.to_owned(), requests: Requests::new(open(path)?, role) })
     }
 
-    fn next(&mut self) -> Result<Option<(u64, Request)>, ObserveError> {
+    fn next(&mut self) -> Result<Option<(u64, VmmRequest)>, ObserveError> {
         until_cut(&self.path, self.requests.next_request())
     }
 }
@@ -165,7 +168,7 @@ impl Answers {
         Ok(Self { path: path.to_owned(), responses: Responses::new(open(path)?, contents) })
     }
 
-    fn next(&mut self) -> Result<Option<(u64, Response)>, ObserveError> {
+    fn next(&mut self) -> Result<Option<(u64, VmmResponse)>, ObserveError> {
         until_cut(&self.path, self.responses.next_response())
     }
 
@@ -186,7 +189,7 @@ struct Wire<'a> {
     sent: Vec<u32>,
     /// What is done when the answer comes.
     awaited: Option<Awaited>,
-    ready: VecDeque<Observed>,
+    ready: VecDeque<ObservedFact>,
     suspended: bool,
     resumed: bool,
     over: bool,
@@ -202,24 +205,24 @@ enum Awaited {
     Abandon,
 }
 
-const MAIN: Source = Source::Stream(0);
-const ANSWERS: Source = Source::ReturnPath(0);
-const FAULTS: Source = Source::ReturnPath(1);
-const FAULT_ANSWERS: Source = Source::Channel(1);
+const MAIN: InputSource = InputSource::Stream(0);
+const ANSWERS: InputSource = InputSource::ReturnPath(0);
+const FAULTS: InputSource = InputSource::ReturnPath(1);
+const FAULT_ANSWERS: InputSource = InputSource::Channel(1);
 
 impl<'a> Wire<'a> {
-    fn new(inputs: &Inputs, places: &'a Places, tables: u32) -> Result<Self, ObserveError> {
+    fn new(inputs: &CloudHypervisorInputs, places: &'a Places, tables: u32) -> Result<Self, ObserveError> {
         let faults = match &inputs.fault_requests {
             Some(path) => {
                 let answers = inputs.fault_responses.as_deref();
                 let answers = answers.map(|path| Answers::new(path, true)).transpose()?;
-                Some((Reading::requests(path, Role::Faults)?, answers))
+                Some((Reading::requests(path, ConnectionRole::Faults)?, answers))
             }
             None => None,
         };
         Ok(Self {
             places,
-            main: Reading::requests(&inputs.requests, Role::Main)?,
+            main: Reading::requests(&inputs.requests, ConnectionRole::Main)?,
             answers: Answers::new(&inputs.responses, false)?,
             faults,
             tables_left: tables,
@@ -235,50 +238,53 @@ impl<'a> Wire<'a> {
 
     fn step(&mut self) -> Result<(), ObserveError> {
         match self.main.next()? {
-            Some((offset, Request::Page { page, digest })) => {
-                let origin = Origin { input: MAIN, position: offset };
+            Some((offset, VmmRequest::Page { page, digest })) => {
+                let origin = FactOrigin { input: MAIN, position: offset };
                 self.page(origin, page, digest, 0)
             }
             Some((offset, request)) => {
                 self.answered()?;
-                self.request(Origin { input: MAIN, position: offset }, request)
+                self.request(FactOrigin { input: MAIN, position: offset }, request)
             }
             None if self.awaited.is_some() => self.answered(),
             None => self.fault(),
         }
     }
 
-    fn request(&mut self, origin: Origin, request: Request) -> Result<(), ObserveError> {
+    fn request(&mut self, origin: FactOrigin, request: VmmRequest) -> Result<(), ObserveError> {
         let awaited = match request {
-            Request::Start { .. } => {
-                self.push(Side::Source, origin, Fact::Started);
+            VmmRequest::Start { .. } => {
+                self.push(HostSide::Source, origin, Fact::Started);
                 Awaited::Start
             }
-            Request::Memory(_) => {
+            VmmRequest::Memory(_) => {
                 self.tables_left -= 1;
                 match (self.tables_left, self.tables) {
                     (0, 2..) => self.suspend(origin),
-                    (left, tables) if left + 1 < tables => self.push(Side::Source, origin, Fact::PassBegun),
+                    (left, tables) if left + 1 < tables => {
+                        self.push(HostSide::Source, origin, Fact::PassBegun)
+                    }
                     _ => {}
                 }
                 Awaited::Memory
             }
-            Request::State { .. } => {
+            VmmRequest::State { .. } => {
                 self.suspend(origin);
-                self.push(Side::Source, origin, Fact::StateSent);
+                self.push(HostSide::Source, origin, Fact::StateSent);
                 Awaited::State
             }
-            Request::Complete | Request::CompletePaused => {
-                self.push(Side::Source, origin, Fact::HandedOver);
+            VmmRequest::Complete | VmmRequest::CompletePaused => {
+                self.push(HostSide::Source, origin, Fact::HandedOver);
                 Awaited::Complete
             }
-            Request::Abandon => {
-                self.push(Side::Source, origin, Fact::Cancelled);
+            VmmRequest::Abandon => {
+                self.push(HostSide::Source, origin, Fact::Cancelled);
                 Awaited::Abandon
             }
-            Request::Config(_) | Request::MemoryDescriptor | Request::PageFault(_) | Request::Page { .. } => {
-                Awaited::Config
-            }
+            VmmRequest::Config(_)
+            | VmmRequest::MemoryDescriptor
+            | VmmRequest::PageFault(_)
+            | VmmRequest::Page { .. } => Awaited::Config,
         };
         self.awaited = Some(awaited);
         Ok(())
@@ -288,28 +294,28 @@ impl<'a> Wire<'a> {
     fn answered(&mut self) -> Result<(), ObserveError> {
         let Some(awaited) = self.awaited.take() else { return Ok(()) };
         let Some((offset, response)) = self.answers.next()? else { return Ok(()) };
-        let origin = Origin { input: ANSWERS, position: offset };
-        if response == Response::Error {
-            self.push(Side::Destination, origin, Fact::Failed);
+        let origin = FactOrigin { input: ANSWERS, position: offset };
+        if response == VmmResponse::Error {
+            self.push(HostSide::Destination, origin, Fact::Failed);
             return Ok(());
         }
         match awaited {
-            Awaited::Start => self.push(Side::Destination, origin, Fact::Expected),
+            Awaited::Start => self.push(HostSide::Destination, origin, Fact::Expected),
             Awaited::Memory => {
                 for page in std::mem::take(&mut self.sent) {
                     self.install(origin, page, 0);
                 }
             }
             Awaited::State => {
-                self.push(Side::Destination, origin, Fact::StateAccepted);
-                self.push(Side::Destination, origin, Fact::ReadinessDeclared);
-                self.push(Side::Source, origin, Fact::ReadinessLearned);
+                self.push(HostSide::Destination, origin, Fact::StateAccepted);
+                self.push(HostSide::Destination, origin, Fact::ReadinessDeclared);
+                self.push(HostSide::Source, origin, Fact::ReadinessLearned);
             }
             Awaited::Complete => {
                 self.resumed = true;
-                self.push(Side::Destination, origin, Fact::Resumed);
+                self.push(HostSide::Destination, origin, Fact::Resumed);
                 if self.faults.is_none() {
-                    self.push(Side::Source, origin, Fact::Destroyed);
+                    self.push(HostSide::Source, origin, Fact::Destroyed);
                 }
             }
             Awaited::Config | Awaited::Abandon => {}
@@ -324,27 +330,27 @@ impl<'a> Wire<'a> {
             return Ok(());
         };
         let Some((offset, request)) = faults.next()? else {
-            let origin = Origin { input: FAULTS, position: faults.requests.offset() };
+            let origin = FactOrigin { input: FAULTS, position: faults.requests.offset() };
             self.over = true;
             if self.resumed {
-                self.push(Side::Source, origin, Fact::Destroyed);
+                self.push(HostSide::Source, origin, Fact::Destroyed);
             }
             return Ok(());
         };
-        let origin = Origin { input: FAULTS, position: offset };
-        let Request::PageFault(range) = request else { return Ok(()) };
+        let origin = FactOrigin { input: FAULTS, position: offset };
+        let VmmRequest::PageFault(range) = request else { return Ok(()) };
         let answer = match answers {
             Some(answers) => answers.next()?,
             None => None,
         };
         let first = self.number(origin, range.page)?;
         self.number(origin, range.page + range.pages - 1)?;
-        let pages = Pages { first, count: range.pages as u32 };
-        pages.iter().for_each(|page| self.push(Side::Destination, origin, Fact::Faulted(page)));
-        self.push(Side::Destination, origin, Fact::RequestSent);
-        self.push(Side::Source, origin, Fact::RequestReceived(pages));
-        let Some((offset, Response::Ok { length })) = answer else { return Ok(()) };
-        let at = Origin { input: FAULT_ANSWERS, position: offset };
+        let pages = PageRange { first, count: range.pages as u32 };
+        pages.iter().for_each(|page| self.push(HostSide::Destination, origin, Fact::Faulted(page)));
+        self.push(HostSide::Destination, origin, Fact::RequestSent);
+        self.push(HostSide::Source, origin, Fact::RequestReceived(pages));
+        let Some((offset, VmmResponse::Ok { length })) = answer else { return Ok(()) };
+        let at = FactOrigin { input: FAULT_ANSWERS, position: offset };
         if length != range.pages * 4096 {
             return Err(ObserveError::Contradiction {
                 at: origin,
@@ -359,47 +365,47 @@ impl<'a> Wire<'a> {
                 _ => None,
             };
             let Some(digest) = digest else { return Ok(()) };
-            let fact = Fact::Sent { page, content: Content::Digest(digest), channel: 1, bytes: 4096 };
-            self.push(Side::Source, at, fact);
+            let fact = Fact::Sent { page, content: SeenContent::Digest(digest), channel: 1, bytes: 4096 };
+            self.push(HostSide::Source, at, fact);
             self.install(at, page, 1);
         }
         Ok(())
     }
 
-    fn page(&mut self, origin: Origin, page: u64, digest: u64, channel: u8) -> Result<(), ObserveError> {
+    fn page(&mut self, origin: FactOrigin, page: u64, digest: u64, channel: u8) -> Result<(), ObserveError> {
         let page = self.number(origin, page)?;
-        let fact = Fact::Sent { page, content: Content::Digest(digest), channel, bytes: 4096 };
-        self.push(Side::Source, origin, fact);
+        let fact = Fact::Sent { page, content: SeenContent::Digest(digest), channel, bytes: 4096 };
+        self.push(HostSide::Source, origin, fact);
         self.sent.push(page);
         Ok(())
     }
 
-    fn install(&mut self, origin: Origin, page: u32, channel: u8) {
-        self.push(Side::Destination, origin, Fact::Arrived { channel, page: Arrival::Page(page) });
-        self.push(Side::Destination, origin, Fact::Installed(Pages { first: page, count: 1 }));
+    fn install(&mut self, origin: FactOrigin, page: u32, channel: u8) {
+        self.push(HostSide::Destination, origin, Fact::Arrived { channel, page: PageArrival::Page(page) });
+        self.push(HostSide::Destination, origin, Fact::Installed(PageRange { first: page, count: 1 }));
     }
 
-    fn suspend(&mut self, origin: Origin) {
+    fn suspend(&mut self, origin: FactOrigin) {
         if !self.suspended {
             self.suspended = true;
-            self.push(Side::Source, origin, Fact::Suspended);
+            self.push(HostSide::Source, origin, Fact::Suspended);
         }
     }
 
-    fn number(&self, at: Origin, page: u64) -> Result<u32, ObserveError> {
+    fn number(&self, at: FactOrigin, page: u64) -> Result<u32, ObserveError> {
         self.places.page(0, page).ok_or_else(|| ObserveError::Unaccounted {
             at,
             what: format!("memory at {:#x}, which there is not", page * 4096),
         })
     }
 
-    fn push(&mut self, side: Side, origin: Origin, fact: Fact) {
-        self.ready.push_back(Observed { side, at_us: None, origin, fact });
+    fn push(&mut self, side: HostSide, origin: FactOrigin, fact: Fact) {
+        self.ready.push_back(ObservedFact { side, at_us: None, origin, fact });
     }
 }
 
 impl Observations for Wire<'_> {
-    fn next(&mut self) -> Result<Option<Observed>, ObserveError> {
+    fn next(&mut self) -> Result<Option<ObservedFact>, ObserveError> {
         while self.ready.is_empty() && !self.over {
             self.step()?;
         }
@@ -410,7 +416,7 @@ impl Observations for Wire<'_> {
 struct Nobody;
 
 impl Observations for Nobody {
-    fn next(&mut self) -> Result<Option<Observed>, ObserveError> {
+    fn next(&mut self) -> Result<Option<ObservedFact>, ObserveError> {
         Ok(None)
     }
 }

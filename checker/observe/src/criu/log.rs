@@ -7,7 +7,7 @@ use std::io::{self, BufRead};
 
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct LogLine {
     /// Number of the line, from 1.
     pub number: u64,
     /// When, in microseconds since the program began.
@@ -15,12 +15,12 @@ pub struct Line {
     /// Which process.
     pub pid: Option<u64>,
     /// What happened.
-    pub event: Event,
+    pub event: CriuEvent,
 }
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum CriuEvent {
     /// The process touched a page that is not there.
     Faulted {
         /// Which.
@@ -75,7 +75,7 @@ const LENGTH_MAX: u64 = 64 * 1024;
 ///
 /// # Errors
 /// It cannot be read, or is not what CRIU writes.
-pub fn read_log(mut reader: impl BufRead, mut tell: impl FnMut(Line)) -> Result<(), LogError> {
+pub fn read_log(mut reader: impl BufRead, mut tell: impl FnMut(LogLine)) -> Result<(), LogError> {
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();
@@ -88,32 +88,32 @@ pub fn read_log(mut reader: impl BufRead, mut tell: impl FnMut(Line)) -> Result<
         let malformed = || LogError::Malformed { line, text: text.trim_end().chars().take(200).collect() };
         if let Some(event) = event(&text) {
             let event = event.ok_or_else(malformed)?;
-            tell(Line { number: line, at_us: at_us(&text), pid: pid(&text), event });
+            tell(LogLine { number: line, at_us: at_us(&text), pid: pid(&text), event });
         }
     }
     Ok(())
 }
 
 /// The event of a line, if it has one of interest; that is `None` where its numbers are not understood.
-fn event(text: &str) -> Option<Option<Event>> {
+fn event(text: &str) -> Option<Option<CriuEvent>> {
     let after = |mark: &str| text.split_once(mark).map(|(_, rest)| rest);
     if let Some(rest) = after("#PF at ") {
-        return Some(address(rest).map(|page| Event::Faulted { page }));
+        return Some(address(rest).map(|page| CriuEvent::Faulted { page }));
     }
     if let Some(rest) = after("uffd_copy: ") {
         let copied = rest.split_once('/').and_then(|(start, length)| {
             let bytes = number(length)?;
-            Some(Event::Copied { page: address(start)?, pages: bytes.div_ceil(PAGE_BYTES) })
+            Some(CriuEvent::Copied { page: address(start)?, pages: bytes.div_ceil(PAGE_BYTES) })
         });
         return Some(copied);
     }
     if let Some(rest) = after("zero page at ") {
-        return Some(address(rest).map(|page| Event::Zeroed { page }));
+        return Some(address(rest).map(|page| CriuEvent::Zeroed { page }));
     }
     let rest = after("UFFD transferred pages: (")?;
     let counts = rest
         .split_once('/')
-        .and_then(|(done, all)| Some(Event::Transferred { done: number(done)?, all: number(all)? }));
+        .and_then(|(done, all)| Some(CriuEvent::Transferred { done: number(done)?, all: number(all)? }));
     Some(counts)
 }
 
@@ -157,12 +157,12 @@ mod tests {
                     (01.000300) uffd: 42-7: UFFD transferred pages: (3/5)\n";
         let mut lines = Vec::new();
         read_log(text.as_bytes(), |line| lines.push(line)).unwrap();
-        let line = |number, at_us, event| Line { number, at_us, pid: Some(42), event };
+        let line = |number, at_us, event| LogLine { number, at_us, pid: Some(42), event };
         let expected = [
-            line(1, Some(100), Event::Faulted { page: 0x7_f000_0003 }),
-            line(3, Some(1_000_200), Event::Copied { page: 0x7_f000_0003, pages: 2 }),
-            line(4, None, Event::Zeroed { page: 5 }),
-            line(5, Some(1_000_300), Event::Transferred { done: 3, all: 5 }),
+            line(1, Some(100), CriuEvent::Faulted { page: 0x7_f000_0003 }),
+            line(3, Some(1_000_200), CriuEvent::Copied { page: 0x7_f000_0003, pages: 2 }),
+            line(4, None, CriuEvent::Zeroed { page: 5 }),
+            line(5, Some(1_000_300), CriuEvent::Transferred { done: 3, all: 5 }),
         ];
         assert_eq!(lines, expected);
         let error = read_log(&b"\n(1.2) uffd: 1-2: #PF at nowhere\n"[..], |_| {}).unwrap_err();

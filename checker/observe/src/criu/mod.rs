@@ -12,21 +12,22 @@ use std::fs::{self, File};
 use std::io::{BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use self::log::{Event, read_log};
-use self::page_server::{Command, Item, PageStream};
-use crate::account::{Dumps, Knowledge, Limits};
+use self::log::{CriuEvent, read_log};
+use self::page_server::{Item, PageServerCommand, PageStream};
+use crate::account::{CostLimits, Dumps, Knowledge};
 use crate::fact::{
-    Arrival, Content, Fact, Observations, ObserveError, Observed, Origin, Pages, Side, Source,
+    Fact, FactOrigin, HostSide, InputSource, Observations, ObserveError, ObservedFact, PageArrival,
+    PageRange, SeenContent,
 };
-use crate::layout::Layout;
+use crate::layout::BlockLayout;
 use crate::merge::{Merge, Watched};
-use crate::observation::{self, Task};
+use crate::observation::{self, ObserveTask};
 use crate::ranges::{Places, Ranges};
 use crate::report::Report;
 
 /// What was recorded of one migration.
 #[derive(Clone, Debug, Default)]
-pub struct Inputs {
+pub struct CriuInputs {
     /// What the dump sent to the page server.
     pub page_server: Option<PathBuf>,
     /// What the destination asked for.
@@ -46,8 +47,8 @@ pub struct Inputs {
 /// # Errors
 /// An input is not what it should be, inputs contradict each other, or the log cannot be written.
 pub fn tell(
-    inputs: &Inputs,
-    limits: Limits,
+    inputs: &CriuInputs,
+    limits: CostLimits,
     log: impl Write + Seek,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, ObserveError> {
@@ -70,11 +71,12 @@ pub fn tell(
         runs: [inputs.alive_at_source, inputs.lazy_requests.is_some()],
     };
     let merge = Merge::new(Box::new(Wire::new(inputs, &places)?), Box::new(daemon), &layout, watched);
-    let task = Task { limits, dumps: Dumps::default(), unseen: unseen(inputs), algorithms: ["criu-lazy"; 2] };
+    let task =
+        ObserveTask { limits, dumps: Dumps::default(), unseen: unseen(inputs), algorithms: ["criu-lazy"; 2] };
     observation::tell(merge, &layout, known, task, log, progress)
 }
 
-fn unseen(inputs: &Inputs) -> Vec<String> {
+fn unseen(inputs: &CriuInputs) -> Vec<String> {
     let mut unseen = vec![
         "what the process reads and writes".to_owned(),
         "the hand-over and the resumption: CRIU has no message for them; they are told where the first page is \
@@ -92,7 +94,7 @@ fn unseen(inputs: &Inputs) -> Vec<String> {
 }
 
 /// Looks through everything for the pages that there are.
-fn survey(inputs: &Inputs) -> Result<(Layout, Places), ObserveError> {
+fn survey(inputs: &CriuInputs) -> Result<(BlockLayout, Places), ObserveError> {
     let mut ranges = Ranges::default();
     let mut anything = false;
     let mut add = |path: &Path, space, page, pages| match ranges.add(space, page, pages) {
@@ -114,7 +116,10 @@ fn survey(inputs: &Inputs) -> Result<(Layout, Places), ObserveError> {
         loop {
             match stream.next_item() {
                 Ok(Some((_, Item::Command { command, pages, page, space }))) => {
-                    if matches!(command, Command::Add | Command::Promise { .. } | Command::Get) {
+                    if matches!(
+                        command,
+                        PageServerCommand::Add | PageServerCommand::Promise { .. } | PageServerCommand::Get
+                    ) {
                         add(path, space, page, pages)?;
                     }
                 }
@@ -155,7 +160,7 @@ struct Wire<'a> {
     answers: Option<(PathBuf, PageStream<File>)>,
     /// The request that is being answered, and how many of its pages have been.
     asked: Option<Asked>,
-    ready: VecDeque<Observed>,
+    ready: VecDeque<ObservedFact>,
     begun: bool,
     handed_over: bool,
     /// The destination has said that nothing is missing.
@@ -166,18 +171,18 @@ struct Wire<'a> {
 
 #[derive(Clone, Copy)]
 struct Asked {
-    origin: Origin,
+    origin: FactOrigin,
     page: u64,
     pages: u64,
     space: u64,
 }
 
-const DUMP: Source = Source::Stream(0);
-const REQUESTS: Source = Source::ReturnPath(0);
-const ANSWERS: Source = Source::Channel(1);
+const DUMP: InputSource = InputSource::Stream(0);
+const REQUESTS: InputSource = InputSource::ReturnPath(0);
+const ANSWERS: InputSource = InputSource::Channel(1);
 
 impl<'a> Wire<'a> {
-    fn new(inputs: &Inputs, places: &'a Places) -> Result<Self, ObserveError> {
+    fn new(inputs: &CriuInputs, places: &'a Places) -> Result<Self, ObserveError> {
         let reader = |path: &Option<PathBuf>| match path {
             Some(path) => Ok::<_, ObserveError>(Some((path.clone(), PageStream::new(open(path)?)))),
             None => Ok(None),
@@ -200,21 +205,21 @@ impl<'a> Wire<'a> {
     fn step(&mut self) -> Result<(), ObserveError> {
         if !self.begun {
             self.begun = true;
-            let origin = Origin { input: DUMP, position: 0 };
-            self.push(Side::Source, origin, Fact::Started);
-            self.push(Side::Destination, origin, Fact::Expected);
+            let origin = FactOrigin { input: DUMP, position: 0 };
+            self.push(HostSide::Source, origin, Fact::Started);
+            self.push(HostSide::Destination, origin, Fact::Expected);
             // A dump is of a stopped process.
-            self.push(Side::Source, origin, Fact::Suspended);
+            self.push(HostSide::Source, origin, Fact::Suspended);
             return Ok(());
         }
         if let Some((offset, item)) = next(&mut self.dump)? {
-            return self.dumped(Origin { input: DUMP, position: offset }, item);
+            return self.dumped(FactOrigin { input: DUMP, position: offset }, item);
         }
         if let Some(asked) = self.asked {
             return self.answer(asked);
         }
         match next(&mut self.requests)? {
-            Some((offset, item)) => self.request(Origin { input: REQUESTS, position: offset }, item),
+            Some((offset, item)) => self.request(FactOrigin { input: REQUESTS, position: offset }, item),
             None => {
                 self.end();
                 Ok(())
@@ -222,27 +227,27 @@ impl<'a> Wire<'a> {
         }
     }
 
-    fn dumped(&mut self, origin: Origin, item: Item) -> Result<(), ObserveError> {
+    fn dumped(&mut self, origin: FactOrigin, item: Item) -> Result<(), ObserveError> {
         let Item::Page { page, space, digest } = item else { return Ok(()) };
-        self.sent(origin, page, space, Content::Digest(digest), 0)
+        self.sent(origin, page, space, SeenContent::Digest(digest), 0)
     }
 
-    fn request(&mut self, origin: Origin, item: Item) -> Result<(), ObserveError> {
+    fn request(&mut self, origin: FactOrigin, item: Item) -> Result<(), ObserveError> {
         self.hand_over(origin);
         match item {
-            Item::Command { command: Command::Get, page, pages, space } if pages > 0 => {
+            Item::Command { command: PageServerCommand::Get, page, pages, space } if pages > 0 => {
                 let first = self.number(origin, page, space)?;
                 // One page is what a fault asks for; more are the daemon's own wish.
                 if pages == 1 {
-                    self.push(Side::Source, origin, Fact::RequestReceived(Pages { first, count: 1 }));
+                    self.push(HostSide::Source, origin, Fact::RequestReceived(PageRange { first, count: 1 }));
                 }
                 self.asked = Some(Asked { origin, page, pages, space });
             }
-            Item::Command { command: Command::Close, .. } => {
+            Item::Command { command: PageServerCommand::Close, .. } => {
                 self.closed = true;
-                self.push(Side::Destination, origin, Fact::CompletionDeclared);
-                self.push(Side::Source, origin, Fact::CompletionLearned);
-                self.push(Side::Source, origin, Fact::Destroyed);
+                self.push(HostSide::Destination, origin, Fact::CompletionDeclared);
+                self.push(HostSide::Source, origin, Fact::CompletionLearned);
+                self.push(HostSide::Source, origin, Fact::Destroyed);
             }
             _ => {}
         }
@@ -255,7 +260,7 @@ impl<'a> Wire<'a> {
             self.asked = None;
             return Ok(());
         };
-        let origin = Origin { input: ANSWERS, position: offset };
+        let origin = FactOrigin { input: ANSWERS, position: offset };
         let contradiction = |otherwise: String| ObserveError::Contradiction {
             at: asked.origin,
             what: format!("{} pages at {:#x} are asked for", asked.pages, asked.page * 4096),
@@ -263,7 +268,7 @@ impl<'a> Wire<'a> {
             otherwise,
         };
         match item {
-            Item::Command { command: Command::Add, page, pages, space } => {
+            Item::Command { command: PageServerCommand::Add, page, pages, space } => {
                 if (page, space) != (asked.page, asked.space) || pages > asked.pages || pages == 0 {
                     return Err(contradiction(format!("the answer has {pages} pages at {:#x}", page * 4096)));
                 }
@@ -273,7 +278,7 @@ impl<'a> Wire<'a> {
             Item::Page { page, space, digest } => {
                 self.asked =
                     (asked.pages > 1).then_some(Asked { page: page + 1, pages: asked.pages - 1, ..asked });
-                self.sent(origin, page, space, Content::Digest(digest), 0)
+                self.sent(origin, page, space, SeenContent::Digest(digest), 0)
             }
             Item::Command { .. } => Err(contradiction("something else comes next".to_owned())),
         }
@@ -281,56 +286,56 @@ impl<'a> Wire<'a> {
 
     fn sent(
         &mut self,
-        origin: Origin,
+        origin: FactOrigin,
         page: u64,
         space: u64,
-        content: Content,
+        content: SeenContent,
         channel: u8,
     ) -> Result<(), ObserveError> {
         let page = self.number(origin, page, space)?;
-        self.push(Side::Source, origin, Fact::Sent { page, content, channel, bytes: 4096 });
+        self.push(HostSide::Source, origin, Fact::Sent { page, content, channel, bytes: 4096 });
         Ok(())
     }
 
     /// A page is asked for: so the process was handed over and restored, at the latest.
-    fn hand_over(&mut self, origin: Origin) {
+    fn hand_over(&mut self, origin: FactOrigin) {
         if !self.handed_over {
             self.handed_over = true;
-            self.push(Side::Source, origin, Fact::StateSent);
-            self.push(Side::Source, origin, Fact::HandedOver);
-            self.push(Side::Destination, origin, Fact::StateAccepted);
-            self.push(Side::Destination, origin, Fact::Resumed);
+            self.push(HostSide::Source, origin, Fact::StateSent);
+            self.push(HostSide::Source, origin, Fact::HandedOver);
+            self.push(HostSide::Destination, origin, Fact::StateAccepted);
+            self.push(HostSide::Destination, origin, Fact::Resumed);
         }
     }
 
     fn end(&mut self) {
         self.over = true;
         let position = self.requests.as_ref().map_or(0, |(_, requests)| requests.offset());
-        let origin = Origin { input: REQUESTS, position };
+        let origin = FactOrigin { input: REQUESTS, position };
         if self.handed_over && !self.closed {
             // There is no other connection after this one.
-            self.push(Side::Source, origin, Fact::Disconnected);
-            self.push(Side::Destination, origin, Fact::Disconnected);
+            self.push(HostSide::Source, origin, Fact::Disconnected);
+            self.push(HostSide::Destination, origin, Fact::Disconnected);
         }
         if self.alive_at_source {
-            self.push(Side::Source, origin, Fact::RunsAtSource);
+            self.push(HostSide::Source, origin, Fact::RunsAtSource);
         }
     }
 
-    fn number(&self, at: Origin, page: u64, space: u64) -> Result<u32, ObserveError> {
+    fn number(&self, at: FactOrigin, page: u64, space: u64) -> Result<u32, ObserveError> {
         self.places.page(space, page).ok_or_else(|| ObserveError::Unaccounted {
             at,
             what: format!("a page at {:#x} of process {space}, which there is not", page * 4096),
         })
     }
 
-    fn push(&mut self, side: Side, origin: Origin, fact: Fact) {
-        self.ready.push_back(Observed { side, at_us: None, origin, fact });
+    fn push(&mut self, side: HostSide, origin: FactOrigin, fact: Fact) {
+        self.ready.push_back(ObservedFact { side, at_us: None, origin, fact });
     }
 }
 
 impl Observations for Wire<'_> {
-    fn next(&mut self) -> Result<Option<Observed>, ObserveError> {
+    fn next(&mut self) -> Result<Option<ObservedFact>, ObserveError> {
         while self.ready.is_empty() && !self.over {
             self.step()?;
         }
@@ -348,17 +353,17 @@ fn next(stream: &mut Option<(PathBuf, PageStream<File>)>) -> Result<Option<(u64,
 }
 
 /// What the daemon's log says.
-struct Daemon(VecDeque<Observed>);
+struct Daemon(VecDeque<ObservedFact>);
 
-fn daemon(inputs: &Inputs, places: &Places) -> Result<Daemon, ObserveError> {
+fn daemon(inputs: &CriuInputs, places: &Places) -> Result<Daemon, ObserveError> {
     let mut told = VecDeque::new();
     let Some(path) = &inputs.lazy_log else { return Ok(Daemon(told)) };
     let mut error = None;
-    let tell = |line: log::Line| {
-        let origin = Origin { input: Source::DestinationTrace, position: line.number };
+    let tell = |line: log::LogLine| {
+        let origin = FactOrigin { input: InputSource::DestinationTrace, position: line.number };
         let space = line.pid.unwrap_or(0);
         let mut push = |fact| {
-            told.push_back(Observed { side: Side::Destination, at_us: line.at_us, origin, fact });
+            told.push_back(ObservedFact { side: HostSide::Destination, at_us: line.at_us, origin, fact });
         };
         let mut number = |page| {
             let page = places.page(space, page);
@@ -369,19 +374,19 @@ fn daemon(inputs: &Inputs, places: &Places) -> Result<Daemon, ObserveError> {
             page
         };
         match line.event {
-            Event::Faulted { page } => {
+            CriuEvent::Faulted { page } => {
                 if let Some(page) = number(page) {
                     push(Fact::Faulted(page));
                 }
             }
-            Event::Copied { page, pages } => {
+            CriuEvent::Copied { page, pages } => {
                 for page in page..page.saturating_add(pages) {
                     let Some(page) = number(page) else { break };
-                    push(Fact::Arrived { channel: 0, page: Arrival::Page(page) });
-                    push(Fact::Installed(Pages { first: page, count: 1 }));
+                    push(Fact::Arrived { channel: 0, page: PageArrival::Page(page) });
+                    push(Fact::Installed(PageRange { first: page, count: 1 }));
                 }
             }
-            Event::Zeroed { .. } | Event::Transferred { .. } => {}
+            CriuEvent::Zeroed { .. } | CriuEvent::Transferred { .. } => {}
         }
     };
     read_log(BufReader::new(open(path)?), tell).map_err(|error| wrong(path, error))?;
@@ -389,7 +394,7 @@ fn daemon(inputs: &Inputs, places: &Places) -> Result<Daemon, ObserveError> {
 }
 
 impl Observations for Daemon {
-    fn next(&mut self) -> Result<Option<Observed>, ObserveError> {
+    fn next(&mut self) -> Result<Option<ObservedFact>, ObserveError> {
         Ok(self.0.pop_front())
     }
 }

@@ -26,7 +26,7 @@ pub enum Item {
     /// A command; pages follow it if it carries them.
     Command {
         /// Which.
-        command: Command,
+        command: PageServerCommand,
         /// How many pages.
         pages: u64,
         /// Number of the first.
@@ -47,7 +47,7 @@ pub enum Item {
 
 /// What a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum PageServerCommand {
     /// Pages, with their contents.
     Add,
     /// Pages that are somewhere else: in a parent image, or to be had later.
@@ -160,27 +160,33 @@ impl<R: Read> PageStream<R> {
         let (pages, address, space) = (self.input.le64()?, self.input.le64()?, self.input.le64()?);
         let (number, flags) = (word & 0xffff, word >> 16);
         let command = match number {
-            1 => Command::Add,
-            2 => Command::Hole,
-            3 | 4 => Command::Open,
-            5 => Command::Parent,
-            6 if flags & flag::PRESENT != 0 => Command::Add,
-            6 if flags & (flag::PARENT | flag::LAZY) != 0 => {
-                Command::Promise { parent: flags & flag::PARENT != 0, lazy: flags & flag::LAZY != 0 }
-            }
-            7 => Command::Get,
-            0x1023 | 0x1024 => Command::Close,
+            1 => PageServerCommand::Add,
+            2 => PageServerCommand::Hole,
+            3 | 4 => PageServerCommand::Open,
+            5 => PageServerCommand::Parent,
+            6 if flags & flag::PRESENT != 0 => PageServerCommand::Add,
+            6 if flags & (flag::PARENT | flag::LAZY) != 0 => PageServerCommand::Promise {
+                parent: flags & flag::PARENT != 0,
+                lazy: flags & flag::LAZY != 0,
+            },
+            7 => PageServerCommand::Get,
+            0x1023 | 0x1024 => PageServerCommand::Close,
             _ => return Err(PageStreamError::Unknown { offset, number, flags }),
         };
-        let of_pages =
-            matches!(command, Command::Add | Command::Promise { .. } | Command::Hole | Command::Get);
+        let of_pages = matches!(
+            command,
+            PageServerCommand::Add
+                | PageServerCommand::Promise { .. }
+                | PageServerCommand::Hole
+                | PageServerCommand::Get
+        );
         let page = address / PAGE_BYTES;
         let fits =
             pages <= PAGES_MAX && address.is_multiple_of(PAGE_BYTES) && page + pages <= PAGES_MAX << 16;
         if of_pages && !fits {
             return Err(PageStreamError::NoPages { offset, pages, address });
         }
-        if command == Command::Add && pages > 0 {
+        if command == PageServerCommand::Add && pages > 0 {
             self.following = Some((page, pages, space));
         }
         Ok(Item::Command { command, pages, page, space })
@@ -218,13 +224,13 @@ mod tests {
         bytes.extend(encode(0x1023, 0, 0, 0));
         let command = |command, pages, page, space| Item::Command { command, pages, page, space };
         let expected = [
-            command(Command::Open, 0, 0, 7),
-            command(Command::Add, 2, 3, 7),
+            command(PageServerCommand::Open, 0, 0, 7),
+            command(PageServerCommand::Add, 2, 3, 7),
             Item::Page { page: 3, space: 7, digest: digest(&[1; 4096]) },
             Item::Page { page: 4, space: 7, digest: digest(&[2; 4096]) },
-            command(Command::Promise { parent: false, lazy: true }, 5, 9, 7),
-            command(Command::Get, 1, 9, 7),
-            command(Command::Close, 0, 0, 0),
+            command(PageServerCommand::Promise { parent: false, lazy: true }, 5, 9, 7),
+            command(PageServerCommand::Get, 1, 9, 7),
+            command(PageServerCommand::Close, 0, 0, 0),
         ];
         assert_eq!(read(&bytes).unwrap(), expected);
         for length in 0..bytes.len() {

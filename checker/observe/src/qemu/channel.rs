@@ -17,7 +17,7 @@ use crate::input::Input;
 
 /// What a connection carries, told by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Channel {
+pub enum QemuChannel {
     /// The migration stream.
     Main,
     /// Packets of pages.
@@ -26,7 +26,7 @@ pub enum Channel {
     Urgent,
 }
 
-impl Channel {
+impl QemuChannel {
     /// Which kind begins so?
     pub fn of(begin: &[u8]) -> Self {
         match begin.first_chunk() {

@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 
 use super::PAGE_BYTES;
-use super::stream::{Content, Item, Known, Located, Record, Stream, StreamError};
+use super::stream::{Item, Known, Located, RamContent, RamRecord, Stream, StreamError};
 
 /// Why a recording cannot be copied.
 #[derive(Debug, thiserror::Error)]
@@ -37,14 +37,14 @@ pub fn elide(
             Err(error) if error.cut().is_some() => break,
             Err(error) => return Err(error.into()),
         };
-        let Located { item: Item::Record(Record { content, .. }), .. } = located else { continue };
+        let Located { item: Item::Record(RamRecord { content, .. }), .. } = located else { continue };
         let filler: Box<dyn Iterator<Item = u8>> = match content {
-            Content::Filled(_) => continue,
-            Content::Whole(digest) => {
+            RamContent::Filled(_) => continue,
+            RamContent::Whole(digest) => {
                 Box::new(digest.to_be_bytes().into_iter().cycle().take(PAGE_BYTES as usize))
             }
-            Content::Changed { length } => Box::new(std::iter::repeat_n(0, length.into())),
-            Content::Compressed { length } => Box::new(std::iter::repeat_n(0, length as usize)),
+            RamContent::Changed { length } => Box::new(std::iter::repeat_n(0, length.into())),
+            RamContent::Compressed { length } => Box::new(std::iter::repeat_n(0, length as usize)),
         };
         let filler: Vec<u8> = filler.collect();
         let begin = stream.offset() - filler.len() as u64;

@@ -5,33 +5,33 @@
 
 use serde::Deserialize;
 
-use super::trace::State;
+use super::trace::QemuState;
 
 /// Events of both sides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Events {
     /// Of the source.
-    pub source: Vec<Event>,
+    pub source: Vec<QmpEvent>,
     /// Of the destination.
-    pub destination: Vec<Event>,
+    pub destination: Vec<QmpEvent>,
 }
 
 /// An event of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct QmpEvent {
     /// Its place among the events of its side, from 1.
     pub number: usize,
     /// When, in microseconds since 1970.
     pub at_us: u64,
     /// What happened.
-    pub kind: Kind,
+    pub kind: QmpKind,
 }
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum QmpKind {
     /// The migration is in another state.
-    State(State),
+    State(QemuState),
     /// Another pass over memory has begun.
     Pass(u64),
     /// The processors were stopped.
@@ -103,7 +103,7 @@ impl Events {
 ///
 /// # Errors
 /// A line is not JSON, or an event lacks something.
-pub fn of_monitor(text: &str) -> Result<Vec<Event>, QmpError> {
+pub fn of_monitor(text: &str) -> Result<Vec<QmpEvent>, QmpError> {
     let mut raw = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |error| QmpError::Json { place: format!("line {}", index + 1), error };
@@ -115,22 +115,22 @@ pub fn of_monitor(text: &str) -> Result<Vec<Event>, QmpError> {
     events(raw)
 }
 
-fn events(raw: Vec<Raw>) -> Result<Vec<Event>, QmpError> {
+fn events(raw: Vec<Raw>) -> Result<Vec<QmpEvent>, QmpError> {
     let mut events = Vec::new();
     for (index, Raw { timestamp, event, data }) in raw.into_iter().enumerate() {
         let number = index + 1;
         let kind = match (event.as_str(), data) {
             ("MIGRATION", Data { status: Some(state), .. }) => {
-                let known = State::of(&state);
-                Kind::State(known.ok_or(QmpError::UnknownState { number, state })?)
+                let known = QemuState::of(&state);
+                QmpKind::State(known.ok_or(QmpError::UnknownState { number, state })?)
             }
-            ("MIGRATION_PASS", Data { pass: Some(pass), .. }) => Kind::Pass(pass),
-            ("STOP", _) => Kind::Stopped,
-            ("RESUME", _) => Kind::Resumed,
+            ("MIGRATION_PASS", Data { pass: Some(pass), .. }) => QmpKind::Pass(pass),
+            ("STOP", _) => QmpKind::Stopped,
+            ("RESUME", _) => QmpKind::Resumed,
             _ => continue,
         };
         let at_us = timestamp.seconds.saturating_mul(1_000_000).saturating_add(timestamp.microseconds);
-        events.push(Event { number, at_us, kind });
+        events.push(QmpEvent { number, at_us, kind });
     }
     Ok(events)
 }
@@ -149,8 +149,8 @@ mod tests {
         let lines = of_monitor(&format!("{{\"return\": {{}}}}\n{STOP}\n\n{active}\n")).unwrap();
         assert_eq!(both, Events { source: lines.clone(), destination: Vec::new() });
         let expected = [
-            Event { number: 1, at_us: 2_000_003, kind: Kind::Stopped },
-            Event { number: 2, at_us: 2_000_004, kind: Kind::State(State::Active) },
+            QmpEvent { number: 1, at_us: 2_000_003, kind: QmpKind::Stopped },
+            QmpEvent { number: 2, at_us: 2_000_004, kind: QmpKind::State(QemuState::Active) },
         ];
         assert_eq!(lines, expected);
     }

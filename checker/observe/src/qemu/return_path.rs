@@ -18,7 +18,7 @@ pub struct ReturnPath<R> {
 
 /// What the destination says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
+pub enum ReturnMessage {
     /// It is done, with this result: 0 where all went well.
     Shut(u32),
     /// The answer to a ping.
@@ -115,7 +115,7 @@ impl<R: Read> ReturnPath<R> {
     ///
     /// # Errors
     /// It cannot be read, ends within a message, or has one that is not known. There is nothing to be read after that.
-    pub fn next_message(&mut self) -> Result<Option<(u64, Message)>, ReturnPathError> {
+    pub fn next_message(&mut self) -> Result<Option<(u64, ReturnMessage)>, ReturnPathError> {
         if self.over || self.input.at_end()? {
             return Ok(None);
         }
@@ -125,13 +125,13 @@ impl<R: Read> ReturnPath<R> {
         message.map(|message| Some((offset, message)))
     }
 
-    fn message(&mut self, offset: u64) -> Result<Message, ReturnPathError> {
+    fn message(&mut self, offset: u64) -> Result<ReturnMessage, ReturnPathError> {
         let (number, length) = (self.input.be16()?, self.input.be16()?);
         let malformed =
             |what: &str| ReturnPathError::Malformed { offset, number, length, what: what.to_owned() };
         match (number, length) {
-            (number::SHUT, 4) => Ok(Message::Shut(self.input.be32()?)),
-            (number::PONG, 4) => Ok(Message::Pong(self.input.be32()?)),
+            (number::SHUT, 4) => Ok(ReturnMessage::Shut(self.input.be32()?)),
+            (number::PONG, 4) => Ok(ReturnMessage::Pong(self.input.be32()?)),
             (number::REQ_PAGES_ID, 13..) => {
                 let (start, bytes) = (self.input.be64()?, self.input.be32()?);
                 let block = self.name(length - 12).map_err(|error| error.or(malformed))?;
@@ -150,12 +150,12 @@ impl<R: Read> ReturnPath<R> {
                 let size = self.input.be64()?;
                 let bitmap = self.input.bytes(size, BITMAP_MAX, "a bitmap")?;
                 match self.input.be64()? {
-                    BITMAP_END => Ok(Message::Received { block, bitmap }),
+                    BITMAP_END => Ok(ReturnMessage::Received { block, bitmap }),
                     _ => Err(malformed("no mark behind the bitmap")),
                 }
             }
-            (number::RESUME_ACK, 4) => Ok(Message::ResumeAcknowledged(self.input.be32()?)),
-            (number::SWITCHOVER_ACK, 0) => Ok(Message::SwitchoverAcknowledged),
+            (number::RESUME_ACK, 4) => Ok(ReturnMessage::ResumeAcknowledged(self.input.be32()?)),
+            (number::SWITCHOVER_ACK, 0) => Ok(ReturnMessage::SwitchoverAcknowledged),
             (number::SHUT..=number::SWITCHOVER_ACK, _) => Err(malformed("it has another length")),
             _ => Err(ReturnPathError::Unknown { offset, number, length }),
         }
@@ -193,17 +193,21 @@ impl Name {
     }
 }
 
-fn request(block: String, start: u64, bytes: u32) -> Option<Message> {
+fn request(block: String, start: u64, bytes: u32) -> Option<ReturnMessage> {
     let bytes = u64::from(bytes);
     let whole = start.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES) && bytes > 0;
-    whole.then_some(Message::PagesRequested { block, page: start / PAGE_BYTES, count: bytes / PAGE_BYTES })
+    whole.then_some(ReturnMessage::PagesRequested {
+        block,
+        page: start / PAGE_BYTES,
+        count: bytes / PAGE_BYTES,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8]) -> Result<Vec<Message>, ReturnPathError> {
+    fn read(bytes: &[u8]) -> Result<Vec<ReturnMessage>, ReturnPathError> {
         let (mut path, mut messages) = (ReturnPath::new(bytes), Vec::new());
         while let Some((_, message)) = path.next_message()? {
             messages.push(message);
@@ -223,14 +227,14 @@ mod tests {
         bytes.extend([0, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0x10, 0]);
         bytes.extend(BITMAP);
         bytes.extend([0, 7, 0, 0, 0, 6, 0, 4, 0, 0, 0, 1, 0, 1, 0, 4, 0, 0, 0, 0]);
-        let wanted = |page, count| Message::PagesRequested { block: "pc".to_owned(), page, count };
+        let wanted = |page, count| ReturnMessage::PagesRequested { block: "pc".to_owned(), page, count };
         let expected = [
             wanted(0x4af, 2),
             wanted(1, 1),
-            Message::Received { block: "a".to_owned(), bitmap: vec![0xff, 1] },
-            Message::SwitchoverAcknowledged,
-            Message::ResumeAcknowledged(1),
-            Message::Shut(0),
+            ReturnMessage::Received { block: "a".to_owned(), bitmap: vec![0xff, 1] },
+            ReturnMessage::SwitchoverAcknowledged,
+            ReturnMessage::ResumeAcknowledged(1),
+            ReturnMessage::Shut(0),
         ];
         assert_eq!(read(&bytes).unwrap(), expected);
     }

@@ -56,10 +56,10 @@ impl Address {
     ///
     /// # Errors
     /// Nobody listens there.
-    pub fn connect(&self) -> io::Result<Connection> {
+    pub fn connect(&self) -> io::Result<SocketConnection> {
         Ok(match self {
-            Self::Tcp(address) => Connection::Tcp(tcp(TcpStream::connect(address)?)?),
-            Self::Unix(path) => Connection::Unix(UnixStream::connect(path)?),
+            Self::Tcp(address) => SocketConnection::Tcp(tcp(TcpStream::connect(address)?)?),
+            Self::Unix(path) => SocketConnection::Unix(UnixStream::connect(path)?),
         })
     }
 }
@@ -92,7 +92,7 @@ impl Listener {
     }
 
     /// The next connection, if there is one within the time.
-    pub(super) fn accept(&self, within: Duration) -> io::Result<Option<Connection>> {
+    pub(super) fn accept(&self, within: Duration) -> io::Result<Option<SocketConnection>> {
         let descriptor = match self {
             Self::Tcp(listener) => listener.as_fd(),
             Self::Unix(listener, _) => listener.as_fd(),
@@ -101,8 +101,8 @@ impl Listener {
             return Ok(None);
         }
         Ok(Some(match self {
-            Self::Tcp(listener) => Connection::Tcp(tcp(listener.accept()?.0)?),
-            Self::Unix(listener, _) => Connection::Unix(listener.accept()?.0),
+            Self::Tcp(listener) => SocketConnection::Tcp(tcp(listener.accept()?.0)?),
+            Self::Unix(listener, _) => SocketConnection::Unix(listener.accept()?.0),
         }))
     }
 }
@@ -135,14 +135,14 @@ fn tcp(stream: TcpStream) -> io::Result<TcpStream> {
 
 /// A connection.
 #[derive(Debug)]
-pub enum Connection {
+pub enum SocketConnection {
     /// By TCP.
     Tcp(TcpStream),
     /// By a Unix socket.
     Unix(UnixStream),
 }
 
-impl Connection {
+impl SocketConnection {
     /// Says that nothing more comes, or that nothing more is read.
     pub(super) fn shut(&self, how: Shutdown) {
         // A peer that is gone already needs not be told.
@@ -153,7 +153,7 @@ impl Connection {
     }
 }
 
-impl AsFd for Connection {
+impl AsFd for SocketConnection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(stream) => stream.as_fd(),

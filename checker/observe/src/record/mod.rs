@@ -22,8 +22,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-pub use address::{Address, AddressError, Connection, Listener};
-pub use pump::Outcome;
+pub use address::{Address, AddressError, Listener, SocketConnection};
+pub use pump::PumpOutcome;
 
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,9 +41,9 @@ pub struct Passed {
     /// Its number, from 1, in the order in which they were made.
     pub connection: u32,
     /// How the way there ended.
-    pub forward: Outcome,
+    pub forward: PumpOutcome,
     /// How the way back ended.
-    pub backward: Outcome,
+    pub backward: PumpOutcome,
 }
 
 /// Why nothing can be recorded.
@@ -69,7 +69,7 @@ pub enum RecordError {
 
 /// A proxy that listens.
 #[derive(Debug)]
-pub struct Recorder {
+pub struct ProxyRecorder {
     listener: Listener,
     to: Address,
     output: PathBuf,
@@ -79,7 +79,7 @@ pub struct Recorder {
 /// How often a proxy that waits for a connection looks whether it is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-impl Recorder {
+impl ProxyRecorder {
     /// Listens, and makes the folder for recordings, which must not have any yet.
     ///
     /// # Errors
@@ -148,7 +148,7 @@ impl Recorder {
         Ok(passed)
     }
 
-    fn accept(&self) -> Result<Option<Connection>, RecordError> {
+    fn accept(&self) -> Result<Option<SocketConnection>, RecordError> {
         match self.listener.accept(LOOK_EVERY) {
             Ok(connection) => Ok(connection),
             Err(error) => {
@@ -189,7 +189,13 @@ impl Files {
 }
 
 /// Passes both directions until both have ended.
-fn pass(number: u32, from: Connection, to: Connection, files: Files, stop: &AtomicBool) -> Passed {
+fn pass(
+    number: u32,
+    from: SocketConnection,
+    to: SocketConnection,
+    files: Files,
+    stop: &AtomicBool,
+) -> Passed {
     let (forward, backward) = std::thread::scope(|scope| {
         let back = scope.spawn(|| pump::run(&to, &from, files.backward, stop));
         let forward = pump::run(&from, &to, files.forward, stop);

@@ -14,12 +14,12 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 use serde::Serialize;
 use serde_json::json;
 
-use super::address::{Connection, is_ready};
+use super::address::{SocketConnection, is_ready};
 use super::now_us;
 
 /// How one direction ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Outcome {
+pub struct PumpOutcome {
     /// Bytes that passed.
     pub passed: u64,
     /// Bytes that were recorded.
@@ -38,7 +38,12 @@ const PIPE_BYTES: usize = 1 << 20;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Passes everything, and records it as long as that is possible.
-pub(super) fn run(from: &Connection, to: &Connection, files: (File, File), stop: &AtomicBool) -> Outcome {
+pub(super) fn run(
+    from: &SocketConnection,
+    to: &SocketConnection,
+    files: (File, File),
+    stop: &AtomicBool,
+) -> PumpOutcome {
     std::thread::scope(|scope| {
         let (pieces, kept) = mpsc::channel();
         let mut way = Way { pieces, passed: 0 };
@@ -69,7 +74,7 @@ pub(super) fn run(from: &Connection, to: &Connection, files: (File, File), stop:
             Some(Err(_)) => (0, Some("the thread that records has ended".to_owned())),
             None => (0, Some("there was no connection to record".to_owned())),
         };
-        Outcome { passed, recorded, broken, unrecorded }
+        PumpOutcome { passed, recorded, broken, unrecorded }
     })
 }
 
@@ -90,8 +95,8 @@ struct Way {
 impl Way {
     fn pass(
         &mut self,
-        from: &Connection,
-        to: &Connection,
+        from: &SocketConnection,
+        to: &SocketConnection,
         way: &Pipe,
         record: OwnedFd,
         stop: &AtomicBool,

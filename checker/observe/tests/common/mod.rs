@@ -6,9 +6,9 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
 
-use observe::account::{Dumps, Limits};
+use observe::account::{CostLimits, Dumps};
 use observe::fact::ObserveError;
-use observe::qemu::run::{Inputs, Recovery, Run};
+use observe::qemu::run::{QemuInputs, QemuRun, Recovery};
 use observe::report::Report;
 use tempfile::TempDir;
 
@@ -50,18 +50,18 @@ impl Recording {
         fs::read(self.path(name)).unwrap()
     }
 
-    pub fn inputs(&self) -> Inputs {
+    pub fn inputs(&self) -> QemuInputs {
         let if_there = |name: &str| Some(self.path(name)).filter(|path| path.exists());
         let recovery = if_there("recovery-stream.bin")
             .map(|stream| Recovery { stream, return_path: if_there("recovery-return-path.bin") });
-        Inputs {
+        QemuInputs {
             stream: if_there("stream.bin"),
             return_path: if_there("return-path.bin"),
             recoveries: recovery.into_iter().collect(),
             source_trace: if_there("source.trace"),
             destination_trace: if_there("destination.trace"),
             events: if_there("qmp.json"),
-            ..Inputs::default()
+            ..QemuInputs::default()
         }
     }
 
@@ -71,7 +71,7 @@ impl Recording {
 }
 
 /// Tells a run, with its log in that file.
-pub fn tell(inputs: Inputs, log: &Path) -> Result<Report, ObserveError> {
+pub fn tell(inputs: QemuInputs, log: &Path) -> Result<Report, ObserveError> {
     let log = BufWriter::new(File::create(log).unwrap());
-    Run::survey(inputs)?.tell(Limits::default(), Dumps::default(), log, &mut |_| {})
+    QemuRun::survey(inputs)?.tell(CostLimits::default(), Dumps::default(), log, &mut |_| {})
 }

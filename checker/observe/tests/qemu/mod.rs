@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
-use observe::record::{Passed, Recorder};
+use observe::record::{Passed, ProxyRecorder};
 use serde_json::{Value, json};
 
 const QEMU: &str = "qemu-system-x86_64";
@@ -171,7 +171,7 @@ impl Tape {
     pub fn start(folder: &Path, name: &str, to: &Path) -> Self {
         let (output, listen) = (folder.join(name), folder.join(format!("{name}.sock")));
         let unix = |path: &Path| format!("unix:{}", path.display()).parse().unwrap();
-        let recorder = Recorder::new(&unix(&listen), unix(to), &output).unwrap();
+        let recorder = ProxyRecorder::new(&unix(&listen), unix(to), &output).unwrap();
         let stop = recorder.stop();
         let thread = spawn(move || recorder.run(None, |_| {}).unwrap());
         Self { folder: output, listen, stop, thread }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use checker::report::{Actual, Basis, Conclusion, Document, Paint, Run, Verdict, counted, table};
+use checker::report::{
+    Actual, Basis, CheckDocument, CheckRun, Conclusion, Paint, PropertyVerdict, counted, table,
+};
 use checker::setting::Pages;
 use model::Property;
 
@@ -10,7 +12,7 @@ use super::Subject;
 use crate::cli::args::{Check, World};
 use crate::cli::output::show_again;
 
-pub(super) fn text(document: &Document, args: &Check, subjects: &[Subject]) -> String {
+pub(super) fn text(document: &CheckDocument, args: &Check, subjects: &[Subject]) -> String {
     let mut blocks = vec![format!("{}\n", table(document, Paint::Colour))];
     blocks.extend(surprises(document, args, subjects));
     for run in document.runs.iter().filter(|run| run.is_idle()) {
@@ -34,14 +36,14 @@ pub(super) fn text(document: &Document, args: &Check, subjects: &[Subject]) -> S
 }
 
 /// Tells each surprise once; with a defect only those of the property that must catch it, if it does.
-fn surprises(document: &Document, args: &Check, subjects: &[Subject]) -> Vec<String> {
-    let surprises: Vec<(&Run, &Verdict)> = document
+fn surprises(document: &CheckDocument, args: &Check, subjects: &[Subject]) -> Vec<String> {
+    let surprises: Vec<(&CheckRun, &PropertyVerdict)> = document
         .runs
         .iter()
         .flat_map(|run| run.verdicts.iter().map(move |verdict| (run, verdict)))
         .filter(|(run, verdict)| run.conclusion_of(verdict) == Conclusion::Surprise)
         .collect();
-    let named = |run: &Run, verdict: &Verdict| {
+    let named = |run: &CheckRun, verdict: &PropertyVerdict| {
         run.defect.is_some_and(|defect| defect.entry().caught_by == verdict.property)
     };
     let caught = surprises.iter().any(|(run, verdict)| named(run, verdict));
@@ -61,7 +63,7 @@ fn surprises(document: &Document, args: &Check, subjects: &[Subject]) -> Vec<Str
     blocks
 }
 
-fn tell(run: &Run, verdict: &Verdict, args: &Check, subjects: &[Subject]) -> String {
+fn tell(run: &CheckRun, verdict: &PropertyVerdict, args: &Check, subjects: &[Subject]) -> String {
     let told = match &verdict.story {
         Some(story) => story.to_text(),
         None if verdict.actual == Actual::Vacuous => {
@@ -82,8 +84,8 @@ fn tell(run: &Run, verdict: &Verdict, args: &Check, subjects: &[Subject]) -> Str
 }
 
 /// Why a verdict is open, where the run as a whole does not say so.
-fn open(document: &Document) -> Vec<String> {
-    let open = |run: &Run, verdict: &Verdict| match (&verdict.basis, verdict.actual) {
+fn open(document: &CheckDocument) -> Vec<String> {
+    let open = |run: &CheckRun, verdict: &PropertyVerdict| match (&verdict.basis, verdict.actual) {
         (Some(Basis::Open(why)), Actual::Inconclusive) => {
             Some(format!("{}: {} inconclusive: {why}", run.algorithm, verdict.property))
         }
@@ -104,7 +106,7 @@ fn open(document: &Document) -> Vec<String> {
 
 /// What holds only because certain steps are not put off again and again. Which of them a single algorithm
 /// needs is in the document.
-fn strong_fairness(document: &Document) -> Vec<String> {
+fn strong_fairness(document: &CheckDocument) -> Vec<String> {
     let mut steps: BTreeMap<Property, BTreeSet<&str>> = BTreeMap::new();
     for verdict in document.runs.iter().flat_map(|run| &run.verdicts) {
         if let Some(Basis::StrongFairness(names)) = &verdict.basis {
@@ -117,7 +119,7 @@ fn strong_fairness(document: &Document) -> Vec<String> {
     steps.into_iter().map(line).collect()
 }
 
-fn summary(document: &Document) -> String {
+fn summary(document: &CheckDocument) -> String {
     let seconds: f64 = document.runs.iter().map(|run| run.seconds).sum();
     let transitions: u64 = document.runs.iter().filter_map(|run| run.transitions).sum();
     let world = match document.runs.first() {
@@ -136,19 +138,20 @@ fn summary(document: &Document) -> String {
 }
 
 /// How much goes wrong, if anything does.
-fn budget(run: &Run) -> String {
+fn budget(run: &CheckRun) -> String {
     match run.disruptions.budget() {
         0 => String::new(),
         budget => format!(", up to {}", counted(budget, "disruption")),
     }
 }
 
-fn count(document: &Document, wanted: Conclusion) -> usize {
-    let of = |run: &Run| run.verdicts.iter().filter(|verdict| run.conclusion_of(verdict) == wanted).count();
+fn count(document: &CheckDocument, wanted: Conclusion) -> usize {
+    let of =
+        |run: &CheckRun| run.verdicts.iter().filter(|verdict| run.conclusion_of(verdict) == wanted).count();
     document.runs.iter().map(of).sum()
 }
 
-fn hint(document: &Document, args: &Check) -> &'static str {
+fn hint(document: &CheckDocument, args: &Check) -> &'static str {
     match document.conclusion() {
         Conclusion::Surprise if count(document, Conclusion::Surprise) == 0 => {
             "An action is never taken: too few pages to need it, or a model in which it cannot occur."

@@ -8,8 +8,8 @@ use checker::simulate::sweep::{Parameter, Sweep};
 use checker::simulate::units::{bits_per_second, bytes, nanoseconds, per_second};
 use checker::simulate::workload_file::{self, WORKLOAD_BYTES_MAX};
 use checker::simulate::{
-    CostModel, DirtyMarks, Framing, Intervals, Preset, Setup, SetupError, Share, StopRule, Throttling,
-    Workload,
+    CostModel, DirtyMarks, Fraction, Framing, Intervals, Preset, SimulatedWorkload, SimulationSetup,
+    SimulationSetupError, StopRule, Throttling,
 };
 use clap::{Args, ValueEnum};
 use protocol::policy::{Passes, Policy};
@@ -25,7 +25,7 @@ pub struct Simulate {
     #[arg(value_name = "ALGORITHM")]
     pub algorithms: Vec<String>,
     #[command(flatten)]
-    pub setting: Setting,
+    pub setting: SimulateSetting,
     /// How many runs, with seeds from --seed on: figures are their means [default: up to 8, 1 of what is large]
     #[arg(long, value_name = "N")]
     pub runs: Option<NonZeroU64>,
@@ -45,12 +45,12 @@ pub struct Simulate {
     pub plot: Option<PathBuf>,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: Format,
+    pub format: SimulateFormat,
 }
 
 /// What decides the cost.
 #[derive(Args, Debug, Default)]
-pub struct Setting {
+pub struct SimulateSetting {
     /// Whose costs: what is not said below is as with this system [default: sojourn]
     #[arg(long, help_heading = "Costs")]
     pub preset: Option<PresetName>,
@@ -63,7 +63,7 @@ pub struct Setting {
     /// Which pages the process touches; none is the best case, all the worst [default: uniform]; or a file: QEMU's answer
     /// to query-dirty-rate, a CSV of after_ms,written,touched, a list of SECONDS PAGE r|w, or what `sojourn profile` wrote
     #[arg(long, value_name = "NAME|FILE", value_parser = workload, help_heading = "The process")]
-    pub workload: Option<Workload>,
+    pub workload: Option<SimulatedWorkload>,
     /// Time from one access to the next, on average [default: 0.34ms]
     #[arg(long, value_name = "TIME", value_parser = nanoseconds, conflicts_with = "dirty_rate", help_heading = "The process")]
     pub access_interval: Option<u64>,
@@ -78,22 +78,22 @@ pub struct Setting {
     pub threads: Option<u32>,
     /// Share of the pages that are touched at all, as in 0.88 or 88% [default: 1]
     #[arg(long, value_name = "F", help_heading = "The process")]
-    pub touches: Option<Share>,
+    pub touches: Option<Fraction>,
     /// Where they begin, as a share of the address space [default: 0]
     #[arg(long, value_name = "F", help_heading = "The process")]
-    pub touches_from: Option<Share>,
+    pub touches_from: Option<Fraction>,
     /// Share of accesses that write, as in 0.5 or 50% [default: 0.5]
     #[arg(long, value_name = "F", help_heading = "The process")]
-    pub write_share: Option<Share>,
+    pub write_share: Option<Fraction>,
     /// Share of file-mapped pages [default: 0.5, or as measured]
     #[arg(long, value_name = "F", help_heading = "The process")]
-    pub mapped_share: Option<Share>,
+    pub mapped_share: Option<Fraction>,
     /// Share of pages that are modified when the migration starts [default: 0.5, or as measured]
     #[arg(long, value_name = "F", help_heading = "The process")]
-    pub dirty_share: Option<Share>,
+    pub dirty_share: Option<Fraction>,
     /// Share of pages that are all zero when the migration starts [default: 0, or as measured]
     #[arg(long, value_name = "F", help_heading = "The process")]
-    pub zero_share: Option<Share>,
+    pub zero_share: Option<Fraction>,
     /// Accesses that the process does at least [default: 10000]
     #[arg(long, value_name = "N", help_heading = "The process")]
     pub accesses: Option<u64>,
@@ -154,7 +154,7 @@ pub struct Setting {
     pub post_cap: Option<u64>,
     /// To how much of its size a page is compressed, as in 0.4
     #[arg(long, value_name = "F", help_heading = "Costs")]
-    pub compress: Option<Share>,
+    pub compress: Option<Fraction>,
     /// Bytes that one stream compresses or encrypts in a second, as in 12Gbit/s
     #[arg(long, value_name = "RATE", value_parser = bits_per_second, help_heading = "Costs")]
     pub process_rate: Option<u64>,
@@ -199,7 +199,7 @@ pub struct Setting {
 pub struct Bound(pub Option<u64>);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum SimulateFormat {
     #[default]
     Text,
     Json,
@@ -270,16 +270,16 @@ pub enum ChannelName {
     Own,
 }
 
-impl Setting {
+impl SimulateSetting {
     /// The setting for an algorithm.
     ///
     /// # Errors
     /// The workload cannot have the rate that is asked for.
-    pub fn setup(&self, policy: Policy) -> Result<Setup, SetupError> {
+    pub fn setup(&self, policy: Policy) -> Result<SimulationSetup, SimulationSetupError> {
         let preset = self.preset.map_or(Preset::default(), PresetName::preset);
         let mut setup = match preset {
-            Preset::Paper => Setup::published(policy),
-            _ => Setup::new(policy, preset),
+            Preset::Paper => SimulationSetup::published(policy),
+            _ => SimulationSetup::new(policy, preset),
         };
         self.set_process(&mut setup);
         setup.costs = self.costs(setup.costs, setup.page_size_bytes);
@@ -290,10 +290,10 @@ impl Setting {
         Ok(setup)
     }
 
-    fn set_process(&self, setup: &mut Setup) {
+    fn set_process(&self, setup: &mut SimulationSetup) {
         if let Some(workload) = &self.workload {
             setup.workload = workload.clone();
-            if let Workload::Measured(profile) = workload {
+            if let SimulatedWorkload::Measured(profile) = workload {
                 setup.take_over(profile);
             }
         }
@@ -325,7 +325,7 @@ impl Setting {
         );
     }
 
-    fn set_stop(&self, setup: &mut Setup) {
+    fn set_stop(&self, setup: &mut SimulationSetup) {
         setup.stop = StopRule {
             downtime_ns: self.downtime,
             timeout_ns: self.stop_after,
@@ -399,21 +399,21 @@ impl PresetName {
 }
 
 impl WorkloadName {
-    fn workload(self) -> Workload {
+    fn workload(self) -> SimulatedWorkload {
         match self {
-            Self::Uniform => Workload::Uniform,
-            Self::Sequential => Workload::Sequential,
-            Self::Zipf => Workload::Zipf,
-            Self::WorkingSet => Workload::WorkingSet,
-            Self::Local => Workload::Local,
-            Self::None => Workload::None,
-            Self::All => Workload::All,
+            Self::Uniform => SimulatedWorkload::Uniform,
+            Self::Sequential => SimulatedWorkload::Sequential,
+            Self::Zipf => SimulatedWorkload::Zipf,
+            Self::WorkingSet => SimulatedWorkload::WorkingSet,
+            Self::Local => SimulatedWorkload::Local,
+            Self::None => SimulatedWorkload::None,
+            Self::All => SimulatedWorkload::All,
         }
     }
 }
 
 /// A workload by name, or in a file.
-fn workload(text: &str) -> Result<Workload, String> {
+fn workload(text: &str) -> Result<SimulatedWorkload, String> {
     if let Ok(name) = WorkloadName::from_str(text, false) {
         return Ok(name.workload());
     }

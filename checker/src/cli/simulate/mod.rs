@@ -12,10 +12,10 @@ use checker::simulate::bounds::{Bounded, bounded_all};
 use checker::simulate::figure;
 use checker::simulate::paper;
 use checker::simulate::published::{self, PublishedComparison, Row};
-use checker::simulate::report::{self, Document, Run, Swept};
+use checker::simulate::report::{self, SimulationDocument, SimulationRun, Swept};
 use checker::simulate::summary::{Summary, outcomes, runs_by_default};
 use checker::simulate::sweep::Sweep;
-use checker::simulate::{Patience as Waits, Setup, SimulationError};
+use checker::simulate::{Patience as Waits, SimulationError, SimulationSetup};
 use model::{Strategy, algorithms};
 use serde::Serialize;
 use tie::policy::policy;
@@ -24,11 +24,11 @@ use super::output::{remark, say};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::{End, algorithm};
-use args::{Format, Setting, Simulate};
+use args::{Simulate, SimulateFormat, SimulateSetting};
 
 #[derive(Serialize)]
 struct Runs<'a> {
-    runs: &'a [Run],
+    runs: &'a [SimulationRun],
 }
 
 #[derive(Serialize)]
@@ -66,7 +66,7 @@ impl Waiter {
     }
 
     /// The simulation of so many pages under this name begins.
-    pub fn begin(&self, setup: &Setup) {
+    pub fn begin(&self, setup: &SimulationSetup) {
         self.pages.set(setup.page_count().unwrap_or(0));
         self.teller.begin(setup.policy.name.to_string());
     }
@@ -95,7 +95,10 @@ fn unless_given_up<T>(result: Result<T, SimulationError>, name: &str) -> Result<
 }
 
 /// Each algorithm with its setting.
-pub(super) fn setups(named: &[String], setting: &Setting) -> Result<Vec<(Strategy, Setup)>> {
+pub(super) fn setups(
+    named: &[String],
+    setting: &SimulateSetting,
+) -> Result<Vec<(Strategy, SimulationSetup)>> {
     let strategies = match named {
         [] => algorithms::BUILT_IN.into_iter().collect(),
         names => names.iter().map(|name| algorithm(name)).collect::<Result<Vec<_>>>()?,
@@ -109,7 +112,11 @@ pub(super) fn setups(named: &[String], setting: &Setting) -> Result<Vec<(Strateg
     strategies.into_iter().map(setup).collect()
 }
 
-fn once(args: &Simulate, setups: Vec<(Strategy, Setup)>, waiter: &Waiter) -> Result<(Conclusion, bool)> {
+fn once(
+    args: &Simulate,
+    setups: Vec<(Strategy, SimulationSetup)>,
+    waiter: &Waiter,
+) -> Result<(Conclusion, bool)> {
     let count = setups.len();
     let mut runs = Vec::new();
     let mut conclusion = Conclusion::AsExpected;
@@ -124,14 +131,14 @@ fn once(args: &Simulate, setups: Vec<(Strategy, Setup)>, waiter: &Waiter) -> Res
         }
         let (summary, bounds) = (Summary::of(&outcomes), bounds.swap_remove(0));
         let outcome = outcomes.into_iter().next().context("at least one run")?;
-        runs.push(Run { setup, outcome, summary, bounds });
+        runs.push(SimulationRun { setup, outcome, summary, bounds });
     }
     waiter.teller.end();
     let complete = runs.len() == count;
     match args.format {
-        Format::Text => say(report::table(&runs).trim_end())?,
-        Format::Json => document(Runs { runs: &runs })?,
-        Format::Csv => say(report::csv(&runs))?,
+        SimulateFormat::Text => say(report::table(&runs).trim_end())?,
+        SimulateFormat::Json => document(Runs { runs: &runs })?,
+        SimulateFormat::Csv => say(report::csv(&runs))?,
     }
     plot(args, || figure::durations(&runs))?;
     Ok((conclusion, complete))
@@ -150,7 +157,7 @@ fn outside(name: &str, rows: &[Bounded]) -> Conclusion {
 fn swept(
     args: &Simulate,
     sweep: Sweep,
-    setups: &[(Strategy, Setup)],
+    setups: &[(Strategy, SimulationSetup)],
     waiter: &Waiter,
 ) -> Result<(Conclusion, bool)> {
     let mut curves = Vec::new();
@@ -166,9 +173,9 @@ fn swept(
     let complete = curves.len() == setups.len();
     let swept = Swept { sweep, curves };
     match args.format {
-        Format::Text => say(report::sweep_table(&swept))?,
-        Format::Json => document(&swept)?,
-        Format::Csv => say(report::sweep_csv(&swept))?,
+        SimulateFormat::Text => say(report::sweep_table(&swept))?,
+        SimulateFormat::Json => document(&swept)?,
+        SimulateFormat::Csv => say(report::sweep_csv(&swept))?,
     }
     plot(args, || figure::curves(&swept))?;
     Ok((Conclusion::AsExpected, complete))
@@ -177,12 +184,12 @@ fn swept(
 fn reproduced(args: &Simulate) -> Result<End> {
     let paper = paper::reproduce()?;
     match args.format {
-        Format::Text => say(report::paper_table(&paper))?,
-        Format::Json => document(&paper)?,
-        Format::Csv => say(report::paper_csv(&paper))?,
+        SimulateFormat::Text => say(report::paper_table(&paper))?,
+        SimulateFormat::Json => document(&paper)?,
+        SimulateFormat::Csv => say(report::paper_csv(&paper))?,
     }
     plot(args, figure::cases)?;
-    let reproduced = paper.cells.iter().all(paper::Cell::is_reproduced);
+    let reproduced = paper.cells.iter().all(paper::PublishedCell::is_reproduced);
     Ok(End::Concluded(if reproduced { Conclusion::AsExpected } else { Conclusion::Surprise }))
 }
 
@@ -191,16 +198,16 @@ fn compared(args: &Simulate) -> Result<End> {
     let comparisons: Vec<PublishedComparison> =
         published::ROWS.iter().map(Row::compare).collect::<Result<_, _>>()?;
     match args.format {
-        Format::Text => say(report::comparison_table(&comparisons))?,
-        Format::Json => document(Compared { comparisons: &comparisons })?,
-        Format::Csv => say(report::comparison_csv(&comparisons))?,
+        SimulateFormat::Text => say(report::comparison_table(&comparisons))?,
+        SimulateFormat::Json => document(Compared { comparisons: &comparisons })?,
+        SimulateFormat::Csv => say(report::comparison_csv(&comparisons))?,
     }
     let as_said = comparisons.iter().all(PublishedComparison::is_as_said);
     Ok(End::Concluded(if as_said { Conclusion::AsExpected } else { Conclusion::Surprise }))
 }
 
 fn document(content: impl Serialize) -> Result<()> {
-    say(serde_json::to_string_pretty(&Document::new(content)).context("cannot write JSON")?)
+    say(serde_json::to_string_pretty(&SimulationDocument::new(content)).context("cannot write JSON")?)
 }
 
 fn plot(args: &Simulate, draw: impl FnOnce() -> Result<String, figure::FigureError>) -> Result<()> {

@@ -6,8 +6,8 @@ use protocol::policy::Policy;
 
 use super::{Canvas, FigureError, drawing, drawn, font};
 use crate::simulate::paper::Case;
-use crate::simulate::report::Run;
-use crate::simulate::{Outcome, Setup, Share, SimulationError, Span, run};
+use crate::simulate::report::SimulationRun;
+use crate::simulate::{Fraction, SimulationError, SimulationOutcome, SimulationSetup, Span, run};
 
 /// Of Pre-migration, Migration and Post-migration.
 const COLOURS: [RGBColor; 3] = [RGBColor(158, 202, 225), RGBColor(217, 72, 1), RGBColor(161, 217, 155)];
@@ -28,7 +28,7 @@ struct Bar {
 }
 
 impl Bar {
-    fn of(setup: &Setup, outcome: &Outcome) -> Self {
+    fn of(setup: &SimulationSetup, outcome: &SimulationOutcome) -> Self {
         let states = [outcome.pre_migration, outcome.freeze, outcome.post_migration];
         Self { name: setup.policy.name.to_string(), states, range_ms: None }
     }
@@ -44,7 +44,7 @@ impl Bar {
 ///
 /// # Errors
 /// It cannot be drawn.
-pub fn durations(runs: &[Run]) -> Result<String, FigureError> {
+pub fn durations(runs: &[SimulationRun]) -> Result<String, FigureError> {
     let bars = runs.iter().map(|run| Bar::of(&run.setup, &run.outcome)).collect();
     panels(vec![("duration in ms".to_owned(), bars)])
 }
@@ -71,13 +71,13 @@ pub fn cases() -> Result<String, FigureError> {
 }
 
 /// Shortest and longest total over all mixes of file-mapped and private, modified and unmodified pages.
-fn range_ms(setup: &Setup) -> Result<(f64, f64), SimulationError> {
+fn range_ms(setup: &SimulationSetup) -> Result<(f64, f64), SimulationError> {
     let mut range_ms = (f64::INFINITY, 0f64);
-    let shares = [Share::NONE, Share::HALF, Share::ALL];
+    let shares = [Fraction::NONE, Fraction::HALF, Fraction::ALL];
     for (mapped_share, dirty_share) in
         shares.into_iter().flat_map(|mapped| shares.map(|dirty| (mapped, dirty)))
     {
-        let outcome = run(&Setup { mapped_share, dirty_share, ..setup.clone() })?;
+        let outcome = run(&SimulationSetup { mapped_share, dirty_share, ..setup.clone() })?;
         let ms = outcome.total().ns().map_or(f64::INFINITY, |ns| ns as f64 / 1e6);
         range_ms = (range_ms.0.min(ms), range_ms.1.max(ms));
     }

@@ -3,13 +3,13 @@
 use csv::Writer;
 use steplog::place::Place;
 
-use super::{Run, Swept};
+use super::{SimulationRun, Swept};
 use crate::bounds::Cost;
 use crate::simulate::bounds::Bounded;
 use crate::simulate::paper::{Paper, Time};
 use crate::simulate::published::{Figure, PublishedComparison};
 use crate::simulate::summary::{Spread, Summary};
-use crate::simulate::{DESTINATION, Outcome, SOURCE, Setup, Span};
+use crate::simulate::{DESTINATION, SOURCE, SimulationOutcome, SimulationSetup, Span};
 
 /// The places between which something may be sent, and the names of these ways in the header.
 const WAYS: [(&str, Place, Place); 6] = [
@@ -22,9 +22,9 @@ const WAYS: [(&str, Place, Place); 6] = [
 ];
 
 /// A line for each migration.
-pub fn csv(runs: &[Run]) -> String {
+pub fn csv(runs: &[SimulationRun]) -> String {
     let header = [vec!["algorithm".to_owned()], header(), summary_header(), bounds_header()].concat();
-    let line = |run: &Run| {
+    let line = |run: &SimulationRun| {
         [vec![name(&run.setup)], fields(&run.outcome), summary_fields(&run.summary), bounds_fields(run)]
             .concat()
     };
@@ -84,7 +84,7 @@ pub fn paper_csv(paper: &Paper) -> String {
     written(std::iter::once(header.map(str::to_owned).to_vec()).chain(lines))
 }
 
-fn name(setup: &Setup) -> String {
+fn name(setup: &SimulationSetup) -> String {
     setup.policy.name.to_string()
 }
 
@@ -119,7 +119,7 @@ fn header() -> Vec<String> {
     own.map(str::to_owned).into_iter().chain(ways).collect()
 }
 
-fn fields(outcome: &Outcome) -> Vec<String> {
+fn fields(outcome: &SimulationOutcome) -> Vec<String> {
     let times = [
         outcome.pre_migration,
         Span::Ns(outcome.copying_ns),
@@ -192,7 +192,7 @@ fn bounds_header() -> Vec<String> {
 }
 
 /// Empty where there is no bound to tell.
-fn bounds_fields(run: &Run) -> Vec<String> {
+fn bounds_fields(run: &SimulationRun) -> Vec<String> {
     let fields = |cost| match run.bounds.iter().find(|bounded| bounded.cost == cost) {
         Some(Bounded { least, most, .. }) => {
             [least.to_string(), most.map_or("unbounded".to_owned(), |most| most.to_string())]

@@ -17,7 +17,8 @@ use super::bounds::{Bounded, PAGES};
 use super::summary::{Spread, Summary};
 use super::sweep::{Point, Sweep, Unit};
 use super::{
-    CostModel, DESTINATION, DirtyMarks, Divergence, Intervals, Outcome, SOURCE, Setup, Span, Workload,
+    CostModel, DESTINATION, DirtyMarks, Divergence, Intervals, SOURCE, SimulatedWorkload, SimulationOutcome,
+    SimulationSetup, Span,
 };
 use crate::bounds::Cost;
 
@@ -26,11 +27,11 @@ const VERSION: u32 = 2;
 
 /// One migration, simulated.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Run {
+pub struct SimulationRun {
     /// The setting.
-    pub setup: Setup,
+    pub setup: SimulationSetup,
     /// What the first run cost.
-    pub outcome: Outcome,
+    pub outcome: SimulationOutcome,
     /// What all runs have come to.
     pub summary: Summary,
     /// What the first run cost between what any run can cost at least and at most; empty where the model does not have
@@ -56,13 +57,13 @@ const WAYS: [(&str, Place, Place); 4] = [
 ];
 
 /// A row for each algorithm.
-pub fn table(runs: &[Run]) -> String {
+pub fn table(runs: &[SimulationRun]) -> String {
     let ways = WAYS.map(|(name, ..)| name);
     let waits = ["stall", "p50", "p99", "faults"];
     let titles =
         ["pre", "freeze", "post", "total"].into_iter().chain(waits).chain(ways).chain(["again", "MB"]);
     let mut table = plain(std::iter::once("algorithm").chain(titles));
-    for Run { setup, outcome, summary, .. } in runs {
+    for SimulationRun { setup, outcome, summary, .. } in runs {
         let times = [
             (summary.pre_migration_ns, outcome.pre_migration),
             (summary.freeze_ns, outcome.freeze),
@@ -108,7 +109,7 @@ fn spread_ms(spread: &Spread) -> String {
 }
 
 /// For each algorithm and cost what any run costs at least, what this one cost, and what any costs at most.
-fn bounds_table(runs: &[Run]) -> String {
+fn bounds_table(runs: &[SimulationRun]) -> String {
     let titles = Cost::ALL.into_iter().filter(|cost| runs.iter().any(|run| of(run, *cost).is_some()));
     let titles: Vec<Cost> = titles.collect();
     if titles.is_empty() {
@@ -128,7 +129,7 @@ fn bounds_table(runs: &[Run]) -> String {
     )
 }
 
-fn of(run: &Run, cost: Cost) -> Option<&Bounded> {
+fn of(run: &SimulationRun, cost: Cost) -> Option<&Bounded> {
     run.bounds.iter().find(|bounded| bounded.cost == cost)
 }
 
@@ -150,12 +151,13 @@ const LEGEND: &str = "pre, freeze, post, total: time in Pre-migration, Migration
                       on the source as long as some page is not touched, or copying never ends.";
 
 /// The setting, but for the algorithm.
-pub fn in_words(setup: &Setup) -> String {
+pub fn in_words(setup: &SimulationSetup) -> String {
     let bytes = |bytes: u64| Unit::Bytes.show(bytes as f64);
     let time = |ns: u64| Unit::Nanoseconds.show(ns as f64);
-    let dirty_share = if setup.workload == Workload::All { super::Share::ALL } else { setup.dirty_share };
+    let dirty_share =
+        if setup.workload == SimulatedWorkload::All { super::Fraction::ALL } else { setup.dirty_share };
     let zero = match setup.zero_share {
-        super::Share::NONE => String::new(),
+        super::Fraction::NONE => String::new(),
         share => format!(", {share} zero"),
     };
     let log = match setup.log {
@@ -173,12 +175,12 @@ pub fn in_words(setup: &Setup) -> String {
     )
 }
 
-fn process_in_words(setup: &Setup, time: impl Fn(u64) -> String) -> String {
+fn process_in_words(setup: &SimulationSetup, time: impl Fn(u64) -> String) -> String {
     let least = setup.accesses_min;
     match &setup.workload {
-        Workload::None => "the process touches nothing".to_owned(),
-        Workload::All => "every page modified and touched at the worst moment".to_owned(),
-        Workload::Measured(profile) => {
+        SimulatedWorkload::None => "the process touches nothing".to_owned(),
+        SimulatedWorkload::All => "every page modified and touched at the worst moment".to_owned(),
+        SimulatedWorkload::Measured(profile) => {
             let last = profile.curve.last().copied().unwrap_or_default();
             format!(
                 "measured accesses: {} pages written and {} touched in {}",
@@ -187,7 +189,7 @@ fn process_in_words(setup: &Setup, time: impl Fn(u64) -> String) -> String {
                 time(last.after_ns)
             )
         }
-        Workload::Listed(list) => {
+        SimulatedWorkload::Listed(list) => {
             format!("{} listed accesses every {}, over and over", list.accesses.len(), time(list.period_ns))
         }
         workload => {
@@ -195,7 +197,7 @@ fn process_in_words(setup: &Setup, time: impl Fn(u64) -> String) -> String {
                 if setup.threads > 1 { format!("{} threads, ", setup.threads) } else { String::new() };
             let drawn = if setup.intervals == Intervals::Drawn { "on average" } else { "exactly" };
             let window = match setup.touched_share {
-                super::Share::ALL => String::new(),
+                super::Fraction::ALL => String::new(),
                 share => format!(" to {share} of the pages"),
             };
             format!(
@@ -210,7 +212,7 @@ fn process_in_words(setup: &Setup, time: impl Fn(u64) -> String) -> String {
 
 fn costs_in_words(
     costs: &CostModel,
-    setup: &Setup,
+    setup: &SimulationSetup,
     bytes: impl Fn(u64) -> String,
     time: impl Fn(u64) -> String,
 ) -> String {
@@ -246,22 +248,22 @@ fn costs_in_words(
     )
 }
 
-fn name(workload: &Workload) -> &'static str {
+fn name(workload: &SimulatedWorkload) -> &'static str {
     match workload {
-        Workload::Uniform => "uniform",
-        Workload::Sequential => "sequential",
-        Workload::Zipf => "zipf",
-        Workload::WorkingSet => "working-set",
-        Workload::Local => "local",
-        Workload::Measured(_) => "measured",
-        Workload::Listed(_) => "listed",
-        Workload::None => "no",
-        Workload::All => "all",
+        SimulatedWorkload::Uniform => "uniform",
+        SimulatedWorkload::Sequential => "sequential",
+        SimulatedWorkload::Zipf => "zipf",
+        SimulatedWorkload::WorkingSet => "working-set",
+        SimulatedWorkload::Local => "local",
+        SimulatedWorkload::Measured(_) => "measured",
+        SimulatedWorkload::Listed(_) => "listed",
+        SimulatedWorkload::None => "no",
+        SimulatedWorkload::All => "all",
     }
 }
 
 /// Why copying never ends, and what would end it: as the run has shown.
-pub fn never_ends(setup: &Setup, divergence: Divergence) -> String {
+pub fn never_ends(setup: &SimulationSetup, divergence: Divergence) -> String {
     let Divergence {
         passes,
         passes_in_vain,
@@ -273,7 +275,7 @@ pub fn never_ends(setup: &Setup, divergence: Divergence) -> String {
         ..
     } = divergence;
     let writes = match (&setup.workload, writes_per_s) {
-        (Workload::All, _) => "pages as fast as they are sent".to_owned(),
+        (SimulatedWorkload::All, _) => "pages as fast as they are sent".to_owned(),
         (_, Some(rate)) => format!("{rate:.0} times a second"),
         (_, None) => "as measured".to_owned(),
     };
@@ -286,7 +288,7 @@ pub fn never_ends(setup: &Setup, divergence: Divergence) -> String {
     )
 }
 
-fn pages_sent(outcome: &Outcome, from: Place, to: Place) -> u64 {
+fn pages_sent(outcome: &SimulationOutcome, from: Place, to: Place) -> u64 {
     outcome.sent.iter().filter(|sent| (sent.from, sent.to) == (from, to)).map(|sent| sent.pages).sum()
 }
 
@@ -354,13 +356,13 @@ fn ms(ms: f64) -> String {
 
 /// One JSON document.
 #[derive(Serialize)]
-pub struct Document<T> {
+pub struct SimulationDocument<T> {
     version: u32,
     #[serde(flatten)]
     content: T,
 }
 
-impl<T: Serialize> Document<T> {
+impl<T: Serialize> SimulationDocument<T> {
     /// The document with this content.
     pub fn new(content: T) -> Self {
         Self { version: VERSION, content }

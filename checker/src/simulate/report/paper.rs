@@ -3,7 +3,7 @@
 use steplog::message::MessageKind;
 
 use super::{add, ms, plain};
-use crate::simulate::paper::{Case, Paper, State, TOLERANCE_PERCENT, Time};
+use crate::simulate::paper::{Case, Paper, PublishedState, TOLERANCE_PERCENT, Time};
 use crate::simulate::sweep::Unit;
 use crate::simulate::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, message_bytes};
 
@@ -14,7 +14,7 @@ pub fn paper_table(paper: &Paper) -> String {
         &mut table,
         ["", "paper", "here", "%", "paper", "here", "%", "paper", "here", "%"].map(str::to_owned),
     );
-    for state in State::ALL {
+    for state in PublishedState::ALL {
         add(&mut table, std::iter::once(title(state).to_owned()));
         for row in paper.cells.chunk_by(|a, b| (a.state, &a.algorithm) == (b.state, &b.algorithm)) {
             if row.first().is_none_or(|cell| cell.state != state) {
@@ -37,11 +37,11 @@ pub fn paper_table(paper: &Paper) -> String {
     format!("{table}\n{}", constants(paper))
 }
 
-fn title(state: State) -> &'static str {
+fn title(state: PublishedState) -> &'static str {
     match state {
-        State::PreMigration => "Pre-migration",
-        State::Migration => "Migration",
-        State::PostMigration => "Post-migration",
+        PublishedState::PreMigration => "Pre-migration",
+        PublishedState::Migration => "Migration",
+        PublishedState::PostMigration => "Post-migration",
     }
 }
 

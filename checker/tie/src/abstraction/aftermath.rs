@@ -9,7 +9,7 @@ use steplog::message::{MessageKind, Progress};
 use steplog::place::Epoch;
 
 use super::scene::{Scene, shadow};
-use crate::network::{Fate, Flight};
+use crate::network::{Flight, FlightFate};
 use crate::rig::{History, Rig};
 
 /// The process died with a machine.
@@ -126,6 +126,6 @@ fn resyncs(scene: &Scene<'_>, complete: bool) -> bool {
 fn says(rig: &Rig, kind: MessageKind, epoch: impl Fn(Epoch) -> bool) -> bool {
     rig.network.flights().iter().any(|flight| {
         let envelope = &flight.envelope;
-        flight.fate == Fate::Flying && envelope.message.kind() == kind && epoch(envelope.epoch)
+        flight.fate == FlightFate::Flying && envelope.message.kind() == kind && epoch(envelope.epoch)
     })
 }

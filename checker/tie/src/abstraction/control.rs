@@ -11,7 +11,7 @@ use steplog::place::HostId;
 
 use super::scene::{Scene, keeps_something};
 use super::{Unmapped, aftermath};
-use crate::network::{Fate, Flight};
+use crate::network::{Flight, FlightFate};
 use crate::rig::Rig;
 
 pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
@@ -56,11 +56,11 @@ pub(super) fn gone(rig: &Rig) -> Control {
     };
     let to_former = |flight: &Flight| {
         flight.envelope.message.kind() == MessageKind::Exit
-            && matches!(flight.fate, Fate::Flying | Fate::Lost)
+            && matches!(flight.fate, FlightFate::Flying | FlightFate::Lost)
             && (copies || flight.envelope.epoch <= rig.trouble.begun)
     };
     let notices: Vec<_> = rig.network.flights().iter().filter(|flight| to_former(flight)).collect();
-    let message_lost = notices.iter().any(|notice| notice.fate == Fate::Lost);
+    let message_lost = notices.iter().any(|notice| notice.fate == FlightFate::Lost);
     match rig.hosts().any(unaware) || !notices.is_empty() {
         true => Control { phase: Phase::Exiting, message_lost, ..Control::GONE },
         false => Control::GONE,
@@ -92,7 +92,7 @@ fn runs(rig: &Rig, host: HostId) -> bool {
 
 fn is_lost(rig: &Rig, kind: MessageKind) -> bool {
     let mut flights = rig.network.flights().iter();
-    flights.any(|flight| flight.fate == Fate::Lost && flight.envelope.message.kind() == kind)
+    flights.any(|flight| flight.fate == FlightFate::Lost && flight.envelope.message.kind() == kind)
 }
 
 /// Has a page of this kind been sent between suspension and hand-over?

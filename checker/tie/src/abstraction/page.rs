@@ -14,7 +14,7 @@ use steplog::place::{HostId, Place};
 
 use super::Unmapped;
 use super::scene::{Scene, shadow};
-use crate::network::{Fate, Flight};
+use crate::network::{Flight, FlightFate};
 
 /// A page in a scene.
 struct Look<'s, 'a> {
@@ -209,7 +209,7 @@ impl Look<'_, '_> {
         let flights = self.scene.rig.network.flights().iter();
         flights.filter(|flight| {
             flight.envelope.message.page() == Some(self.page)
-                && matches!(flight.fate, Fate::Flying | Fate::Lost)
+                && matches!(flight.fate, FlightFate::Flying | FlightFate::Lost)
                 && !self.scene.rig.is_stray(flight)
         })
     }
@@ -217,7 +217,7 @@ impl Look<'_, '_> {
     /// What an aborted or forgotten attempt has left on the link: the oldest content stands for all.
     fn stray(&self) -> Holding {
         let strays = self.scene.rig.network.flights().iter().filter(|flight| {
-            let arrives = matches!(flight.fate, Fate::Flying | Fate::Echo | Fate::Outlived);
+            let arrives = matches!(flight.fate, FlightFate::Flying | FlightFate::Echo | FlightFate::Outlived);
             arrives && flight.envelope.message.page() == Some(self.page) && self.scene.rig.is_stray(flight)
         });
         let contents = strays.filter_map(|flight| match &flight.envelope.message {
@@ -240,8 +240,8 @@ impl Look<'_, '_> {
         match fates.next() {
             None if self.waits_for_store() => Transit::Lost(()),
             None => Transit::Idle,
-            Some(Fate::Flying) => Transit::Flying(()),
-            Some(_) if fates.any(|fate| fate == Fate::Flying) => Transit::Flying(()),
+            Some(FlightFate::Flying) => Transit::Flying(()),
+            Some(_) if fates.any(|fate| fate == FlightFate::Flying) => Transit::Flying(()),
             Some(_) => Transit::Lost(()),
         }
     }
@@ -268,7 +268,7 @@ impl Look<'_, '_> {
             };
             let currency = self.currency(content);
             newest = match flight.fate {
-                Fate::Lost => Transit::Lost(currency),
+                FlightFate::Lost => Transit::Lost(currency),
                 _ => Transit::Flying(currency),
             };
         }
@@ -290,7 +290,8 @@ impl Look<'_, '_> {
 
     fn echo(&self, concerns: impl Fn(&Message) -> bool) -> Holding {
         let flights = self.scene.rig.network.flights().iter();
-        let echoes = flights.filter(|flight| flight.fate == Fate::Echo && !self.scene.rig.is_stray(flight));
+        let echoes =
+            flights.filter(|flight| flight.fate == FlightFate::Echo && !self.scene.rig.is_stray(flight));
         let mut messages = echoes.map(|flight| &flight.envelope.message);
         let found = messages.find(|message| message.page() == Some(self.page) && concerns(message));
         match found {
@@ -309,7 +310,7 @@ impl Look<'_, '_> {
         let stored = rig.file_server().stored(self.page).map(|stored| stored.version);
         let mut found = WriteBack::Idle;
         for flight in self.flights() {
-            let arrives = flight.fate != Fate::Lost;
+            let arrives = flight.fate != FlightFate::Lost;
             let next = match &flight.envelope.message {
                 // Said again, although only the answer was lost.
                 Message::WriteBack { version, .. } if rig.is_disrupted() && Some(*version) <= stored => {

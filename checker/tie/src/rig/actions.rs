@@ -10,7 +10,7 @@ use steplog::place::{HostId, Place};
 
 use super::Rig;
 use crate::flaws::FlawedMemory;
-use crate::network::{Fate, Flight, Order};
+use crate::network::{Flight, FlightFate, RigOrder};
 
 /// Something that can happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl Rig {
             if fickle && self.network.is_losable(at) {
                 actions.push(Action::Lose(at));
             }
-            if flight.fate == Fate::Lost && self.may_be_sent_again(flight) {
+            if flight.fate == FlightFate::Lost && self.may_be_sent_again(flight) {
                 actions.push(Action::Resend(at));
             }
         }
@@ -158,7 +158,7 @@ impl Rig {
         let with_store = *from == Place::FileServer || *to == Place::FileServer;
         let resync = |other: &Flight| matches!(other.envelope.message, Message::Resync(_));
         let reached = with_store || !(self.is_parted() || self.network.flights().iter().any(resync));
-        self.network.order() == Order::Lossy && reached
+        self.network.order() == RigOrder::Lossy && reached
     }
 
     /// Where something can go wrong, the model has no duplicates of what is said again about a write-back that the file
@@ -189,7 +189,7 @@ impl Rig {
         let contents = self.network.flights().iter().filter(|flight| {
             let Envelope { from, message, .. } = &flight.envelope;
             *from == host.into()
-                && flight.fate == Fate::Flying
+                && flight.fate == FlightFate::Flying
                 && !self.trouble.aborted.contains(&flight.envelope.epoch)
                 && matches!(message, Message::Page { page: other, .. } if *other == page)
         });

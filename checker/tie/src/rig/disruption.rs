@@ -20,7 +20,7 @@ use steplog::place::{Epoch, HostId, Place};
 
 use super::{Action, Happening, Rig, RigError};
 use crate::flaws::{Flaw, FlawedMemory};
-use crate::network::{Fate, Flight};
+use crate::network::{Flight, FlightFate};
 
 /// What is in order again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Rig {
         let Message::Page { .. } = flight.envelope.message else { return false };
         let epoch = flight.envelope.epoch;
         let forgotten = self.forgotten().is_some_and(|(_, forgotten)| forgotten == epoch);
-        let left = forgotten || flight.fate == Fate::Outlived || self.trouble.aborted.contains(&epoch);
+        let left = forgotten || flight.fate == FlightFate::Outlived || self.trouble.aborted.contains(&epoch);
         self.is_disrupted() && !flight.is_forgotten() && left
     }
 
@@ -346,7 +346,7 @@ impl Rig {
         self.network.remove(|flight| {
             let (from, to) = (flight.envelope.from, flight.envelope.to);
             // A duplicate on its way to the file server does not die with its sender.
-            let outlives = flight.fate == Fate::Echo && to == Place::FileServer;
+            let outlives = flight.fate == FlightFate::Echo && to == Place::FileServer;
             !outlives && (from == dead || to == dead || (between_hosts(from) && between_hosts(to)))
         });
         self.ensemble.crash(id).ok_or(RigError::Nothing)?;

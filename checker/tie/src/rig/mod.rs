@@ -34,7 +34,7 @@ use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
 
 use super::flaws::{Flaw, FlawedMemory};
-use super::network::{Network, Order};
+use super::network::{RigNetwork, RigOrder};
 use super::policy::{Unsupported, policy};
 
 /// What one endpoint or link did.
@@ -85,7 +85,7 @@ pub struct Rig {
     pub(super) migration: Arc<Migration>,
     pub(super) image: Arc<Image>,
     ensemble: Ensemble<FlawedMemory>,
-    pub(super) network: Network,
+    pub(super) network: RigNetwork,
     /// The newest content of every page: the memory of a process that never moved.
     pub(super) newest: Vec<PageBytes>,
     /// How often each page went from host to host in the migration under way.
@@ -104,7 +104,7 @@ impl Rig {
     /// The reference does not have the algorithm.
     pub fn new(
         migration: Arc<Migration>,
-        order: Order,
+        order: RigOrder,
         kinds: &[PageKind],
         flaw: Option<Flaw>,
     ) -> Result<Self, Unsupported> {
@@ -122,7 +122,7 @@ impl Rig {
         }
         Ok(Rig {
             ensemble,
-            network: Network::new(order),
+            network: RigNetwork::new(order),
             newest: image.page_numbers().filter_map(|page| image.content(page).cloned()).collect(),
             crossings: vec![0; kinds.len()],
             writes: 0,
@@ -183,7 +183,7 @@ impl Rig {
     }
 
     /// The messages on their way.
-    pub fn network(&self) -> &Network {
+    pub fn network(&self) -> &RigNetwork {
         &self.network
     }
 

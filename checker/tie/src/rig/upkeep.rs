@@ -10,7 +10,7 @@ use steplog::place::{Place, Version};
 
 use super::{Happening, Rig};
 use crate::flaws::{Flaw, FlawedMemory};
-use crate::network::Fate;
+use crate::network::FlightFate;
 
 impl Rig {
     pub(super) fn collect(&mut self, happenings: &mut Vec<Happening>) {
@@ -72,7 +72,7 @@ impl Rig {
             | Message::WriteBackDone { page: other, version: of } => (*other, *of) == (page, version),
             _ => false,
         };
-        let mut flights = self.network.flights().iter().filter(|flight| flight.fate != Fate::Echo);
+        let mut flights = self.network.flights().iter().filter(|flight| flight.fate != FlightFate::Echo);
         let others = flights.by_ref().filter(|flight| same(&flight.envelope.message)).count();
         self.is_disrupted()
             && others == 1

@@ -17,7 +17,7 @@ use super::{LINES_MAX_KEPT, TraceError, header, parse};
 
 /// A line of one of several logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct LineOrigin {
     /// Which log, counted from 0.
     pub log: usize,
     /// Which of its lines, counted from 1.
@@ -26,13 +26,13 @@ pub struct Origin {
 
 /// Several logs as one.
 #[derive(Clone, Debug)]
-pub struct Merged {
+pub struct MergedLog {
     /// What they all say of themselves.
     pub header: Header,
     /// Their steps, causes before effects.
     pub steps: Vec<Step>,
     /// Where each step comes from.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<LineOrigin>,
 }
 
 /// Why logs are not of one run.
@@ -56,9 +56,9 @@ pub enum MergeError {
     #[error("a message is handled before it can have been sent")]
     Contradiction {
         /// The line that handles it.
-        handled: Origin,
+        handled: LineOrigin,
         /// The line that sends it, if any does.
-        sent: Option<Origin>,
+        sent: Option<LineOrigin>,
     },
 }
 
@@ -69,7 +69,7 @@ pub enum MergeError {
 pub fn merge<R: BufRead>(
     logs: impl IntoIterator<Item = R>,
     strategy: Option<&Strategy>,
-) -> Result<Merged, MergeError> {
+) -> Result<MergedLog, MergeError> {
     let logs = logs
         .into_iter()
         .enumerate()
@@ -110,7 +110,7 @@ struct Merger {
 }
 
 impl Merger {
-    fn run(mut self, header: Header) -> Result<Merged, MergeError> {
+    fn run(mut self, header: Header) -> Result<MergedLog, MergeError> {
         let (mut steps, mut origins) = (Vec::new(), Vec::new());
         while let Some(log) = self.next()? {
             let Some((line, step)) = self.waiting[log].pop_front() else { break };
@@ -118,9 +118,9 @@ impl Merger {
             _ = self.ledger.take(&step, &self.roster);
             _ = self.roster.take(&step);
             steps.push(step);
-            origins.push(Origin { log, line });
+            origins.push(LineOrigin { log, line });
         }
-        Ok(Merged { header, steps, origins })
+        Ok(MergedLog { header, steps, origins })
     }
 
     /// The log whose turn it is.
@@ -137,19 +137,19 @@ impl Merger {
         match (next, heads().next()) {
             (Some(log), _) => Ok(Some(log)),
             (None, Some((log, line, step))) => {
-                Err(MergeError::Contradiction { handled: Origin { log, line }, sent: self.sender(step) })
+                Err(MergeError::Contradiction { handled: LineOrigin { log, line }, sent: self.sender(step) })
             }
             (None, None) => Ok(None),
         }
     }
 
     /// The line that sends what this one handles.
-    fn sender(&self, step: &Step) -> Option<Origin> {
+    fn sender(&self, step: &Step) -> Option<LineOrigin> {
         let name = self.ledger.is_missing(step)?;
         self.waiting.iter().enumerate().find_map(|(log, waiting)| {
             let sends = |step: &Step| sent(step, &self.roster).contains(&name);
             let line = waiting.iter().find(|(_, step)| sends(step)).map(|(line, _)| *line)?;
-            Some(Origin { log, line })
+            Some(LineOrigin { log, line })
         })
     }
 }

@@ -63,7 +63,7 @@ use crate::uncounted::Uncounted;
 use disrupted::Trouble;
 pub use ending::Wait;
 use follow::{Follower, STATES_MAX};
-pub use merge::{MergeError, Merged, Origin, merge};
+pub use merge::{LineOrigin, MergeError, MergedLog, merge};
 pub use objection::{Difference, MessageName, Objection};
 use population::{Population, Record};
 
@@ -111,7 +111,7 @@ pub enum TraceError {
     Rejected(Box<Rejection>),
     /// Its last line is not the end of anything.
     #[error("{0}")]
-    Unfinished(Unfinished),
+    Unfinished(UnfinishedLog),
     /// Whoever watched has stopped it.
     #[error("stopped after line {line}")]
     Stopped {
@@ -128,7 +128,7 @@ pub enum TraceError {
 
 /// A log of which every line is right, but that stops in the middle of something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfinished {
+pub struct UnfinishedLog {
     /// Its last line, counted from 1.
     pub line: usize,
     /// Who waits, and for what.
@@ -191,7 +191,7 @@ pub fn conform_watched(
 /// # Errors
 /// As [`conform_watched`].
 pub fn conform_merged(
-    merged: &Merged,
+    merged: &MergedLog,
     strategy: Option<Strategy>,
     watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Accepted, TraceError> {
@@ -264,7 +264,7 @@ fn judge(
     }
     let waits = follower.waits(count);
     if !waits.is_empty() {
-        return Err(TraceError::Unfinished(Unfinished { line: count + 1, waits }));
+        return Err(TraceError::Unfinished(UnfinishedLog { line: count + 1, waits }));
     }
     let run = follower.run();
     Ok((Accepted { algorithm, header, steps: count, hops }, run))
@@ -421,7 +421,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl fmt::Display for Unfinished {
+impl fmt::Display for UnfinishedLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "it ends after line {}, in the middle of something", self.line)?;
         self.waits.iter().try_for_each(|wait| write!(f, "\n{wait}"))

@@ -17,9 +17,9 @@ use steplog::header::Header;
 use steplog::place::HostId;
 use tie::policy::strategy;
 use tie::trace::conform_steps;
-use world::net::{LinkConfig, Order};
+use world::net::{FrameOrder, LinkConfig};
 use world::storm;
-use world::workload::{Layout, Pattern, Workload};
+use world::workload::{PageLayout, Pattern, Workload};
 use world::{Ending, Scenario, World};
 
 /// Changes where nothing else is said.
@@ -56,15 +56,16 @@ struct Changed {
 
 fn undisturbed() -> Vec<Log> {
     let (jitter_ns, retransmit_after_ns) = (2_000_000, 3_000_000);
-    let lossy = Order::Lossy { jitter_ns, loss_percent: 20, duplicate_percent: 20, retransmit_after_ns };
+    let lossy = FrameOrder::Lossy { jitter_ns, loss_percent: 20, duplicate_percent: 20, retransmit_after_ns };
     let routes = [[0, 1, 2], [0, 1, 0]].map(|route| route.map(HostId).to_vec());
     let mut logs = Vec::new();
     for policy in Policy::ALL {
-        for order in [Order::Fifo, Order::Unordered { jitter_ns }, lossy] {
+        for order in [FrameOrder::Fifo, FrameOrder::Unordered { jitter_ns }, lossy] {
             for (route, (ending, seed)) in routes.iter().zip([(Ending::Idle, 1), (Ending::Exit, 2)]) {
                 let (initially_dirty_percent, noise_percent) = (50, 0);
                 let (pages, file_mapped_percent) = (8, 40);
-                let layout = Layout { pages, file_mapped_percent, initially_dirty_percent, noise_percent };
+                let layout =
+                    PageLayout { pages, file_mapped_percent, initially_dirty_percent, noise_percent };
                 let scenario = Scenario {
                     policy: policy.clone(),
                     layout,

@@ -16,7 +16,7 @@ use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{Descriptor, DescriptorKind, EpollEntry, Inventory, PipeEnd};
 use crate::obstacle::standard_stream_of;
 use crate::plan::FileChoices;
-use crate::state::ProcessState;
+use crate::state::FrozenProcess;
 use crate::tracing::inject::Call;
 
 const EPOLL_CTL: Call = Call("epoll_ctl", libc::SYS_epoll_ctl);
@@ -195,7 +195,7 @@ fn owned(number: i32) -> io::Result<OwnedFd> {
 pub(super) fn follow(
     target: &Target,
     built: &Inventory,
-    state: &ProcessState,
+    state: &FrozenProcess,
     files: &FileChoices,
     streams: &[Option<OwnedFd>; 3],
     descriptions: &mut Descriptions,

@@ -28,12 +28,12 @@ use rustix::fd::OwnedFd;
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::Inventory;
 use crate::obstacle;
-use crate::pagemap::PageRun;
+use crate::pagemap::PagemapRun;
 use crate::plan::FileChoices;
 use crate::range::AddressRange;
-use crate::source::Source;
+use crate::source::TrackedProcess;
 use crate::source::waiting::Waits;
-use crate::state::ProcessState;
+use crate::state::FrozenProcess;
 use crate::tracing::Worker;
 use crate::userfault::{Installed, Userfault};
 use descriptors::Descriptions;
@@ -51,7 +51,7 @@ pub struct BuildOptions {
 
 /// A process that was built and has not run yet. Dropped, it is gone.
 #[derive(Debug)]
-pub struct Destination {
+pub struct BuiltProcess {
     worker: Worker,
     target: Target,
     files: FileChoices,
@@ -73,7 +73,7 @@ pub struct Resumed {
     resumed_for: Duration,
 }
 
-impl Destination {
+impl BuiltProcess {
     /// Builds the process of `inventory`, as it was when that was taken.
     ///
     /// # Errors
@@ -152,7 +152,7 @@ impl Destination {
     /// # Errors
     ///
     /// What the kernel says.
-    pub fn population_of(&self, range: AddressRange) -> Result<Vec<PageRun>> {
+    pub fn population_of(&self, range: AddressRange) -> Result<Vec<PagemapRun>> {
         let mut runs = Vec::new();
         self.target.pagemap()?.population(range, true, &mut runs)?;
         Ok(runs)
@@ -183,7 +183,7 @@ impl Destination {
     /// # Errors
     ///
     /// [`CannotFollow`](LinuxError::CannotFollow) where the process changed too much, or what the kernel says. The process has not run then, and is gone.
-    pub fn resume(self, state: &ProcessState) -> Result<Resumed> {
+    pub fn resume(self, state: &FrozenProcess) -> Result<Resumed> {
         self.prepare(state)?.go()
     }
 
@@ -192,7 +192,7 @@ impl Destination {
     /// # Errors
     ///
     /// As [`resume`](Self::resume).
-    pub fn prepare(mut self, state: &ProcessState) -> Result<Prepared> {
+    pub fn prepare(mut self, state: &FrozenProcess) -> Result<Prepared> {
         let began = Instant::now();
         let worker = &self.worker;
         let parts = resume::Parts {
@@ -213,8 +213,8 @@ impl Destination {
 /// A process that is complete but for its pages, and has not run.
 #[derive(Debug)]
 pub struct Prepared {
-    destination: Destination,
-    state: ProcessState,
+    destination: BuiltProcess,
+    state: FrozenProcess,
     prepared_for: Duration,
 }
 
@@ -224,38 +224,38 @@ impl Prepared {
         self.prepared_for
     }
 
-    /// As [`Destination::put`].
+    /// As [`BuiltProcess::put`].
     ///
     /// # Errors
     ///
-    /// As [`Destination::put`].
+    /// As [`BuiltProcess::put`].
     pub fn put(&self, page: u64, bytes: &[u8]) -> Result<Installed> {
         self.destination.put(page, bytes)
     }
 
-    /// As [`Destination::discard`], for the layout as it is now.
+    /// As [`BuiltProcess::discard`], for the layout as it is now.
     ///
     /// # Errors
     ///
-    /// As [`Destination::discard`].
+    /// As [`BuiltProcess::discard`].
     pub fn discard(&mut self, ranges: &[AddressRange]) -> Result<()> {
         self.destination.discard(ranges)
     }
 
-    /// As [`Destination::population_of`].
+    /// As [`BuiltProcess::population_of`].
     ///
     /// # Errors
     ///
-    /// As [`Destination::population_of`].
-    pub fn population_of(&self, range: AddressRange) -> Result<Vec<PageRun>> {
+    /// As [`BuiltProcess::population_of`].
+    pub fn population_of(&self, range: AddressRange) -> Result<Vec<PagemapRun>> {
         self.destination.population_of(range)
     }
 
-    /// As [`Destination::read`].
+    /// As [`BuiltProcess::read`].
     ///
     /// # Errors
     ///
-    /// As [`Destination::read`].
+    /// As [`BuiltProcess::read`].
     pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
         self.destination.read(address, bytes)
     }
@@ -272,7 +272,7 @@ impl Prepared {
     /// What the kernel says. The process has not run then, and is gone.
     pub fn go(self) -> Result<Resumed> {
         let began = Instant::now();
-        let Destination { worker, mut target, userfault, shared, files, .. } = self.destination;
+        let BuiltProcess { worker, mut target, userfault, shared, files, .. } = self.destination;
         let waits = worker.run(|| resume::go(&mut target, &self.state, &files, &userfault))?;
         Ok(Resumed { target, userfault, shared, waits, resumed_for: began.elapsed() })
     }
@@ -362,14 +362,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// It may leave again: as [`Source::open`], but what its threads wait for since they came is known, so that they wait no longer
+    /// It may leave again: as [`TrackedProcess::open`], but what its threads wait for since they came is known, so that they wait no longer
     /// than they have to after another move.
     ///
     /// # Errors
     ///
-    /// As [`Source::open`].
-    pub fn source(&self) -> Result<Source> {
-        Source::open_knowing(self.pid(), self.waits.clone())
+    /// As [`TrackedProcess::open`].
+    pub fn source(&self) -> Result<TrackedProcess> {
+        TrackedProcess::open_knowing(self.pid(), self.waits.clone())
     }
 
     /// As this program counts.

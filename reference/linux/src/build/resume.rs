@@ -15,7 +15,7 @@ use crate::inventory::{Inventory, Mapping, MappingKind};
 use crate::plan::{Backing, FileChoices, backing};
 use crate::range::{AddressRange, PAGE_SIZE, subtract};
 use crate::source::waiting::Waits;
-use crate::state::{PosixTimer, ProcessState};
+use crate::state::{FrozenProcess, PosixTimer};
 use crate::tracing::inject::Call;
 use crate::userfault::Userfault;
 
@@ -43,7 +43,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Everything but letting go.
-pub(super) fn prepare(parts: Parts<'_>, state: &ProcessState) -> Result<()> {
+pub(super) fn prepare(parts: Parts<'_>, state: &FrozenProcess) -> Result<()> {
     let Parts { target, built, files, streams, descriptions, shared, userfault } = parts;
     let now = &state.inventory;
     follow_layout(target, built, now, files, shared, userfault)?;
@@ -68,7 +68,7 @@ pub(super) fn prepare(parts: Parts<'_>, state: &ProcessState) -> Result<()> {
 /// Timers, waits and registers, and off it goes. What its threads are known to wait for.
 pub(super) fn go(
     target: &mut Target,
-    state: &ProcessState,
+    state: &FrozenProcess,
     files: &FileChoices,
     userfault: &Userfault,
 ) -> Result<Waits> {
@@ -274,7 +274,7 @@ fn once_in_a_process(target: &Target, now: &Inventory, files: &FileChoices) -> R
 }
 
 /// Handlers and ignored signals; what this program ignores and the process does not is reset.
-fn actions(target: &Target, state: &ProcessState) -> Result<()> {
+fn actions(target: &Target, state: &FrozenProcess) -> Result<()> {
     let inherited = crate::inventory::process::ignored_by_this_program();
     for signal in 1..=64u64 {
         let wanted = state.actions.iter().find(|action| action.signal as u64 == signal);

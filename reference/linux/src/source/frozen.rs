@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 
 use nix::sys::ptrace::Options;
 
-use super::{Source, gather, interrupted};
+use super::{TrackedProcess, gather, interrupted};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{Inventory, process};
 use crate::obstacle::{self, Obstacle, StandardStreams};
-use crate::state::ProcessState;
+use crate::state::FrozenProcess;
 use crate::tracing::tracee::{Stop, Tracee};
 
 /// A process whose threads are all stopped. Dropped, it runs on.
 #[derive(Debug)]
 pub struct FrozenSource {
-    source: Option<Source>,
+    source: Option<TrackedProcess>,
     threads: Vec<Tracee>,
-    state: ProcessState,
+    state: FrozenProcess,
     stopped_at: Instant,
     froze_for: Duration,
 }
@@ -25,17 +25,17 @@ pub struct FrozenSource {
 /// A process that was handed over: it never runs again.
 #[derive(Debug)]
 pub struct DepartedSource {
-    source: Source,
+    source: TrackedProcess,
     threads: Vec<Tracee>,
 }
 
-impl Source {
+impl TrackedProcess {
     /// Stops all threads and collects what travels with them. On an error the process runs on.
     ///
     /// # Errors
     ///
     /// The source comes back along with the reason: [`Gone`](LinuxError::Gone), a process traced by somebody else, what the kernel says.
-    pub fn freeze(self) -> std::result::Result<FrozenSource, (Box<Source>, LinuxError)> {
+    pub fn freeze(self) -> std::result::Result<FrozenSource, (Box<TrackedProcess>, LinuxError)> {
         let numbers = process::thread_numbers(self.pid).unwrap_or_default();
         self.look_at_waits(&numbers);
         let stopped_at = Instant::now();
@@ -59,11 +59,11 @@ impl Source {
 
 impl FrozenSource {
     /// What travels.
-    pub fn state(&self) -> &ProcessState {
+    pub fn state(&self) -> &FrozenProcess {
         &self.state
     }
 
-    /// Every reason that has come up since [`Source::obstacles`]: children, sockets, … With any, thaw.
+    /// Every reason that has come up since [`TrackedProcess::obstacles`]: children, sockets, … With any, thaw.
     pub fn new_obstacles(&self, streams: StandardStreams) -> Vec<Obstacle> {
         let mut inventory = self.state.inventory.clone();
         // Its tracer is this program now.
@@ -86,7 +86,7 @@ impl FrozenSource {
     /// # Errors
     ///
     /// [`Gone`](LinuxError::Gone) if it was killed meanwhile.
-    pub fn thaw(mut self) -> Result<Source> {
+    pub fn thaw(mut self) -> Result<TrackedProcess> {
         let source = self.source.take().ok_or(LinuxError::TracerEnded)?;
         let threads = std::mem::take(&mut self.threads);
         source.worker.run(|| let_go(&source, &threads))?;
@@ -110,9 +110,9 @@ impl FrozenSource {
 }
 
 impl Deref for FrozenSource {
-    type Target = Source;
+    type Target = TrackedProcess;
 
-    fn deref(&self) -> &Source {
+    fn deref(&self) -> &TrackedProcess {
         // `thaw` and `hand_over`, which take it out, consume the whole.
         match &self.source {
             Some(source) => source,
@@ -151,9 +151,9 @@ impl DepartedSource {
 }
 
 impl Deref for DepartedSource {
-    type Target = Source;
+    type Target = TrackedProcess;
 
-    fn deref(&self) -> &Source {
+    fn deref(&self) -> &TrackedProcess {
         &self.source
     }
 }
@@ -227,7 +227,7 @@ fn seize_others(pid: i32, stopped: &[Tracee], asked: &mut Vec<Tracee>) -> Result
 }
 
 /// Lets every thread go on from where it was.
-fn let_go(source: &Source, threads: &[Tracee]) -> Result<()> {
+fn let_go(source: &TrackedProcess, threads: &[Tracee]) -> Result<()> {
     let mut result = Ok(());
     // The end of the thread that leads is reported after that of the others.
     for thread in threads.iter().rev() {

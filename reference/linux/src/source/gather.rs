@@ -3,14 +3,14 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 
-use super::Source;
+use super::TrackedProcess;
 use super::frozen::inventory_of;
 use super::interrupted::{self, Circumstances};
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{DescriptorKind, Inventory, MappingKind};
 use crate::range::{AddressRange, PAGE_SIZE};
 use crate::state::{
-    NAMELESS_BYTES_MAX, NamelessFile, PipeContent, PosixTimer, ProcessState, SignalAction, ThreadState,
+    FrozenProcess, NAMELESS_BYTES_MAX, NamelessFile, PipeContent, PosixTimer, SignalAction, ThreadState,
     TimerSetting,
 };
 use crate::tracing::inject::Call;
@@ -27,7 +27,7 @@ const GETITIMER: Call = Call("getitimer", libc::SYS_getitimer);
 const TIMER_GETTIME: Call = Call("timer_gettime", libc::SYS_timer_gettime);
 
 /// Everything that travels. All threads are stopped, and are left as they were.
-pub(super) fn gather(source: &Source, threads: &[Tracee]) -> Result<ProcessState> {
+pub(super) fn gather(source: &TrackedProcess, threads: &[Tracee]) -> Result<FrozenProcess> {
     // What is left of a wait is reckoned from when the clocks are read below: the destination takes off what has passed since.
     let now_ns = super::waiting::monotonic_ns();
     let main = *threads.first().ok_or(LinuxError::Gone { pid: source.pid })?;
@@ -42,7 +42,7 @@ pub(super) fn gather(source: &Source, threads: &[Tracee]) -> Result<ProcessState
         states.push(thread_state(source, *thread, facts.own_tid, scratch, now_ns)?);
     }
     source.injector.borrow(main, || source.injector.call(main, MUNMAP, &[scratch, PAGE_SIZE]))?;
-    Ok(ProcessState {
+    Ok(FrozenProcess {
         threads: states,
         actions: borrowed.actions,
         pending: raw::queued_signals(main.0, true)?,
@@ -71,7 +71,12 @@ struct Borrowed {
 }
 
 /// Puts a page into the process for answers, and asks what there is once.
-fn borrow_page(source: &Source, main: Tracee, inventory: &mut Inventory, scratch: u64) -> Result<Borrowed> {
+fn borrow_page(
+    source: &TrackedProcess,
+    main: Tracee,
+    inventory: &mut Inventory,
+    scratch: u64,
+) -> Result<Borrowed> {
     let injector = source.injector;
     let pid = source.pid;
     injector.borrow(main, || {
@@ -105,7 +110,7 @@ fn borrow_page(source: &Source, main: Tracee, inventory: &mut Inventory, scratch
 }
 
 fn thread_state(
-    source: &Source,
+    source: &TrackedProcess,
     thread: Tracee,
     own_tid: i32,
     scratch: u64,
@@ -138,7 +143,7 @@ fn thread_state(
     })
 }
 
-fn words<const N: usize>(source: &Source, address: u64) -> Result<[u64; N]> {
+fn words<const N: usize>(source: &TrackedProcess, address: u64) -> Result<[u64; N]> {
     let mut bytes = vec![0; N * 8];
     source
         .memory

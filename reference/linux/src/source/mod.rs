@@ -27,7 +27,7 @@ use rustix::fd::OwnedFd;
 use crate::error::{Doing, LinuxError, Result};
 use crate::inventory::{Inventory, Mapping, MappingKind, mapping};
 use crate::obstacle::{self, Obstacle, StandardStreams};
-use crate::pagemap::{PageRun, Pagemap};
+use crate::pagemap::{Pagemap, PagemapRun};
 use crate::tracing::{Injector, Worker};
 use interrupted::Circumstances;
 use tracking::Tracking;
@@ -38,7 +38,7 @@ use waiting::{Waits, monotonic_ns};
 /// All methods may be called from any thread. Nothing is attached to the process between calls, so it runs undisturbed;
 /// this program must not wait for all of its children by one call (`waitpid(-1)`), which would take away stops.
 #[derive(Debug)]
-pub struct Source {
+pub struct TrackedProcess {
     pid: i32,
     handle: OwnedFd,
     memory: File,
@@ -49,7 +49,7 @@ pub struct Source {
     waits: Mutex<Waits>,
 }
 
-impl Source {
+impl TrackedProcess {
     /// Opens what is needed to look at process `pid`. It is neither stopped nor changed.
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl Source {
     /// # Errors
     ///
     /// What the kernel says; [`Gone`](LinuxError::Gone).
-    pub fn population(&self) -> Result<Vec<PageRun>> {
+    pub fn population(&self) -> Result<Vec<PagemapRun>> {
         let mut runs = Vec::new();
         for mapping in self.mappings()?.iter().filter(|mapping| mapping.memory_kind().is_some()) {
             self.pagemap.population(mapping.range, !mapping.shared, &mut runs)?;
@@ -133,7 +133,7 @@ impl Source {
     /// # Errors
     ///
     /// What the kernel says.
-    pub fn population_of(&self, mapping: &Mapping) -> Result<Vec<PageRun>> {
+    pub fn population_of(&self, mapping: &Mapping) -> Result<Vec<PagemapRun>> {
         let mut runs = Vec::new();
         self.pagemap.population(mapping.range, !mapping.shared, &mut runs)?;
         Ok(runs)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use super::Source;
+use super::TrackedProcess;
 use super::interrupted;
 use super::waiting::{self, SchedulerClock};
 use crate::error::{Doing, LinuxError, Result};
@@ -31,7 +31,7 @@ pub(super) struct Tracking {
     userfault: Userfault,
 }
 
-impl Source {
+impl TrackedProcess {
     /// Begins to note which pages are written. One thread is stopped for a moment; the others run on.
     ///
     /// Every page counts as written until it is taken for the first time, but for pages of shared mappings of files: those count as

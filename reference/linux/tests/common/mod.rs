@@ -11,13 +11,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use linux::build::{BuildOptions, Destination, Prepared, Resumed};
+use linux::build::{BuildOptions, BuiltProcess, Prepared, Resumed};
 use linux::inventory::Inventory;
 use linux::obstacle::StandardStreams;
 use linux::pagemap::PageState;
 use linux::plan::{FileChoices, plan};
-use linux::source::{DepartedSource, Source};
-use linux::state::ProcessState;
+use linux::source::{DepartedSource, TrackedProcess};
+use linux::state::FrozenProcess;
 use linux::userfault::{Installed, MemoryEvent, Userfault};
 use linux::{AddressRange, PAGE_SIZE};
 
@@ -179,13 +179,13 @@ pub fn move_once(pid: i32, way: Way) -> (Resumed, Cost) {
 
 pub fn move_with(pid: i32, way: Way, files: &FileChoices) -> (Resumed, Cost) {
     let mut cost = Cost::default();
-    let mut source = Source::open(pid).unwrap();
+    let mut source = TrackedProcess::open(pid).unwrap();
     let (inventory, obstacles) = source.obstacles(StandardStreams::Replace).unwrap();
     assert!(obstacles.is_empty(), "{obstacles:?}");
     let inventory: Inventory = serde_json::from_str(&serde_json::to_string(&inventory).unwrap()).unwrap();
     cost.track = source.track().unwrap().stopped_for;
     let options = BuildOptions { files: files.clone(), ..BuildOptions::default() };
-    let destination = Destination::build(&inventory, options).unwrap();
+    let destination = BuiltProcess::build(&inventory, options).unwrap();
     cost.build = destination.built_for();
     let mut put = BTreeSet::new();
     if way == Way::Before {
@@ -201,7 +201,7 @@ pub fn move_with(pid: i32, way: Way, files: &FileChoices) -> (Resumed, Cost) {
     cost.freeze = frozen.froze_for();
     let obstacles = frozen.new_obstacles(StandardStreams::Replace);
     assert!(obstacles.is_empty(), "{obstacles:?}");
-    let state: ProcessState = serde_json::from_str(&serde_json::to_string(frozen.state()).unwrap()).unwrap();
+    let state: FrozenProcess = serde_json::from_str(&serde_json::to_string(frozen.state()).unwrap()).unwrap();
     let wanted = wanted_pages(&frozen, &state.inventory, files);
     let mut prepared = destination.prepare(&state).unwrap();
     cost.prepare = prepared.prepared_for();
@@ -262,7 +262,7 @@ pub fn move_with(pid: i32, way: Way, files: &FileChoices) -> (Resumed, Cost) {
 }
 
 /// Pages that have to be installed: those there that are not in a local file.
-pub fn wanted_pages(source: &Source, inventory: &Inventory, files: &FileChoices) -> BTreeSet<u64> {
+pub fn wanted_pages(source: &TrackedProcess, inventory: &Inventory, files: &FileChoices) -> BTreeSet<u64> {
     let mut wanted = BTreeSet::new();
     for (mapping, backing) in plan(inventory, files) {
         if !backing.is_installed() {
@@ -283,7 +283,7 @@ pub fn wanted_pages(source: &Source, inventory: &Inventory, files: &FileChoices)
 }
 
 /// Every page has come as it was at the freeze; what has not come is zero.
-fn same_contents(source: &Source, inventory: &Inventory, files: &FileChoices, built: &Prepared) {
+fn same_contents(source: &TrackedProcess, inventory: &Inventory, files: &FileChoices, built: &Prepared) {
     for (mapping, _) in plan(inventory, files).filter(|(_, backing)| backing.is_installed()) {
         let there: BTreeSet<u64> =
             built.population_of(mapping.range).unwrap().iter().flat_map(|run| run.range.pages()).collect();
@@ -301,7 +301,7 @@ fn same_contents(source: &Source, inventory: &Inventory, files: &FileChoices, bu
 }
 
 /// Whether there was such a page: behind the end of a file there is none.
-fn put_one(source: &Source, page: u64, put: impl Fn(&[u8]) -> Installed) -> bool {
+fn put_one(source: &TrackedProcess, page: u64, put: impl Fn(&[u8]) -> Installed) -> bool {
     let mut bytes = [0; PAGE_SIZE as usize];
     if source.read(page * PAGE_SIZE, &mut bytes).is_err() {
         return false;

@@ -13,14 +13,14 @@ pub const OUTBOX_MESSAGES_MAX_DEFAULT: usize = 1024;
 /// How much a host takes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Limits {
+pub struct HostLimits {
     /// Messages that may wait for the driver. While so many do, no work is due that would add to them.
     pub outbox_messages_max: usize,
     /// Pages of a process that the host has room for when it resumes. A process that comes with more is refused.
     pub pages_at_resumption_max: Option<u64>,
 }
 
-impl Default for Limits {
+impl Default for HostLimits {
     fn default() -> Self {
         Self { outbox_messages_max: OUTBOX_MESSAGES_MAX_DEFAULT, pages_at_resumption_max: None }
     }

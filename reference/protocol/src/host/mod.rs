@@ -67,7 +67,7 @@ mod role;
 
 pub use crate::running::{Location, PageRecord, Resident, Suspension, WriteBack, WriteBacks};
 pub use crate::work::{Task, Work};
-pub use limits::{Limits, OUTBOX_MESSAGES_MAX_DEFAULT, Timeouts};
+pub use limits::{HostLimits, OUTBOX_MESSAGES_MAX_DEFAULT, Timeouts};
 pub use process::ProcessState;
 
 use std::collections::VecDeque;
@@ -107,7 +107,7 @@ pub struct Host<M> {
     exit_told: Vec<FormerHost>,
     fate: Option<Fate>,
     links: Links,
-    limits: Limits,
+    limits: HostLimits,
     timeouts: Timeouts,
     timer: Timer,
     outbox: VecDeque<Envelope>,
@@ -130,7 +130,7 @@ pub enum Role {
 
 /// What came of a message that was not wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum MessageOutcome {
     /// It changed something.
     Applied,
     /// It came too late to matter: a duplicate, or one overtaken by events.
@@ -168,7 +168,7 @@ impl<M: Memory> Host<M> {
             exit_told: Vec::new(),
             fate: None,
             links: Links::default(),
-            limits: Limits::default(),
+            limits: HostLimits::default(),
             timeouts: Timeouts::default(),
             timer: Timer::default(),
             outbox: VecDeque::new(),
@@ -186,7 +186,7 @@ impl<M: Memory> Host<M> {
 
     /// Sets how much the host takes on and how long it waits. Without this there are the default limits and no
     /// time-outs.
-    pub fn configure(&mut self, limits: Limits, timeouts: Timeouts) {
+    pub fn configure(&mut self, limits: HostLimits, timeouts: Timeouts) {
         (self.limits, self.timeouts) = (limits, timeouts);
     }
 
@@ -260,7 +260,12 @@ impl<M: Memory> Host<M> {
 
     /// Handles a message. An error leaves the host as it was. What is refused because the outbox is full may be handed in
     /// again once messages have been taken from it.
-    pub fn handle_message(&mut self, from: Place, epoch: Epoch, message: &Message) -> Result<Outcome, Error> {
+    pub fn handle_message(
+        &mut self,
+        from: Place,
+        epoch: Epoch,
+        message: &Message,
+    ) -> Result<MessageOutcome, Error> {
         self.check_failure()?;
         self.check_message(from, epoch, message)?;
         // The only message that is answered at once.
@@ -281,11 +286,11 @@ impl<M: Memory> Host<M> {
                     self.timer.heard(from);
                 }
                 self.conclude(happened);
-                Ok(if answered { Outcome::Answered } else { Outcome::Applied })
+                Ok(if answered { MessageOutcome::Answered } else { MessageOutcome::Applied })
             }
             None => {
                 self.events.push_back((epoch, Event::MessageIgnored { kind, page, number, from }));
-                Ok(Outcome::Ignored)
+                Ok(MessageOutcome::Ignored)
             }
         }
     }

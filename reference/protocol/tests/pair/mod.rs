@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use protocol::error::{Error, Misbehaviour, Refusal};
 use protocol::file_server::FileServer;
-use protocol::host::{Host, Outcome, Role, Suspension, Work};
+use protocol::host::{Host, MessageOutcome, Role, Suspension, Work};
 use protocol::memory::PageStore;
 use protocol::page::{Image, PAGE_SIZE, PageKind};
 use protocol::policy::Policy;
@@ -230,7 +230,7 @@ pub fn quiet(host: &mut Host<PageStore>) {
 }
 
 /// The misbehaviour that the peer is accused of.
-pub fn misbehaviour(result: Result<Outcome, Error>) -> Misbehaviour {
+pub fn misbehaviour(result: Result<MessageOutcome, Error>) -> Misbehaviour {
     match result {
         Err(Error::PeerMisbehaved { what, .. }) => what,
         other => panic!("{other:?}"),

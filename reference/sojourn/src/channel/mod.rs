@@ -18,7 +18,7 @@ use std::time::Instant;
 use protocol::wire::{self, DecodeError, EncodeError, Frame, Message};
 use steplog::place::Epoch;
 
-use crate::aside::{ASIDE_MAGIC, Aside, AsideError};
+use crate::aside::{ASIDE_MAGIC, AsideError, DriverMessage};
 
 /// Bytes that are read at once.
 const READ_LEN: usize = 256 * 1024;
@@ -33,7 +33,7 @@ const CREDIT_START: [u8; 6] = *b"SJAS\x01\x05";
 const BACKLOG_MAX: usize = 1 << 20;
 
 /// A connection to a peer, after the greeting.
-pub struct Channel {
+pub struct PeerChannel {
     stream: Stream,
     clock: Instant,
     inbox: Vec<u8>,
@@ -53,7 +53,7 @@ pub enum Heard {
     /// A message of the protocol.
     Protocol(Frame),
     /// Something beside it.
-    Aside(Aside),
+    Aside(DriverMessage),
 }
 
 /// Why a connection is of no further use.
@@ -79,7 +79,7 @@ pub enum ChannelError {
     Credit(#[from] Overcredited),
 }
 
-impl Channel {
+impl PeerChannel {
     /// The connection, greeting done. Times are counted from `clock`.
     pub fn new(stream: Stream, clock: Instant) -> Self {
         Self {
@@ -133,7 +133,7 @@ impl Channel {
     ///
     /// # Errors
     /// It is too large.
-    pub fn aside(&mut self, aside: &Aside) -> Result<(), ChannelError> {
+    pub fn aside(&mut self, aside: &DriverMessage) -> Result<(), ChannelError> {
         let before = self.outbox.len();
         aside.encode(&mut self.outbox)?;
         self.pace.sent((self.outbox.len() - before) as u64, self.now_ns());
@@ -149,7 +149,7 @@ impl Channel {
         let all = self.read_to == self.inbox.len();
         if received - self.credited >= if all { 1 } else { CREDIT_AFTER } {
             self.credited = received;
-            Aside::Credit(received).encode(&mut self.outbox)?;
+            DriverMessage::Credit(received).encode(&mut self.outbox)?;
         }
         while self.written_to < self.outbox.len() {
             match self.stream.write(&self.outbox[self.written_to..]) {
@@ -219,10 +219,10 @@ impl Channel {
                     }
                 };
             }
-            match Aside::decode(bytes) {
+            match DriverMessage::decode(bytes) {
                 Err(AsideError::Incomplete { .. }) => return Ok(None),
                 Err(error) => return Err(error.into()),
-                Ok((Aside::Credit(total), len)) => {
+                Ok((DriverMessage::Credit(total), len)) => {
                     self.read_to += len;
                     self.pace.credited(total, self.now_ns())?;
                 }

@@ -9,23 +9,23 @@ use protocol::policy::Policy;
 use super::Ending;
 use super::output::say;
 use crate::aside::SessionId;
-use crate::control::{Answer, Desk, Question};
-use crate::driver::{Driver, Handle, Log, Setup};
+use crate::control::{Desk, DeskAnswer, DeskQuestion};
+use crate::driver::{Driver, DriverSetup, Handle, LogTarget};
 use crate::host::Machine;
 use crate::key::Trust;
-use crate::process::{Process, ProcessBuilder};
+use crate::process::{LiveProcess, ProcessBuilder};
 use crate::store::Store;
 
 pub(super) fn host(listen: &str, store: Option<String>, trust: &Trust) -> anyhow::Result<Ending> {
     let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
-    let setup = Setup { store, trust: trust.clone(), ..Setup::default() };
+    let setup = DriverSetup { store, trust: trust.clone(), ..DriverSetup::default() };
     let machine = Machine::open(listener, setup, vec![Box::<ProcessBuilder>::default()])?;
     let asked = machine.clone();
     let desk = Desk::open(move |question| match question {
-        Question::Status => Answer::Status(asked.statuses()),
-        Question::Adopt { pid, policy } => match adopt(&asked, pid, *policy) {
-            Ok(()) => Answer::Done,
-            Err(error) => Answer::Refused(format!("{error:#}")),
+        DeskQuestion::Status => DeskAnswer::Status(asked.statuses()),
+        DeskQuestion::Adopt { pid, policy } => match adopt(&asked, pid, *policy) {
+            Ok(()) => DeskAnswer::Done,
+            Err(error) => DeskAnswer::Refused(format!("{error:#}")),
         },
         other => answer(&asked.sessions(), other),
     })?;
@@ -45,8 +45,8 @@ pub(super) fn store(listen: &str, root: PathBuf, trust: &Trust) -> anyhow::Resul
 
 /// A process that was started here is this host's from now on: what its algorithm does at rest is done.
 fn adopt(machine: &Machine, pid: u32, policy: Policy) -> anyhow::Result<()> {
-    let setup = Setup { pid: Some(pid), at_rest: true, ..machine.setup() };
-    let process = Box::new(Process::open(pid)?);
+    let setup = DriverSetup { pid: Some(pid), at_rest: true, ..machine.setup() };
+    let process = Box::new(LiveProcess::open(pid)?);
     machine.take_on(Driver::at_source(SessionId::random()?, process, policy, setup)?);
     Ok(())
 }
@@ -61,16 +61,16 @@ fn wait_for_interrupt() -> anyhow::Result<()> {
 }
 
 /// Answers what is asked about these.
-pub(super) fn answer(handles: &[Handle], question: Question) -> Answer {
+pub(super) fn answer(handles: &[Handle], question: DeskQuestion) -> DeskAnswer {
     let find = |pid: u32| handles.iter().find(|handle| handle.status.lock().pid == Some(pid));
-    let done = |done: Result<(), String>| done.map_or_else(Answer::Refused, |()| Answer::Done);
-    let unknown = |pid: u32| Answer::Refused(format!("process {pid} is not here"));
+    let done = |done: Result<(), String>| done.map_or_else(DeskAnswer::Refused, |()| DeskAnswer::Done);
+    let unknown = |pid: u32| DeskAnswer::Refused(format!("process {pid} is not here"));
     match question {
-        Question::Status => {
-            Answer::Status(handles.iter().map(|handle| handle.status.lock().clone()).collect())
+        DeskQuestion::Status => {
+            DeskAnswer::Status(handles.iter().map(|handle| handle.status.lock().clone()).collect())
         }
-        Question::Adopt { .. } => Answer::Refused("this is no host".to_owned()),
-        Question::Fence { address, pid } => {
+        DeskQuestion::Adopt { .. } => DeskAnswer::Refused("this is no host".to_owned()),
+        DeskQuestion::Fence { address, pid } => {
             let meant = |handle: &&Handle| pid.is_none() || handle.status.lock().pid == pid;
             let all: Vec<_> =
                 handles.iter().filter(meant).map(|handle| handle.fence(address.clone())).collect();
@@ -78,13 +78,15 @@ pub(super) fn answer(handles: &[Handle], question: Question) -> Answer {
             let concerned = all.iter().any(Result::is_ok);
             let nobody = || "there is no such process here".to_owned();
             let why = all.into_iter().find_map(Result::err).unwrap_or_else(nobody);
-            if concerned { Answer::Done } else { Answer::Refused(why) }
+            if concerned { DeskAnswer::Done } else { DeskAnswer::Refused(why) }
         }
-        Question::Cancel { pid } => find(pid).map_or_else(|| unknown(pid), |handle| done(handle.cancel())),
-        Question::Migrate { pid, to, policy, log, judge } => {
+        DeskQuestion::Cancel { pid } => {
+            find(pid).map_or_else(|| unknown(pid), |handle| done(handle.cancel()))
+        }
+        DeskQuestion::Migrate { pid, to, policy, log, judge } => {
             let log = match (log, judge) {
-                (None, None) => Log::None,
-                (file, judge) => Log::Kept { file, judge },
+                (None, None) => LogTarget::None,
+                (file, judge) => LogTarget::Kept { file, judge },
             };
             find(pid).map_or_else(|| unknown(pid), |handle| done(handle.migrate(&to, *policy, log)))
         }

@@ -12,14 +12,14 @@ use steplog::fate::Fate;
 
 use super::output::say;
 use super::status::line;
-use super::{Ending, Format};
+use super::{Ending, OutputFormat};
 use crate::aside::SessionId;
-use crate::control::{self, Answer, Desk, Question};
-use crate::driver::{Driver, JudgeChoice, Log, Setup};
+use crate::control::{self, Desk, DeskAnswer, DeskQuestion};
+use crate::driver::{Driver, DriverSetup, JudgeChoice, LogTarget};
 use crate::judge;
 use crate::key::Trust;
-use crate::process::Process;
-use crate::status::{Phase, Status};
+use crate::process::LiveProcess;
+use crate::status::{HostPhase, Status};
 
 /// How often to look how far it is.
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
@@ -60,13 +60,13 @@ pub(super) struct Migrate {
     store: Option<String>,
     /// How to say what came of it.
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: OutputFormat,
 }
 
 impl Migrate {
     pub(super) fn run(self, trust: &Trust) -> anyhow::Result<Ending> {
         let policy = self.policy()?;
-        let here = |status: &Status| status.pid == Some(self.pid) && status.phase != Phase::Vacant;
+        let here = |status: &Status| status.pid == Some(self.pid) && status.phase != HostPhase::Vacant;
         let there = control::all_statuses()?.into_iter().find(|(_, status)| here(status));
         match there {
             Some((desk, _)) => self.ask(&desk, policy),
@@ -96,17 +96,24 @@ impl Migrate {
     fn ask(&self, desk: &std::path::Path, policy: Policy) -> anyhow::Result<Ending> {
         let log = self.log.clone().map(std::path::absolute).transpose()?;
         let judge = self.judge()?;
-        let question =
-            Question::Migrate { pid: self.pid, to: self.to.clone(), policy: Box::new(policy), log, judge };
-        if let Answer::Refused(reason) = control::ask(desk, &question)? {
+        let question = DeskQuestion::Migrate {
+            pid: self.pid,
+            to: self.to.clone(),
+            policy: Box::new(policy),
+            log,
+            judge,
+        };
+        if let DeskAnswer::Refused(reason) = control::ask(desk, &question)? {
             return self.not_moved(&reason);
         }
         let interrupted = catch_interrupts()?;
         let mut last = None;
         let pid = self.pid;
-        let look = || match control::ask(desk, &Question::Status) {
+        let look = || match control::ask(desk, &DeskQuestion::Status) {
             // One that has gone is behind those that are here.
-            Ok(Answer::Status(statuses)) => statuses.into_iter().rev().find(|status| status.pid == Some(pid)),
+            Ok(DeskAnswer::Status(statuses)) => {
+                statuses.into_iter().rev().find(|status| status.pid == Some(pid))
+            }
             _ => None,
         };
         self.watch(
@@ -114,19 +121,19 @@ impl Migrate {
             || last_known(&mut last, look()),
             || {
                 // What cannot be called off any more goes on.
-                let _ = control::ask(desk, &Question::Cancel { pid });
+                let _ = control::ask(desk, &DeskQuestion::Cancel { pid });
             },
         )
     }
 
     /// Nobody has the process yet: this command moves it, and stays until nothing of it is here.
     fn drive(&self, policy: Policy, trust: &Trust) -> anyhow::Result<Ending> {
-        let process = Process::open(self.pid)?;
-        let setup = Setup {
+        let process = LiveProcess::open(self.pid)?;
+        let setup = DriverSetup {
             pid: Some(self.pid),
             store: self.store.clone(),
             trust: trust.clone(),
-            ..Setup::default()
+            ..DriverSetup::default()
         };
         let driver = match Driver::at_source(SessionId::random()?, Box::new(process), policy.clone(), setup) {
             Ok(driver) => driver,
@@ -138,8 +145,8 @@ impl Migrate {
         let _desk = Desk::open(move |question| super::host::answer(std::slice::from_ref(&asked), question))?;
         let interrupted = catch_interrupts()?;
         let log = match (self.log.clone(), self.judge()?) {
-            (None, None) => Log::None,
-            (file, judge) => Log::Kept { file, judge },
+            (None, None) => LogTarget::None,
+            (file, judge) => LogTarget::Kept { file, judge },
         };
         if let Err(reason) = handle.migrate(&self.to, policy, log) {
             return self.not_moved(&reason);
@@ -166,7 +173,7 @@ impl Migrate {
         loop {
             let (status, over) = look();
             if let Some(bound) = self.suspend_within.filter(|bound| !too_long && began.elapsed() > *bound)
-                && status.phase == Phase::PreMigration
+                && status.phase == HostPhase::PreMigration
             {
                 too_long = true;
                 anstream::eprintln!(
@@ -180,7 +187,7 @@ impl Migrate {
                 anstream::eprintln!("interrupted: calling the migration off, if it still can be");
                 cancel();
             }
-            let stays = matches!(status.fate, Some(Fate::CarriedOn(_))) && status.phase == Phase::Resting;
+            let stays = matches!(status.fate, Some(Fate::CarriedOn(_))) && status.phase == HostPhase::Resting;
             if over || stays {
                 return self.conclude(&status);
             }
@@ -193,11 +200,11 @@ impl Migrate {
     }
 
     fn conclude(&self, status: &Status) -> anyhow::Result<Ending> {
-        if self.format == Format::Json {
+        if self.format == OutputFormat::Json {
             say(serde_json::json!({ "version": 1, "process": status }))?;
         }
         let moved = matches!(status.fate, Some(Fate::Migrated));
-        if self.format == Format::Text {
+        if self.format == OutputFormat::Text {
             let what = match status.fate {
                 Some(Fate::Migrated) => "moved".to_owned(),
                 Some(Fate::CarriedOn(cause)) => format!("not moved, it runs on here ({cause:?})"),
@@ -212,8 +219,8 @@ impl Migrate {
 
     fn not_moved(&self, reason: &str) -> anyhow::Result<Ending> {
         match self.format {
-            Format::Json => say(serde_json::json!({ "version": 1, "refused": reason }))?,
-            Format::Text => say(format_args!("not moved: {reason}"))?,
+            OutputFormat::Json => say(serde_json::json!({ "version": 1, "refused": reason }))?,
+            OutputFormat::Text => say(format_args!("not moved: {reason}"))?,
         }
         Ok(Ending::Not)
     }
@@ -227,7 +234,7 @@ pub(super) fn named(name: &str) -> anyhow::Result<Policy> {
 
 /// The status as it last was, and whether there is none any more.
 fn last_known(last: &mut Option<Status>, now: Option<Status>) -> (Status, bool) {
-    let over = now.as_ref().is_none_or(|now| now.phase == Phase::Vacant);
+    let over = now.as_ref().is_none_or(|now| now.phase == HostPhase::Vacant);
     if now.is_some() {
         last.clone_from(&now);
     }

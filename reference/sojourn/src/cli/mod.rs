@@ -60,7 +60,7 @@ enum Command {
         pid: u32,
         /// How to say it.
         #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        format: OutputFormat,
     },
     /// Measures how a process uses its memory, as a workload for `checker simulate`.
     Profile(profile::Profile),
@@ -82,7 +82,7 @@ enum Command {
         watch: bool,
         /// How to say it.
         #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        format: OutputFormat,
     },
     /// Calls a migration off: the process runs on where it is.
     Cancel {
@@ -110,7 +110,7 @@ enum Command {
 
 /// How to say something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     /// For people.
     #[default]
     Text,
@@ -191,17 +191,17 @@ fn trust(named: Option<PathBuf>) -> anyhow::Result<Trust> {
     Ok(Trust::new(key))
 }
 
-fn check(pid: u32, format: Format) -> anyhow::Result<Ending> {
+fn check(pid: u32, format: OutputFormat) -> anyhow::Result<Ending> {
     let obstacles = crate::process::obstacles(pid)?;
     match format {
-        Format::Json => {
+        OutputFormat::Json => {
             let document = serde_json::json!({ "version": 1, "pid": pid, "obstacles": obstacles });
             output::say(document)?;
         }
-        Format::Text if obstacles.is_empty() => {
+        OutputFormat::Text if obstacles.is_empty() => {
             output::say(format_args!("process {pid} can be moved"))?;
         }
-        Format::Text => {
+        OutputFormat::Text => {
             output::say(format_args!("process {pid} cannot be moved:"))?;
             obstacles.iter().try_for_each(|obstacle| output::say(format_args!("  {obstacle}")))?;
         }

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use super::{Ending, migrate};
-use crate::control::{self, Answer, Question};
+use crate::control::{self, DeskAnswer, DeskQuestion};
 
 /// The program is a child of this command, which waits for it and ends as it does.
 pub(super) fn run(algorithm: &str, program: &[std::ffi::OsString]) -> anyhow::Result<Ending> {
@@ -14,17 +14,17 @@ pub(super) fn run(algorithm: &str, program: &[std::ffi::OsString]) -> anyhow::Re
         .spawn()
         .with_context(|| format!("cannot start {}", name.display()))?;
     anstream::eprintln!("process {}", child.id());
-    let question = Question::Adopt { pid: child.id(), policy: Box::new(policy) };
+    let question = DeskQuestion::Adopt { pid: child.id(), policy: Box::new(policy) };
     // A host is whoever takes it.
     let mut refusals = Vec::new();
     let taken = control::desks()?.iter().any(|desk| match control::ask(desk, &question) {
-        Ok(Answer::Done) => true,
-        Ok(Answer::Refused(reason)) => {
+        Ok(DeskAnswer::Done) => true,
+        Ok(DeskAnswer::Refused(reason)) => {
             refusals.push(reason);
             false
         }
         // One that was killed has left its socket behind.
-        Ok(Answer::Status(_)) | Err(_) => false,
+        Ok(DeskAnswer::Status(_)) | Err(_) => false,
     });
     if !taken {
         let why = refusals.into_iter().find(|reason| reason != "this is no host");

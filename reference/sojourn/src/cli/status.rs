@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use super::output::say;
-use super::{Ending, Format};
-use crate::control::{self, Answer, Question};
+use super::{Ending, OutputFormat};
+use crate::control::{self, DeskAnswer, DeskQuestion};
 use crate::status::Status;
 
 /// How often a status is said again.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
-pub(super) fn status(pid: Option<u32>, watch: bool, format: Format) -> anyhow::Result<Ending> {
+pub(super) fn status(pid: Option<u32>, watch: bool, format: OutputFormat) -> anyhow::Result<Ending> {
     loop {
         let all = control::all_statuses()?.into_iter().map(|(_, status)| status);
         let shown: Vec<_> = all.filter(|status| pid.is_none() || status.pid == pid).collect();
         match format {
-            Format::Json => {
+            OutputFormat::Json => {
                 say(serde_json::json!({ "version": 1, "processes": shown }))?;
             }
-            Format::Text => shown.iter().try_for_each(|status| say(line(status)))?,
+            OutputFormat::Text => shown.iter().try_for_each(|status| say(line(status)))?,
         }
         if !watch {
             return Ok(if shown.is_empty() && pid.is_some() { Ending::Not } else { Ending::AsExpected });
@@ -60,8 +60,8 @@ pub(super) fn line(status: &Status) -> String {
 pub(super) fn cancel(pid: u32) -> anyhow::Result<Ending> {
     for (desk, status) in control::all_statuses()? {
         if status.pid == Some(pid) {
-            return match control::ask(&desk, &Question::Cancel { pid })? {
-                Answer::Refused(reason) => {
+            return match control::ask(&desk, &DeskQuestion::Cancel { pid })? {
+                DeskAnswer::Refused(reason) => {
                     say(format_args!("not called off: {reason}"))?;
                     Ok(Ending::Not)
                 }
@@ -75,14 +75,16 @@ pub(super) fn cancel(pid: u32) -> anyhow::Result<Ending> {
 
 pub(super) fn fence(whom: &str) -> anyhow::Result<Ending> {
     let pid = whom.parse().ok();
-    let question = Question::Fence { address: pid.is_none().then(|| whom.to_owned()), pid };
+    let question = DeskQuestion::Fence { address: pid.is_none().then(|| whom.to_owned()), pid };
     let mut ending = Ending::Not;
     for desk in control::desks()? {
         match control::ask(&desk, &question) {
-            Ok(Answer::Done) => ending = Ending::AsExpected,
-            Ok(Answer::Refused(reason)) => tracing::info!(desk = %desk.display(), reason, "not concerned"),
+            Ok(DeskAnswer::Done) => ending = Ending::AsExpected,
+            Ok(DeskAnswer::Refused(reason)) => {
+                tracing::info!(desk = %desk.display(), reason, "not concerned")
+            }
             // One that was killed has left its socket behind.
-            Ok(Answer::Status(_)) | Err(_) => {}
+            Ok(DeskAnswer::Status(_)) | Err(_) => {}
         }
     }
     if ending == Ending::Not {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use protocol::page::PageKind;
 use steplog::page::PageNumber;
 
-use crate::layout::Layout;
+use crate::layout::AddressSpaceLayout;
 
 /// How long a file server that acknowledges nothing is waited for. What it does not have then travels from the source.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ pub(super) struct Awaited {
 
 impl Awaited {
     /// Every modified page of these that belongs to the file server.
-    pub(super) fn of(layout: &Layout, is_written: impl Fn(PageNumber) -> bool) -> Self {
+    pub(super) fn of(layout: &AddressSpaceLayout, is_written: impl Fn(PageNumber) -> bool) -> Self {
         let stored = layout.numbered().filter(|(_, run)| run.kind == PageKind::FileMapped);
         let pages = stored.flat_map(|(first, run)| first..first + run.pages);
         let left = pages.filter(|page| is_written(PageNumber(*page))).count() as u64;
@@ -44,14 +44,14 @@ mod tests {
 
     #[test]
     fn as_many_are_waited_for_as_were_modified() {
-        let mut awaited = Awaited::of(&Layout::plain(7, 3, "file"), |page| page.0 != 1);
+        let mut awaited = Awaited::of(&AddressSpaceLayout::plain(7, 3, "file"), |page| page.0 != 1);
         assert!(!awaited.is_over());
         awaited.acknowledged();
         assert!(!awaited.is_over());
         awaited.acknowledged();
         assert!(awaited.is_over());
         assert!(
-            Awaited::of(&Layout::plain(7, 3, "file"), |page| page.0 > 2).is_over(),
+            Awaited::of(&AddressSpaceLayout::plain(7, 3, "file"), |page| page.0 > 2).is_over(),
             "private pages are not"
         );
     }

@@ -9,8 +9,8 @@ use steplog::page::PageNumber;
 use steplog::place::{Epoch, Place};
 
 use super::{Driver, wall_clock_ns};
-use crate::aside::{Aside, StepBatch};
-use crate::status::Phase;
+use crate::aside::{DriverMessage, StepBatch};
+use crate::status::HostPhase;
 
 impl Driver {
     /// Takes what the endpoint has to say: steps first, so that they are in the log before anything comes of them.
@@ -44,7 +44,7 @@ impl Driver {
         let Some((to, outgoing)) = &mut self.outgoing else { return };
         let Some(channel) = self.peers.channel_mut(*to) else { return };
         if let Some((first, steps)) = outgoing.take()
-            && let Err(error) = channel.aside(&Aside::Steps(StepBatch { first, steps }))
+            && let Err(error) = channel.aside(&DriverMessage::Steps(StepBatch { first, steps }))
         {
             tracing::warn!(%error, "steps could not be sent for the log");
         }
@@ -126,34 +126,34 @@ impl Driver {
         let mut status = self.handle.status.lock();
         (status.phase, status.remaining, status.fate, status.bytes_per_s) = (phase, remaining, fate, rate);
         status.connected = connected;
-        if phase == Phase::PreMigration && rate > 0 {
+        if phase == HostPhase::PreMigration && rate > 0 {
             status.freeze_expected_ns = Some(remaining * 4137 * 1_000_000_000 / rate);
         }
     }
 }
 
-fn phase_of(role: &Role) -> (Phase, u64) {
+fn phase_of(role: &Role) -> (HostPhase, u64) {
     match role {
-        Role::Vacant => (Phase::Vacant, 0),
-        Role::Failed(_) => (Phase::Failed, 0),
+        Role::Vacant => (HostPhase::Vacant, 0),
+        Role::Failed(_) => (HostPhase::Failed, 0),
         Role::Source(source) => match source {
-            Source::Resting(_) => (Phase::Resting, 0),
+            Source::Resting(_) => (HostPhase::Resting, 0),
             Source::PreMigration(pre) => {
-                (Phase::PreMigration, pre.pass.as_ref().map_or(0, |pass| pass.due.len() as u64))
+                (HostPhase::PreMigration, pre.pass.as_ref().map_or(0, |pass| pass.due.len() as u64))
             }
             Source::Frozen(frozen) => {
-                (Phase::Frozen, (frozen.to_transfer.len() + frozen.to_flush.len()) as u64)
+                (HostPhase::Frozen, (frozen.to_transfer.len() + frozen.to_flush.len()) as u64)
             }
-            Source::Offered(offered) => (Phase::Frozen, offered.owed.len() as u64),
-            Source::Shadow(shadow) => (Phase::Shadow, shadow.owed.len() as u64),
-            Source::Draining(draining) => (Phase::Draining, draining.write_backs.0.len() as u64),
+            Source::Offered(offered) => (HostPhase::Frozen, offered.owed.len() as u64),
+            Source::Shadow(shadow) => (HostPhase::Shadow, shadow.owed.len() as u64),
+            Source::Draining(draining) => (HostPhase::Draining, draining.write_backs.0.len() as u64),
         },
         Role::Destination(destination) => match destination {
-            Destination::Receiving(_) => (Phase::Receiving, 0),
-            Destination::Assembling(assembling) => (Phase::Receiving, assembling.awaited.len() as u64),
-            Destination::AwaitingGo(awaiting) => (Phase::AwaitingGo, awaiting.resident.owed.len() as u64),
-            Destination::Post(post) => (Phase::Post, post.resident.owed.len() as u64),
-            Destination::Completing(_) => (Phase::Completing, 0),
+            Destination::Receiving(_) => (HostPhase::Receiving, 0),
+            Destination::Assembling(assembling) => (HostPhase::Receiving, assembling.awaited.len() as u64),
+            Destination::AwaitingGo(awaiting) => (HostPhase::AwaitingGo, awaiting.resident.owed.len() as u64),
+            Destination::Post(post) => (HostPhase::Post, post.resident.owed.len() as u64),
+            Destination::Completing(_) => (HostPhase::Completing, 0),
         },
     }
 }

@@ -7,10 +7,10 @@ use steplog::event::{Bytes, Event};
 use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
-use super::{Command, Dialled, Driver};
-use crate::aside::{Aside, Hello, Proposal, Purpose, Rejection, StepBatch, Welcome};
+use super::{Dialled, Driver, DriverCommand};
+use crate::aside::{DriverMessage, Hello, PeerRejection, Proposal, Purpose, StepBatch, Welcome};
 use crate::channel::{ChannelError, Heard};
-use crate::dial::{Connection, DialError};
+use crate::dial::{DialError, GreetingConnection};
 use crate::subject::Occurrence;
 
 impl Driver {
@@ -18,9 +18,9 @@ impl Driver {
     pub(super) fn obey(&mut self) {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Migrate(request)) => self.consider(request),
-                Ok(Command::Informed(request, answer)) => self.informed(request, answer),
-                Ok(Command::Cancel { reply }) => {
+                Ok(DriverCommand::Migrate(request)) => self.consider(request),
+                Ok(DriverCommand::Informed(request, answer)) => self.informed(request, answer),
+                Ok(DriverCommand::Cancel { reply }) => {
                     let cancelled = self.host.cancel().map_err(|error| error.to_string());
                     if cancelled.is_ok() {
                         self.go_on();
@@ -28,13 +28,13 @@ impl Driver {
                     // Who does not wait for the answer does not need it.
                     let _ = reply.send(cancelled);
                 }
-                Ok(Command::Fence { address, reply }) => {
+                Ok(DriverCommand::Fence { address, reply }) => {
                     // Who does not wait for the answer does not need it.
                     let _ = reply.send(self.fence(address.as_deref()));
                 }
-                Ok(Command::Called(connection, hello)) => self.called(connection, *hello),
-                Ok(Command::Dialled(dialled)) => self.dialled(dialled),
-                Ok(Command::Cut(place)) => self.lost(place, &ChannelError::Closed),
+                Ok(DriverCommand::Called(connection, hello)) => self.called(connection, *hello),
+                Ok(DriverCommand::Dialled(dialled)) => self.dialled(dialled),
+                Ok(DriverCommand::Cut(place)) => self.lost(place, &ChannelError::Closed),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
             self.collect();
@@ -66,7 +66,7 @@ impl Driver {
     }
 
     /// Somebody calls who knows this session.
-    fn called(&mut self, mut connection: Connection, hello: Hello) {
+    fn called(&mut self, mut connection: GreetingConnection, hello: Hello) {
         let from = Place::Host(hello.from);
         // A process that comes back while this host is still needed comes over the connection that there is.
         let stays = matches!(hello.purpose, Purpose::Migrate(_)) && self.is_in_use(from);
@@ -81,7 +81,7 @@ impl Driver {
             Purpose::Migrate(proposal) => self.return_of_the_process(&hello, proposal),
             Purpose::Store(_) | Purpose::Inquire { .. } => Err("this is no file server".to_owned()),
         };
-        let answered = welcome.map_err(Rejection::Refused).map(|()| Welcome {
+        let answered = welcome.map_err(PeerRejection::Refused).map(|()| Welcome {
             host: self.setup.id,
             lacking: Vec::new(),
             steps_seen: self.peers.steps_seen(from),
@@ -127,7 +127,7 @@ impl Driver {
                 self.connected(place, connection);
             }
             (None, Ok((connection, welcome))) => self.begin(connection, &welcome),
-            (Some(place), Err(DialError::Rejected(Rejection::UnknownSession))) => self.is_gone(place),
+            (Some(place), Err(DialError::Rejected(PeerRejection::UnknownSession))) => self.is_gone(place),
             (Some(place), Err(error)) => {
                 tracing::debug!(%place, %error, "no connection");
                 self.handle.status.lock().error = Some(format!("{place}: {error}"));
@@ -153,7 +153,7 @@ impl Driver {
     }
 
     /// There is a connection to this place.
-    pub(super) fn connected(&mut self, place: Place, connection: Connection) {
+    pub(super) fn connected(&mut self, place: Place, connection: GreetingConnection) {
         let connected =
             connection.into_stream().and_then(|stream| self.peers.connect(place, stream, self.clock));
         match connected {
@@ -213,9 +213,9 @@ impl Driver {
         }
     }
 
-    fn hear_aside(&mut self, place: Place, aside: Aside) -> Result<(), ChannelError> {
+    fn hear_aside(&mut self, place: Place, aside: DriverMessage) -> Result<(), ChannelError> {
         match aside {
-            Aside::Steps(StepBatch { first, steps }) => {
+            DriverMessage::Steps(StepBatch { first, steps }) => {
                 let seen = self.peers.steps_seen(place);
                 let known = usize::try_from(seen.saturating_sub(first)).unwrap_or(usize::MAX);
                 let last = first.saturating_add(steps.len() as u64);
@@ -224,16 +224,16 @@ impl Driver {
                 peer.steps_seen = seen.max(last);
                 let seen = peer.steps_seen;
                 if let Some(channel) = self.peers.channel_mut(place) {
-                    channel.aside(&Aside::StepsSeen(seen))?;
+                    channel.aside(&DriverMessage::StepsSeen(seen))?;
                 }
             }
-            Aside::StepsSeen(count) => {
+            DriverMessage::StepsSeen(count) => {
                 if let Some((_, outgoing)) = self.outgoing.as_mut().filter(|(to, _)| *to == place) {
                     outgoing.seen(count);
                 }
             }
-            Aside::State(bytes) => self.state = Some(bytes),
-            Aside::Farewell => self.peers.get_mut(place).farewell.heard = true,
+            DriverMessage::State(bytes) => self.state = Some(bytes),
+            DriverMessage::Farewell => self.peers.get_mut(place).farewell.heard = true,
             _ => tracing::warn!(%place, "a greeting where none is due"),
         }
         Ok(())

@@ -15,7 +15,7 @@ mod peers;
 mod request;
 mod setup;
 
-pub use setup::{Arrival, Setup};
+pub use setup::{DriverSetup, IncomingCall};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,10 +31,10 @@ use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
 use crate::aside::{Hello, SessionId, Welcome};
-use crate::dial::{Connection, DialError};
+use crate::dial::{DialError, GreetingConnection};
 use crate::judge::{Judge, JudgeFinding};
-use crate::layout::Layout;
-use crate::recorder::{Outgoing, Recorder, SharedLog, Unrecorded};
+use crate::layout::AddressSpaceLayout;
+use crate::recorder::{Outgoing, SharedLog, StepRecorder, Unrecorded};
 use crate::status::SharedStatus;
 use crate::subject::{Shared, Stopped};
 use awaited::Awaited;
@@ -53,9 +53,9 @@ const IDLE_WAIT: Duration = Duration::from_millis(200);
 const LINGER: Duration = Duration::from_secs(60);
 
 /// What others ask of a driver.
-pub enum Command {
+pub enum DriverCommand {
     /// Move the subject to this host.
-    Migrate(Request),
+    Migrate(MoveRequest),
     /// Call the migration off.
     Cancel {
         /// Told whether it was.
@@ -69,28 +69,28 @@ pub enum Command {
         reply: Sender<Result<(), String>>,
     },
     /// Somebody has called.
-    Called(Connection, Box<Hello>),
+    Called(GreetingConnection, Box<Hello>),
     /// A call was answered, or was not.
     Dialled(Dialled),
     /// A host has said what it has of what the subject needs, or has not.
-    Informed(Request, Result<Vec<u8>, DialError>),
+    Informed(MoveRequest, Result<Vec<u8>, DialError>),
     /// Break the connection to this place, as a network does. For tests of what comes of it.
     Cut(Place),
 }
 
 /// What is asked of a driver that is to move its subject.
-pub struct Request {
+pub struct MoveRequest {
     /// Where the host can be called that is to take it.
     pub to: String,
     /// By which algorithm.
     pub policy: Policy,
     /// Where the steps of the migration go.
-    pub log: Log,
+    pub log: LogTarget,
     /// Told once the migration has begun, or why it has not.
     pub reply: Sender<Result<(), String>>,
 }
 
-impl Request {
+impl MoveRequest {
     fn refuse(self, reason: impl ToString) {
         // Who does not wait for the answer does not need it.
         let _ = self.reply.send(Err(reason.to_string()));
@@ -98,7 +98,7 @@ impl Request {
 }
 
 /// Where the steps of a migration go.
-pub enum Log {
+pub enum LogTarget {
     /// Nowhere.
     None,
     /// Into a log that every place writes to itself.
@@ -126,7 +126,7 @@ pub struct JudgeChoice {
 pub struct Dialled {
     /// Whom the call was to; `None` for a destination whose number is not known.
     place: Option<Place>,
-    result: Result<(Connection, Welcome), DialError>,
+    result: Result<(GreetingConnection, Welcome), DialError>,
 }
 
 /// A hold on a driver.
@@ -134,7 +134,7 @@ pub struct Dialled {
 pub struct Handle {
     /// How far it is.
     pub status: SharedStatus,
-    commands: Sender<Command>,
+    commands: Sender<DriverCommand>,
     waker: Arc<Waker>,
 }
 
@@ -145,7 +145,7 @@ impl Handle {
     }
 
     /// Asks something of the driver. Nothing comes of it once the driver has ended.
-    pub fn ask(&self, command: Command) -> bool {
+    pub fn ask(&self, command: DriverCommand) -> bool {
         let asked = self.commands.send(command).is_ok();
         if let Err(error) = self.waker.wake() {
             tracing::warn!(%error, "a driver could not be woken");
@@ -157,9 +157,9 @@ impl Handle {
     ///
     /// # Errors
     /// Why it has not.
-    pub fn migrate(&self, to: &str, policy: Policy, log: Log) -> Result<(), String> {
+    pub fn migrate(&self, to: &str, policy: Policy, log: LogTarget) -> Result<(), String> {
         let (reply, answer) = std::sync::mpsc::channel();
-        self.ask(Command::Migrate(Request { to: to.to_owned(), policy, log, reply }));
+        self.ask(DriverCommand::Migrate(MoveRequest { to: to.to_owned(), policy, log, reply }));
         answer.recv().unwrap_or_else(|_| Err("the process is not here any more".to_owned()))
     }
 
@@ -169,7 +169,7 @@ impl Handle {
     /// The process has nothing to do with it.
     pub fn fence(&self, address: Option<String>) -> Result<(), String> {
         let (reply, answer) = std::sync::mpsc::channel();
-        self.ask(Command::Fence { address, reply });
+        self.ask(DriverCommand::Fence { address, reply });
         answer.recv().unwrap_or_else(|_| Err("the process is not here any more".to_owned()))
     }
 
@@ -179,7 +179,7 @@ impl Handle {
     /// It cannot be called off any more.
     pub fn cancel(&self) -> Result<(), String> {
         let (reply, answer) = std::sync::mpsc::channel();
-        self.ask(Command::Cancel { reply });
+        self.ask(DriverCommand::Cancel { reply });
         answer.recv().unwrap_or_else(|_| Err("the process is not here any more".to_owned()))
     }
 }
@@ -189,17 +189,17 @@ pub struct Driver {
     session: SessionId,
     host: Host<Shared>,
     subject: Shared,
-    layout: Layout,
+    layout: AddressSpaceLayout,
     /// What kind of thing it is, and what is needed to build it elsewhere.
     subject_kind: String,
     build: Vec<u8>,
-    setup: Setup,
+    setup: DriverSetup,
     poll: Poll,
     peers: Peers,
-    commands: Receiver<Command>,
+    commands: Receiver<DriverCommand>,
     handle: Handle,
     clock: Instant,
-    recorder: Box<dyn Recorder>,
+    recorder: Box<dyn StepRecorder>,
     /// Where the steps go that another place wants, and how many of its steps are in the log here.
     outgoing: Option<(Place, Outgoing)>,
     /// Faults that could not be passed on yet.
@@ -207,7 +207,7 @@ pub struct Driver {
     /// A migration that was asked for and has not begun.
     proposed: Option<Sender<Result<(), String>>>,
     /// A migration that was asked for before the subject had all its pages.
-    deferred: Option<Request>,
+    deferred: Option<MoveRequest>,
     /// A migration is about to begin in a session of its own: no write-back starts, so that those under way come to an end.
     drains: bool,
     /// The first page that may be elsewhere while the subject is at rest; none once it has all its pages.

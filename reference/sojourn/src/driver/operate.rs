@@ -11,7 +11,7 @@ use protocol::wire::REGISTERS_LEN_MAX;
 use steplog::place::Place;
 
 use super::Driver;
-use crate::aside::Aside;
+use crate::aside::DriverMessage;
 use crate::judge::Judge;
 use crate::subject::{Stopped, SubjectError};
 
@@ -133,7 +133,7 @@ impl Driver {
         let to = source.route().map(|route| Place::Host(route.to));
         let channel = to.and_then(|to| self.peers.channel_mut(to)).ok_or("there is no connection")?;
         let registers = checksum(&state);
-        channel.aside(&Aside::State(state)).map_err(|error| error.to_string())?;
+        channel.aside(&DriverMessage::State(state)).map_err(|error| error.to_string())?;
         Ok(registers)
     }
 

@@ -9,9 +9,9 @@ use mio::{Events, Interest, Registry, Token, Waker};
 use protocol::wire::Envelope;
 use steplog::place::Place;
 
-use super::{Command, Dialled, Request, Setup};
-use crate::aside::{Aside, Hello, Purpose, SessionId};
-use crate::channel::{Channel, ChannelError, Stream};
+use super::{Dialled, DriverCommand, DriverSetup, MoveRequest};
+use crate::aside::{DriverMessage, Hello, Purpose, SessionId};
+use crate::channel::{ChannelError, PeerChannel, Stream};
 use crate::dial::{DialError, dial, inquire};
 
 /// How soon a place is called again after a connection was lost.
@@ -30,7 +30,7 @@ const TOKEN_FIRST: usize = 16;
 pub(super) struct Peers {
     registry: Registry,
     waker: Arc<Waker>,
-    commands: Sender<Command>,
+    commands: Sender<DriverCommand>,
     peers: BTreeMap<Place, Peer>,
     next_token: usize,
 }
@@ -38,7 +38,7 @@ pub(super) struct Peers {
 /// Somebody that a driver speaks with.
 #[derive(Default)]
 pub(super) struct Peer {
-    pub channel: Option<Channel>,
+    pub channel: Option<PeerChannel>,
     token: usize,
     readable: bool,
     /// What is to be said once there is a first connection.
@@ -64,7 +64,7 @@ pub(super) struct Farewell {
 }
 
 impl Peers {
-    pub fn new(registry: Registry, waker: Arc<Waker>, commands: Sender<Command>) -> Self {
+    pub fn new(registry: Registry, waker: Arc<Waker>, commands: Sender<DriverCommand>) -> Self {
         Self { registry, waker, commands, peers: BTreeMap::new(), next_token: TOKEN_FIRST }
     }
 
@@ -72,7 +72,7 @@ impl Peers {
         self.peers.entry(place).or_default()
     }
 
-    pub fn channel_mut(&mut self, place: Place) -> Option<&mut Channel> {
+    pub fn channel_mut(&mut self, place: Place) -> Option<&mut PeerChannel> {
         self.peers.get_mut(&place)?.channel.as_mut()
     }
 
@@ -87,12 +87,12 @@ impl Peers {
 
     pub fn has_room(&self, place: Place) -> bool {
         let channel = self.peers.get(&place).and_then(|peer| peer.channel.as_ref());
-        channel.is_some_and(Channel::has_room)
+        channel.is_some_and(PeerChannel::has_room)
     }
 
     pub fn rate(&self) -> u64 {
         let rates = self.peers.iter().filter(|(place, _)| **place != Place::FileServer);
-        rates.filter_map(|(_, peer)| peer.channel.as_ref()).map(Channel::rate).max().unwrap_or(0)
+        rates.filter_map(|(_, peer)| peer.channel.as_ref()).map(PeerChannel::rate).max().unwrap_or(0)
     }
 
     /// There is a connection to this place. True when there was one before that mattered.
@@ -100,7 +100,7 @@ impl Peers {
         self.hang_up(place);
         let token = self.next_token;
         self.next_token += 1;
-        let mut channel = Channel::new(stream, clock);
+        let mut channel = PeerChannel::new(stream, clock);
         if place == Place::FileServer {
             channel = channel.with_much_at_once(STORE_BATCH);
         }
@@ -142,7 +142,7 @@ impl Peers {
     }
 
     /// Calls those who are due.
-    pub fn call_again(&mut self, setup: &Setup, session: SessionId) {
+    pub fn call_again(&mut self, setup: &DriverSetup, session: SessionId) {
         let now = Instant::now();
         let Self { peers, commands, waker, .. } = self;
         for (&place, peer) in peers.iter_mut() {
@@ -161,17 +161,17 @@ impl Peers {
     }
 
     /// Calls a host that is to take the process.
-    pub fn propose(&self, to: String, setup: &Setup, hello: Hello, build: Vec<u8>) {
+    pub fn propose(&self, to: String, setup: &DriverSetup, hello: Hello, build: Vec<u8>) {
         call(None, to, setup, hello, Some(build), self.commands.clone(), Arc::clone(&self.waker));
     }
 
     /// Asks a host what it has of what the subject needs.
-    pub fn inquire(&self, request: Request, setup: &Setup, hello: Hello, question: Vec<u8>) {
+    pub fn inquire(&self, request: MoveRequest, setup: &DriverSetup, hello: Hello, question: Vec<u8>) {
         let (trust, commands, waker) = (setup.trust.clone(), self.commands.clone(), Arc::clone(&self.waker));
         std::thread::spawn(move || {
             let answer = inquire(&request.to, &trust, hello, question);
             // A driver that has ended wants no answer.
-            if commands.send(Command::Informed(request, answer)).is_ok() {
+            if commands.send(DriverCommand::Informed(request, answer)).is_ok() {
                 let _ = waker.wake();
             }
         });
@@ -215,7 +215,7 @@ impl Peers {
         let Some(peer) = self.peers.get_mut(&place) else { return Ok(()) };
         match &mut peer.channel {
             Some(channel) if !std::mem::replace(&mut peer.farewell.said, true) => {
-                channel.aside(&Aside::Farewell)
+                channel.aside(&DriverMessage::Farewell)
             }
             _ => Ok(()),
         }
@@ -241,17 +241,17 @@ impl Peers {
 fn call(
     place: Option<Place>,
     address: String,
-    setup: &Setup,
+    setup: &DriverSetup,
     hello: Hello,
     build: Option<Vec<u8>>,
-    commands: Sender<Command>,
+    commands: Sender<DriverCommand>,
     waker: Arc<Waker>,
 ) {
     let trust = setup.trust.clone();
     std::thread::spawn(move || {
         let result: Result<_, DialError> = dial(&address, &trust, hello, build);
         // A driver that has ended wants no answer.
-        if commands.send(Command::Dialled(Dialled { place, result })).is_ok() {
+        if commands.send(DriverCommand::Dialled(Dialled { place, result })).is_ok() {
             let _ = waker.wake();
         }
     });

@@ -10,11 +10,11 @@ use steplog::page::PageNumber;
 use steplog::place::Place;
 
 use super::awaited::Awaited;
-use super::{Driver, JudgeChoice, Log, Request};
+use super::{Driver, JudgeChoice, LogTarget, MoveRequest};
 use crate::aside::{Hello, Proposal, Purpose, Welcome};
-use crate::dial::{Connection, DialError};
+use crate::dial::{DialError, GreetingConnection};
 use crate::judge::Judge;
-use crate::recorder::{All, Announced, LogFile, Recorder, Untangled, header};
+use crate::recorder::{All, Announced, LogFile, StepRecorder, Untangled, header};
 use crate::subject::PROCESS;
 
 /// Pages that are asked for in one turn although nobody waits for them.
@@ -22,7 +22,7 @@ const GATHERED_MAX: usize = 64;
 
 impl Driver {
     /// Somebody wants the subject moved. One that has to ask a host first asks now.
-    pub(super) fn consider(&mut self, request: Request) {
+    pub(super) fn consider(&mut self, request: MoveRequest) {
         let inquiry = self.subject.lock().inquiry();
         match inquiry {
             Err(error) => request.refuse(error),
@@ -48,7 +48,7 @@ impl Driver {
     }
 
     /// A host has said what it has of what the subject needs.
-    pub(super) fn informed(&mut self, request: Request, answer: Result<Vec<u8>, DialError>) {
+    pub(super) fn informed(&mut self, request: MoveRequest, answer: Result<Vec<u8>, DialError>) {
         let heeded = answer.map_err(|error| error.to_string()).and_then(|answer| {
             self.subject.lock().heed(&answer).map_err(|error| error.to_string())?;
             if !self.is_complete() {
@@ -118,8 +118,8 @@ impl Driver {
     }
 
     /// Asks a host to take the subject.
-    fn propose(&mut self, request: Request) {
-        let Request { to, policy, log, reply } = request;
+    fn propose(&mut self, request: MoveRequest) {
+        let MoveRequest { to, policy, log, reply } = request;
         let possible = self.may_start(&policy).and_then(|()| self.open_log(&policy, log));
         let wants_steps = match possible {
             Ok(wants_steps) => wants_steps,
@@ -169,17 +169,17 @@ impl Driver {
     }
 
     /// True when other places are to send their steps here.
-    fn open_log(&mut self, policy: &Policy, log: Log) -> Result<bool, String> {
+    fn open_log(&mut self, policy: &Policy, log: LogTarget) -> Result<bool, String> {
         match log {
-            Log::None => Ok(false),
-            Log::Shared(log) => {
+            LogTarget::None => Ok(false),
+            LogTarget::Shared(log) => {
                 self.recorder = Box::new(log);
                 Ok(false)
             }
-            Log::Kept { file, judge } => {
+            LogTarget::Kept { file, judge } => {
                 self.conclude();
                 let unseen = self.subject.lock().unseen();
-                let mut kept: Vec<Box<dyn Recorder>> = Vec::new();
+                let mut kept: Vec<Box<dyn StepRecorder>> = Vec::new();
                 if let Some(path) = file {
                     let file = File::create(&path)
                         .and_then(|file| LogFile::create(file, policy, &self.layout, &unseen));
@@ -202,12 +202,12 @@ impl Driver {
     }
 
     /// The host that was asked will take the subject.
-    pub(super) fn begin(&mut self, connection: Connection, welcome: &Welcome) {
+    pub(super) fn begin(&mut self, connection: GreetingConnection, welcome: &Welcome) {
         let Some(reply) = self.proposed.take() else { return };
         let _ = reply.send(self.start(connection, welcome));
     }
 
-    fn start(&mut self, connection: Connection, welcome: &Welcome) -> Result<(), String> {
+    fn start(&mut self, connection: GreetingConnection, welcome: &Welcome) -> Result<(), String> {
         let to = welcome.host;
         let at = usize::from(to.0);
         let Some(address) = self.setup.roster.pop().flatten() else {

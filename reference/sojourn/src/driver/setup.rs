@@ -9,23 +9,23 @@ use std::time::Instant;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Waker};
 use protocol::error::Error;
-use protocol::host::{Host, Limits, Timeouts};
+use protocol::host::{Host, HostLimits, Timeouts};
 use protocol::policy::Policy;
 use steplog::place::{HostId, Place};
 
 use super::peers::Peers;
 use super::{Driver, Handle, SUBJECT, WAKER};
 use crate::aside::{Hello, Proposal, Purpose, SessionId, StoreRequest, Welcome};
-use crate::dial::{Connection, DialError};
+use crate::dial::{DialError, GreetingConnection};
 use crate::key::Trust;
-use crate::layout::Layout;
-use crate::recorder::{Outgoing, Recorder, SharedLog, Unrecorded};
+use crate::layout::AddressSpaceLayout;
+use crate::recorder::{Outgoing, SharedLog, StepRecorder, Unrecorded};
 use crate::status::{SharedStatus, Status};
-use crate::subject::{Alarm, Built, Inventory, Shared, Subject, SubjectError};
+use crate::subject::{Alarm, Built, Shared, Subject, SubjectError, SubjectInventory};
 
 /// What a driver has to know of the place where it works.
 #[derive(Clone, Default)]
-pub struct Setup {
+pub struct DriverSetup {
     /// The number of this host in the session.
     pub id: HostId,
     /// Where the hosts of the session can be called, in the order of their numbers.
@@ -39,7 +39,7 @@ pub struct Setup {
     /// Who may speak with whom.
     pub trust: Trust,
     /// How much the endpoint takes on.
-    pub limits: Limits,
+    pub limits: HostLimits,
     /// How long the endpoint waits.
     pub timeouts: Timeouts,
     /// Whether what the algorithm does between migrations is done before the first one too.
@@ -50,7 +50,7 @@ pub struct Setup {
 
 /// Why a driver did not come to be.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
+pub enum DriverSetupError {
     /// The system has no room.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -75,9 +75,9 @@ pub enum SetupError {
 }
 
 /// Somebody who calls to bring a process.
-pub struct Arrival {
+pub struct IncomingCall {
     /// Its connection, unanswered.
-    pub connection: Connection,
+    pub connection: GreetingConnection,
     /// Who it is.
     pub hello: Hello,
     /// What it brings.
@@ -87,7 +87,7 @@ pub struct Arrival {
 struct Wiring {
     poll: Poll,
     peers: Peers,
-    commands: std::sync::mpsc::Receiver<super::Command>,
+    commands: std::sync::mpsc::Receiver<super::DriverCommand>,
     handle: Handle,
 }
 
@@ -100,13 +100,13 @@ impl Driver {
         session: SessionId,
         mut subject: Box<dyn Subject>,
         policy: Policy,
-        setup: Setup,
-    ) -> Result<Self, SetupError> {
-        let Inventory { subject: kind, layout, build } = match subject.inquiry()? {
-            Some(_) if !(setup.at_rest && policy.writes_back()) => Inventory::unknown(),
+        setup: DriverSetup,
+    ) -> Result<Self, DriverSetupError> {
+        let SubjectInventory { subject: kind, layout, build } = match subject.inquiry()? {
+            Some(_) if !(setup.at_rest && policy.writes_back()) => SubjectInventory::unknown(),
             _ => subject.inventory(&policy)?,
         };
-        if kind != Inventory::unknown().subject {
+        if kind != SubjectInventory::unknown().subject {
             layout.check()?;
             check_store(&policy, &layout, &setup)?;
         }
@@ -122,18 +122,18 @@ impl Driver {
     /// # Errors
     /// It cannot come here; the connection, if the caller has not been answered.
     pub fn at_destination(
-        arrival: Arrival,
+        arrival: IncomingCall,
         built: Built,
-        setup: Setup,
-    ) -> Result<Self, (Option<Connection>, SetupError)> {
-        let Arrival { mut connection, hello, proposal } = arrival;
+        setup: DriverSetup,
+    ) -> Result<Self, (Option<GreetingConnection>, DriverSetupError)> {
+        let IncomingCall { mut connection, hello, proposal } = arrival;
         let lacking = built.lacking.clone();
         let mut driver = match Self::expecting(&hello, proposal, built, setup) {
             Ok(driver) => driver,
             Err(error) => return Err((Some(connection), error)),
         };
         let welcome = Welcome { host: driver.setup.id, lacking, steps_seen: 0 };
-        let connected = connection.welcome(welcome).map_err(SetupError::from).and_then(|()| {
+        let connected = connection.welcome(welcome).map_err(DriverSetupError::from).and_then(|()| {
             let stream = connection.into_stream()?;
             Ok(driver.peers.connect(hello.from.into(), stream, driver.clock)?)
         });
@@ -147,8 +147,8 @@ impl Driver {
         hello: &Hello,
         proposal: Proposal,
         built: Built,
-        mut setup: Setup,
-    ) -> Result<Self, SetupError> {
+        mut setup: DriverSetup,
+    ) -> Result<Self, DriverSetupError> {
         let Proposal { policy, epoch, subject: kind, layout, mut roster, store, log, .. } = proposal;
         let Built { subject, contents, pid, .. } = built;
         let known = roster.iter().position(|other| other.is_some() && *other == setup.address);
@@ -181,12 +181,12 @@ impl Driver {
         session: SessionId,
         host: Host<Shared>,
         subject: Shared,
-        (subject_kind, layout, build): (String, Layout, Vec<u8>),
-        setup: Setup,
+        (subject_kind, layout, build): (String, AddressSpaceLayout, Vec<u8>),
+        setup: DriverSetup,
         wiring: Wiring,
     ) -> Self {
         let Wiring { poll, peers, commands, handle } = wiring;
-        let recorder: Box<dyn Recorder> = match &setup.log {
+        let recorder: Box<dyn StepRecorder> = match &setup.log {
             Some(log) => Box::new(log.clone()),
             None => Box::new(Unrecorded),
         };
@@ -248,9 +248,9 @@ impl Driver {
 
 impl Driver {
     /// Takes stock of the subject anew, as if it had just been started here.
-    pub(super) fn renew(&mut self, policy: &Policy) -> Result<(), SetupError> {
+    pub(super) fn renew(&mut self, policy: &Policy) -> Result<(), DriverSetupError> {
         let inventory = self.subject.lock().inventory(policy)?;
-        let Inventory { subject, layout, build } = inventory;
+        let SubjectInventory { subject, layout, build } = inventory;
         layout.check()?;
         check_store(policy, &layout, &self.setup)?;
         self.setup.id = HostId(0);
@@ -268,14 +268,18 @@ impl Driver {
     }
 }
 
-fn check_store(policy: &Policy, layout: &Layout, setup: &Setup) -> Result<(), SetupError> {
+fn check_store(
+    policy: &Policy,
+    layout: &AddressSpaceLayout,
+    setup: &DriverSetup,
+) -> Result<(), DriverSetupError> {
     if needs_store(policy, layout) && setup.store.is_none() {
-        return Err(SetupError::NoStore(policy.name.to_string()));
+        return Err(DriverSetupError::NoStore(policy.name.to_string()));
     }
     Ok(())
 }
 
-fn needs_store(policy: &Policy, layout: &Layout) -> bool {
+fn needs_store(policy: &Policy, layout: &AddressSpaceLayout) -> bool {
     use protocol::policy::{Freeze, Missing};
     policy.freeze == Freeze::Flush
         || policy.missing == Missing::FileServer
@@ -286,7 +290,7 @@ fn wire(
     session: SessionId,
     subject: &Shared,
     policy: &Policy,
-    layout: &Layout,
+    layout: &AddressSpaceLayout,
     pid: Option<u32>,
 ) -> io::Result<Wiring> {
     let poll = Poll::new()?;

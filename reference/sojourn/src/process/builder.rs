@@ -6,16 +6,16 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use linux::build::{BuildOptions, Destination};
+use linux::build::{BuildOptions, BuiltProcess};
 use linux::plan::{Backing, FileChoice, FileChoices, content_hash, plan};
 use linux::{AddressRange, PAGE_SIZE};
 use protocol::page::{PAGE_SIZE as PAGE_LEN, PageBytes};
 use steplog::page::PageNumber;
 
-use super::parcel::{BuildPlan, FileFacts, Question, pack, unpack};
+use super::parcel::{BuildPlan, FileFacts, FilesQuestion, pack, unpack};
 use super::table::Table;
-use super::{Process, boot_id, system};
-use crate::subject::{Builder, Built, PROCESS, Plan, SubjectError};
+use super::{LiveProcess, boot_id, system};
+use crate::subject::{Built, PROCESS, Plan, SubjectBuilder, SubjectError};
 
 /// Builds processes.
 #[derive(Default)]
@@ -47,13 +47,13 @@ impl ProcessBuilder {
     }
 }
 
-impl Builder for ProcessBuilder {
+impl SubjectBuilder for ProcessBuilder {
     fn subject(&self) -> &str {
         PROCESS
     }
 
     fn answer(&self, question: &[u8]) -> Result<Vec<u8>, SubjectError> {
-        let Question { boot, files } = unpack(question, &[])?;
+        let FilesQuestion { boot, files } = unpack(question, &[])?;
         let same_machine = boot_id().is_some_and(|here| here == boot);
         let by_path = files.iter().map(|facts| (facts.path.clone(), self.choice(facts, same_machine)));
         pack(&FileChoices { by_path: by_path.collect(), all_same: false }, &[])
@@ -65,11 +65,11 @@ impl Builder for ProcessBuilder {
         let table = Table::new(&plan.ranges, plan.spares);
         let contents = contents(&plan.inventory, &plan.files, &table);
         let options = BuildOptions { files: plan.files.clone(), ..BuildOptions::default() };
-        let destination = Destination::build(&plan.inventory, options)
+        let destination = BuiltProcess::build(&plan.inventory, options)
             .map_err(|error| SubjectError::Unbuildable(error.to_string()))?;
         tracing::info!(pid = destination.pid(), built_for = ?destination.built_for(), "process built");
         let pid = u32::try_from(destination.pid()).ok();
-        let process = Process::built(destination, table, plan, request.build.to_vec())?;
+        let process = LiveProcess::built(destination, table, plan, request.build.to_vec())?;
         Ok(Built { subject: Box::new(process), lacking: Vec::new(), pid, contents })
     }
 }

@@ -8,13 +8,13 @@ use linux::userfault::{MemoryEvent, Userfault};
 use steplog::page::PageNumber;
 
 use super::stock::EVERYWHERE;
-use super::{Body, Process};
+use super::{Body, LiveProcess};
 use crate::subject::Occurrence;
 
 /// How often to look whether the process has ended.
 const LIFE_CHECK: Duration = Duration::from_millis(20);
 
-impl Process {
+impl LiveProcess {
     /// What is read from the descriptor of the memory.
     pub(super) fn read_events(&mut self) {
         let Some(memory) = self.memory.clone() else { return };

@@ -9,7 +9,7 @@ use linux::build::Running;
 use linux::inventory::MemoryKind;
 use linux::obstacle::StandardStreams;
 use linux::plan::{FileChoice, files};
-use linux::source::Source;
+use linux::source::TrackedProcess;
 use protocol::memory::Memory as _;
 use protocol::page::PageKind;
 use protocol::page_set::PageSet;
@@ -17,13 +17,13 @@ use protocol::policy::Policy;
 use steplog::header::Unseen;
 use steplog::page::PageNumber;
 
-use super::parcel::{BuildPlan, Frozen, Question, pack, unpack};
+use super::parcel::{BuildPlan, FilesQuestion, FrozenParcel, pack, unpack};
 use super::stock::{EVERYWHERE, object_of};
 use super::stored::StoredRun;
 use super::table::Table;
-use super::{Body, Process, boot_id, builder, system};
-use crate::layout::{Layout, Origin, PageRun};
-use crate::subject::{Alarm, Inventory, Occurrence, PROCESS, Stopped, Subject, SubjectError};
+use super::{Body, LiveProcess, boot_id, builder, system};
+use crate::layout::{AddressSpaceLayout, ContentOrigin, LayoutRun};
+use crate::subject::{Alarm, Occurrence, PROCESS, Stopped, Subject, SubjectError, SubjectInventory};
 
 /// Pages that may come between the inventory and the freeze.
 const SPARES_MIN: u64 = 2048;
@@ -31,7 +31,7 @@ const SPARES_MIN: u64 = 2048;
 /// How often to look which pages were written.
 const SCAN_INTERVAL: Duration = Duration::from_millis(10);
 
-impl Subject for Process {
+impl Subject for LiveProcess {
     fn inquiry(&mut self) -> Result<Option<Vec<u8>>, SubjectError> {
         if let (Body::Settled, Some(running)) = (&self.body, &self.running) {
             self.body = Body::Here(running.source().map_err(system)?);
@@ -48,7 +48,7 @@ impl Subject for Process {
         }
         let files = builder::facts(files(&stock))?;
         let boot = boot_id().unwrap_or_default();
-        pack(&Question { boot, files }, &[]).map(Some)
+        pack(&FilesQuestion { boot, files }, &[]).map(Some)
     }
 
     fn heed(&mut self, answer: &[u8]) -> Result<(), SubjectError> {
@@ -62,7 +62,7 @@ impl Subject for Process {
         Ok(())
     }
 
-    fn inventory(&mut self, policy: &Policy) -> Result<Inventory, SubjectError> {
+    fn inventory(&mut self, policy: &Policy) -> Result<SubjectInventory, SubjectError> {
         let Body::Here(source) = &mut self.body else { return Err(system("the process does not run here")) };
         let stopped = source.track().map_err(system)?;
         tracing::info!(pid = source.pid(), stopped_for = ?stopped.stopped_for, "writes are noted");
@@ -90,7 +90,7 @@ impl Subject for Process {
         let mut first = 0;
         for (range, origin) in &ranges {
             let mapping = stock.mapping_at(range.start);
-            if let Origin::Stored { offset, len, .. } = *origin
+            if let ContentOrigin::Stored { offset, len, .. } = *origin
                 && let Some((mapping, file)) = mapping.and_then(|mapping| Some((mapping, mapping.file()?)))
             {
                 let (path, inode) = (file.path.clone(), file.inode);
@@ -101,13 +101,13 @@ impl Subject for Process {
         }
         let runs = ranges.into_iter().map(|(range, origin)| {
             let kind = match origin {
-                Origin::Stored { .. } => PageKind::FileMapped,
+                ContentOrigin::Stored { .. } => PageKind::FileMapped,
                 _ => PageKind::Private,
             };
-            PageRun { pages: range.len() / PAGE_SIZE, kind, origin }
+            LayoutRun { pages: range.len() / PAGE_SIZE, kind, origin }
         });
-        let spare = PageRun { pages: spares, kind: PageKind::Private, origin: Origin::Zero };
-        let layout = Layout { runs: runs.chain([spare]).collect() };
+        let spare = LayoutRun { pages: spares, kind: PageKind::Private, origin: ContentOrigin::Zero };
+        let layout = AddressSpaceLayout { runs: runs.chain([spare]).collect() };
         let none = PageSet::empty(self.table.page_count());
         (self.void, self.unplaced) = (none, BTreeMap::new());
         let stored_runs = stored.iter().map(|(run, _)| run.clone()).collect();
@@ -116,7 +116,7 @@ impl Subject for Process {
         let files = self.files.clone();
         let plan = BuildPlan { inventory: stock, files, ranges: places, spares, stored: stored_runs };
         self.build = pack(&plan, &[])?;
-        Ok(Inventory { subject: PROCESS.to_owned(), layout, build: self.build.clone() })
+        Ok(SubjectInventory { subject: PROCESS.to_owned(), layout, build: self.build.clone() })
     }
 
     fn must_travel(&mut self, pages: &[(u64, u64)]) {
@@ -190,13 +190,13 @@ impl Subject for Process {
         }
         let stack = state.threads.first().map(|thread| thread.registers.rsp / PAGE_SIZE);
         let stack_page = stack.and_then(|place| self.table.number_of(place));
-        let state = pack(&Frozen { state, extra }, &self.build)?;
+        let state = pack(&FrozenParcel { state, extra }, &self.build)?;
         tracing::info!(?froze_for, looked_for = ?began.elapsed(), state = state.len(), "process stopped");
         Ok(Stopped { state, code_page: None, stack_page })
     }
 
     fn prepare(&mut self, state: &[u8]) -> Result<(), SubjectError> {
-        let Frozen { state, extra } = unpack(state, &self.build)?;
+        let FrozenParcel { state, extra } = unpack(state, &self.build)?;
         self.table
             .extend(&extra)
             .ok_or_else(|| SubjectError::Unfit("more pages than there are numbers".to_owned()))?;
@@ -293,7 +293,7 @@ impl Subject for Process {
 }
 
 /// Notes what a process that has come writes, as far as somebody has to know. One that has just ended writes nothing.
-fn watch(running: &Running) -> Option<Source> {
+fn watch(running: &Running) -> Option<TrackedProcess> {
     let watched = running.source().and_then(|mut source| source.track().map(|_| source));
     watched.inspect_err(|error| tracing::info!(%error, "the process that has come is not watched")).ok()
 }

@@ -10,10 +10,10 @@ use protocol::page_set::PageSet;
 use steplog::page::PageNumber;
 
 use super::stock::joined;
-use super::{Body, Process};
+use super::{Body, LiveProcess};
 use crate::subject::Alarm;
 
-impl Process {
+impl LiveProcess {
     fn put(&self, place: u64, content: &PageBytes) -> Result<Installed, LinuxError> {
         let bytes = content.as_slice();
         let zero = bytes.iter().all(|byte| *byte == 0);
@@ -31,7 +31,7 @@ impl Process {
     }
 }
 
-impl Memory for Process {
+impl Memory for LiveProcess {
     fn page_count(&self) -> u64 {
         self.table.page_count()
     }

@@ -23,10 +23,10 @@ use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use linux::LinuxError;
-use linux::build::{Destination, Prepared, Resumed, Running};
+use linux::build::{BuiltProcess, Prepared, Resumed, Running};
 use linux::obstacle::{Obstacle, StandardStreams};
 use linux::plan::FileChoices;
-use linux::source::{DepartedSource, FrozenSource, Source};
+use linux::source::{DepartedSource, FrozenSource, TrackedProcess};
 use linux::userfault::Userfault;
 use protocol::page::PageBytes;
 use protocol::page_set::PageSet;
@@ -40,7 +40,7 @@ use stored::StoredFiles;
 use table::Table;
 
 /// A process.
-pub struct Process {
+pub struct LiveProcess {
     body: Body,
     table: Table,
     files: FileChoices,
@@ -66,10 +66,10 @@ pub struct Process {
 }
 
 enum Body {
-    Here(Source),
+    Here(TrackedProcess),
     Frozen(FrozenSource),
     Departed(DepartedSource),
-    Built(Destination),
+    Built(BuiltProcess),
     Prepared(Box<Prepared>),
     Going(Receiver<Result<Resumed, LinuxError>>),
     Came(Resumed),
@@ -91,23 +91,23 @@ fn boot_id() -> Option<String> {
 /// # Errors
 /// There is no such process, or it is somebody else's.
 pub fn obstacles(pid: u32) -> Result<Vec<Obstacle>, SubjectError> {
-    let source = Source::open(i32::try_from(pid).map_err(system)?).map_err(system)?;
+    let source = TrackedProcess::open(i32::try_from(pid).map_err(system)?).map_err(system)?;
     Ok(source.obstacles(StandardStreams::Replace).map_err(system)?.1)
 }
 
-impl Process {
+impl LiveProcess {
     /// A process that runs here. Nothing is done to it.
     ///
     /// # Errors
     /// There is no such process, or it is somebody else's.
     pub fn open(pid: u32) -> Result<Self, SubjectError> {
-        let source = Source::open(i32::try_from(pid).map_err(system)?).map_err(system)?;
+        let source = TrackedProcess::open(i32::try_from(pid).map_err(system)?).map_err(system)?;
         Ok(Self::new(Body::Here(source), Table::default(), FileChoices::default(), Vec::new()))
     }
 
     /// A process that was built by this plan, which is packed in `build`.
     fn built(
-        destination: Destination,
+        destination: BuiltProcess,
         table: Table,
         plan: BuildPlan,
         build: Vec<u8>,
@@ -155,7 +155,7 @@ impl Process {
     }
 
     /// The process as a source, if it is one.
-    fn source(&self) -> Option<&Source> {
+    fn source(&self) -> Option<&TrackedProcess> {
         match &self.body {
             Body::Here(source) => Some(source),
             Body::Frozen(frozen) => Some(frozen),

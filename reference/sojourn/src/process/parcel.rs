@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use linux::AddressRange;
 use linux::inventory::Inventory;
 use linux::plan::FileChoices;
-use linux::state::ProcessState;
+use linux::state::FrozenProcess;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::stored::StoredRun;
@@ -17,7 +17,7 @@ const PARCEL_LEN_MAX: usize = 256 << 20;
 
 /// What have you of these files?
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Question {
+pub struct FilesQuestion {
     /// Tells one start of one machine from all others, so that equal inode numbers mean something.
     pub boot: String,
     /// The files.
@@ -52,9 +52,9 @@ pub struct BuildPlan {
 
 /// The state at the freeze.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Frozen {
+pub struct FrozenParcel {
     /// All but pages.
-    pub state: ProcessState,
+    pub state: FrozenProcess,
     /// Pages that have come since the plan was made.
     pub extra: Vec<AddressRange>,
 }
@@ -100,6 +100,6 @@ mod tests {
         let mut long = parcel.clone();
         long[2] = 1;
         assert!(unpack::<Vec<u8>>(&long, &[]).is_err());
-        assert!(unpack::<Question>(&parcel, &[]).is_err());
+        assert!(unpack::<FilesQuestion>(&parcel, &[]).is_err());
     }
 }

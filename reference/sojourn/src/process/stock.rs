@@ -8,13 +8,13 @@ use linux::inventory::{Inventory as Stock, Mapping, MemoryKind};
 use linux::pagemap::PageState;
 use linux::plan::{Backing, is_stored, plan};
 use linux::range::subtract;
-use linux::source::Source;
+use linux::source::TrackedProcess;
 use protocol::page_set::PageSet;
 use protocol::policy::Policy;
 use steplog::page::PageNumber;
 
-use super::{Body, Process, system};
-use crate::layout::Origin;
+use super::{Body, LiveProcess, system};
+use crate::layout::ContentOrigin;
 use crate::subject::SubjectError;
 
 /// The whole address space.
@@ -23,7 +23,7 @@ pub(super) const EVERYWHERE: AddressRange = AddressRange::new(0, u64::MAX);
 /// Larger mappings are taken into the table only as far as there are pages.
 const MAPPING_WHOLE_MAX: u64 = 1 << 20;
 
-impl Process {
+impl LiveProcess {
     /// Notes what was written since this was last done.
     pub(super) fn scan(&mut self) -> Result<(), SubjectError> {
         self.scanned = Instant::now();
@@ -114,9 +114,9 @@ impl Process {
     /// The ranges whose pages get numbers, with where their unmodified content is.
     pub(super) fn ranges(
         &self,
-        source: &Source,
+        source: &TrackedProcess,
         stock: &Stock,
-    ) -> Result<Vec<(AddressRange, Origin)>, SubjectError> {
+    ) -> Result<Vec<(AddressRange, ContentOrigin)>, SubjectError> {
         let mut ranges = Vec::new();
         for (mapping, backing) in plan(stock, &self.files).filter(|(_, backing)| backing.is_installed()) {
             match clean_file(&backing) {
@@ -125,17 +125,17 @@ impl Process {
                 }
                 Some(path) => {
                     let offset = mapping.file().map_or(0, |file| file.offset);
-                    ranges.push((mapping.range, Origin::File { path, offset }));
+                    ranges.push((mapping.range, ContentOrigin::File { path, offset }));
                 }
                 None if mapping.file().is_some() || is_taken_whole(mapping) => {
-                    ranges.push((mapping.range, Origin::Zero))
+                    ranges.push((mapping.range, ContentOrigin::Zero))
                 }
                 None => {
                     let runs = source.population_of(mapping).map_err(system)?;
                     ranges.extend(
                         joined(runs.iter().map(|run| run.range))
                             .into_iter()
-                            .map(|range| (range, Origin::Zero)),
+                            .map(|range| (range, ContentOrigin::Zero)),
                     );
                 }
             }
@@ -192,7 +192,11 @@ impl Process {
     }
 
     /// Pages that have come since the plan was made.
-    pub(super) fn extra(&self, source: &Source, stock: &Stock) -> Result<Vec<AddressRange>, SubjectError> {
+    pub(super) fn extra(
+        &self,
+        source: &TrackedProcess,
+        stock: &Stock,
+    ) -> Result<Vec<AddressRange>, SubjectError> {
         let mut extra = Vec::new();
         for (mapping, backing) in plan(stock, &self.files).filter(|(_, backing)| backing.is_installed()) {
             let wanted = match mapping.file().is_some() || clean_file(&backing).is_some() {
@@ -214,14 +218,14 @@ impl Process {
 }
 
 /// Where the file server has a file: below its root, under the name that the process knows.
-fn stored_origin(pid: i32, mapping: &Mapping) -> Result<Origin, SubjectError> {
+fn stored_origin(pid: i32, mapping: &Mapping) -> Result<ContentOrigin, SubjectError> {
     let file = mapping.file().ok_or_else(|| system("a mapping without a file"))?;
     let name = file.path.strip_prefix("/").ok().and_then(|path| path.to_str());
     let name =
         name.ok_or_else(|| system(format!("{} is no name for the file server", file.path.display())))?;
     let size = object_of(pid, mapping)?.metadata().map_err(system)?.len();
     let len = size.saturating_sub(file.offset).min(mapping.range.len());
-    Ok(Origin::Stored { path: name.to_owned(), offset: file.offset, len })
+    Ok(ContentOrigin::Stored { path: name.to_owned(), offset: file.offset, len })
 }
 
 /// What a mapping is of, whatever has become of its name.

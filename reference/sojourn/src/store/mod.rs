@@ -19,9 +19,11 @@ use std::time::Instant;
 use mio::{Events, Interest, Poll, Token};
 use steplog::place::{HostId, Place};
 
-use crate::aside::{Aside, Hello, Purpose, Rejection, SessionId, StepBatch, StoreRequest, Welcome};
-use crate::channel::{Channel, ChannelError, Heard};
-use crate::dial::{Connection, DialError, answer};
+use crate::aside::{
+    DriverMessage, Hello, PeerRejection, Purpose, SessionId, StepBatch, StoreRequest, Welcome,
+};
+use crate::channel::{ChannelError, Heard, PeerChannel};
+use crate::dial::{DialError, GreetingConnection, answer};
 use crate::key::Trust;
 use crate::recorder::SharedLog;
 use session::Session;
@@ -129,15 +131,15 @@ impl Store {
         }
     }
 
-    fn receive(&self, mut connection: Connection, hello: &Hello) -> Result<(), DialError> {
+    fn receive(&self, mut connection: GreetingConnection, hello: &Hello) -> Result<(), DialError> {
         let Purpose::Store(request) = &hello.purpose else {
-            connection.reject(Rejection::Refused("this is a file server, not a host".to_owned()));
+            connection.reject(PeerRejection::Refused("this is a file server, not a host".to_owned()));
             return Ok(());
         };
         let session = match self.session(hello.session, request) {
             Ok(session) => session,
             Err(error) => {
-                connection.reject(Rejection::Refused(error.to_string()));
+                connection.reject(PeerRejection::Refused(error.to_string()));
                 return Ok(());
             }
         };
@@ -167,12 +169,12 @@ impl Store {
     /// Serves one host for as long as the connection lasts.
     fn serve(
         &self,
-        connection: Connection,
+        connection: GreetingConnection,
         session: &Mutex<Session>,
         host: HostId,
         log: bool,
     ) -> Result<(), ChannelError> {
-        let mut channel = Channel::new(connection.into_stream()?, Instant::now());
+        let mut channel = PeerChannel::new(connection.into_stream()?, Instant::now());
         let mut poll = Poll::new()?;
         poll.registry().register(channel.socket(), Token(0), Interest::READABLE | Interest::WRITABLE)?;
         let mut events = Events::with_capacity(4);
@@ -197,7 +199,7 @@ impl Store {
                     None if log && !steps.is_empty() => {
                         let first = steps_sent;
                         steps_sent += steps.len() as u64;
-                        channel.aside(&Aside::Steps(StepBatch { first, steps }))?;
+                        channel.aside(&DriverMessage::Steps(StepBatch { first, steps }))?;
                     }
                     None => {}
                 }

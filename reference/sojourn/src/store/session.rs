@@ -16,7 +16,7 @@ use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place, Version};
 
 use crate::aside::SessionId;
-use crate::layout::{Layout, LayoutError, Origin};
+use crate::layout::{AddressSpaceLayout, ContentOrigin, LayoutError};
 
 /// Where the server keeps what is not one of the files it serves.
 const OWN_DIRECTORY: &str = ".sojourn";
@@ -26,7 +26,7 @@ const NOTE_LEN: usize = 20;
 
 /// One session of a file server.
 pub struct Session {
-    layout: Layout,
+    layout: AddressSpaceLayout,
     server: FileServer,
     /// Where each run of stored pages is: first page, number of pages, file, offset, bytes within the file.
     extents: Vec<Extent>,
@@ -80,7 +80,7 @@ impl Session {
     ///
     /// # Errors
     /// A file cannot be opened, or leads out of the root.
-    pub fn open(root: &Path, id: SessionId, layout: &Layout) -> Result<Self, SessionError> {
+    pub fn open(root: &Path, id: SessionId, layout: &AddressSpaceLayout) -> Result<Self, SessionError> {
         layout.check()?;
         let own = root.join(OWN_DIRECTORY).join(id.to_string());
         fs::create_dir_all(&own).map_err(fails(&own))?;
@@ -109,7 +109,7 @@ impl Session {
     ///
     /// # Errors
     /// They are not.
-    pub fn check(&self, layout: &Layout) -> Result<(), SessionError> {
+    pub fn check(&self, layout: &AddressSpaceLayout) -> Result<(), SessionError> {
         if *layout == self.layout { Ok(()) } else { Err(SessionError::OtherLayout) }
     }
 
@@ -214,11 +214,11 @@ fn read_page(extents: &[Extent], swap: &File, page: PageNumber) -> io::Result<Pa
 }
 
 /// Opens the files behind stored pages. No path leads out of the root, whatever links there are.
-fn open_extents(root: &Path, layout: &Layout) -> Result<Vec<Extent>, SessionError> {
+fn open_extents(root: &Path, layout: &AddressSpaceLayout) -> Result<Vec<Extent>, SessionError> {
     let directory = File::open(root).map_err(fails(root))?;
     let mut extents = Vec::new();
     for (first, run) in layout.numbered() {
-        let Origin::Stored { path, offset, len } = &run.origin else { continue };
+        let ContentOrigin::Stored { path, offset, len } = &run.origin else { continue };
         make_directories(&directory, path).map_err(|error| fails(&root.join(path))(error.into()))?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
@@ -311,8 +311,8 @@ mod tests {
     fn a_restarted_server_has_what_it_acknowledged() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("data"), [9; 6000]).unwrap();
-        let mut layout = Layout::plain(4, 2, "data");
-        let Origin::Stored { len, .. } = &mut layout.runs[0].origin else { panic!() };
+        let mut layout = AddressSpaceLayout::plain(4, 2, "data");
+        let ContentOrigin::Stored { len, .. } = &mut layout.runs[0].origin else { panic!() };
         *len = 6000;
         let mut session = Session::open(root.path(), SessionId(5), &layout).unwrap();
         assert_eq!(fetch(&mut session, 0), (0, 9));
@@ -326,17 +326,22 @@ mod tests {
         assert_eq!(fetch(&mut session, 1), (1, 3));
         assert_eq!(fetch(&mut session, 2), (4, 5));
         assert_eq!(fetch(&mut session, 3), (0, 0));
-        assert!(matches!(session.check(&Layout::plain(4, 1, "data")), Err(SessionError::OtherLayout)));
+        assert!(matches!(
+            session.check(&AddressSpaceLayout::plain(4, 1, "data")),
+            Err(SessionError::OtherLayout)
+        ));
     }
 
     #[test]
     fn a_closed_session_does_nothing_more() {
         let root = tempfile::tempdir().unwrap();
-        let mut session = Session::open(root.path(), SessionId(5), &Layout::plain(4, 2, "data")).unwrap();
+        let mut session =
+            Session::open(root.path(), SessionId(5), &AddressSpaceLayout::plain(4, 2, "data")).unwrap();
         session.close();
         let (steps, answers) = session.handle(HostId(0).into(), &[write_back(1, 1, 3)]);
         assert_eq!((steps.len(), answers.len()), (0, 0));
-        let mut session = Session::open(root.path(), SessionId(5), &Layout::plain(4, 2, "data")).unwrap();
+        let mut session =
+            Session::open(root.path(), SessionId(5), &AddressSpaceLayout::plain(4, 2, "data")).unwrap();
         assert_eq!(fetch(&mut session, 1), (0, 0));
     }
 
@@ -360,10 +365,15 @@ mod tests {
     fn no_link_leads_out_of_the_root() {
         let (outside, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::os::unix::fs::symlink(outside.path(), root.path().join("way-out")).unwrap();
-        let opened = Session::open(root.path(), SessionId(1), &Layout::plain(1, 1, "way-out/file"));
+        let opened =
+            Session::open(root.path(), SessionId(1), &AddressSpaceLayout::plain(1, 1, "way-out/file"));
         assert!(matches!(opened, Err(SessionError::File { .. })));
         assert!(!outside.path().join("file").exists());
-        let opened = Session::open(root.path(), SessionId(1), &Layout::plain(1, 1, "way-out/further/file"));
+        let opened = Session::open(
+            root.path(),
+            SessionId(1),
+            &AddressSpaceLayout::plain(1, 1, "way-out/further/file"),
+        );
         assert!(matches!(opened, Err(SessionError::File { .. })));
         assert!(!outside.path().join("further").exists());
     }
@@ -372,7 +382,8 @@ mod tests {
     fn a_file_gets_the_directories_that_it_is_in() {
         let root = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            Session::open(root.path(), SessionId(1), &Layout::plain(1, 1, "far/away/file")).unwrap();
+            Session::open(root.path(), SessionId(1), &AddressSpaceLayout::plain(1, 1, "far/away/file"))
+                .unwrap();
         }
         assert!(root.path().join("far/away/file").exists());
     }

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use protocol::memory::Fault;
 use protocol::policy::Policy;
 use sojourn::aside::SessionId;
-use sojourn::driver::{Driver, Handle, Log, Setup};
+use sojourn::driver::{Driver, DriverSetup, Handle, LogTarget};
 use sojourn::host::Machine;
 use sojourn::key::Trust;
-use sojourn::layout::Layout;
-use sojourn::recorder::{Recorder, SharedLog, Untangled, header};
-use sojourn::region::{Access, Program, Progress, Region, RegionBuilder};
-use sojourn::status::Phase;
+use sojourn::layout::AddressSpaceLayout;
+use sojourn::recorder::{SharedLog, StepRecorder, Untangled, header};
+use sojourn::region::{Program, ProgramAccess, ProgramProgress, ProgramRegion, RegionBuilder};
+use sojourn::status::HostPhase;
 use sojourn::store::Store;
 use steplog::page::PageNumber;
 
@@ -57,10 +57,10 @@ impl Scribbler {
 }
 
 impl Program for Scribbler {
-    fn step(&mut self, access: &mut Access<'_>) -> Result<Progress, Fault> {
+    fn step(&mut self, access: &mut ProgramAccess<'_>) -> Result<ProgramProgress, Fault> {
         let id = usize::from(self.id);
         if self.step >= ALLOWED[id].load(Ordering::SeqCst) {
-            return Ok(Progress::Idles);
+            return Ok(ProgramProgress::Idles);
         }
         let mixed = (self.step + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let page = (mixed >> 33) % PAGES;
@@ -76,7 +76,7 @@ impl Program for Scribbler {
         }
         self.step += 1;
         DONE[id].store(self.step, Ordering::SeqCst);
-        Ok(Progress::Goes)
+        Ok(ProgramProgress::Goes)
     }
 
     fn registers(&self) -> Vec<u8> {
@@ -95,7 +95,7 @@ pub struct World {
     pub builders: Vec<RegionBuilder>,
     pub session: SessionId,
     id: u8,
-    first: Region,
+    first: ProgramRegion,
 }
 
 impl World {
@@ -109,18 +109,18 @@ impl World {
         let store = Store::open(listen(), root.path().to_owned(), trust.clone(), Some(log.clone())).unwrap();
         let id = NEXT.fetch_add(1, Ordering::SeqCst) as u8;
         let builders: Vec<_> = (0..machines).map(|_| RegionBuilder::new(Scribbler::load)).collect();
-        let setup = Setup {
+        let setup = DriverSetup {
             trust: trust.clone(),
             store: Some(store.address().to_string()),
             log: Some(log.clone()),
-            ..Setup::default()
+            ..DriverSetup::default()
         };
         let machines: Vec<_> = builders
             .iter()
             .map(|builder| Machine::open(listen(), setup.clone(), vec![Box::new(builder.clone())]).unwrap())
             .collect();
-        let layout = Layout::plain(PAGES, FILE_MAPPED, &format!("region-{id}"));
-        let first = Region::start(layout, Box::new(Scribbler::new(id)), Scribbler::load);
+        let layout = AddressSpaceLayout::plain(PAGES, FILE_MAPPED, &format!("region-{id}"));
+        let first = ProgramRegion::start(layout, Box::new(Scribbler::new(id)), Scribbler::load);
         let session = SessionId(u128::from(id));
         let driver =
             Driver::at_source(session, Box::new(first.clone()), policy.clone(), machines[0].setup()).unwrap();
@@ -151,13 +151,13 @@ impl World {
         self.machines[at].sessions().into_iter().find(|handle| handle.session() == self.session)
     }
 
-    pub fn phase(&self, at: usize) -> Phase {
-        self.handle(at).map_or(Phase::Vacant, |handle| handle.status.lock().phase)
+    pub fn phase(&self, at: usize) -> HostPhase {
+        self.handle(at).map_or(HostPhase::Vacant, |handle| handle.status.lock().phase)
     }
 
     pub fn begin(&self, from: usize, to: usize) {
         let address = self.machines[to].address().to_string();
-        let log = Log::Shared(self.log.clone());
+        let log = LogTarget::Shared(self.log.clone());
         self.handle(from).expect("the process is here").migrate(&address, self.policy.clone(), log).unwrap();
     }
 
@@ -170,8 +170,8 @@ impl World {
     pub fn await_arrival(&self, from: usize, to: usize) {
         let lazy = self.policy.leaves_pages_behind();
         self.wait("the process is at rest there", || match lazy {
-            true => matches!(self.phase(to), Phase::Post | Phase::Completing | Phase::Resting),
-            false => self.phase(to) == Phase::Resting && self.phase(from) == Phase::Vacant,
+            true => matches!(self.phase(to), HostPhase::Post | HostPhase::Completing | HostPhase::Resting),
+            false => self.phase(to) == HostPhase::Resting && self.phase(from) == HostPhase::Vacant,
         });
     }
 
@@ -231,7 +231,7 @@ pub fn conform(world: &World, policy: &Policy) {
 
 /// The log so far, and how many steps it has.
 fn written_down(world: &World, policy: &Policy) -> (Vec<u8>, usize) {
-    let layout = Layout::plain(PAGES, FILE_MAPPED, "f");
+    let layout = AddressSpaceLayout::plain(PAGES, FILE_MAPPED, "f");
     let mut log = Untangled::new(SharedLog::default());
     world.log.steps().into_iter().for_each(|step| log.record(step));
     let steps = log.finish().unwrap().steps();

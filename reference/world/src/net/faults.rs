@@ -16,7 +16,7 @@ pub struct Jitter<L> {
 
 /// Loses transmissions; each is repeated after a while until one arrives. A repetition takes no bandwidth.
 #[derive(Clone, Debug)]
-pub struct Loss<L> {
+pub struct FrameLoss<L> {
     inner: L,
     loss_percent: u8,
     retransmit_after_ns: u64,
@@ -38,7 +38,7 @@ impl<L> Jitter<L> {
     }
 }
 
-impl<L> Loss<L> {
+impl<L> FrameLoss<L> {
     /// Loses this share of transmissions.
     pub fn new(inner: L, loss_percent: u8, retransmit_after_ns: u64, random: Random) -> Self {
         Self { inner, loss_percent: loss_percent.min(LOSS_PERCENT_MAX), retransmit_after_ns, random }
@@ -67,7 +67,7 @@ impl<L: Link> Link for Jitter<L> {
     }
 }
 
-impl<L: Link> Link for Loss<L> {
+impl<L: Link> Link for FrameLoss<L> {
     fn send(&mut self, now_ns: u64, frame: Vec<u8>) -> Vec<Delivery> {
         let mut deliveries = self.inner.send(now_ns, frame);
         for delivery in &mut deliveries {
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_lost_frame_comes_later_and_every_frame_comes() {
-        let deliveries = send_all(Loss::new(pipe(), 30, 1_000_000, Random::new(1)));
+        let deliveries = send_all(FrameLoss::new(pipe(), 30, 1_000_000, Random::new(1)));
         assert_eq!(deliveries.len(), FRAMES);
         let lost = deliveries.iter().filter(|delivery| delivery.at_ns >= 1_000_000).count();
         assert!((200..400).contains(&lost), "{lost} of {FRAMES}");

@@ -8,7 +8,7 @@
 mod faults;
 mod pipe;
 
-pub use faults::{Duplicate, Jitter, Loss};
+pub use faults::{Duplicate, FrameLoss, Jitter};
 pub use pipe::Pipe;
 
 use std::collections::BTreeMap;
@@ -47,13 +47,13 @@ pub struct LinkConfig {
     /// Frames that may wait at the sender, the one that is leaving included; at least 1.
     pub send_buffer_frames: usize,
     /// In what order frames arrive, and whether all do at the first attempt.
-    pub order: Order,
+    pub order: FrameOrder,
 }
 
 /// How a link treats the order of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Order {
+pub enum FrameOrder {
     /// Each frame once, in order: a TCP connection.
     Fifo,
     /// Each frame once, in any order: up to so much later than on a FIFO link.
@@ -80,16 +80,16 @@ impl LinkConfig {
         bandwidth_bits_per_s: 100_000_000,
         latency_ns: 100_000,
         send_buffer_frames: 4,
-        order: Order::Fifo,
+        order: FrameOrder::Fifo,
     };
 
     fn build(&self, random: &mut Random) -> Box<dyn Link> {
         let pipe = Pipe::new(self.bandwidth_bits_per_s, self.latency_ns, self.send_buffer_frames);
         match self.order {
-            Order::Fifo => Box::new(pipe),
-            Order::Unordered { jitter_ns } => Box::new(Jitter::new(pipe, jitter_ns, random.split())),
-            Order::Lossy { jitter_ns, loss_percent, duplicate_percent, retransmit_after_ns } => {
-                let loss = Loss::new(pipe, loss_percent, retransmit_after_ns, random.split());
+            FrameOrder::Fifo => Box::new(pipe),
+            FrameOrder::Unordered { jitter_ns } => Box::new(Jitter::new(pipe, jitter_ns, random.split())),
+            FrameOrder::Lossy { jitter_ns, loss_percent, duplicate_percent, retransmit_after_ns } => {
+                let loss = FrameLoss::new(pipe, loss_percent, retransmit_after_ns, random.split());
                 let duplicate = Duplicate::new(loss, duplicate_percent, random.split());
                 Box::new(Jitter::new(duplicate, jitter_ns, random.split()))
             }
@@ -98,7 +98,7 @@ impl LinkConfig {
 }
 
 /// The links between all places, made when they are first used.
-pub struct Network {
+pub struct SimulatedNetwork {
     config: LinkConfig,
     seed: u64,
     links: BTreeMap<(Place, Place), Box<dyn Link>>,
@@ -115,7 +115,7 @@ struct Connection {
     obstacles: u32,
 }
 
-impl Network {
+impl SimulatedNetwork {
     /// A network of such links.
     pub fn new(config: LinkConfig, seed: u64) -> Self {
         Self {

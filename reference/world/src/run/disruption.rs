@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use protocol::host::{Limits, Timeouts};
+use protocol::host::{HostLimits, Timeouts};
 use serde::{Deserialize, Serialize};
 use steplog::place::HostId;
 
@@ -20,7 +20,7 @@ pub struct Disrupted {
     pub disruptions: Vec<Scheduled>,
     /// How much each host takes on.
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: HostLimits,
     /// How long each host waits.
     #[serde(default)]
     pub timeouts: Timeouts,
@@ -133,7 +133,7 @@ impl fmt::Display for DisruptionKind {
 
 impl From<Scenario> for Disrupted {
     fn from(scenario: Scenario) -> Self {
-        let (limits, timeouts) = (Limits::default(), Timeouts::default());
+        let (limits, timeouts) = (HostLimits::default(), Timeouts::default());
         Self { scenario, disruptions: Vec::new(), limits, timeouts }
     }
 }

@@ -30,7 +30,7 @@ use steplog::event::{Event, Step};
 use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
-use crate::net::Network;
+use crate::net::SimulatedNetwork;
 use crate::workload::ACCESS_LEN;
 use disrupt::Trouble;
 use process::Process;
@@ -95,7 +95,7 @@ pub struct World {
     scenario: Scenario,
     image: Arc<Image>,
     ensemble: Ensemble<PageStore>,
-    network: Network,
+    network: SimulatedNetwork,
     schedule: Schedule,
     process: Process,
     oracle: Oracle,
@@ -138,7 +138,7 @@ impl World {
         let mut world = Self {
             scenario: scenario.clone(),
             ensemble,
-            network: Network::new(scenario.link, seed),
+            network: SimulatedNetwork::new(scenario.link, seed),
             schedule: Schedule::starting_with(Occurrence::Access),
             process,
             oracle: Oracle::new(&image),

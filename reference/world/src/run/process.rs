@@ -5,7 +5,7 @@ use protocol::page::{Image, PageKind};
 use steplog::page::PageNumber;
 use steplog::place::HostId;
 
-use crate::workload::{Access, Accesses};
+use crate::workload::{Access, AccessSequence};
 
 /// A process in the middle of its work.
 #[derive(Clone, Debug)]
@@ -21,14 +21,14 @@ pub(super) struct Process {
     /// Accesses that it may have done before something else happens.
     pub count_max: u64,
     initial: std::vec::IntoIter<Access>,
-    accesses: Accesses,
+    accesses: AccessSequence,
     code_page: Option<PageNumber>,
     stack_page: Option<PageNumber>,
     registers_len: usize,
 }
 
 impl Process {
-    pub fn new(at: HostId, initial: Vec<Access>, accesses: Accesses, registers_len: usize) -> Self {
+    pub fn new(at: HostId, initial: Vec<Access>, accesses: AccessSequence, registers_len: usize) -> Self {
         let (next, waits_for, code_page, stack_page) = (None, None, None, None);
         let initial = initial.into_iter();
         Self {

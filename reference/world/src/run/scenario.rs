@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use steplog::header::{Header, LinkOrder};
 use steplog::place::HostId;
 
-use crate::net::{LinkConfig, Order};
-use crate::workload::{Layout, Workload};
+use crate::net::{FrameOrder, LinkConfig};
+use crate::workload::{PageLayout, Workload};
 
 /// A run: who moves where, how, while doing what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct Scenario {
     /// The algorithm.
     pub policy: Policy,
     /// The address space.
-    pub layout: Layout,
+    pub layout: PageLayout,
     /// What the process does.
     pub workload: Workload,
     /// The links between all places.
@@ -39,9 +39,9 @@ impl Scenario {
         let image = self.layout.image(self.seed);
         let mapped = image.page_numbers().filter(|page| image.kind(*page) == PageKind::FileMapped);
         let link = match self.link.order {
-            Order::Fifo => LinkOrder::Fifo,
-            Order::Unordered { .. } => LinkOrder::Unordered,
-            Order::Lossy { .. } => LinkOrder::Lossy,
+            FrameOrder::Fifo => LinkOrder::Fifo,
+            FrameOrder::Unordered { .. } => LinkOrder::Unordered,
+            FrameOrder::Lossy { .. } => LinkOrder::Lossy,
         };
         let header = Header::new(&self.policy.name, link, image.page_count());
         Header { file_mapped: mapped.map(|page| page.0).collect(), disrupted, ..header }

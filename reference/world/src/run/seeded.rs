@@ -14,7 +14,7 @@ use steplog::place::{Epoch, HostId, Place, Version};
 use super::schedule::Occurrence;
 use super::{Discrepancy, Ending, Scenario, World, WorldError};
 use crate::net::LinkConfig;
-use crate::workload::{Layout, Pattern, Workload};
+use crate::workload::{PageLayout, Pattern, Workload};
 
 const A: HostId = HostId(0);
 const B: HostId = HostId(1);
@@ -27,7 +27,12 @@ const STEPS_MAX: usize = 10_000;
 fn scenario(policy: Policy, ending: Ending) -> Scenario {
     Scenario {
         policy,
-        layout: Layout { pages: 12, file_mapped_percent: 50, initially_dirty_percent: 30, noise_percent: 50 },
+        layout: PageLayout {
+            pages: 12,
+            file_mapped_percent: 50,
+            initially_dirty_percent: 30,
+            noise_percent: 50,
+        },
         workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 10_000 },
         link: LinkConfig::FAST_ETHERNET,
         route: vec![A, B],

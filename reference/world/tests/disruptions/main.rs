@@ -8,7 +8,7 @@ use steplog::event::{Event, Step};
 use steplog::place::HostId;
 use world::net::LinkConfig;
 use world::storm::{self, StormError};
-use world::workload::{Layout, Pattern, Workload};
+use world::workload::{PageLayout, Pattern, Workload};
 use world::{Disrupted, Disruption, Ending, Moment, Scenario, Scheduled, World};
 
 const A: HostId = HostId(0);
@@ -20,7 +20,12 @@ const MS: u64 = 1_000_000;
 fn scenario(policy: &Policy) -> Scenario {
     Scenario {
         policy: policy.clone(),
-        layout: Layout { pages: 6, file_mapped_percent: 50, initially_dirty_percent: 60, noise_percent: 100 },
+        layout: PageLayout {
+            pages: 6,
+            file_mapped_percent: 50,
+            initially_dirty_percent: 60,
+            noise_percent: 100,
+        },
         workload: Workload { pattern: Pattern::Uniform, write_percent: 60, interval_ns: 250_000 },
         link: LinkConfig { send_buffer_frames: 1, ..LinkConfig::FAST_ETHERNET },
         route: vec![A, B],
@@ -87,7 +92,7 @@ fn pairs_of_disruptions() {
 /// Over links that reorder, lose and repeat, with more hosts, and with exit instead of rest.
 #[test]
 fn a_disruption_at_every_step_of_a_rough_journey() {
-    let order = world::net::Order::Lossy {
+    let order = world::net::FrameOrder::Lossy {
         jitter_ns: MS,
         loss_percent: 20,
         duplicate_percent: 20,

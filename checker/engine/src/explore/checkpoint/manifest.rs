@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::levels::LevelFile;
 use super::{CheckpointError, Identity, VERSION, whole_file};
 use crate::explore::tally::Tally;
-use crate::tabled::Origin;
+use crate::tabled::RecordOrigin;
 
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -19,9 +19,9 @@ pub(super) struct Manifest<R: PropertyName> {
     /// Of all levels but the last, which has been found but not expanded.
     pub(super) total: Tally<R>,
     /// How the control records came about, in the order of their numbers.
-    pub(super) controls: Vec<Origin>,
+    pub(super) controls: Vec<RecordOrigin>,
     /// How the page records came about, in the order of their numbers.
-    pub(super) pages: Vec<Origin>,
+    pub(super) pages: Vec<RecordOrigin>,
     pub(super) levels: Vec<LevelFile>,
 }
 

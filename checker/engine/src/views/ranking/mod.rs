@@ -41,7 +41,7 @@ pub type Pair<S> = (<S as System>::Control, <S as System>::Page);
 
 /// What is known of a response property for any number of pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome<Ranking> {
+pub enum RankingOutcome<Ranking> {
     /// It holds on every fair run of every population: a ranking was found, and passed the check.
     HoldsForAny {
         /// The ranking; without levels if the property is never pending.
@@ -56,14 +56,18 @@ pub enum Outcome<Ranking> {
 ///
 /// ```
 /// use engine::example::{Coherence, Directory};
-/// use engine::views::{Bounds, prove, ranking};
+/// use engine::views::{ProofBounds, prove, ranking};
 ///
 /// let system = Directory::default();
-/// let pairs = prove(&system, Bounds::default()).invariant.pairs();
+/// let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
 /// let answered = ranking::judge(&system, Coherence::Answered, &pairs);
 /// assert!(matches!(answered, Some(ranking::Outcome::HoldsForAny { .. })));
 /// ```
-pub fn judge<S: Live>(system: &S, property: S::Property, pairs: &Pairs<S>) -> Option<Outcome<RankingOf<S>>> {
+pub fn judge<S: Live>(
+    system: &S,
+    property: S::Property,
+    pairs: &Pairs<S>,
+) -> Option<RankingOutcome<RankingOf<S>>> {
     let ranking = match find(system, property, pairs) {
         Ok(ranking) => ranking,
         Err(Unranked::NotAResponse(_)) => return None,
@@ -71,12 +75,12 @@ pub fn judge<S: Live>(system: &S, property: S::Property, pairs: &Pairs<S>) -> Op
             let (first, pairs) = (left.first(), left.len());
             let reason =
                 format!("nothing obliges pages to leave {pairs} pairs of records, such as {first:?}");
-            return Some(Outcome::Inconclusive(reason));
+            return Some(RankingOutcome::Inconclusive(reason));
         }
     };
     Some(match check(system, pairs, &ranking) {
-        Ok(()) => Outcome::HoldsForAny { ranking },
-        Err(error) => Outcome::Inconclusive(format!("the ranking that was found is wrong: {error}")),
+        Ok(()) => RankingOutcome::HoldsForAny { ranking },
+        Err(error) => RankingOutcome::Inconclusive(format!("the ranking that was found is wrong: {error}")),
     })
 }
 

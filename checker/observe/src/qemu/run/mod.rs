@@ -10,16 +10,16 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::account::{Dumps, Knowledge, Limits};
-use crate::fact::{Observations, ObserveError, Observed};
-use crate::layout::Layout;
+use crate::account::{CostLimits, Dumps, Knowledge};
+use crate::fact::{Observations, ObserveError, ObservedFact};
+use crate::layout::BlockLayout;
 use crate::merge::{Merge, Watched};
-use crate::observation::{Task, tell};
+use crate::observation::{ObserveTask, tell};
 use crate::report::Report;
 
 /// What was recorded of one migration. Everything may be missing but one of the stream and the traces.
 #[derive(Clone, Debug, Default)]
-pub struct Inputs {
+pub struct QemuInputs {
     /// The migration stream.
     pub stream: Option<PathBuf>,
     /// Further connections of the same migration: multifd, or urgent pages of post-copy.
@@ -38,7 +38,7 @@ pub struct Inputs {
     pub destination_events: Option<PathBuf>,
 }
 
-impl Inputs {
+impl QemuInputs {
     /// The connections in a folder that `checker record` has filled, told apart by how they begin.
     ///
     /// # Errors
@@ -79,24 +79,24 @@ pub struct Recovery {
 
 /// What is known of a run before it is told.
 #[derive(Clone, Debug)]
-pub struct Run {
-    inputs: Inputs,
+pub struct QemuRun {
+    inputs: QemuInputs,
     events: super::qmp::Events,
     /// The guest's memory.
-    pub layout: Layout,
+    pub layout: BlockLayout,
 }
 
-impl Run {
+impl QemuRun {
     /// Looks through the inputs for what must be known beforehand.
     ///
     /// # Errors
     /// There is nothing to look through, or an input is not what it should be.
-    pub fn survey(inputs: Inputs) -> Result<Self, ObserveError> {
+    pub fn survey(inputs: QemuInputs) -> Result<Self, ObserveError> {
         survey::survey(inputs)
     }
 
     /// What was recorded.
-    pub fn inputs(&self) -> &Inputs {
+    pub fn inputs(&self) -> &QemuInputs {
         &self.inputs
     }
 
@@ -107,7 +107,7 @@ impl Run {
 
     /// Of which hosts something was recorded.
     pub fn watched(&self) -> Watched {
-        let Inputs { stream, source_trace, destination_trace, .. } = &self.inputs;
+        let QemuInputs { stream, source_trace, destination_trace, .. } = &self.inputs;
         let source = stream.is_some() || source_trace.is_some();
         let destination = destination_trace.is_some();
         Watched { source, records: stream.is_some(), destination, answers: destination }
@@ -131,10 +131,10 @@ impl Run {
     }
 }
 
-impl Run {
+impl QemuRun {
     /// What can be told from these inputs, and in words what cannot.
     pub fn knowledge(&self) -> (Knowledge, Vec<String>) {
-        let Inputs { stream, source_trace, channels, .. } = &self.inputs;
+        let QemuInputs { stream, source_trace, channels, .. } = &self.inputs;
         let watched = self.watched();
         let trace = source_trace.is_some();
         let known = Knowledge {
@@ -178,13 +178,13 @@ impl Run {
     /// An input is not what it should be, inputs contradict each other, or the log cannot be written.
     pub fn tell(
         &self,
-        limits: Limits,
+        limits: CostLimits,
         dumps: Dumps,
         log: impl Write + Seek,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Report, ObserveError> {
         let (known, unseen) = self.knowledge();
-        let task = Task { limits, dumps, unseen, algorithms: ["qemu-pre-copy", "qemu-post-copy"] };
+        let task = ObserveTask { limits, dumps, unseen, algorithms: ["qemu-pre-copy", "qemu-post-copy"] };
         tell(self.observations()?, &self.layout, known, task, log, progress)
     }
 }
@@ -192,7 +192,7 @@ impl Run {
 struct Nothing;
 
 impl Observations for Nothing {
-    fn next(&mut self) -> Result<Option<Observed>, ObserveError> {
+    fn next(&mut self) -> Result<Option<ObservedFact>, ObserveError> {
         Ok(None)
     }
 }

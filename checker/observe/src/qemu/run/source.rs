@@ -10,24 +10,26 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
-use super::super::qmp::Kind;
+use super::super::qmp::QmpKind;
 use super::super::stream::Section;
-use super::super::trace::{Event, Line, Name, State, Trace};
+use super::super::trace::{Name, QemuEvent, QemuState, QemuTrace, TraceLine};
 use super::answers::{Answer, Answers};
 use super::transmitted::{Sending, Transmitted, What};
-use super::{Run, open_lines, wrong};
-use crate::fact::{self, Content, Fact, Observations, ObserveError, Observed, Origin, Pages, Side};
-use crate::layout::Layout;
+use super::{QemuRun, open_lines, wrong};
+use crate::fact::{
+    self, Fact, FactOrigin, HostSide, Observations, ObserveError, ObservedFact, PageRange, SeenContent,
+};
+use crate::layout::BlockLayout;
 
 pub(super) struct Source<'a> {
-    layout: &'a Layout,
-    trace: Option<(PathBuf, Trace<BufReader<File>>)>,
+    layout: &'a BlockLayout,
+    trace: Option<(PathBuf, QemuTrace<BufReader<File>>)>,
     transmitted: Transmitted<'a>,
     answers: Answers<'a>,
-    ready: VecDeque<Observed>,
+    ready: VecDeque<ObservedFact>,
     /// Lines that wait until the stream was told up to their anchor.
-    lines: VecDeque<Line>,
-    anchor: Option<Line>,
+    lines: VecDeque<TraceLine>,
+    anchor: Option<TraceLine>,
     /// Pages of the trace have lines, so pages of the stream must.
     pages_are_traced: bool,
     /// So have the sections that they are in.
@@ -38,7 +40,7 @@ pub(super) struct Source<'a> {
     last_line: u64,
     phase: Phase,
     stop_us: Option<u64>,
-    ending: VecDeque<Observed>,
+    ending: VecDeque<ObservedFact>,
     over: bool,
 }
 
@@ -53,9 +55,9 @@ struct Phase {
 }
 
 impl<'a> Source<'a> {
-    pub fn new(run: &'a Run) -> Result<Self, ObserveError> {
+    pub fn new(run: &'a QemuRun) -> Result<Self, ObserveError> {
         let trace = match &run.inputs.source_trace {
-            Some(path) => Some((path.clone(), Trace::new(open_lines(path)?))),
+            Some(path) => Some((path.clone(), QemuTrace::new(open_lines(path)?))),
             None => None,
         };
         let mut source = Self {
@@ -83,28 +85,30 @@ impl<'a> Source<'a> {
     }
 
     /// Without a trace: the beginning and the end as the monitor tells them, or else the beginning of the stream.
-    fn tell_events(&mut self, run: &Run) {
-        let stream = Origin { input: fact::Source::Stream(0), position: 0 };
-        let observed = |at_us, origin, fact| Observed { side: Side::Source, at_us, origin, fact };
+    fn tell_events(&mut self, run: &QemuRun) {
+        let stream = FactOrigin { input: fact::InputSource::Stream(0), position: 0 };
+        let observed = |at_us, origin, fact| ObservedFact { side: HostSide::Source, at_us, origin, fact };
         let mut started = observed(None, stream, Fact::Started);
         for event in &run.events.source {
-            let origin = Origin { input: fact::Source::SourceEvents, position: event.number as u64 };
+            let origin = FactOrigin { input: fact::InputSource::SourceEvents, position: event.number as u64 };
             let at_us = Some(event.at_us);
             match event.kind {
-                Kind::State(State::Setup) => started = observed(at_us, origin, Fact::Started),
-                Kind::Stopped => self.stop_us = at_us,
-                Kind::Resumed => self.ending.push_back(observed(at_us, origin, Fact::RunsAtSource)),
-                Kind::State(State::Completed) => {
+                QmpKind::State(QemuState::Setup) => started = observed(at_us, origin, Fact::Started),
+                QmpKind::Stopped => self.stop_us = at_us,
+                QmpKind::Resumed => self.ending.push_back(observed(at_us, origin, Fact::RunsAtSource)),
+                QmpKind::State(QemuState::Completed) => {
                     if self.answers.is_recorded() {
                         self.ending.push_back(observed(at_us, origin, Fact::CompletionLearned));
                     }
                     self.ending.push_back(observed(at_us, origin, Fact::Destroyed));
                 }
-                Kind::State(State::Cancelled) => {
+                QmpKind::State(QemuState::Cancelled) => {
                     self.ending.push_back(observed(at_us, origin, Fact::Cancelled))
                 }
-                Kind::State(State::Failed) => self.ending.push_back(observed(at_us, origin, Fact::Failed)),
-                Kind::State(_) | Kind::Pass(_) => {}
+                QmpKind::State(QemuState::Failed) => {
+                    self.ending.push_back(observed(at_us, origin, Fact::Failed))
+                }
+                QmpKind::State(_) | QmpKind::Pass(_) => {}
             }
         }
         self.phase.started = true;
@@ -112,16 +116,16 @@ impl<'a> Source<'a> {
     }
 
     /// The next line, if there is a trace and it has one. Lines before the migration are none of it.
-    fn line(&mut self) -> Result<Option<Line>, ObserveError> {
+    fn line(&mut self) -> Result<Option<TraceLine>, ObserveError> {
         let Some((path, trace)) = &mut self.trace else { return Ok(None) };
         loop {
             let Some(line) = trace.next_line().map_err(|error| wrong(path, error))? else {
                 return Ok(None);
             };
             self.last_line = line.number;
-            let starts = line.event == Event::StateSet(State::Setup);
+            let starts = line.event == QemuEvent::StateSet(QemuState::Setup);
             if starts && self.phase.started {
-                let at = Origin { input: fact::Source::SourceTrace, position: line.number };
+                let at = FactOrigin { input: fact::InputSource::SourceTrace, position: line.number };
                 let what = "a second migration begins; give its part of the trace by itself".to_owned();
                 return Err(ObserveError::Unaccounted { at, what });
             }
@@ -139,8 +143,8 @@ impl<'a> Source<'a> {
         let line = self.line()?;
         // What a package holds is not sent by itself: from *listen* on, until the package is sent.
         match line.map(|line| line.event) {
-            Some(Event::CommandSent { number: 4 }) => self.phase.packing = true,
-            Some(Event::CommandSent { number: 7 }) => self.phase.packing = false,
+            Some(QemuEvent::CommandSent { number: 4 }) => self.phase.packing = true,
+            Some(QemuEvent::CommandSent { number: 7 }) => self.phase.packing = false,
             _ => {}
         }
         match line {
@@ -152,42 +156,42 @@ impl<'a> Source<'a> {
     }
 
     /// Is this one with something in the stream?
-    fn is_anchor(&self, event: &Event) -> bool {
+    fn is_anchor(&self, event: &QemuEvent) -> bool {
         match event {
-            Event::PageSaved { .. } | Event::RequestTaken { .. } => true,
-            Event::SectionBegun { memory } | Event::SectionEnded { memory } => {
+            QemuEvent::PageSaved { .. } | QemuEvent::RequestTaken { .. } => true,
+            QemuEvent::SectionBegun { memory } | QemuEvent::SectionEnded { memory } => {
                 *memory && self.transmitted.is_recorded()
             }
-            Event::CommandSent { .. } => self.transmitted.is_recorded() && !self.phase.packing,
-            Event::StateSet(State::Completed | State::Cancelled | State::Failed | State::PostcopyPaused) => {
-                true
-            }
-            Event::ShutReceived { .. } => true,
+            QemuEvent::CommandSent { .. } => self.transmitted.is_recorded() && !self.phase.packing,
+            QemuEvent::StateSet(
+                QemuState::Completed | QemuState::Cancelled | QemuState::Failed | QemuState::PostcopyPaused,
+            ) => true,
+            QemuEvent::ShutReceived { .. } => true,
             _ => false,
         }
     }
 
     /// Tells what the stream has before the anchor, then the lines before it, then the anchor.
-    fn towards(&mut self, anchor: Line) -> Result<(), ObserveError> {
+    fn towards(&mut self, anchor: TraceLine) -> Result<(), ObserveError> {
         let at = self.origin(&anchor);
         match anchor.event {
-            Event::PageSaved { block, page } => {
+            QemuEvent::PageSaved { block, page } => {
                 let page = self.page(at, block, page)?;
                 self.pages_are_traced = true;
                 self.towards_page(anchor, page, true)
             }
-            Event::RequestTaken { block, page } => {
+            QemuEvent::RequestTaken { block, page } => {
                 let page = self.page(at, block, page)?;
                 self.towards_page(anchor, page, false)
             }
-            Event::SectionBegun { .. } => {
+            QemuEvent::SectionBegun { .. } => {
                 self.marks_are_traced = true;
                 self.towards_mark(anchor, |what| matches!(what, What::SectionBegun(_)))
             }
-            Event::SectionEnded { .. } => {
+            QemuEvent::SectionEnded { .. } => {
                 self.towards_mark(anchor, |what| matches!(what, What::SectionEnded))
             }
-            Event::CommandSent { number } => self.towards_mark(
+            QemuEvent::CommandSent { number } => self.towards_mark(
                 anchor,
                 |what| matches!(what, What::Command { number: sent, .. } if *sent == number),
             ),
@@ -199,7 +203,7 @@ impl<'a> Source<'a> {
     }
 
     /// A page that is written about: the next in the stream of those that are, or of the urgent ones.
-    fn towards_page(&mut self, anchor: Line, wanted: u32, saved: bool) -> Result<(), ObserveError> {
+    fn towards_page(&mut self, anchor: TraceLine, wanted: u32, saved: bool) -> Result<(), ObserveError> {
         if !self.transmitted.is_recorded() {
             return self.arrive(anchor, saved.then(|| self.unseen(&anchor, wanted)));
         }
@@ -245,7 +249,11 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn towards_mark(&mut self, anchor: Line, is_mark: impl Fn(&What) -> bool) -> Result<(), ObserveError> {
+    fn towards_mark(
+        &mut self,
+        anchor: TraceLine,
+        is_mark: impl Fn(&What) -> bool,
+    ) -> Result<(), ObserveError> {
         match self.transmitted.take()? {
             Some(sending) if is_mark(&sending.what) => self.arrive(anchor, Some(sending)),
             Some(sending) => self.tell_between(sending),
@@ -262,7 +270,7 @@ impl<'a> Source<'a> {
             return Err(ObserveError::Contradiction {
                 at: origin,
                 what: format!("{} is sent", self.layout.name(page)),
-                against: Origin { input: fact::Source::SourceTrace, position: self.last_line },
+                against: FactOrigin { input: fact::InputSource::SourceTrace, position: self.last_line },
                 otherwise: "no line before this one says so".to_owned(),
             });
         }
@@ -270,7 +278,7 @@ impl<'a> Source<'a> {
     }
 
     /// Tells the lines before an anchor and the anchor.
-    fn arrive(&mut self, anchor: Line, sending: Option<Sending>) -> Result<(), ObserveError> {
+    fn arrive(&mut self, anchor: TraceLine, sending: Option<Sending>) -> Result<(), ObserveError> {
         self.anchor = None;
         while let Some(line) = self.lines.pop_front() {
             self.tell_line(line)?;
@@ -282,7 +290,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn tell(&mut self, origin: Origin, at_us: Option<u64>, what: What) -> Result<(), ObserveError> {
+    fn tell(&mut self, origin: FactOrigin, at_us: Option<u64>, what: What) -> Result<(), ObserveError> {
         match what {
             What::Page { fact, .. } => self.push(origin, at_us, fact),
             What::SectionBegun(Section::End) => self.must_be_suspended(origin, at_us)?,
@@ -309,11 +317,11 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    fn tell_line(&mut self, line: Line) -> Result<(), ObserveError> {
+    fn tell_line(&mut self, line: TraceLine) -> Result<(), ObserveError> {
         let origin = self.origin(&line);
         let fact = match line.event {
-            Event::StateSet(State::Setup) => Fact::Started,
-            Event::StateSet(State::Completed) => {
+            QemuEvent::StateSet(QemuState::Setup) => Fact::Started,
+            QemuEvent::StateSet(QemuState::Completed) => {
                 // Without a stream, that it is completed is all that says that everything was sent.
                 if !self.transmitted.is_recorded() && !self.phase.handed_over {
                     self.push(origin, line.at_us, Fact::StateSent);
@@ -321,29 +329,29 @@ impl<'a> Source<'a> {
                 }
                 Fact::Destroyed
             }
-            Event::StateSet(State::Cancelled) => Fact::Cancelled,
-            Event::StateSet(State::Failed) => Fact::Failed,
-            Event::StateSet(State::PostcopyPaused) => Fact::Disconnected,
-            Event::StateSet(State::PostcopyRecover) => {
+            QemuEvent::StateSet(QemuState::Cancelled) => Fact::Cancelled,
+            QemuEvent::StateSet(QemuState::Failed) => Fact::Failed,
+            QemuEvent::StateSet(QemuState::PostcopyPaused) => Fact::Disconnected,
+            QemuEvent::StateSet(QemuState::PostcopyRecover) => {
                 self.transmitted.reconnect()?;
                 self.answers.reconnect()?;
                 self.last_request_block = None;
                 Fact::Connected
             }
-            Event::ProcessorsSet { run: true } => Fact::RunsAtSource,
-            Event::ProcessorsSet { run: false } if self.phase.suspended => return Ok(()),
-            Event::ProcessorsSet { run: false } => {
+            QemuEvent::ProcessorsSet { run: true } => Fact::RunsAtSource,
+            QemuEvent::ProcessorsSet { run: false } if self.phase.suspended => return Ok(()),
+            QemuEvent::ProcessorsSet { run: false } => {
                 self.phase.suspended = true;
                 Fact::Suspended
             }
-            Event::DirtyLogRead => {
+            QemuEvent::DirtyLogRead => {
                 self.phase.passes += 1;
                 if self.phase.passes == 1 || self.phase.suspended {
                     return Ok(());
                 }
                 Fact::PassBegun
             }
-            Event::RequestReceived { block, page, count } => {
+            QemuEvent::RequestReceived { block, page, count } => {
                 self.last_request_block = block.or(self.last_request_block);
                 let Some(block) = self.last_request_block else {
                     let what = "the block of the last request, but there was none".to_owned();
@@ -351,13 +359,13 @@ impl<'a> Source<'a> {
                 };
                 let first = self.page(origin, block, page)?;
                 self.page(origin, block, page.saturating_add(count.saturating_sub(1)))?;
-                let pages = Pages { first, count: count as u32 };
+                let pages = PageRange { first, count: count as u32 };
                 self.check_request(origin, pages)?;
                 Fact::RequestReceived(pages)
             }
-            Event::RequestTaken { block, page } => Fact::RequestTaken(self.page(origin, block, page)?),
-            Event::RequestVoid { block, page } => Fact::RequestVoid(self.page(origin, block, page)?),
-            Event::BitmapReceived { .. } => match self.answers.next()? {
+            QemuEvent::RequestTaken { block, page } => Fact::RequestTaken(self.page(origin, block, page)?),
+            QemuEvent::RequestVoid { block, page } => Fact::RequestVoid(self.page(origin, block, page)?),
+            QemuEvent::BitmapReceived { .. } => match self.answers.next()? {
                 Some((_, Answer::Received(received))) => Fact::ProgressLearned(received),
                 Some((against, _)) => {
                     return Err(ObserveError::Contradiction {
@@ -369,9 +377,9 @@ impl<'a> Source<'a> {
                 }
                 None => Fact::ProgressLearned(Vec::new()),
             },
-            Event::ShutReceived { result: 0 } => Fact::CompletionLearned,
-            Event::CommandSent { number: 9 } if !self.transmitted.is_recorded() => Fact::ResyncCompleted,
-            Event::CommandSent { number: 7 } if !self.transmitted.is_recorded() => {
+            QemuEvent::ShutReceived { result: 0 } => Fact::CompletionLearned,
+            QemuEvent::CommandSent { number: 9 } if !self.transmitted.is_recorded() => Fact::ResyncCompleted,
+            QemuEvent::CommandSent { number: 7 } if !self.transmitted.is_recorded() => {
                 self.push(origin, line.at_us.or(self.at_us), Fact::StateSent);
                 self.phase.handed_over = true;
                 Fact::HandedOver
@@ -383,8 +391,8 @@ impl<'a> Source<'a> {
     }
 
     /// What goes only once the process is stopped is sent. If no line said so, that is the latest moment for it.
-    fn must_be_suspended(&mut self, origin: Origin, at_us: Option<u64>) -> Result<(), ObserveError> {
-        let stop = |line: &Line| line.event == Event::ProcessorsSet { run: false };
+    fn must_be_suspended(&mut self, origin: FactOrigin, at_us: Option<u64>) -> Result<(), ObserveError> {
+        let stop = |line: &TraceLine| line.event == QemuEvent::ProcessorsSet { run: false };
         if let Some(index) = self.lines.iter().position(stop) {
             for line in self.lines.drain(..=index).collect::<Vec<_>>() {
                 self.tell_line(line)?;
@@ -398,7 +406,7 @@ impl<'a> Source<'a> {
     }
 
     /// The destination has said what it has, before the source goes on.
-    fn resync(&mut self, origin: Origin, at_us: Option<u64>) -> Result<(), ObserveError> {
+    fn resync(&mut self, origin: FactOrigin, at_us: Option<u64>) -> Result<(), ObserveError> {
         if self.trace.is_none() {
             while let Some((origin, Answer::Received(received))) = self.answers.next()? {
                 self.push(origin, at_us, Fact::ProgressLearned(received));
@@ -409,8 +417,8 @@ impl<'a> Source<'a> {
     }
 
     /// The request is the next on the return path.
-    fn check_request(&mut self, at: Origin, pages: Pages) -> Result<(), ObserveError> {
-        let named = |pages: Pages| {
+    fn check_request(&mut self, at: FactOrigin, pages: PageRange) -> Result<(), ObserveError> {
+        let named = |pages: PageRange| {
             format!("{} pages from {} are requested", pages.count, self.layout.name(pages.first))
         };
         let (against, otherwise) = match self.answers.next()? {
@@ -431,7 +439,7 @@ impl<'a> Source<'a> {
             self.tell_line(line)?;
         }
         if self.trace.is_none() && self.transmitted.has_later() {
-            let origin = Origin { input: fact::Source::Stream(0), position: 0 };
+            let origin = FactOrigin { input: fact::InputSource::Stream(0), position: 0 };
             self.push(origin, None, Fact::Disconnected);
             self.push(origin, None, Fact::Connected);
             self.transmitted.reconnect()?;
@@ -443,12 +451,12 @@ impl<'a> Source<'a> {
     }
 
     /// A page that went out but is not in the recording.
-    fn unseen(&self, line: &Line, page: u32) -> Sending {
-        let fact = Fact::Sent { page, content: Content::Unseen, channel: 0, bytes: 0 };
+    fn unseen(&self, line: &TraceLine, page: u32) -> Sending {
+        let fact = Fact::Sent { page, content: SeenContent::Unseen, channel: 0, bytes: 0 };
         Sending { origin: self.origin(line), what: What::Page { fact, page, traced: true } }
     }
 
-    fn page(&self, at: Origin, block: Name, within: u64) -> Result<u32, ObserveError> {
+    fn page(&self, at: FactOrigin, block: Name, within: u64) -> Result<u32, ObserveError> {
         let name = self.trace.as_ref().map_or("", |(_, trace)| trace.name(block));
         let page = self.layout.block(name).and_then(|block| self.layout.page(block, within));
         page.ok_or_else(|| ObserveError::Unaccounted {
@@ -457,17 +465,17 @@ impl<'a> Source<'a> {
         })
     }
 
-    fn origin(&self, line: &Line) -> Origin {
-        Origin { input: fact::Source::SourceTrace, position: line.number }
+    fn origin(&self, line: &TraceLine) -> FactOrigin {
+        FactOrigin { input: fact::InputSource::SourceTrace, position: line.number }
     }
 
-    fn push(&mut self, origin: Origin, at_us: Option<u64>, fact: Fact) {
-        self.ready.push_back(Observed { side: Side::Source, at_us, origin, fact });
+    fn push(&mut self, origin: FactOrigin, at_us: Option<u64>, fact: Fact) {
+        self.ready.push_back(ObservedFact { side: HostSide::Source, at_us, origin, fact });
     }
 }
 
 impl Observations for Source<'_> {
-    fn next(&mut self) -> Result<Option<Observed>, ObserveError> {
+    fn next(&mut self) -> Result<Option<ObservedFact>, ObserveError> {
         while self.ready.is_empty() && !self.over {
             self.step()?;
         }

@@ -4,22 +4,22 @@ use std::fs;
 
 use super::super::qmp::{self, Events};
 use super::super::stream::{Item, Stream};
-use super::super::trace::{Event, Trace};
-use super::{Inputs, Run, open, open_lines, wrong};
+use super::super::trace::{QemuEvent, QemuTrace};
+use super::{QemuInputs, QemuRun, open, open_lines, wrong};
 use crate::fact::ObserveError;
-use crate::layout::Layout;
+use crate::layout::BlockLayout;
 
-pub(super) fn survey(inputs: Inputs) -> Result<Run, ObserveError> {
+pub(super) fn survey(inputs: QemuInputs) -> Result<QemuRun, ObserveError> {
     let events = events(&inputs)?;
     let layout = match (&inputs.stream, &inputs.destination_trace, &inputs.source_trace) {
         (Some(_), _, _) => of_stream(&inputs)?,
         (None, Some(_), _) | (None, None, Some(_)) => of_traces(&inputs)?,
         (None, None, None) => return Err(ObserveError::Nothing),
     };
-    Ok(Run { inputs, events, layout })
+    Ok(QemuRun { inputs, events, layout })
 }
 
-fn events(inputs: &Inputs) -> Result<Events, ObserveError> {
+fn events(inputs: &QemuInputs) -> Result<Events, ObserveError> {
     let mut events = Events::default();
     if let Some(path) = &inputs.events {
         let text = fs::read_to_string(path).map_err(|error| wrong(path, error))?;
@@ -36,7 +36,7 @@ fn events(inputs: &Inputs) -> Result<Events, ObserveError> {
 }
 
 /// Reads the stream up to the first page: blocks are announced before it.
-fn of_stream(inputs: &Inputs) -> Result<Layout, ObserveError> {
+fn of_stream(inputs: &QemuInputs) -> Result<BlockLayout, ObserveError> {
     let Some(path) = &inputs.stream else { return Err(ObserveError::Nothing) };
     let mut stream = Stream::new(open(path)?);
     loop {
@@ -49,7 +49,7 @@ fn of_stream(inputs: &Inputs) -> Result<Layout, ObserveError> {
         }
     }
     let blocks = &stream.known().blocks;
-    let mut layout = Layout::new(blocks.iter().map(|block| (block.name.as_str(), block.pages())))?;
+    let mut layout = BlockLayout::new(blocks.iter().map(|block| (block.name.as_str(), block.pages())))?;
     for (index, block) in blocks.iter().enumerate() {
         let together = block.host_page.map_or(1, |bytes| bytes / super::super::PAGE_BYTES);
         layout.join(index, u32::try_from(together).unwrap_or(u32::MAX));
@@ -58,16 +58,20 @@ fn of_stream(inputs: &Inputs) -> Result<Layout, ObserveError> {
 }
 
 /// Without a stream, a block has as many pages as are mentioned of it.
-fn of_traces(inputs: &Inputs) -> Result<Layout, ObserveError> {
+fn of_traces(inputs: &QemuInputs) -> Result<BlockLayout, ObserveError> {
     let mut blocks: Vec<(String, u64)> = Vec::new();
     for path in [&inputs.destination_trace, &inputs.source_trace].into_iter().flatten() {
-        let mut trace = Trace::new(open_lines(path)?);
+        let mut trace = QemuTrace::new(open_lines(path)?);
         while let Some(line) = trace.next_line().map_err(|error| wrong(path, error))? {
             let (name, end) = match line.event {
-                Event::BlockMapped { block, length, .. } => (block, length / super::super::PAGE_BYTES),
-                Event::PageSaved { block, page } | Event::RequestTaken { block, page } => (block, page + 1),
-                Event::PageLoaded { block, page, .. } | Event::FaultSeen { block, page } => (block, page + 1),
-                Event::RequestReceived { block: Some(block), page, count } => {
+                QemuEvent::BlockMapped { block, length, .. } => (block, length / super::super::PAGE_BYTES),
+                QemuEvent::PageSaved { block, page } | QemuEvent::RequestTaken { block, page } => {
+                    (block, page + 1)
+                }
+                QemuEvent::PageLoaded { block, page, .. } | QemuEvent::FaultSeen { block, page } => {
+                    (block, page + 1)
+                }
+                QemuEvent::RequestReceived { block: Some(block), page, count } => {
                     (block, page.saturating_add(count))
                 }
                 _ => continue,
@@ -80,5 +84,5 @@ fn of_traces(inputs: &Inputs) -> Result<Layout, ObserveError> {
         }
     }
     let blocks = blocks.iter().map(|(name, pages)| (name.as_str(), *pages));
-    Layout::new(blocks)
+    BlockLayout::new(blocks)
 }

@@ -6,16 +6,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::super::PAGE_BYTES;
-use super::super::channel::{Channel, Multifd, Packet, Urgent};
-use super::super::stream::{self, Command, Item, Known, Located, Record, Section, Stream};
-use super::{Inputs, open, wrong};
-use crate::fact::{Content, Fact, ObserveError, Origin, Pages, Source};
-use crate::layout::Layout;
+use super::super::channel::{Multifd, Packet, QemuChannel, Urgent};
+use super::super::stream::{self, Item, Known, Located, RamRecord, Section, Stream, StreamCommand};
+use super::{QemuInputs, open, wrong};
+use crate::fact::{Fact, FactOrigin, InputSource, ObserveError, PageRange, SeenContent};
+use crate::layout::BlockLayout;
 
 /// One thing that was sent.
 #[derive(Debug)]
 pub(super) struct Sending {
-    pub origin: Origin,
+    pub origin: FactOrigin,
     pub what: What,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum What {
 
 /// Reads all connections; each has its own order.
 pub(super) struct Transmitted<'a> {
-    layout: &'a Layout,
+    layout: &'a BlockLayout,
     cuts: u8,
     main: Option<(PathBuf, Stream<File>)>,
     head: Option<Sending>,
@@ -68,7 +68,7 @@ struct MultifdChannel {
 }
 
 impl<'a> Transmitted<'a> {
-    pub fn new(inputs: &Inputs, layout: &'a Layout) -> Result<Self, ObserveError> {
+    pub fn new(inputs: &QemuInputs, layout: &'a BlockLayout) -> Result<Self, ObserveError> {
         let main = match &inputs.stream {
             Some(path) => Some((path.clone(), Stream::new(open(path)?))),
             None => None,
@@ -180,7 +180,7 @@ impl<'a> Transmitted<'a> {
                 Err(error) if error.cut().is_some() => return Ok(None),
                 Err(error) => return Err(wrong(path, error)),
             };
-            let origin = Origin { input: Source::Stream(self.cuts), position: offset };
+            let origin = FactOrigin { input: InputSource::Stream(self.cuts), position: offset };
             let bytes = (stream.offset() - begin) as u32;
             let what = match item {
                 Item::Record(record) => page(self.layout, record, 0, bytes),
@@ -213,15 +213,15 @@ impl<'a> Transmitted<'a> {
             let mut begin = Vec::new();
             let read = open(&path)?.take(4).read_to_end(&mut begin);
             read.map_err(|error| wrong(&path, error))?;
-            match Channel::of(&begin) {
-                Channel::Multifd => {
+            match QemuChannel::of(&begin) {
+                QemuChannel::Multifd => {
                     let reader = Multifd::new(open(&path)?);
                     self.multifd.push(MultifdChannel { number, path, reader });
                 }
-                Channel::Urgent => waiting.push((number, path)),
-                Channel::Main => {
+                QemuChannel::Urgent => waiting.push((number, path)),
+                QemuChannel::Main => {
                     let what = "a second migration stream".to_owned();
-                    let at = Origin { input: Source::Channel(number), position: 0 };
+                    let at = FactOrigin { input: InputSource::Channel(number), position: 0 };
                     return Err(ObserveError::Unaccounted { at, what });
                 }
             }
@@ -241,7 +241,7 @@ impl<'a> Transmitted<'a> {
 }
 
 impl UrgentChannel {
-    fn fill(&mut self, layout: &Layout) -> Result<(), ObserveError> {
+    fn fill(&mut self, layout: &BlockLayout) -> Result<(), ObserveError> {
         while self.head.is_none() {
             let begin = self.reader.offset();
             let Located { offset, item } = match self.reader.next_item() {
@@ -252,7 +252,7 @@ impl UrgentChannel {
             };
             let Item::Record(record) = item else { continue };
             let bytes = (self.reader.offset() - begin) as u32;
-            let origin = Origin { input: Source::Channel(self.number), position: offset };
+            let origin = FactOrigin { input: InputSource::Channel(self.number), position: offset };
             // Channel 1 is what the destination calls it, however many recordings there are.
             self.head = page(layout, record, 1, bytes).map(|what| Sending { origin, what });
         }
@@ -265,8 +265,8 @@ fn has_differences(path: &Path, known: Known, resumed: bool) -> Result<bool, Obs
     let mut stream = if resumed { Stream::resumed(file, known) } else { Stream::new(file) };
     loop {
         match stream.next_item() {
-            Ok(Some(Located { item: Item::Record(Record { content, .. }), .. })) => {
-                if matches!(content, stream::Content::Changed { .. }) {
+            Ok(Some(Located { item: Item::Record(RamRecord { content, .. }), .. })) => {
+                if matches!(content, stream::RamContent::Changed { .. }) {
                     return Ok(true);
                 }
             }
@@ -279,7 +279,10 @@ fn has_differences(path: &Path, known: Known, resumed: bool) -> Result<bool, Obs
 }
 
 /// Pages of all channels up to the next mark of each, in the order of the packets.
-fn synchronise(channels: &mut [MultifdChannel], layout: &Layout) -> Result<VecDeque<Sending>, ObserveError> {
+fn synchronise(
+    channels: &mut [MultifdChannel],
+    layout: &BlockLayout,
+) -> Result<VecDeque<Sending>, ObserveError> {
     let mut packets: Vec<(u8, Packet)> = Vec::new();
     for channel in channels {
         loop {
@@ -301,15 +304,15 @@ fn synchronise(channels: &mut [MultifdChannel], layout: &Layout) -> Result<VecDe
     packets.sort_by_key(|(_, packet)| packet.number);
     let mut sendings = VecDeque::new();
     for (channel, packet) in packets {
-        let origin = Origin { input: Source::Channel(channel), position: packet.offset };
+        let origin = FactOrigin { input: InputSource::Channel(channel), position: packet.offset };
         let unknown = |page: u64| ObserveError::Unaccounted {
             at: origin,
             what: format!("page {page:#x} of block '{}', which was not announced", packet.block),
         };
         let block = layout.block(&packet.block).ok_or_else(|| unknown(0))?;
-        let zero = packet.zero.iter().map(|page| (*page, Content::Digest(stream::digest_filled(0)), 0));
+        let zero = packet.zero.iter().map(|page| (*page, SeenContent::Digest(stream::digest_filled(0)), 0));
         let whole = packet.pages.iter().map(|(page, digest)| {
-            (*page, digest.map_or(Content::Encoded, Content::Digest), PAGE_BYTES as u32)
+            (*page, digest.map_or(SeenContent::Encoded, SeenContent::Digest), PAGE_BYTES as u32)
         });
         for (within, content, bytes) in whole.chain(zero) {
             let page = layout.page(block, within).ok_or_else(|| unknown(within))?;
@@ -320,13 +323,15 @@ fn synchronise(channels: &mut [MultifdChannel], layout: &Layout) -> Result<VecDe
     Ok(sendings)
 }
 
-fn page(layout: &Layout, record: Record, channel: u8, bytes: u32) -> Option<What> {
+fn page(layout: &BlockLayout, record: RamRecord, channel: u8, bytes: u32) -> Option<What> {
     let block = layout.by_index(record.block.into())?;
     let page = layout.page(block, record.page)?;
     let (content, traced) = match record.content {
-        stream::Content::Filled(byte) => (Content::Digest(filled(byte)), false),
-        stream::Content::Whole(digest) => (Content::Digest(digest), true),
-        stream::Content::Changed { .. } | stream::Content::Compressed { .. } => (Content::Encoded, true),
+        stream::RamContent::Filled(byte) => (SeenContent::Digest(filled(byte)), false),
+        stream::RamContent::Whole(digest) => (SeenContent::Digest(digest), true),
+        stream::RamContent::Changed { .. } | stream::RamContent::Compressed { .. } => {
+            (SeenContent::Encoded, true)
+        }
     };
     Some(What::Page { fact: Fact::Sent { page, content, channel, bytes }, page, traced })
 }
@@ -340,18 +345,18 @@ fn filled(byte: u8) -> u64 {
     }
 }
 
-fn command(layout: &Layout, command: Command) -> What {
+fn command(layout: &BlockLayout, command: StreamCommand) -> What {
     let (number, fact) = match command {
-        Command::OpenReturnPath => (1, None),
-        Command::Ping(_) => (2, None),
-        Command::PostcopyAdvise(_) => (3, None),
-        Command::PostcopyListen => (4, None),
-        Command::PostcopyRun => (5, None),
-        Command::PostcopyDiscard(discard) => {
+        StreamCommand::OpenReturnPath => (1, None),
+        StreamCommand::Ping(_) => (2, None),
+        StreamCommand::PostcopyAdvise(_) => (3, None),
+        StreamCommand::PostcopyListen => (4, None),
+        StreamCommand::PostcopyRun => (5, None),
+        StreamCommand::PostcopyDiscard(discard) => {
             let block = layout.block(&discard.block);
             let pages = block.map(|block| {
                 let ranges = discard.ranges.iter();
-                let pages = |range: &stream::Range| Pages {
+                let pages = |range: &stream::DiscardRange| PageRange {
                     first: block.first + range.page as u32,
                     count: range.count as u32,
                 };
@@ -359,11 +364,11 @@ fn command(layout: &Layout, command: Command) -> What {
             });
             (6, pages)
         }
-        Command::Packaged(_) => (7, Some(Fact::StateSent)),
-        Command::EnableColo => (8, None),
-        Command::PostcopyResume => (9, None),
-        Command::ReceivedBitmap { .. } => (10, None),
-        Command::SwitchoverStart => (11, None),
+        StreamCommand::Packaged(_) => (7, Some(Fact::StateSent)),
+        StreamCommand::EnableColo => (8, None),
+        StreamCommand::PostcopyResume => (9, None),
+        StreamCommand::ReceivedBitmap { .. } => (10, None),
+        StreamCommand::SwitchoverStart => (11, None),
     };
     What::Command { number, fact }
 }

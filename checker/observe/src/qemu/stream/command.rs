@@ -8,7 +8,7 @@ use crate::input::Input;
 
 /// What the source asks of the destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum StreamCommand {
     /// Open the return path.
     OpenReturnPath,
     /// Answer with this number.
@@ -42,12 +42,12 @@ pub struct Discard {
     /// Of which block.
     pub block: String,
     /// Which of them.
-    pub ranges: Vec<Range>,
+    pub ranges: Vec<DiscardRange>,
 }
 
 /// Pages in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+pub struct DiscardRange {
     /// The first.
     pub page: u64,
     /// How many.
@@ -84,13 +84,13 @@ mod number {
 }
 
 impl<R: Read> Stream<R> {
-    pub(super) fn command(&mut self, offset: u64) -> Result<Command, StreamError> {
+    pub(super) fn command(&mut self, offset: u64) -> Result<StreamCommand, StreamError> {
         let (number, length) = (self.input.be16()?, self.input.be16()?);
         let malformed = StreamError::MalformedCommand { offset, number, length: length.into() };
         let command = match (number, length) {
-            (number::OPEN_RETURN_PATH, 0) => Command::OpenReturnPath,
-            (number::PING, 4) => Command::Ping(self.input.be32()?),
-            (number::POSTCOPY_ADVISE, 0) => Command::PostcopyAdvise(None),
+            (number::OPEN_RETURN_PATH, 0) => StreamCommand::OpenReturnPath,
+            (number::PING, 4) => StreamCommand::Ping(self.input.be32()?),
+            (number::POSTCOPY_ADVISE, 0) => StreamCommand::PostcopyAdvise(None),
             (number::POSTCOPY_ADVISE, 16) => {
                 let (host_pages, guest_page) = (self.input.be64()?, self.input.be64()?);
                 if guest_page != PAGE_BYTES {
@@ -98,32 +98,32 @@ impl<R: Read> Stream<R> {
                     return Err(StreamError::Unsupported { offset, what });
                 }
                 self.known.page_sizes = Some(host_pages);
-                Command::PostcopyAdvise(Some((host_pages, guest_page)))
+                StreamCommand::PostcopyAdvise(Some((host_pages, guest_page)))
             }
-            (number::POSTCOPY_LISTEN, 0) => Command::PostcopyListen,
-            (number::POSTCOPY_RUN, 0) => Command::PostcopyRun,
+            (number::POSTCOPY_LISTEN, 0) => StreamCommand::PostcopyListen,
+            (number::POSTCOPY_RUN, 0) => StreamCommand::PostcopyRun,
             (number::POSTCOPY_RAM_DISCARD, _) => {
                 let data = self.input.bytes(length.into(), u16::MAX.into(), "ranges")?;
                 let discard = discard(&data).ok_or(malformed)?;
                 self.check(offset, &discard)?;
-                Command::PostcopyDiscard(discard)
+                StreamCommand::PostcopyDiscard(discard)
             }
             (number::PACKAGED, 4) => {
                 let length = self.input.be32()?;
                 let bytes = self.input.bytes(length.into(), DEVICE_STATE_MAX, "a package")?;
                 let malformed = || StreamError::MalformedCommand { offset, number, length };
-                Command::Packaged(package(&bytes).ok_or_else(malformed)?)
+                StreamCommand::Packaged(package(&bytes).ok_or_else(malformed)?)
             }
-            (number::ENABLE_COLO, 0) => Command::EnableColo,
-            (number::POSTCOPY_RESUME, 0) => Command::PostcopyResume,
+            (number::ENABLE_COLO, 0) => StreamCommand::EnableColo,
+            (number::POSTCOPY_RESUME, 0) => StreamCommand::PostcopyResume,
             (number::RECV_BITMAP, 1..) => {
                 let block = self.name()?;
                 if block.len() + 1 != usize::from(length) {
                     return Err(malformed);
                 }
-                Command::ReceivedBitmap { block }
+                StreamCommand::ReceivedBitmap { block }
             }
-            (number::SWITCHOVER_START, 0) => Command::SwitchoverStart,
+            (number::SWITCHOVER_START, 0) => StreamCommand::SwitchoverStart,
             (number::OPEN_RETURN_PATH..=number::SWITCHOVER_START, _) => return Err(malformed),
             _ => return Err(StreamError::UnknownCommand { offset, number, length }),
         };
@@ -138,7 +138,7 @@ impl<R: Read> Stream<R> {
         };
         let pages = self.known.blocks[usize::from(index)].pages();
         match ranges.iter().find(|range| range.page.checked_add(range.count).is_none_or(|end| end > pages)) {
-            Some(Range { page, count }) => {
+            Some(DiscardRange { page, count }) => {
                 wrong(format!("{count} pages from {page:#x} of block '{block}', which has {pages:#x}"))
             }
             None => Ok(()),
@@ -156,12 +156,12 @@ fn discard(data: &[u8]) -> Option<Discard> {
     Some(Discard { block: text(name.to_vec()), ranges })
 }
 
-fn range(pair: &[u8; 16]) -> Option<Range> {
+fn range(pair: &[u8; 16]) -> Option<DiscardRange> {
     let (start, length) = pair.split_at(8);
     let start = u64::from_be_bytes(start.try_into().ok()?);
     let length = u64::from_be_bytes(length.try_into().ok()?);
     let whole = start.is_multiple_of(PAGE_BYTES) && length.is_multiple_of(PAGE_BYTES);
-    whole.then_some(Range { page: start / PAGE_BYTES, count: length / PAGE_BYTES })
+    whole.then_some(DiscardRange { page: start / PAGE_BYTES, count: length / PAGE_BYTES })
 }
 
 /// A package: commands, device state of a length that nobody says, and commands again, of which the last is *run*.

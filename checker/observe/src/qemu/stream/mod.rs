@@ -16,8 +16,8 @@ mod tests;
 
 use std::io::Read;
 
-pub use command::{Command, Discard, Package, Range};
-pub use ram::{Block, Content, Record, digest, digest_filled};
+pub use command::{Discard, DiscardRange, Package, StreamCommand};
+pub use ram::{Block, RamContent, RamRecord, digest, digest_filled};
 
 use crate::input::{Input, InputError};
 
@@ -68,7 +68,7 @@ pub enum Item {
     /// The blocks of memory were announced; they are in [`Known::blocks`].
     BlocksAnnounced,
     /// A page.
-    Record(Record),
+    Record(RamRecord),
     /// Everything on multifd channels so far is to be taken before what follows.
     MultifdFlushed,
     /// This part of the memory has ended.
@@ -76,7 +76,7 @@ pub enum Item {
     /// A section of memory has ended.
     SectionEnded(Section),
     /// A command to the destination.
-    Command(Command),
+    Command(StreamCommand),
     /// The state of the devices, and with it of the processors, up to the end of the stream.
     DeviceState {
         /// Bytes of it.

@@ -31,18 +31,18 @@ impl Block {
 
 /// A page on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct RamRecord {
     /// Which block, as an index of the blocks announced.
     pub block: u16,
     /// Which page of it.
     pub page: u64,
     /// What it holds.
-    pub content: Content,
+    pub content: RamContent,
 }
 
 /// The content of a page, as far as it is in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum RamContent {
     /// One byte all over, nearly always zero.
     Filled(u8),
     /// All bytes; a digest of them, see [`digest`].
@@ -101,7 +101,7 @@ impl<R: Read> Stream<R> {
                 let block = self.block(offset, flags & flag::CONTINUE != 0)?;
                 let page = self.page_of(offset, block, address)?;
                 let content = self.content(offset, kind)?;
-                Ok(Item::Record(Record { block, page, content }))
+                Ok(Item::Record(RamRecord { block, page, content }))
             }
             _ => Err(StreamError::UnknownFlags { offset, flags }),
         }
@@ -132,13 +132,13 @@ impl<R: Read> Stream<R> {
         Err(StreamError::Inconsistent { offset, what })
     }
 
-    fn content(&mut self, offset: u64, kind: u16) -> Result<Content, StreamError> {
+    fn content(&mut self, offset: u64, kind: u16) -> Result<RamContent, StreamError> {
         Ok(match kind {
-            flag::ZERO => Content::Filled(self.input.byte()?),
+            flag::ZERO => RamContent::Filled(self.input.byte()?),
             flag::PAGE => {
                 let mut page = [0; PAGE_BYTES as usize];
                 self.input.exactly(&mut page)?;
-                Content::Whole(digest(&page))
+                RamContent::Whole(digest(&page))
             }
             flag::XBZRLE => {
                 let encoding = self.input.byte()?;
@@ -148,7 +148,7 @@ impl<R: Read> Stream<R> {
                     return Err(StreamError::Inconsistent { offset, what });
                 }
                 self.input.skip(length.into())?;
-                Content::Changed { length }
+                RamContent::Changed { length }
             }
             _ => {
                 let length = self.input.be32()?;
@@ -158,7 +158,7 @@ impl<R: Read> Stream<R> {
                     return Err(StreamError::Inconsistent { offset, what });
                 }
                 self.input.skip(length.into())?;
-                Content::Compressed { length }
+                RamContent::Compressed { length }
             }
         })
     }

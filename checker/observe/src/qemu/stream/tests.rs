@@ -13,8 +13,8 @@ fn items<R: Read>(stream: &mut Stream<R>) -> Result<Vec<Item>, StreamError> {
     Ok(items)
 }
 
-fn record(block: u16, page: u64, content: Content) -> Item {
-    Item::Record(Record { block, page, content })
+fn record(block: u16, page: u64, content: RamContent) -> Item {
+    Item::Record(RamRecord { block, page, content })
 }
 
 const BLOCKS: [(&str, u64); 2] = [("pc.ram", 8), ("pc.bios", 2)];
@@ -35,11 +35,11 @@ fn a_pre_copy_of_every_kind_of_record() {
         Item::PartEnded,
         Item::SectionEnded(Section::Start),
         Item::SectionBegun(Section::Part),
-        record(0, 0, Content::Filled(0)),
-        record(0, 1, Content::Whole(digest(&[9; 4096]))),
+        record(0, 0, RamContent::Filled(0)),
+        record(0, 1, RamContent::Whole(digest(&[9; 4096]))),
         Item::MultifdFlushed,
-        record(1, 1, Content::Changed { length: 2 }),
-        record(1, 0, Content::Compressed { length: 3 }),
+        record(1, 1, RamContent::Changed { length: 2 }),
+        record(1, 0, RamContent::Compressed { length: 3 }),
         Item::PartEnded,
         Item::SectionEnded(Section::Part),
         Item::SectionBegun(Section::End),
@@ -69,11 +69,11 @@ fn a_post_copy_with_its_package() {
     let mut stream = post_copy();
     stream.end_part().part(true).end_part().end(None);
     let items = read(&stream.finish()).unwrap();
-    let ranges = vec![Range { page: 3, count: 2 }, Range { page: 7, count: 1 }];
-    let discard = Command::PostcopyDiscard(Discard { block: "pc.ram".to_owned(), ranges });
+    let ranges = vec![DiscardRange { page: 3, count: 2 }, DiscardRange { page: 7, count: 1 }];
+    let discard = StreamCommand::PostcopyDiscard(Discard { block: "pc.ram".to_owned(), ranges });
     assert!(items.contains(&Item::Command(discard)));
     let package = items.iter().find_map(|item| match item {
-        Item::Command(Command::Packaged(package)) => Some(package.clone()),
+        Item::Command(StreamCommand::Packaged(package)) => Some(package.clone()),
         _ => None,
     });
     let package = package.unwrap();
@@ -92,8 +92,8 @@ fn what_goes_on_after_a_cut_knows_the_blocks_but_not_the_last_one() {
     again.command(10, b"\x06pc.ram").command(9, &[]).part(false).filled("pc.ram", 5, 0).end_part();
     let again = again.finish();
     let items = items(&mut Stream::resumed(&again[..], known.clone())).unwrap();
-    assert_eq!(items[0], Item::Command(Command::ReceivedBitmap { block: "pc.ram".to_owned() }));
-    assert_eq!(items[3], record(0, 5, Content::Filled(0)));
+    assert_eq!(items[0], Item::Command(StreamCommand::ReceivedBitmap { block: "pc.ram".to_owned() }));
+    assert_eq!(items[3], record(0, 5, RamContent::Filled(0)));
 
     let mut continued = Encoder::resumed();
     continued.part(false).word(0x022).put(&[0]);

@@ -6,10 +6,10 @@ use super::super::PAGE_BYTES;
 ///
 /// Pages are numbers of pages within their block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum QemuEvent {
     // Either side.
     /// `migrate_set_state`: the migration is in another state.
-    StateSet(State),
+    StateSet(QemuState),
     /// `vm_state_notify`: the processors were stopped, or run.
     ProcessorsSet {
         /// Do they run?
@@ -144,7 +144,7 @@ pub enum Event {
 /// The state of a migration, as QEMU calls it.
 #[expect(missing_docs, reason = "they are QEMU's names")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum QemuState {
     None,
     Setup,
     Active,
@@ -164,7 +164,7 @@ pub enum State {
     Cancelled,
 }
 
-impl State {
+impl QemuState {
     /// The state of this name.
     pub fn of(name: &str) -> Option<Self> {
         Some(match name {
@@ -241,20 +241,20 @@ pub(super) enum Refused {
 }
 
 /// The event of this name; `None` for those that nothing is made of.
-pub(super) fn parse(name: &[u8], arguments: &[u8], names: &mut Names) -> Result<Option<Event>, Refused> {
+pub(super) fn parse(name: &[u8], arguments: &[u8], names: &mut Names) -> Result<Option<QemuEvent>, Refused> {
     let mut words = Words { rest: arguments };
     let words = &mut words;
     let event = match name {
         b"migrate_set_state" => {
             let name = words.after("new state")?;
             let name = std::str::from_utf8(name).map_err(|_| Refused::Arguments)?;
-            State::of(name).map(Event::StateSet).ok_or(Refused::Arguments)?
+            QemuState::of(name).map(QemuEvent::StateSet).ok_or(Refused::Arguments)?
         }
-        b"vm_state_notify" => Event::ProcessorsSet { run: decimal(words.after("running")?)? != 0 },
-        b"migration_bitmap_sync_end" => Event::DirtyLogRead,
+        b"vm_state_notify" => QemuEvent::ProcessorsSet { run: decimal(words.after("running")?)? != 0 },
+        b"migration_bitmap_sync_end" => QemuEvent::DirtyLogRead,
         b"ram_save_page" => {
             let block = words.block(names)?;
-            Event::PageSaved { block, page: page(words.after("offset:")?)? }
+            QemuEvent::PageSaved { block, page: page(words.after("offset:")?)? }
         }
         b"migrate_handle_rp_req_pages" => {
             let block = match words.after("in")? {
@@ -262,39 +262,41 @@ pub(super) fn parse(name: &[u8], arguments: &[u8], names: &mut Names) -> Result<
                 name => Some(names.number(name)?),
             };
             let (start, length) = (words.after("at")?, words.after("len")?);
-            Event::RequestReceived { block, page: page(start)?, count: page(length)? }
+            QemuEvent::RequestReceived { block, page: page(start)?, count: page(length)? }
         }
         b"get_queued_page" | b"get_queued_page_not_dirty" => {
             let whole = words.next()?;
             let slash = whole.iter().rposition(|byte| *byte == b'/').ok_or(Refused::Arguments)?;
             let (block, page) = (names.number(&whole[..slash])?, page(&whole[slash + 1..])?);
             match name {
-                b"get_queued_page" => Event::RequestTaken { block, page },
-                _ => Event::RequestVoid { block, page },
+                b"get_queued_page" => QemuEvent::RequestTaken { block, page },
+                _ => QemuEvent::RequestVoid { block, page },
             }
         }
-        b"savevm_section_start" => Event::SectionBegun { memory: words.next()? == b"ram," },
-        b"savevm_section_end" => Event::SectionEnded { memory: words.next()? == b"ram," },
+        b"savevm_section_start" => QemuEvent::SectionBegun { memory: words.next()? == b"ram," },
+        b"savevm_section_end" => QemuEvent::SectionEnded { memory: words.next()? == b"ram," },
         b"savevm_command_send" => {
             let number = words.next()?.strip_prefix(b"com=").ok_or(Refused::Arguments)?;
-            Event::CommandSent {
+            QemuEvent::CommandSent {
                 number: u16::try_from(hexadecimal(number)?).map_err(|_| Refused::Arguments)?,
             }
         }
         b"source_return_path_thread_shut" => {
             let result = u32::try_from(hexadecimal(words.next()?)?).map_err(|_| Refused::Arguments)?;
-            Event::ShutReceived { result }
+            QemuEvent::ShutReceived { result }
         }
-        b"ram_dirty_bitmap_reload_complete" => Event::BitmapReceived { block: names.number(words.next()?)? },
-        b"source_return_path_thread_resume_ack" => Event::ResumeAcknowledged,
-        b"postcopy_pause_return_path" | b"postcopy_pause_incoming" => Event::ConnectionLost,
+        b"ram_dirty_bitmap_reload_complete" => {
+            QemuEvent::BitmapReceived { block: names.number(words.next()?)? }
+        }
+        b"source_return_path_thread_resume_ack" => QemuEvent::ResumeAcknowledged,
+        b"postcopy_pause_return_path" | b"postcopy_pause_incoming" => QemuEvent::ConnectionLost,
         b"postcopy_pause_return_path_continued" | b"postcopy_pause_incoming_continued" => {
-            Event::ConnectionRestored
+            QemuEvent::ConnectionRestored
         }
         b"ram_load_loop" => {
             let block = words.block(names)?;
             let (address, flags) = (words.after("addr:")?, words.after("flags:")?);
-            Event::PageLoaded { block, page: page(address)?, flags: short(flags)? }
+            QemuEvent::PageLoaded { block, page: page(address)?, flags: short(flags)? }
         }
         b"ram_load_postcopy_loop" => {
             let channel = match words.next()? {
@@ -306,40 +308,42 @@ pub(super) fn parse(name: &[u8], arguments: &[u8], names: &mut Names) -> Result<
             };
             let channel = u8::try_from(channel).map_err(|_| Refused::Arguments)?;
             let (address, flags) = (words.valued("addr=")?, words.valued("flags=")?);
-            Event::RecordLoaded { channel, page: page(address)?, flags: short(flags)? }
+            QemuEvent::RecordLoaded { channel, page: page(address)?, flags: short(flags)? }
         }
         b"postcopy_place_page" | b"postcopy_place_page_zero" => {
-            Event::PagePlaced { host: hexadecimal(words.valued("host=")?)? }
+            QemuEvent::PagePlaced { host: hexadecimal(words.valued("host=")?)? }
         }
         b"postcopy_init_range" => {
             let block = words.block(names)?;
             let host = hexadecimal(words.next()?)?;
             words.next()?;
-            Event::BlockMapped { block, host, length: hexadecimal(words.valued("length=")?)? }
+            QemuEvent::BlockMapped { block, host, length: hexadecimal(words.valued("length=")?)? }
         }
         b"ram_discard_range" => {
             let block = words.block(names)?;
             let (start, length) = (words.after("start:")?, words.next()?);
-            Event::PagesDiscarded { block, page: page(start)?, count: page(length)? }
+            QemuEvent::PagesDiscarded { block, page: page(start)?, count: page(length)? }
         }
         b"postcopy_ram_fault_thread_request" => {
             words.after("Request for")?;
             let block = names.number(words.valued("rb=")?)?;
-            Event::FaultSeen { block, page: hexadecimal(words.valued("offset=")?)? / PAGE_BYTES }
+            QemuEvent::FaultSeen { block, page: hexadecimal(words.valued("offset=")?)? / PAGE_BYTES }
         }
         b"migrate_send_rp_message" => {
             let number = words.next()?.strip_suffix(b":").ok_or(Refused::Arguments)?;
-            Event::MessageSent { number: u16::try_from(decimal(number)?).map_err(|_| Refused::Arguments)? }
+            QemuEvent::MessageSent {
+                number: u16::try_from(decimal(number)?).map_err(|_| Refused::Arguments)?,
+            }
         }
         b"loadvm_process_command" => match words.valued("com=")? {
-            b"PACKAGED" => Event::CommandReceived(CommandName::Packaged),
-            b"POSTCOPY_RAM_DISCARD" => Event::CommandReceived(CommandName::PostcopyRamDiscard),
-            b"POSTCOPY_RUN" => Event::CommandReceived(CommandName::PostcopyRun),
-            b"POSTCOPY_RESUME" => Event::CommandReceived(CommandName::PostcopyResume),
-            b"RECV_BITMAP" => Event::CommandReceived(CommandName::RecvBitmap),
+            b"PACKAGED" => QemuEvent::CommandReceived(CommandName::Packaged),
+            b"POSTCOPY_RAM_DISCARD" => QemuEvent::CommandReceived(CommandName::PostcopyRamDiscard),
+            b"POSTCOPY_RUN" => QemuEvent::CommandReceived(CommandName::PostcopyRun),
+            b"POSTCOPY_RESUME" => QemuEvent::CommandReceived(CommandName::PostcopyResume),
+            b"RECV_BITMAP" => QemuEvent::CommandReceived(CommandName::RecvBitmap),
             _ => return Ok(None),
         },
-        b"loadvm_handle_cmd_packaged_received" => Event::PackageReceived,
+        b"loadvm_handle_cmd_packaged_received" => QemuEvent::PackageReceived,
         _ => return Ok(None),
     };
     Ok(Some(event))

@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::TraceError;
+use super::QemuTraceError;
 
 const LENGTH_MAX: usize = 64 * 1024;
 
@@ -24,18 +24,18 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The next line without its end, and its number.
-    pub fn next(&mut self) -> Result<Option<(u64, &[u8])>, TraceError> {
+    pub fn next(&mut self) -> Result<Option<(u64, &[u8])>, QemuTraceError> {
         self.line.clear();
         loop {
             let line = self.number + 1;
-            let held = self.reader.fill_buf().map_err(|error| TraceError::Io { line, error })?;
+            let held = self.reader.fill_buf().map_err(|error| QemuTraceError::Io { line, error })?;
             if held.is_empty() && self.line.is_empty() {
                 return Ok(None);
             }
             let end = held.iter().position(|byte| *byte == b'\n');
             let taken = end.unwrap_or(held.len());
             if self.line.len() + taken > LENGTH_MAX {
-                return Err(TraceError::TooLong { line, length_max: LENGTH_MAX });
+                return Err(QemuTraceError::TooLong { line, length_max: LENGTH_MAX });
             }
             self.line.extend_from_slice(&held[..taken]);
             let over = end.is_some() || held.is_empty();

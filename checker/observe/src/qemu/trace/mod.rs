@@ -10,12 +10,12 @@ mod lines;
 use std::io::{self, BufRead};
 
 use event::Names;
-pub use event::{CommandName, Event, Name, State};
+pub use event::{CommandName, Name, QemuEvent, QemuState};
 use lines::Lines;
 
 /// Reads a trace line by line.
 #[derive(Debug)]
-pub struct Trace<R> {
+pub struct QemuTrace<R> {
     lines: Lines<R>,
     names: Names,
     strange: u64,
@@ -23,7 +23,7 @@ pub struct Trace<R> {
 
 /// An event and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct TraceLine {
     /// Number of the line, from 1.
     pub number: u64,
     /// When, in microseconds since 1970, where it is said.
@@ -31,12 +31,12 @@ pub struct Line {
     /// Which thread.
     pub thread: Option<u32>,
     /// What happened.
-    pub event: Event,
+    pub event: QemuEvent,
 }
 
 /// Why a trace cannot be read on.
 #[derive(Debug, thiserror::Error)]
-pub enum TraceError {
+pub enum QemuTraceError {
     /// It cannot be read.
     #[error("line {line}: {error}")]
     Io {
@@ -73,7 +73,7 @@ pub enum TraceError {
     },
 }
 
-impl<R: BufRead> Trace<R> {
+impl<R: BufRead> QemuTrace<R> {
     /// A trace from its beginning.
     pub fn new(reader: R) -> Self {
         Self { lines: Lines::new(reader), names: Names::default(), strange: 0 }
@@ -83,7 +83,7 @@ impl<R: BufRead> Trace<R> {
     ///
     /// # Errors
     /// The trace cannot be read, or is not what QEMU writes.
-    pub fn next_line(&mut self) -> Result<Option<Line>, TraceError> {
+    pub fn next_line(&mut self) -> Result<Option<TraceLine>, QemuTraceError> {
         loop {
             let Some((number, text)) = self.lines.next()? else { return Ok(None) };
             let Some((thread, at_us, name, arguments)) = split(text) else {
@@ -91,19 +91,19 @@ impl<R: BufRead> Trace<R> {
                 continue;
             };
             match event::parse(name, arguments, &mut self.names) {
-                Ok(Some(event)) => return Ok(Some(Line { number, at_us, thread, event })),
+                Ok(Some(event)) => return Ok(Some(TraceLine { number, at_us, thread, event })),
                 Ok(None) => {}
                 Err(event::Refused::Arguments) => {
                     let shown =
                         |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
-                    return Err(TraceError::Malformed {
+                    return Err(QemuTraceError::Malformed {
                         line: number,
                         event: shown(name),
                         arguments: shown(arguments),
                     });
                 }
                 Err(event::Refused::Names) => {
-                    return Err(TraceError::TooManyNames { line: number, names_max: event::NAMES_MAX });
+                    return Err(QemuTraceError::TooManyNames { line: number, names_max: event::NAMES_MAX });
                 }
             }
         }
@@ -166,8 +166,8 @@ fn decimal(text: &[u8]) -> Option<(u64, &[u8])> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<(Vec<Line>, u64), TraceError> {
-        let (mut trace, mut lines) = (Trace::new(text.as_bytes()), Vec::new());
+    fn read(text: &str) -> Result<(Vec<TraceLine>, u64), QemuTraceError> {
+        let (mut trace, mut lines) = (QemuTrace::new(text.as_bytes()), Vec::new());
         while let Some(line) = trace.next_line()? {
             lines.push(line);
         }
@@ -181,19 +181,19 @@ mod tests {
                     ram_save_page pc.ram: offset: 0x6000 host: 0x7ff187606000\n";
         let (lines, strange) = read(text).unwrap();
         assert_eq!(strange, 1);
-        let request = Event::RequestReceived { block: None, page: 0x4af, count: 1 };
+        let request = QemuEvent::RequestReceived { block: None, page: 0x4af, count: 1 };
         let expected =
-            Line { number: 1, at_us: Some(1_795_993_805_329_057), thread: Some(26547), event: request };
+            TraceLine { number: 1, at_us: Some(1_795_993_805_329_057), thread: Some(26547), event: request };
         assert_eq!(lines[0], expected);
         assert_eq!((lines[1].number, lines[1].at_us), (3, None));
-        assert!(matches!(lines[1].event, Event::PageSaved { page: 6, .. }));
+        assert!(matches!(lines[1].event, QemuEvent::PageSaved { page: 6, .. }));
     }
 
     #[test]
     fn a_known_event_with_strange_arguments_is_an_error() {
         let error = read("1@2.3:ram_save_page pc.ram: offset 0x6000\n").unwrap_err();
-        assert!(matches!(error, TraceError::Malformed { line: 1, .. }), "{error}");
+        assert!(matches!(error, QemuTraceError::Malformed { line: 1, .. }), "{error}");
         let error = read(&format!("ram_save_page {}", "a".repeat(100_000))).unwrap_err();
-        assert!(matches!(error, TraceError::TooLong { line: 1, .. }), "{error}");
+        assert!(matches!(error, QemuTraceError::TooLong { line: 1, .. }), "{error}");
     }
 }
