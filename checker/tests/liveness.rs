@@ -1,7 +1,7 @@
 //! The nine algorithms: which liveness properties hold, fail, or say nothing, and what failing looks like.
 
 use engine::liveness::{Assumptions, Liveness, LivenessOutcome, Space, Tail, judge, strong_needed};
-use model::algorithms::BUILT_IN;
+use model::algorithms::built_in;
 use model::concrete::{Concrete, Move};
 use model::defects::DEFECTS;
 use model::system::{Fairness, Properties};
@@ -21,8 +21,7 @@ const EXPECTED: [(&str, &str); 9] = [
 ];
 
 fn strategy(name: &str) -> Strategy {
-    let strategy = BUILT_IN.iter().find(|strategy| strategy.name == name);
-    strategy.unwrap_or_else(|| panic!("no algorithm is called {name}")).clone()
+    built_in(name).unwrap_or_else(|| panic!("no algorithm is called {name}"))
 }
 
 fn migration(name: &str, hosts: Hosts, link: Link, pages: usize) -> Concrete<Migration> {

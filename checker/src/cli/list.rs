@@ -17,6 +17,7 @@ struct Listing {
     version: u32,
     algorithms: Vec<Strategy>,
     variants: Vec<Strategy>,
+    choices: Vec<Strategy>,
     profiles: Vec<Strategy>,
     properties: Vec<PropertyEntry>,
     defects: Vec<DefectEntry>,
@@ -59,6 +60,7 @@ fn listing() -> Listing {
         version: 1,
         algorithms: algorithms::BUILT_IN.to_vec(),
         variants: algorithms::VARIANTS.to_vec(),
+        choices: algorithms::CHOICES.to_vec(),
         profiles: algorithms::PROFILES.to_vec(),
         properties: EnumSet::<Property>::all()
             .iter()
@@ -82,6 +84,8 @@ fn text(listing: &Listing) -> String {
     let mut lines = vec!["Algorithms".to_owned()];
     let algorithms = listing.algorithms.iter().chain(&listing.variants);
     lines.extend(algorithms.map(|strategy| format!("  {}", strategy.name)));
+    lines.push("\nAlgorithms with a choice about pages, threads or connections".to_owned());
+    lines.extend(listing.choices.iter().map(|strategy| format!("  {}", strategy.name)));
     lines.push("\nProfiles of real systems".to_owned());
     lines.extend(listing.profiles.iter().map(|strategy| format!("  {}", strategy.name)));
     lines.push("\nProperties".to_owned());

@@ -63,7 +63,7 @@ fn concave(curve: &[(f64, f64)]) -> Vec<(f64, f64)> {
     for &point in curve.iter().filter(|point| point.0 > 0.0) {
         while let [.., before, last] = hull.as_slice() {
             let rises =
-                (last.1 - before.1) * (point.0 - before.0) > (point.1 - before.1) * (last.0 - before.0);
+                (last.1 - before.1) * (point.0 - before.0) >= (point.1 - before.1) * (last.0 - before.0);
             if rises {
                 break;
             }
@@ -85,8 +85,16 @@ impl Mix {
                 .map(|point| (point.after_ns as f64 / 1e9, count(point) as f64 * scale))
                 .collect()
         };
-        let written = periods(&of(|point| point.written), pages as f64);
-        let read = periods(&of(|point| point.touched.saturating_sub(point.written)), pages as f64);
+        // Pages that are written and pages that are read alone are others, so each kind has its share of the address space.
+        let (written, read) =
+            (of(|point| point.written), of(|point| point.touched.saturating_sub(point.written)));
+        let last = |curve: &[(f64, f64)]| curve.last().map_or(0.0, |point| point.1);
+        let share = match last(&written) + last(&read) {
+            0.0 => 0.0,
+            all => last(&written) / all,
+        };
+        let room = (pages as f64 * share).floor();
+        let (written, read) = (periods(&written, room), periods(&read, pages as f64 - room));
         let mut free: Vec<u32> = (0..pages as u32).collect();
         let mut random = Random::new(seed ^ 0x006d_6978);
         for last in (1..free.len()).rev() {

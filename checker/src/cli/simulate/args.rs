@@ -32,10 +32,10 @@ pub struct Simulate {
     #[command(flatten)]
     pub timeout: Timeout,
     /// Reproduce the published tables: all cells from one set of constants, which are printed
-    #[arg(long, conflicts_with_all = ["algorithms", "Setting", "sweep", "runs"])]
+    #[arg(long, conflicts_with_all = ["algorithms", "SimulateSetting", "sweep", "runs"])]
     pub paper: bool,
     /// Simulate what others have measured or predicted, next to their figures
-    #[arg(long, conflicts_with_all = ["algorithms", "Setting", "sweep", "runs", "paper", "plot"])]
+    #[arg(long, conflicts_with_all = ["algorithms", "SimulateSetting", "sweep", "runs", "paper", "plot"])]
     pub published: bool,
     /// Vary one parameter over a range, as in bandwidth=10Mbit/s..10Gbit/s
     #[arg(long, value_name = "PARAMETER=FROM..TO", value_parser = sweep)]

@@ -5,6 +5,7 @@
 //! records of pages, and, over links that lose nothing, in what has been sent and has not arrived.
 
 use model::disruption::Leftover;
+use model::page::Plan;
 use model::{Page, Phase};
 use steplog::place::{Epoch, HostId, Place};
 
@@ -140,7 +141,12 @@ impl Follower<'_> {
             Phase::Exited | Phase::Lost => return true,
             Phase::Rest => control.aftermath.leftover != Leftover::InDoubt,
             Phase::Departing => self.roster.departure_unseen,
-            Phase::Running => self.model.migration().strategy.is_lazy(),
+            Phase::Running if self.model.migration().strategy.is_lazy() => true,
+            // Nobody says that it is complete, so it is where nothing is owed.
+            Phase::Running | Phase::Completing => {
+                let owed = |page: &Page| matches!(page.plan, Plan::FromSource | Plan::FromThird);
+                self.roster.departure_unseen && state.can_all(|page| !owed(page))
+            }
             _ => false,
         };
         settled && state.can_all(|page| !page.waiting)
