@@ -174,11 +174,7 @@ impl fmt::Display for Proved {
         writeln!(f, "proved for any number of pages: {}", ids(&(*safety | *liveness)))?;
         let Setting { strategy, hosts, link, defect, disruptions } = setting;
         let alike = |other: &Strategy| Strategy { name: other.name.clone(), ..strategy.clone() } == *other;
-        let known = algorithms::BUILT_IN
-            .into_iter()
-            .chain(algorithms::VARIANTS)
-            .chain(algorithms::PROFILES)
-            .find(alike);
+        let known = algorithms::all().find(alike);
         match known {
             Some(known) => writeln!(f, "of the choices of {}:", known.name)?,
             None => writeln!(f, "of these choices, which no built-in algorithm makes:")?,

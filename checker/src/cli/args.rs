@@ -179,8 +179,7 @@ impl TypedValueParser for AlgorithmParser {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS).chain(algorithms::PROFILES);
-        Some(Box::new(all.map(|strategy| PossibleValue::new(strategy.name.into_owned()))))
+        Some(Box::new(algorithms::all().map(|strategy| PossibleValue::new(strategy.name.into_owned()))))
     }
 }
 
@@ -598,8 +597,8 @@ impl From<EngineName> for Engine {
 }
 
 fn algorithm_names() -> PossibleValuesParser {
-    let all = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS).chain(algorithms::PROFILES);
-    PossibleValuesParser::new(all.map(|strategy| strategy.name.into_owned()).collect::<Vec<String>>())
+    let names = algorithms::all().map(|strategy| strategy.name.into_owned());
+    PossibleValuesParser::new(names.collect::<Vec<String>>())
 }
 
 fn defects_by_name() -> impl TypedValueParser<Value = Defect> {

@@ -69,9 +69,12 @@ pub const CHOICES: [Strategy; 7] = [
     POST_COPY_PULL,
 ];
 
-/// The algorithm of that name: built-in, with a switch turned off, with another choice, or a profile of a real system.
+/// All that have a name: built-in, with a switch turned off, with another choice, and profiles of real systems.
+pub fn all() -> impl Iterator<Item = Strategy> {
+    BUILT_IN.into_iter().chain(VARIANTS).chain(CHOICES).chain(PROFILES)
+}
+
+/// The algorithm of that name.
 pub fn built_in(name: &str) -> Option<Strategy> {
-    let all = BUILT_IN.into_iter().chain(VARIANTS).chain(CHOICES).chain(PROFILES);
-    let mut all = all;
-    all.find(|strategy| strategy.name == name)
+    all().find(|strategy| strategy.name == name)
 }

@@ -32,6 +32,8 @@ pub struct Resident {
     pub waits: PageSet,
     /// The pages that this host has asked a former one for although nobody waits for them.
     pub pulled: PageSet,
+    /// The pages owed that this host has not asked for like that, so that the next one is found at once.
+    pub unpulled: PageSet,
     /// The pages here whose record says that they are dirty, so that none has to look at all of them.
     pub unsaved: PageSet,
     /// The hosts that still keep something of the process.
@@ -96,8 +98,8 @@ impl Resident {
         });
         let owed = PageSet::filled(pages.len() as u64, |page| pages[page.index()].is_owed());
         let waits = PageSet::empty(pages.len() as u64);
-        let pulled = waits.clone();
-        Self { pages, owed, waits, pulled, unsaved, ..Self::default() }
+        let (pulled, unpulled) = (waits.clone(), owed.clone());
+        Self { pages, owed, waits, pulled, unpulled, unsaved, ..Self::default() }
     }
 
     /// The record of a page; the caller has checked that it exists.
@@ -208,13 +210,17 @@ impl Resident {
 
     /// Whether to ask for a page that nobody waits for: not while the process waits for another one.
     pub(crate) fn pull_due(&self, page: PageNumber, policy: &Policy) -> bool {
-        let unasked = !self.pulled.contains(page) && !self.waits.contains(page);
-        let waits = self.waits.iter().any(|page| self.page(page).is_owed());
-        policy.push == Push::Pull && !self.exited && !waits && unasked && self.owed.contains(page)
+        self.may_pull(policy) && self.unpulled.contains(page) && !self.waits.contains(page)
+    }
+
+    fn may_pull(&self, policy: &Policy) -> bool {
+        let waits = || self.waits.iter().any(|page| self.page(page).is_owed());
+        policy.push == Push::Pull && !self.exited && !waits()
     }
 
     pub(crate) fn pulls<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = Work> + 'a {
-        self.owed.iter().filter(|&page| self.pull_due(page, policy)).map(Work::Pull)
+        let unpulled = self.may_pull(policy).then(|| self.unpulled.iter());
+        unpulled.into_iter().flatten().filter(|&page| !self.waits.contains(page)).map(Work::Pull)
     }
 
     pub(crate) fn pull(&mut self, page: PageNumber, cx: &mut Context<'_>) -> Stepped {
@@ -226,6 +232,7 @@ impl Resident {
         }
         cx.send(former.host, former.epoch, Message::Request { page });
         self.pulled.insert(page);
+        self.unpulled.remove(page);
         Ok((self.epoch, Event::PagePulled { page, asked: former.host }))
     }
 
@@ -236,6 +243,7 @@ impl Resident {
         let asked: Vec<_> = self.pulled.iter().filter(of_peer).collect();
         asked.into_iter().for_each(|page| {
             self.pulled.remove(page);
+            self.unpulled.insert(page);
         });
     }
 
@@ -255,6 +263,7 @@ impl Resident {
         self.owed.remove(page);
         self.waits.remove(page);
         self.pulled.remove(page);
+        self.unpulled.remove(page);
         let record = self.page_mut(page);
         record.location = Location::Here;
         record.requested = false;
