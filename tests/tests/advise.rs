@@ -63,7 +63,7 @@ fn bad_input_is_refused_by_name() {
         (&["--freeze", "soon"], "--freeze"),
         (&["--slowdown", "150%"], "not a share"),
         (&["no-such-algorithm", "--freeze", "1s"], "no-such-algorithm"),
-        (&["--freeze", "1s", "--bandwidths", "1Gbit/s"], "--table"),
+        (&["--freeze", "1s", "--bandwidths", "1Gbit/s"], "cannot be used with"),
     ] {
         let output = advise(arguments);
         let error = String::from_utf8_lossy(&output.stderr);

@@ -89,12 +89,13 @@ fn three_pages_of_the_generic_algorithm() {
     cover([algorithms::GENERIC].into_iter(), &RELIABLE, 3);
 }
 
-/// Copying may end at any moment, with the pass unfinished.
+/// Copying may end at any moment, with the pass unfinished. Not with unbounded passes: there a third content of one page may be
+/// under way when the freeze sends it, and a record of the model has room for two.
 #[test]
 fn a_pass_cut_short() {
     let real = Real { stop: Stop::Target, ..Real::NONE };
     let stops = |strategy: Strategy| Strategy { real, ..strategy };
-    let cut_short = [algorithms::PRE_COPY, algorithms::PRE_COPY_UNBOUNDED, algorithms::ASSISTED_POST_COPY];
+    let cut_short = [algorithms::PRE_COPY, algorithms::ASSISTED_POST_COPY];
     cover(cut_short.clone().into_iter().map(stops), &RELIABLE, 1);
     cover(cut_short.into_iter().map(stops), &[RigOrder::FifoByPage], 2);
     cover_disrupted([stops(algorithms::ASSISTED_POST_COPY)].into_iter(), &RELIABLE, 1, once());

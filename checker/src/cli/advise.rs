@@ -37,11 +37,11 @@ pub struct Advise {
     #[arg(long, conflicts_with_all = ["freeze", "slowdown", "total", "algorithms"])]
     pub table: bool,
     /// The bandwidths of the table
-    #[arg(long, value_name = "RATE", value_delimiter = ',', value_parser = bits_per_second, requires = "table",
+    #[arg(long, value_name = "RATE", value_delimiter = ',', value_parser = bits_per_second, requires = "table", conflicts_with_all = ["freeze", "slowdown", "total"],
         default_value = "100Mbit/s,1Gbit/s,2.5Gbit/s,5Gbit/s,10Gbit/s,25Gbit/s,40Gbit/s,100Gbit/s")]
     pub bandwidths: Vec<u64>,
     /// The downtime targets of the table
-    #[arg(long, value_name = "TIME", value_delimiter = ',', value_parser = nanoseconds, requires = "table",
+    #[arg(long, value_name = "TIME", value_delimiter = ',', value_parser = nanoseconds, requires = "table", conflicts_with_all = ["freeze", "slowdown", "total"],
         default_value = "50ms,125ms,250ms,500ms,1s,5s")]
     pub downtimes: Vec<u64>,
     #[command(flatten)]

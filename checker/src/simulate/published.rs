@@ -20,9 +20,6 @@ pub const TOLERANCE_PERCENT: f64 = 10.0;
 /// One page in so many of a large memory is simulated, on a line as much slower.
 const SCALE: u64 = 256;
 
-/// The same where pass follows pass.
-const SCALE_OF_PASSES: u64 = 4096;
-
 /// A figure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -231,7 +228,7 @@ fn vector(bits_per_s: u64, target_ns: u64) -> Result<Figure, SimulationError> {
     setup.take_over(&profile);
     setup.workload = SimulatedWorkload::Measured(Arc::new(profile));
     setup.costs = CostModel { page_ns: 0, zero_page_ns: 0, install_ns: 0, ..setup.costs };
-    run(&setup.scaled(SCALE_OF_PASSES)).map(|outcome| total(&outcome))
+    run(&setup.scaled(SCALE)).map(|outcome| total(&outcome))
 }
 
 /// A process that writes to 88 % of its memory, once in less than a pass of 3 s at 2 GiB/s.
