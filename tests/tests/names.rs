@@ -22,6 +22,7 @@ const SHARED: &[&str] = &[
     "Pre",
     "Push",
     "Rest",
+    "Stop",
     "WriteBack",
 ];
 
