@@ -193,8 +193,8 @@ fn a_live_migration_of_cloud_hypervisor_is_told() {
         log.lines().filter_map(|line| line.split("\"event\":\"").nth(1)?.split('"').next()).collect();
     let others: Vec<_> = events.iter().filter(|event| !event.starts_with("page-")).copied().collect();
     let expected = [
-        "migration-started",
         "migration-expected",
+        "migration-started",
         "pass-begun",
         "process-suspended",
         "state-sent",

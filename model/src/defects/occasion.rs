@@ -152,7 +152,7 @@ impl Migration {
             ReturnEmptyHanded => strategy.is_lazy(),
             AcknowledgeUnstored => strategy.writes_to_store(),
             StoreOlder => strategy.writes_to_store() && self.is_lossy(),
-            SendTwice => owes && (pushes || self.is_lossy()),
+            SendTwice => owes && (pushes || self.is_lossy() || (strategy.pulls() && interrupts)),
             ResumeAfterHandOver | ResyncUnanswered => interrupts,
             ResumeInDoubt => interrupts && doubts,
             CancelAfterCommit => hits(&[Cancel]),

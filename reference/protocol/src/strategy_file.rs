@@ -420,7 +420,7 @@ mod tests {
             ),
             (4, "missing = \"nothing\"", "missing: pages that do not travel need a place to come from"),
             (3, "freeze = \"flush\"", "unknown variant `flush`"),
-            (8, "pages = 3", "unknown field `pages`"),
+            (8, "speed = 3", "unknown field `speed`"),
             (7, "rest = normal", ""),
         ];
         for (at, line, reason) in lines {
