@@ -185,7 +185,7 @@ pub enum ExploreError {
 /// let explored = explore(&three, ExploreOptions::default())?;
 /// assert_eq!(explored.outcome, ExploreOutcome::Complete, "or else nothing that was not found means anything");
 /// assert_eq!(explored.violations[&Coherence::OneWriter].steps.len(), 9);
-/// # Ok::<(), engine::explore::Error>(())
+/// # Ok::<(), engine::explore::ExploreError>(())
 /// ```
 ///
 /// # Errors

@@ -119,7 +119,7 @@ pub fn strong_needed<S: Live>(
 /// let partial = Concrete { system: Directory { partial: true, ..Directory::default() }, pages: 3 };
 /// let verdicts = check(&partial, Coherence::Answered.into())?;
 /// assert!(verdicts[0].outcome.counterexample().is_some());
-/// # Ok::<(), engine::liveness::ReplayError<Coherence>>(())
+/// # Ok::<(), engine::liveness::LassoError<Coherence>>(())
 /// ```
 ///
 /// # Errors

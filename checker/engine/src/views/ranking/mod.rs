@@ -61,7 +61,7 @@ pub enum RankingOutcome<Ranking> {
 /// let system = Directory::default();
 /// let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
 /// let answered = ranking::judge(&system, Coherence::Answered, &pairs);
-/// assert!(matches!(answered, Some(ranking::Outcome::HoldsForAny { .. })));
+/// assert!(matches!(answered, Some(ranking::RankingOutcome::HoldsForAny { .. })));
 /// ```
 pub fn judge<S: Live>(
     system: &S,
