@@ -25,11 +25,11 @@
 //!   [`is_installed`](plan::Backing::is_installed) travel, others never do), and [`pagemap::PagemapRun`] whether
 //!   it is there and whose. An anonymous page that no run covers, or whose state is [`Zero`](pagemap::PageState::Zero), is zero; a page of a private
 //!   mapping of a file whose state is not [`Own`](pagemap::PageState::Own) is clean: as in the file.
-//! * **Tracking.** After [`track`](source::Source::track), take the first pass from [`population`](source::Source::population) and begin with
-//!   [`take_written`](source::Source::take_written), whose answer to the first call is everything; each later one answers what was written since. A page that
+//! * **Tracking.** After [`track`](source::TrackedProcess::track), take the first pass from [`population`](source::TrackedProcess::population) and begin with
+//!   [`take_written`](source::TrackedProcess::take_written), whose answer to the first call is everything; each later one answers what was written since. A page that
 //!   was copied and is not in `population` any more at the freeze was discarded or unmapped by the process: it has to be discarded
-//!   ([`discard`](build::Destination::discard)) or overwritten with zeros at the destination.
-//! * **Layout.** [`FrozenSource::state`](source::FrozenSource::state) carries a whole new inventory. [`prepare`](build::Destination::prepare)
+//!   ([`discard`](build::BuiltProcess::discard)) or overwritten with zeros at the destination.
+//! * **Layout.** [`FrozenSource::state`](source::FrozenSource::state) carries a whole new inventory. [`prepare`](build::BuiltProcess::prepare)
 //!   compares it with the one that the process was built from and follows: unmaps (pages installed there are gone), maps, protects. So pages
 //!   of mappings that came later can be installed only after `prepare`.
 //! * **Faults** are read from [`memory`](build::Resumed::memory), which can be polled, from any thread. As soon as the process runs (and a moment before `go` returns)

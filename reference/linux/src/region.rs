@@ -1,7 +1,7 @@
 //! A region of this program's own memory with the same operations: what a virtual machine monitor embeds, whose guest's memory is such a region.
 //!
-//! At the machine left: [`track`](Region::track), [`population`](Region::population), [`take_written`](Region::take_written), [`read`](Region::read). At
-//! the machine reached: [`expect`](Region::expect) makes absent what is not there yet; [`memory`](Region::memory) serves faults of whoever
+//! At the machine left: [`track`](MappedRegion::track), [`population`](MappedRegion::population), [`take_written`](MappedRegion::take_written), [`read`](MappedRegion::read). At
+//! the machine reached: [`expect`](MappedRegion::expect) makes absent what is not there yet; [`memory`](MappedRegion::memory) serves faults of whoever
 //! touches it, a guest's processor too, from another thread.
 
 use std::fs::File;

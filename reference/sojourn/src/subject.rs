@@ -10,7 +10,7 @@
 //!                                              ◀──── occurrences: missing pages, exit
 //! ```
 //!
-//! [`Region`](crate::region::Region) implements this for memory of one's own process, the `linux` package for processes.
+//! [`ProgramRegion`](crate::region::ProgramRegion) implements this for memory of one's own process, the `linux` package for processes.
 
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -35,7 +35,7 @@ impl TrackedProcess {
     /// Begins to note which pages are written. One thread is stopped for a moment; the others run on.
     ///
     /// Every page counts as written until it is taken for the first time, but for pages of shared mappings of files: those count as
-    /// written when they are written (or mapped) after this. So look at [`population`](Source::population) after
+    /// written when they are written (or mapped) after this. So look at [`population`](super::TrackedProcess::population) after
     /// this for the first pass.
     ///
     /// # Errors

@@ -164,7 +164,7 @@ impl Memory for LiveProcess {
         })
     }
 
-    /// It is frozen by [`stop`](Subject::stop), which also says its state.
+    /// It is frozen by [`stop`](crate::subject::Subject::stop), which also says its state.
     fn freeze(&mut self) -> Result<(), MemoryError> {
         Ok(())
     }

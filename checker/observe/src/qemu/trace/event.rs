@@ -201,7 +201,7 @@ pub enum CommandName {
     RecvBitmap,
 }
 
-/// The name of a block, see [`Trace::name`](super::Trace::name).
+/// The name of a block, see [`Trace::name`](super::QemuTrace::name).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Name(pub u16);
 
