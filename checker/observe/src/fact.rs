@@ -253,6 +253,14 @@ pub enum ObserveError {
         /// What is said there.
         what: String,
     },
+    /// The run cannot be told without an input that was not given.
+    #[error("{at}: {what}")]
+    Lacking {
+        /// What shows that something is missing.
+        at: String,
+        /// What is missing.
+        what: String,
+    },
     /// The guest is larger than is counted.
     #[error("{pages} pages; there can be {pages_max}")]
     TooLarge {

@@ -5,6 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::BufReader;
 
+use observe::fact::ObserveError;
 use observe::qemu::return_path::{ReturnMessage, ReturnPath};
 use observe::qemu::run::QemuInputs;
 use observe::qemu::stream::{Item, Known, RamContent, Stream, StreamCommand};
@@ -183,6 +184,62 @@ fn what_is_missing_is_unseen_and_not_passed() {
     assert_eq!(judged(traces), [S3, S4, S9, S10, L2, L3, L4]);
     let source = QemuInputs { source_trace: whole.source_trace.clone(), ..QemuInputs::default() };
     assert_eq!(judged(source), [S4]);
+}
+
+/// Two threads wait for one page; the second asks after the page was sent, and the end comes before the source looks.
+#[test]
+fn a_request_for_a_page_that_was_sent_needs_no_answer() {
+    let recording = Recording::of("post-copy-cut-recovered");
+    let trace = String::from_utf8(recording.read("source.trace")).unwrap();
+    let asked = trace.lines().rfind(|line| line.contains("migrate_handle_rp_req_pages")).unwrap();
+    let shut = trace.find("source_return_path_thread_shut").unwrap();
+    let line = trace[..shut].rfind('\n').unwrap() + 1;
+    let again = format!("{}{asked}\n{}", &trace[..line], &trace[line..]);
+    std::fs::write(recording.path("source.trace"), again).unwrap();
+    let trace = String::from_utf8(recording.read("destination.trace")).unwrap();
+    let request = trace.lines().rfind(|line| line.contains("migrate_send_rp_message 4")).unwrap();
+    let twice = trace.replace(request, &format!("{request}\n{request}"));
+    std::fs::write(recording.path("destination.trace"), twice).unwrap();
+    let answers = recording.read("recovery-return-path.bin");
+    // The last two messages: which page, in 16 bytes, and that nothing is missing.
+    let shut = answers.len() - 8;
+    assert_eq!(answers[shut - 16..shut - 12], [0, 4, 0, 12]);
+    let request = &answers[shut - 16..shut];
+    let again = [&answers[..shut], request, &answers[shut..]].concat();
+    std::fs::write(recording.path("recovery-return-path.bin"), again).unwrap();
+    let report = recording.tell().unwrap();
+    assert_eq!(report.findings, []);
+}
+
+#[test]
+fn a_right_run_has_no_finding_whatever_is_missing() {
+    type Removal = fn(&mut QemuInputs);
+    let removals: [Removal; 7] = [
+        |inputs| inputs.stream = None,
+        |inputs| inputs.return_path = None,
+        |inputs| inputs.recoveries.iter_mut().for_each(|recovery| recovery.return_path = None),
+        |inputs| inputs.recoveries.clear(),
+        |inputs| inputs.source_trace = None,
+        |inputs| inputs.destination_trace = None,
+        |inputs| inputs.events = None,
+    ];
+    for run in RUNS {
+        let recording = Recording::of(run);
+        let mut judged = 0;
+        for subset in 0..1_u32 << removals.len() {
+            let mut inputs = recording.inputs();
+            let chosen = removals.iter().enumerate().filter(|(number, _)| subset & 1 << number != 0);
+            chosen.for_each(|(_, remove)| remove(&mut inputs));
+            match tell(inputs.clone(), &recording.path("log.ndjson")) {
+                Ok(report) => assert_eq!(report.findings, [], "{run}, {inputs:#?}"),
+                // Too little is left to tell a run from.
+                Err(ObserveError::Nothing | ObserveError::Lacking { .. }) => {}
+                Err(error) => panic!("{run}: {error}; {inputs:#?}"),
+            }
+            judged += 1;
+        }
+        assert_eq!(judged, 128);
+    }
 }
 
 #[test]

@@ -135,6 +135,8 @@ pub(crate) struct Phase {
     pub resyncs: u32,
     /// Blocks of memory of which the destination has said since the cut what has arrived.
     pub blocks_heard: usize,
+    /// The destination has said what has arrived, and what it said was not recorded: what is owed is a guess.
+    pub answers_unseen: bool,
     /// The first page that was sent while the process was suspended.
     pub first_transferred: Option<(u32, Place)>,
     /// Passes before the suspension.
@@ -351,7 +353,9 @@ impl<'a> Account<'a> {
         let again = match self.last_role {
             SentRole::Copied => self.known.passes && !is_first_in_pass,
             SentRole::Transferred => self.book.was_sent_since(page),
-            SentRole::Served | SentRole::Pushed => self.known.all_pages && !self.book.is_owed(page),
+            SentRole::Served | SentRole::Pushed => {
+                self.known.all_pages && !self.phase.answers_unseen && !self.book.is_owed(page)
+            }
         };
         if again {
             self.sent_again(place, page);
@@ -407,7 +411,7 @@ impl<'a> Account<'a> {
 
     fn requested(&mut self, place: Place, page: u32) {
         self.counts.requests += 1;
-        if !self.book.is_owed(page) && self.phase.resyncs == 0 {
+        if !self.book.is_owed(page) && !self.phase.answers_unseen {
             self.counts.void += 1;
             return;
         }
@@ -458,6 +462,7 @@ impl<'a> Account<'a> {
 
     fn progress(&mut self, received: &[Received]) {
         self.phase.blocks_heard += 1;
+        self.phase.answers_unseen |= received.is_empty();
         self.owed_again.clear();
         for received in received {
             for page in received.pages.iter() {

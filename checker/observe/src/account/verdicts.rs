@@ -43,8 +43,9 @@ impl Account<'_> {
                 "the process waits for it to the end".to_owned(),
             );
         }
-        let mut requests: Vec<_> =
-            self.requests.iter().map(|(page, request)| waiting(*page, &request.place)).collect();
+        // What is not owed as far as is known was sent, and the request came too late to be answered.
+        let owed = self.requests.iter().filter(|(page, _)| self.book.is_owed(**page));
+        let mut requests: Vec<_> = owed.map(|(page, request)| waiting(*page, &request.place)).collect();
         requests.sort_by_key(|(step, page, _)| (*step, *page));
         let seen = self.known.all_pages;
         for (_, page, place) in requests.into_iter().take(if seen { usize::MAX } else { 0 }) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::super::PAGE_BYTES;
 use super::super::qmp::{self, QmpKind};
 use super::super::trace::{CommandName, Name, QemuEvent, QemuState, QemuTrace, TraceLine};
-use super::{open_lines, wrong};
+use super::{QemuInputs, lacks_recovery, open_lines, wrong};
 use crate::fact::{
     Fact, FactOrigin, HostSide, InputSource, Observations, ObserveError, ObservedFact, PageArrival, PageRange,
 };
@@ -27,6 +27,8 @@ pub(super) struct Destination<'a> {
     discarding: bool,
     state_accepted: bool,
     expected: bool,
+    /// Connections after a cut of which there are recordings; `None` where no connection was recorded.
+    recoveries: Option<usize>,
 }
 
 struct Mapped {
@@ -36,7 +38,7 @@ struct Mapped {
 }
 
 impl<'a> Destination<'a> {
-    pub fn new(path: &Path, layout: &'a BlockLayout) -> Result<Self, ObserveError> {
+    pub fn new(path: &Path, inputs: &QemuInputs, layout: &'a BlockLayout) -> Result<Self, ObserveError> {
         Ok(Self {
             layout,
             path: path.to_owned(),
@@ -46,6 +48,7 @@ impl<'a> Destination<'a> {
             discarding: false,
             state_accepted: false,
             expected: false,
+            recoveries: inputs.stream.as_ref().map(|_| inputs.recoveries.len()),
         })
     }
 
@@ -58,7 +61,12 @@ impl<'a> Destination<'a> {
             }
             QemuEvent::StateSet(QemuState::Failed) => Fact::Failed,
             QemuEvent::StateSet(QemuState::PostcopyPaused) => Fact::Disconnected,
-            QemuEvent::StateSet(QemuState::PostcopyRecover) => Fact::Connected,
+            QemuEvent::StateSet(QemuState::PostcopyRecover) => {
+                if let Some(recoveries) = &mut self.recoveries {
+                    *recoveries = recoveries.checked_sub(1).ok_or_else(|| lacks_recovery(at))?;
+                }
+                Fact::Connected
+            }
             QemuEvent::ProcessorsSet { run: true } => {
                 // What runs has its state, whether or not a line says so.
                 if !self.state_accepted {

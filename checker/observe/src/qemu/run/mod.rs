@@ -11,7 +11,7 @@ use std::io::{BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::account::{CostLimits, Dumps, Knowledge};
-use crate::fact::{Observations, ObserveError, ObservedFact};
+use crate::fact::{FactOrigin, Observations, ObserveError, ObservedFact};
 use crate::layout::BlockLayout;
 use crate::merge::{Merge, Watched};
 use crate::observation::{ObserveTask, tell};
@@ -124,7 +124,7 @@ impl QemuRun {
             false => Box::new(Nothing),
         };
         let destination: Box<dyn Observations + '_> = match &self.inputs.destination_trace {
-            Some(path) => Box::new(destination::Destination::new(path, &self.layout)?),
+            Some(path) => Box::new(destination::Destination::new(path, &self.inputs, &self.layout)?),
             None => Box::new(destination::of_events(&self.events.destination)),
         };
         Ok(Merge::new(source, destination, &self.layout, watched))
@@ -195,6 +195,12 @@ impl Observations for Nothing {
     fn next(&mut self) -> Result<Option<ObservedFact>, ObserveError> {
         Ok(None)
     }
+}
+
+/// The trace says that the source goes on over a new connection, of which there is no stream.
+fn lacks_recovery(at: FactOrigin) -> ObserveError {
+    let what = "the migration goes on over a new connection after a cut, and its stream was not given";
+    ObserveError::Lacking { at: at.to_string(), what: what.to_owned() }
 }
 
 /// Opens an input.

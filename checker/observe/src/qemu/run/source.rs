@@ -15,7 +15,7 @@ use super::super::stream::Section;
 use super::super::trace::{Name, QemuEvent, QemuState, QemuTrace, TraceLine};
 use super::answers::{Answer, Answers};
 use super::transmitted::{Sending, Transmitted, What};
-use super::{QemuRun, open_lines, wrong};
+use super::{QemuRun, lacks_recovery, open_lines, wrong};
 use crate::fact::{
     self, Fact, FactOrigin, HostSide, Observations, ObserveError, ObservedFact, PageRange, SeenContent,
 };
@@ -333,6 +333,9 @@ impl<'a> Source<'a> {
             QemuEvent::StateSet(QemuState::Failed) => Fact::Failed,
             QemuEvent::StateSet(QemuState::PostcopyPaused) => Fact::Disconnected,
             QemuEvent::StateSet(QemuState::PostcopyRecover) => {
+                if self.transmitted.is_recorded() && !self.transmitted.has_later() {
+                    return Err(lacks_recovery(origin));
+                }
                 self.transmitted.reconnect()?;
                 self.answers.reconnect()?;
                 self.last_request_block = None;
@@ -407,7 +410,12 @@ impl<'a> Source<'a> {
 
     /// The destination has said what it has, before the source goes on.
     fn resync(&mut self, origin: FactOrigin, at_us: Option<u64>) -> Result<(), ObserveError> {
-        if self.trace.is_none() {
+        if self.trace.is_none() && !self.answers.is_recorded() {
+            // It speaks of each block, and what it says was not recorded.
+            for _ in 0..self.layout.blocks() {
+                self.push(origin, at_us, Fact::ProgressLearned(Vec::new()));
+            }
+        } else if self.trace.is_none() {
             while let Some((origin, Answer::Received(received))) = self.answers.next()? {
                 self.push(origin, at_us, Fact::ProgressLearned(received));
             }

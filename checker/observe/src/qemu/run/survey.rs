@@ -2,21 +2,43 @@
 
 use std::fs;
 
-use super::super::qmp::{self, Events};
+use super::super::qmp::{self, Events, QmpEvent, QmpKind};
 use super::super::stream::{Item, Stream};
-use super::super::trace::{QemuEvent, QemuTrace};
-use super::{QemuInputs, QemuRun, open, open_lines, wrong};
-use crate::fact::ObserveError;
+use super::super::trace::{QemuEvent, QemuState, QemuTrace};
+use super::{QemuInputs, QemuRun, lacks_recovery, open, open_lines, wrong};
+use crate::fact::{FactOrigin, InputSource, ObserveError};
 use crate::layout::BlockLayout;
 
 pub(super) fn survey(inputs: QemuInputs) -> Result<QemuRun, ObserveError> {
+    if let (None, Some(recovery)) = (&inputs.stream, inputs.recoveries.first()) {
+        let at = recovery.stream.display().to_string();
+        let what = "a connection after a cut cannot be read without the stream of the first".to_owned();
+        return Err(ObserveError::Lacking { at, what });
+    }
     let events = events(&inputs)?;
+    if inputs.stream.is_some() {
+        all_recoveries_are_there(&inputs, InputSource::SourceEvents, &events.source)?;
+        all_recoveries_are_there(&inputs, InputSource::DestinationEvents, &events.destination)?;
+    }
     let layout = match (&inputs.stream, &inputs.destination_trace, &inputs.source_trace) {
         (Some(_), _, _) => of_stream(&inputs)?,
         (None, Some(_), _) | (None, None, Some(_)) => of_traces(&inputs)?,
         (None, None, None) => return Err(ObserveError::Nothing),
     };
     Ok(QemuRun { inputs, events, layout })
+}
+
+/// Each time that the migration went on over a new connection, there is its stream.
+fn all_recoveries_are_there(
+    inputs: &QemuInputs,
+    input: InputSource,
+    events: &[QmpEvent],
+) -> Result<(), ObserveError> {
+    let is_recovery = |event: &&QmpEvent| event.kind == QmpKind::State(QemuState::PostcopyRecover);
+    match events.iter().filter(is_recovery).nth(inputs.recoveries.len()) {
+        Some(event) => Err(lacks_recovery(FactOrigin { input, position: event.number as u64 })),
+        None => Ok(()),
+    }
 }
 
 fn events(inputs: &QemuInputs) -> Result<Events, ObserveError> {
