@@ -23,6 +23,8 @@ pub struct ObserveTask {
     pub unseen: Vec<String>,
     /// The algorithm that the log is held to: what the system does without post-copy, and with it.
     pub algorithms: [&'static str; 2],
+    /// Nobody says that the process may run elsewhere: that it was handed over is no step.
+    pub without_go: bool,
 }
 
 /// Tells a run: writes its log and judges it. `progress` is told the number of steps now and then.
@@ -42,7 +44,7 @@ pub fn tell(
     log.write_all(&[b' '; HEADER_BYTES - 1])?;
     log.write_all(b"\n")?;
     let mut account = Account::new(layout, known);
-    let mut scribe = Scribe::default();
+    let mut scribe = Scribe::new(task.without_go);
     // The header is line 1.
     let mut line = 2;
     while let Some(merged) = merge.next_merged()? {

@@ -28,6 +28,7 @@ pub struct Scribe {
     expected: bool,
     /// Pages that were asked for, and the request has not been heard.
     asked: HashSet<u32>,
+    without_go: bool,
 }
 
 const SOURCE: HostId = HostId(0);
@@ -35,6 +36,11 @@ const DESTINATION: HostId = HostId(1);
 const EPOCH: Epoch = Epoch(1);
 
 impl Scribe {
+    /// Of a run that has not begun; `without_go` as in [`ObserveTask`](crate::observation::ObserveTask::without_go).
+    pub fn new(without_go: bool) -> Self {
+        Self { without_go, ..Self::default() }
+    }
+
     /// The steps that an observation makes, given to `write`; `account` has just taken it in.
     ///
     /// # Errors
@@ -99,6 +105,7 @@ impl Scribe {
             }
             Fact::Sent { page, .. } => self.sent(page, sequence, account.last_role()),
             Fact::StateSent => Event::StateSent { to: DESTINATION },
+            Fact::HandedOver if self.without_go => return None,
             Fact::HandedOver => Event::ProcessHandedOver { to: DESTINATION },
             Fact::ReadinessDeclared => Event::ReadinessDeclared { to: SOURCE },
             Fact::ReadinessLearned => Event::ReadinessLearned { from: DESTINATION },

@@ -57,9 +57,8 @@ fn lazy(folder: &Path, requests: &[Vec<u8>], alive_at_source: bool) -> Result<Re
         lazy_requests: write(folder, "requests", requests),
         lazy_answers: write(folder, "answers", &[add(20, 1), add(18, 2), add(21, 3)]),
         images: Some(folder.join("images")),
-        // Pages of the dump do not arrive by way of the daemon, so its log is in a test of its own.
-        lazy_log: None,
         alive_at_source,
+        ..criu::CriuInputs::default()
     };
     criu::tell(&inputs, CostLimits::default(), log(folder), &mut |_| {})
 }
@@ -78,13 +77,15 @@ fn broken(report: &Report) -> Vec<ObservedProperty> {
 fn a_lazy_migration_of_criu_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let report = lazy(folder.path(), &whole(), false).unwrap();
-    assert_eq!((broken(&report), report.pages, report.sent), (vec![], 8, 8));
+    assert_eq!((broken(&report), report.pages, report.sent), (vec![], 6, 6));
+    assert!(report.unseen.iter().any(|text| text.starts_with("2 pages in the dump")), "{report:?}");
     assert!(matches!(report.verdict(ObservedProperty::S5), Some(ObservedVerdict::Holds(_))), "{report:?}");
     let log = fs::read_to_string(folder.path().join("log.ndjson")).unwrap();
     let count =
         |event: &str| log.lines().filter(|line| line.contains(&format!("\"event\":\"{event}\""))).count();
-    assert_eq!([count("page-transferred"), count("page-served"), count("page-pushed")], [2, 1, 5]);
-    assert_eq!([count("process-handed-over"), count("process-resumed"), count("image-destroyed")], [1, 1, 1]);
+    assert_eq!([count("page-transferred"), count("page-served"), count("page-pushed")], [0, 1, 5]);
+    // Nobody says that the process may run: that it does is all that there is.
+    assert_eq!([count("process-handed-over"), count("process-resumed"), count("image-destroyed")], [0, 1, 1]);
 }
 
 #[test]

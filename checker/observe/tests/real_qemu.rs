@@ -33,6 +33,10 @@ struct Plan {
     /// Turns of the guest's pause between two rounds of writes.
     pause: u32,
     xbzrle: bool,
+    /// Pages go over further connections.
+    multifd: bool,
+    /// Pages that were asked for go over a connection of their own.
+    preempt: bool,
 }
 
 const QUICK: Plan = Plan {
@@ -43,6 +47,8 @@ const QUICK: Plan = Plan {
     postcopy_bandwidth: 0,
     pause: 300_000_000,
     xbzrle: false,
+    multifd: false,
+    preempt: false,
 };
 
 struct Done {
@@ -72,18 +78,22 @@ fn attempt(plan: Plan) -> Option<Done> {
     fs::write(path(&folder, "boot.img"), boot_sector(plan.pause)).unwrap();
     let incoming = path(&folder, "incoming.sock");
     let mut source = Qemu::start(folder.path(), "source", &[]);
-    let mut destination =
-        Qemu::start(folder.path(), "destination", &["-incoming", &format!("unix:{}", incoming.display())]);
+    let mut destination = Qemu::start(folder.path(), "destination", &["-incoming", "defer"]);
     let capability = |name: &str, state: bool| json!({ "capability": name, "state": state });
     let capabilities = json!({ "capabilities": [
         capability("events", true),
         capability("postcopy-ram", plan.postcopy_after.is_some()),
         capability("xbzrle", plan.xbzrle),
+        capability("multifd", plan.multifd),
+        capability("postcopy-preempt", plan.preempt),
     ] });
     for qemu in [&mut source, &mut destination] {
         let answer = qemu.ask("migrate-set-capabilities", capabilities.clone());
         assert!(answer.get("return").is_some(), "{answer}");
     }
+    let to = |path: &Path| format!("unix:{}", path.display());
+    let answer = destination.ask("migrate-incoming", json!({ "uri": to(&incoming) }));
+    assert!(answer.get("return").is_some(), "{answer}");
     source.ask(
         "migrate-set-parameters",
         json!({ "max-bandwidth": plan.bandwidth, "max-postcopy-bandwidth": plan.postcopy_bandwidth }),
@@ -91,7 +101,6 @@ fn attempt(plan: Plan) -> Option<Done> {
     // The guest is to write before it is moved.
     sleep(Duration::from_millis(800));
     let tape = Tape::start(folder.path(), "first", &incoming);
-    let to = |path: &Path| format!("unix:{}", path.display());
     let first = tape.folder.clone();
     source.ask("migrate", json!({ "uri": to(&tape.listen) }));
     let mut inputs = QemuInputs::default();
@@ -139,8 +148,9 @@ fn attempt(plan: Plan) -> Option<Done> {
     fs::write(path(&folder, "destination.events"), destination.events()).unwrap();
     tapes.into_iter().for_each(|tape| drop(tape.end()));
     drop((source, destination));
-    inputs.stream = Some(first.join("connection-1.forward.bin"));
-    inputs.return_path = Some(first.join("connection-1.backward.bin"));
+    let QemuInputs { stream, return_path, channels, .. } = QemuInputs::of_recording(&first).unwrap();
+    assert!(!plan.multifd || channels.len() >= 2, "{channels:?}");
+    (inputs.stream, inputs.return_path, inputs.channels) = (stream, return_path, channels);
     inputs.source_trace = Some(path(&folder, "source.trace"));
     inputs.destination_trace = Some(path(&folder, "destination.trace"));
     inputs.events = Some(path(&folder, "source.events"));
@@ -237,6 +247,25 @@ fn two_post_copies_and_two_hybrids_are_accepted() {
         let report = observed(name, plan);
         assert!(report.kind.starts_with("post-copy"), "{}", report.kind);
         holds(&report, &[S3, S4, S5, S8, S9, S10, L1, L2, L3, L4]);
+    }
+}
+
+#[test]
+fn pages_over_further_connections_are_accepted() {
+    if !is_there() {
+        return;
+    }
+    let slow = Plan { bandwidth: 8 << 20, ..QUICK };
+    let post_copy = Plan { postcopy_after: Some(Duration::ZERO), bandwidth: 2 << 20, preempt: true, ..QUICK };
+    for (name, plan) in [
+        ("pre-copy, multifd", Plan { multifd: true, ..QUICK }),
+        ("pre-copy, multifd, slow", Plan { multifd: true, ..slow }),
+        ("post-copy, preempt", post_copy),
+        ("post-copy, preempt, slow", Plan { postcopy_bandwidth: 4 << 20, ..post_copy }),
+    ] {
+        let report = observed(name, plan);
+        assert_eq!(report.ending, "completed");
+        holds(&report, &[S3, S9, S10, L2, L4]);
     }
 }
 

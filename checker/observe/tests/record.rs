@@ -1,7 +1,7 @@
 //! The proxy stores what passes, and what it cannot store passes all the same.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -130,6 +130,39 @@ fn a_cut_is_a_cut_for_both_sides_and_said() {
     let passed = recording.join().unwrap();
     assert!(passed[0].forward.broken.is_some() || passed[0].backward.broken.is_some());
     assert_eq!(fs::read(folder.path().join("connection-1.forward.bin")).unwrap(), b"before");
+}
+
+/// Whether it is busy, or nobody takes what is sent.
+#[test]
+fn a_connection_that_is_never_idle_is_cut() {
+    /// Far more than passes until the stop is noticed.
+    const END: usize = 16 << 30;
+    for takes in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = server.local_addr().unwrap().to_string();
+        let (address, stop, recording) = record("127.0.0.1:0", &to, folder.path());
+        let mut client = TcpStream::connect(address.to_string()).unwrap();
+        let (mut peer, _) = server.accept().unwrap();
+        let taken = spawn(move || {
+            if takes {
+                // The end, or an error: either says that the connection is gone.
+                let _ = io::copy(&mut peer, &mut io::sink());
+            }
+            peer
+        });
+        let mut sent = 0;
+        let piece = vec![0; 1 << 20];
+        while sent < END && client.write_all(&piece).is_ok() {
+            sent += piece.len();
+            if sent == 1 << 20 {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        assert!(sent < END, "everything has passed");
+        taken.join().unwrap();
+        assert!(recording.join().unwrap()[0].forward.broken.is_some());
+    }
 }
 
 #[test]

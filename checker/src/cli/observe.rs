@@ -135,6 +135,9 @@ struct Criu {
     /// The log of `criu lazy-pages` at the destination (-v4)
     #[arg(long, value_name = "FILE")]
     lazy_log: Option<PathBuf>,
+    /// The log of `criu dump` at the source (-v4), which says what became of the process there
+    #[arg(long, value_name = "FILE")]
+    dump_log: Option<PathBuf>,
     /// The process was seen alive at the source after it had been restored elsewhere
     #[arg(long)]
     alive_at_source: bool,
@@ -170,6 +173,7 @@ pub(super) fn run(args: &Observe) -> Result<End> {
                 lazy_answers: args.lazy_answers.clone(),
                 images: args.images.clone(),
                 lazy_log: args.lazy_log.clone(),
+                dump_log: args.dump_log.clone(),
                 alive_at_source: args.alive_at_source,
             };
             judged(&args.output, |limits, log, progress| criu::tell(&inputs, limits, log, progress))

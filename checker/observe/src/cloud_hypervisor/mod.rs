@@ -73,6 +73,7 @@ pub fn tell(
         dumps: Dumps::default(),
         unseen,
         algorithms: ["pre-copy", "cloud-hypervisor-post-copy"],
+        without_go: false,
     };
     observation::tell(merge, &layout, known, task, log, progress)
 }

@@ -1,7 +1,8 @@
-//! The log of `criu lazy-pages -v4`.
+//! Logs of `criu lazy-pages -v4` and `criu dump -v4`.
 //!
-//! `(SECONDS.MICROSECONDS) uffd: PID-DESCRIPTOR: #PF at 0x…`, and likewise `uffd_copy: 0x…/LENGTH`,
-//! `zero page at 0x…`, `UFFD transferred pages: (n/m)`. Other lines are passed over.
+//! The former has `(SECONDS.MICROSECONDS) uffd: PID-DESCRIPTOR: #PF at 0x…`, and likewise `uffd_copy: 0x…/LENGTH`,
+//! `zero page at 0x…`, `UFFD transferred pages: (n/m)`; the latter ends with `Unseizing PID into STATE`: 1 is a process that
+//! runs, 2 one that is dead, 3 one that is stopped. Other lines are passed over.
 
 use std::io::{self, BufRead};
 
@@ -37,6 +38,11 @@ pub enum CriuEvent {
     Zeroed {
         /// Which.
         page: u64,
+    },
+    /// The dump lets go of the process.
+    LetGo {
+        /// Is it a process still, or dead?
+        alive: bool,
     },
     /// All is done, as far as the daemon says.
     Transferred {
@@ -109,6 +115,14 @@ fn event(text: &str) -> Option<Option<CriuEvent>> {
     }
     if let Some(rest) = after("zero page at ") {
         return Some(address(rest).map(|page| CriuEvent::Zeroed { page }));
+    }
+    if let Some(rest) = after("Unseizing ") {
+        let state = rest.split_once(" into ").and_then(|(_, state)| number(state));
+        return Some(match state {
+            Some(1 | 3) => Some(CriuEvent::LetGo { alive: true }),
+            Some(2) => Some(CriuEvent::LetGo { alive: false }),
+            _ => None,
+        });
     }
     let rest = after("UFFD transferred pages: (")?;
     let counts = rest

@@ -2,12 +2,15 @@
 //!
 //! The destination pulls everything: a page that the process touched, and the rest in steps. There is no message that
 //! hands the process over, and none that says that it was resumed: that a page is asked for is all that shows it.
+//!
+//! Where pages are fetched later, those that the dump has itself (of mapped files, mostly) are restored with the rest of
+//! the process and cannot be told from it: they are a part of its state, and no pages of the run.
 
 pub mod image;
 pub mod log;
 pub mod page_server;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -38,6 +41,8 @@ pub struct CriuInputs {
     pub images: Option<PathBuf>,
     /// The log of the daemon that puts pages in place.
     pub lazy_log: Option<PathBuf>,
+    /// The log of the dump, which says what became of the process at the source.
+    pub dump_log: Option<PathBuf>,
     /// The process was seen alive at the source after it had been restored.
     pub alive_at_source: bool,
 }
@@ -52,8 +57,9 @@ pub fn tell(
     log: impl Write + Seek,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, ObserveError> {
-    let (layout, places) = survey(inputs)?;
-    let daemon = daemon(inputs, &places)?;
+    let Surveyed { layout, places, with_state } = survey(inputs)?;
+    let (daemon, faulted) = daemon(inputs, &places)?;
+    let let_go = let_go(inputs)?;
     let watched = Watched {
         source: true,
         records: inputs.lazy_answers.is_some() || inputs.lazy_requests.is_none(),
@@ -68,22 +74,37 @@ pub fn tell(
         arrivals: watched.destination,
         placements: watched.destination,
         freezes: true,
-        runs: [inputs.alive_at_source, inputs.lazy_requests.is_some()],
+        runs: [inputs.alive_at_source || let_go.is_some(), inputs.lazy_requests.is_some()],
     };
-    let merge = Merge::new(Box::new(Wire::new(inputs, &places)?), Box::new(daemon), &layout, watched);
-    let task =
-        ObserveTask { limits, dumps: Dumps::default(), unseen: unseen(inputs), algorithms: ["criu-lazy"; 2] };
+    let merge = Merge::new(
+        Box::new(Wire::new(inputs, &places, faulted, let_go)?),
+        Box::new(daemon),
+        &layout,
+        watched,
+    );
+    let task = ObserveTask {
+        limits,
+        dumps: Dumps::default(),
+        unseen: unseen(inputs, with_state),
+        algorithms: ["total-copy", "criu-lazy"],
+        without_go: inputs.are_pages_fetched(),
+    };
     observation::tell(merge, &layout, known, task, log, progress)
 }
 
-fn unseen(inputs: &CriuInputs) -> Vec<String> {
+fn unseen(inputs: &CriuInputs, with_state: u64) -> Vec<String> {
     let mut unseen = vec![
         "what the process reads and writes".to_owned(),
         "the hand-over and the resumption: CRIU has no message for them; they are told where the first page is \
          asked for, which is the latest that they can be"
             .to_owned(),
-        "whether the source goes on with the process after a cut, unless --alive-at-source says so".to_owned(),
     ];
+    if inputs.dump_log.is_none() && !inputs.alive_at_source {
+        unseen.push("what became of the process at the source: no log of the dump".to_owned());
+    }
+    if with_state > 0 {
+        unseen.push(format!("{with_state} pages in the dump, which are restored as a part of the state"));
+    }
     if inputs.images.is_none() {
         unseen.push("which pages there are: no images".to_owned());
     }
@@ -93,9 +114,25 @@ fn unseen(inputs: &CriuInputs) -> Vec<String> {
     unseen
 }
 
+impl CriuInputs {
+    /// Are there pages that are fetched when the process has been restored?
+    fn are_pages_fetched(&self) -> bool {
+        self.lazy_requests.is_some() || self.lazy_answers.is_some()
+    }
+}
+
+/// The pages that there are.
+struct Surveyed {
+    layout: BlockLayout,
+    places: Places,
+    /// So many more are a part of the state.
+    with_state: u64,
+}
+
 /// Looks through everything for the pages that there are.
-fn survey(inputs: &CriuInputs) -> Result<(BlockLayout, Places), ObserveError> {
+fn survey(inputs: &CriuInputs) -> Result<Surveyed, ObserveError> {
     let mut ranges = Ranges::default();
+    let (mut kept, mut dumped) = (Vec::new(), Ranges::default());
     let mut anything = false;
     let mut add = |path: &Path, space, page, pages| match ranges.add(space, page, pages) {
         true => Err(ObserveError::Input { path: path.to_owned(), error: "too many ranges of pages".into() }),
@@ -107,14 +144,26 @@ fn survey(inputs: &CriuInputs) -> Result<(BlockLayout, Places), ObserveError> {
             let mut mapped = Vec::new();
             image::read_pagemap(BufReader::new(open(&path)?), |entry| mapped.push(entry))
                 .map_err(|error| wrong(&path, error))?;
-            mapped.into_iter().try_for_each(|entry| add(&path, space, entry.page, entry.pages))?;
+            for entry in mapped {
+                match inputs.are_pages_fetched() && !entry.lazy {
+                    true => kept.push((path.clone(), space, entry)),
+                    false => add(&path, space, entry.page, entry.pages)?,
+                }
+            }
         }
     }
-    for path in [&inputs.page_server, &inputs.lazy_requests, &inputs.lazy_answers].into_iter().flatten() {
+    for input in [&inputs.page_server, &inputs.lazy_requests, &inputs.lazy_answers] {
+        let Some(path) = input else { continue };
+        let is_dump = inputs.are_pages_fetched() && std::ptr::eq(input, &inputs.page_server);
         anything = true;
         let mut stream = PageStream::new(open(path)?);
         loop {
             match stream.next_item() {
+                Ok(Some((_, Item::Command { command: PageServerCommand::Add, pages, page, space })))
+                    if is_dump =>
+                {
+                    dumped.add(space, page, pages);
+                }
                 Ok(Some((_, Item::Command { command, pages, page, space }))) => {
                     if matches!(
                         command,
@@ -130,10 +179,22 @@ fn survey(inputs: &CriuInputs) -> Result<(BlockLayout, Places), ObserveError> {
             }
         }
     }
-    match anything {
-        true => ranges.layout(|space, page| format!("process {space} from {:#x},", page * 4096)),
-        false => Err(ObserveError::Nothing),
+    if !anything {
+        return Err(ObserveError::Nothing);
     }
+    let (_, dumped) = dumped.layout(|_, _| String::new())?;
+    let lost = |(_, space, entry): &&(PathBuf, u64, image::Mapped)| {
+        entry.present
+            && (entry.page..entry.page + entry.pages).any(|page| dumped.page(*space, page).is_none())
+    };
+    if let Some((path, space, entry)) = kept.iter().find(lost).filter(|_| inputs.page_server.is_some()) {
+        let what = "has pages that were not sent to the page server";
+        let error = format!("{} pages at {:#x} of process {space}: {what}", entry.pages, entry.page * 4096);
+        return Err(ObserveError::Input { path: path.clone(), error: error.into() });
+    }
+    let (layout, places) =
+        ranges.layout(|space, page| format!("process {space} from {:#x},", page * 4096))?;
+    Ok(Surveyed { layout, places, with_state: kept.iter().map(|(.., entry)| entry.pages).sum() })
 }
 
 /// `pagemap-PID.img`, by process.
@@ -167,6 +228,11 @@ struct Wire<'a> {
     closed: bool,
     over: bool,
     alive_at_source: bool,
+    /// The dump has pages that are a part of the state.
+    are_pages_fetched: bool,
+    let_go: Option<LetGo>,
+    /// The pages that the process waited for; `None` where the destination does not tell of itself.
+    faulted: Option<HashSet<u32>>,
 }
 
 #[derive(Clone, Copy)]
@@ -182,7 +248,12 @@ const REQUESTS: InputSource = InputSource::ReturnPath(0);
 const ANSWERS: InputSource = InputSource::Channel(1);
 
 impl<'a> Wire<'a> {
-    fn new(inputs: &CriuInputs, places: &'a Places) -> Result<Self, ObserveError> {
+    fn new(
+        inputs: &CriuInputs,
+        places: &'a Places,
+        faulted: Option<HashSet<u32>>,
+        let_go: Option<LetGo>,
+    ) -> Result<Self, ObserveError> {
         let reader = |path: &Option<PathBuf>| match path {
             Some(path) => Ok::<_, ObserveError>(Some((path.clone(), PageStream::new(open(path)?)))),
             None => Ok(None),
@@ -199,6 +270,9 @@ impl<'a> Wire<'a> {
             closed: false,
             over: false,
             alive_at_source: inputs.alive_at_source,
+            are_pages_fetched: inputs.are_pages_fetched(),
+            faulted,
+            let_go,
         })
     }
 
@@ -229,6 +303,9 @@ impl<'a> Wire<'a> {
 
     fn dumped(&mut self, origin: FactOrigin, item: Item) -> Result<(), ObserveError> {
         let Item::Page { page, space, digest } = item else { return Ok(()) };
+        if self.are_pages_fetched && self.places.page(space, page).is_none() {
+            return Ok(());
+        }
         self.sent(origin, page, space, SeenContent::Digest(digest), 0)
     }
 
@@ -238,7 +315,14 @@ impl<'a> Wire<'a> {
             Item::Command { command: PageServerCommand::Get, page, pages, space } if pages > 0 => {
                 let first = self.number(origin, page, space)?;
                 // One page is what a fault asks for; more are the daemon's own wish.
-                if pages == 1 {
+                let is_fault = match &self.faulted {
+                    Some(faulted) => pages == 1 && faulted.contains(&first),
+                    None => pages == 1,
+                };
+                if is_fault && self.faulted.is_none() {
+                    self.push(HostSide::Destination, origin, Fact::Faulted(first));
+                }
+                if is_fault {
                     self.push(HostSide::Source, origin, Fact::RequestReceived(PageRange { first, count: 1 }));
                 }
                 self.asked = Some(Asked { origin, page, pages, space });
@@ -303,8 +387,10 @@ impl<'a> Wire<'a> {
             self.handed_over = true;
             self.push(HostSide::Source, origin, Fact::StateSent);
             self.push(HostSide::Source, origin, Fact::HandedOver);
-            self.push(HostSide::Destination, origin, Fact::StateAccepted);
-            self.push(HostSide::Destination, origin, Fact::Resumed);
+            if self.faulted.is_none() {
+                self.push(HostSide::Destination, origin, Fact::StateAccepted);
+                self.push(HostSide::Destination, origin, Fact::Resumed);
+            }
         }
     }
 
@@ -317,8 +403,14 @@ impl<'a> Wire<'a> {
             self.push(HostSide::Source, origin, Fact::Disconnected);
             self.push(HostSide::Destination, origin, Fact::Disconnected);
         }
-        if self.alive_at_source {
-            self.push(HostSide::Source, origin, Fact::RunsAtSource);
+        match self.let_go {
+            Some(LetGo { at, alive: true }) => self.push(HostSide::Source, at, Fact::RunsAtSource),
+            Some(LetGo { at, alive: false }) if !self.closed => {
+                self.push(HostSide::Source, at, Fact::Destroyed);
+            }
+            Some(_) => {}
+            None if self.alive_at_source => self.push(HostSide::Source, origin, Fact::RunsAtSource),
+            None => {}
         }
     }
 
@@ -352,19 +444,49 @@ fn next(stream: &mut Option<(PathBuf, PageStream<File>)>) -> Result<Option<(u64,
     }
 }
 
+/// What became of the process at the source.
+#[derive(Clone, Copy)]
+struct LetGo {
+    at: FactOrigin,
+    alive: bool,
+}
+
+/// What the dump's log says of it. Of several processes, one that lives is what matters.
+fn let_go(inputs: &CriuInputs) -> Result<Option<LetGo>, ObserveError> {
+    let Some(path) = &inputs.dump_log else { return Ok(None) };
+    let mut told: Option<LetGo> = None;
+    let tell = |line: log::LogLine| {
+        if let CriuEvent::LetGo { alive } = line.event
+            && told.is_none_or(|before| !before.alive)
+        {
+            let at = FactOrigin { input: InputSource::SourceTrace, position: line.number };
+            told = Some(LetGo { at, alive });
+        }
+    };
+    read_log(BufReader::new(open(path)?), tell).map_err(|error| wrong(path, error))?;
+    Ok(told)
+}
+
 /// What the daemon's log says.
 struct Daemon(VecDeque<ObservedFact>);
 
-fn daemon(inputs: &CriuInputs, places: &Places) -> Result<Daemon, ObserveError> {
-    let mut told = VecDeque::new();
-    let Some(path) = &inputs.lazy_log else { return Ok(Daemon(told)) };
-    let mut error = None;
+/// With the pages that the process is known to have waited for, if that is known.
+fn daemon(inputs: &CriuInputs, places: &Places) -> Result<(Daemon, Option<HashSet<u32>>), ObserveError> {
+    let (mut told, mut faulted) = (VecDeque::new(), HashSet::new());
+    let Some(path) = &inputs.lazy_log else { return Ok((Daemon(told), None)) };
+    let (mut error, mut resumed) = (None, false);
+    let mut never_written = HashMap::new();
     let tell = |line: log::LogLine| {
         let origin = FactOrigin { input: InputSource::DestinationTrace, position: line.number };
         let space = line.pid.unwrap_or(0);
         let mut push = |fact| {
             told.push_back(ObservedFact { side: HostSide::Destination, at_us: line.at_us, origin, fact });
         };
+        if !resumed {
+            resumed = true;
+            push(Fact::StateAccepted);
+            push(Fact::Resumed);
+        }
         let mut number = |page| {
             let page = places.page(space, page);
             if page.is_none() {
@@ -374,11 +496,14 @@ fn daemon(inputs: &CriuInputs, places: &Places) -> Result<Daemon, ObserveError> 
             page
         };
         match line.event {
-            CriuEvent::Faulted { page } => {
-                if let Some(page) = number(page) {
+            CriuEvent::Faulted { page } => match places.page(space, page) {
+                Some(page) => {
+                    faulted.insert(page);
                     push(Fact::Faulted(page));
                 }
-            }
+                // A page that was never written is not in the dump: it is zero, which has to be said.
+                None => drop(never_written.insert((space, page), origin)),
+            },
             CriuEvent::Copied { page, pages } => {
                 for page in page..page.saturating_add(pages) {
                     let Some(page) = number(page) else { break };
@@ -386,11 +511,16 @@ fn daemon(inputs: &CriuInputs, places: &Places) -> Result<Daemon, ObserveError> 
                     push(Fact::Installed(PageRange { first: page, count: 1 }));
                 }
             }
-            CriuEvent::Zeroed { .. } | CriuEvent::Transferred { .. } => {}
+            CriuEvent::Zeroed { page } => drop(never_written.remove(&(space, page))),
+            CriuEvent::Transferred { .. } | CriuEvent::LetGo { .. } => {}
         }
     };
     read_log(BufReader::new(open(path)?), tell).map_err(|error| wrong(path, error))?;
-    error.map_or(Ok(Daemon(told)), Err)
+    if let Some((_, at)) = never_written.into_iter().min_by_key(|(_, origin)| origin.position) {
+        let what = "the process waits for a page that the dump does not have".to_owned();
+        error.get_or_insert(ObserveError::Unaccounted { at, what });
+    }
+    error.map_or(Ok((Daemon(told), Some(faulted))), Err)
 }
 
 impl Observations for Daemon {

@@ -64,7 +64,8 @@ pub struct Packet {
 
 const MAGIC: u32 = 0x1122_3344;
 const VERSION: u32 = 1;
-/// QEMU sends 128 pages at once.
+/// 512 KiB.
+const PAGES_IN_A_PACKET: u32 = 128;
 const PAGES_MAX: u32 = 4096;
 const BLOCK_NAME: usize = 256;
 
@@ -125,12 +126,15 @@ impl<R: Read> Multifd<R> {
             return Err(wrong(what));
         }
         let mut numbers = Vec::new();
-        for _ in 0..allocated {
+        // A mark has room for as many as any packet; newer versions do not say so.
+        for _ in 0..if allocated == 0 { PAGES_IN_A_PACKET } else { allocated } {
             numbers.push(self.input.be64()? / PAGE_BYTES);
         }
         numbers.truncate((normal + zero) as usize);
         let zero = numbers.split_off(normal as usize);
         let pages = match flags & flag::COMPRESSION {
+            // The length that is said then is that of the packet before, in versions up to 8.
+            _ if normal == 0 => Vec::new(),
             0 if u64::from(length) != u64::from(normal) * PAGE_BYTES => {
                 return Err(wrong(format!("{length} bytes for {normal} pages")));
             }

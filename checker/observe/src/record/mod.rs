@@ -14,6 +14,7 @@ mod pump;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::net::Shutdown;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,7 +77,7 @@ pub struct ProxyRecorder {
     stop: Arc<AtomicBool>,
 }
 
-/// How often a proxy that waits for a connection looks whether it is to end.
+/// How often a proxy looks whether it is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl ProxyRecorder {
@@ -188,7 +189,8 @@ impl Files {
     }
 }
 
-/// Passes both directions until both have ended.
+/// Passes both directions until both have ended, or until it is told to stop: then neither waits any more, whether for
+/// something to pass or for a peer that takes nothing.
 fn pass(
     number: u32,
     from: SocketConnection,
@@ -198,8 +200,16 @@ fn pass(
 ) -> Passed {
     let (forward, backward) = std::thread::scope(|scope| {
         let back = scope.spawn(|| pump::run(&to, &from, files.backward, stop));
-        let forward = pump::run(&from, &to, files.forward, stop);
-        (forward, back.join().unwrap_or_default())
+        let forward = scope.spawn(|| pump::run(&from, &to, files.forward, stop));
+        while !(forward.is_finished() && back.is_finished()) {
+            if stop.load(Ordering::Relaxed) {
+                from.shut(Shutdown::Both);
+                to.shut(Shutdown::Both);
+                break;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        (forward.join().unwrap_or_default(), back.join().unwrap_or_default())
     });
     Passed { connection: number, forward, backward }
 }

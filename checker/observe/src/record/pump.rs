@@ -6,15 +6,13 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
 
-use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice, tee};
 use serde::Serialize;
 use serde_json::json;
 
-use super::address::{SocketConnection, is_ready};
+use super::address::SocketConnection;
 use super::now_us;
 
 /// How one direction ended.
@@ -34,10 +32,8 @@ pub struct PumpOutcome {
 
 /// So many bytes may be under way in the proxy.
 const PIPE_BYTES: usize = 1 << 20;
-/// How often a direction in which nothing passes looks whether it is to end.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Passes everything, and records it as long as that is possible.
+/// Passes everything, and records it as long as that is possible. Who stops it sets `stop` and shuts both connections.
 pub(super) fn run(
     from: &SocketConnection,
     to: &SocketConnection,
@@ -51,9 +47,13 @@ pub(super) fn run(
         let (recording, ended) = match passing {
             Ok((passing, Pipe { read, write })) => {
                 let recording = scope.spawn(move || Tape::new(files).keep_all(&read, &kept));
-                (Some(recording), way.pass(from, to, &passing, write, stop))
+                (Some(recording), way.pass(from, to, &passing, write))
             }
             Err(error) => (None, Err(error)),
+        };
+        let ended = match stop.load(Ordering::Relaxed) {
+            true => Err(io::Error::new(io::ErrorKind::Interrupted, "the recorder was stopped")),
+            false => ended,
         };
         match &ended {
             Ok(()) => to.shut(Shutdown::Write),
@@ -99,16 +99,10 @@ impl Way {
         to: &SocketConnection,
         way: &Pipe,
         record: OwnedFd,
-        stop: &AtomicBool,
     ) -> io::Result<()> {
         // Without it, the recording has ended, and the connection goes on.
         let mut record = Some(record);
         loop {
-            while !is_ready(from.as_fd(), PollFlags::IN, LOOK_EVERY)? {
-                if stop.load(Ordering::Relaxed) {
-                    return Err(io::Error::new(io::ErrorKind::Interrupted, "the recorder was stopped"));
-                }
-            }
             let mut left =
                 retry(|| splice(from.as_fd(), None, &way.write, None, PIPE_BYTES, SpliceFlags::MOVE))?;
             if left == 0 {

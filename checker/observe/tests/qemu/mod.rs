@@ -1,5 +1,6 @@
 //! A real QEMU: two processes, a guest that writes memory, the recorder between them.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -13,13 +14,20 @@ use std::time::{Duration, Instant};
 use observe::record::{Passed, ProxyRecorder};
 use serde_json::{Value, json};
 
-const QEMU: &str = "qemu-system-x86_64";
+/// The program to be run: what `SOJOURN_QEMU` names, or with `1` the one of the distribution.
+fn program() -> OsString {
+    match std::env::var_os("SOJOURN_QEMU") {
+        Some(named) if named != "1" => named,
+        _ => "qemu-system-x86_64".into(),
+    }
+}
+
 /// Nothing here takes as long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The version of QEMU, if there is one.
 pub fn version() -> Option<String> {
-    let output = Command::new(QEMU).arg("--version").output().ok()?;
+    let output = Command::new(program()).arg("--version").output().ok()?;
     String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
 }
 
@@ -76,7 +84,7 @@ impl Qemu {
         let path = |end: &str| folder.join(format!("{name}{end}")).display().to_string();
         fs::write(path(".events"), EVENTS).unwrap();
         let disk = folder.join("boot.img").display().to_string();
-        let child = Command::new(QEMU)
+        let child = Command::new(program())
             .args(["-nodefaults", "-display", "none", "-accel", "tcg", "-m", "8", "-boot", "a"])
             .args(["-drive", &format!("file={disk},format=raw,if=floppy,readonly=on")])
             .args(["-qmp", &format!("unix:{},server=on,wait=off", path(".qmp"))])

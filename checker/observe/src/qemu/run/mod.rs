@@ -184,7 +184,13 @@ impl QemuRun {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Report, ObserveError> {
         let (known, unseen) = self.knowledge();
-        let task = ObserveTask { limits, dumps, unseen, algorithms: ["qemu-pre-copy", "qemu-post-copy"] };
+        let task = ObserveTask {
+            limits,
+            dumps,
+            unseen,
+            algorithms: ["qemu-pre-copy", "qemu-post-copy"],
+            without_go: false,
+        };
         tell(self.observations()?, &self.layout, known, task, log, progress)
     }
 }

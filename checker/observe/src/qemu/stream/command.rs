@@ -182,8 +182,9 @@ fn package(bytes: &[u8]) -> Option<Package> {
     if let [rest @ .., kind::COMMAND, 0, 5, 0, 0] = state {
         (package.runs, state) = (true, rest);
     }
-    if let [rest @ .., kind::COMMAND, 0, 2, 0, 4, a, b, c, d] = state {
-        package.pings.push(u32::from_be_bytes([*a, *b, *c, *d]));
+    let asked_before = package.pings.len();
+    while let [rest @ .., kind::COMMAND, 0, 2, 0, 4, a, b, c, d] = state {
+        package.pings.insert(asked_before, u32::from_be_bytes([*a, *b, *c, *d]));
         state = rest;
     }
     package.device_state = state.len() as u64;

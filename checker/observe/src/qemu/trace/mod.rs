@@ -1,4 +1,5 @@
-//! Trace events, as the log backend writes them: `THREAD@SECONDS.MICROSECONDS:EVENT ARGUMENTS`.
+//! Trace events, as the log backend writes them: `THREAD@SECONDS.MICROSECONDS:EVENT ARGUMENTS`, or in newer versions
+//! `YYYY-MM-DDTHH:MM:SS.MICROSECONDSZ EVENT ARGUMENTS`.
 //!
 //! Time and thread are missing where QEMU was run without `-msg timestamp=on`, from 8.0 on. Lines that are no trace
 //! events, such as warnings in the same file, are counted and passed over; a known event with arguments that it cannot
@@ -129,9 +130,12 @@ type Split<'a> = (Option<u32>, Option<u64>, &'a [u8], &'a [u8]);
 
 /// Thread, time, event, arguments.
 fn split(text: &[u8]) -> Option<Split<'_>> {
-    let (stamp, rest) = match stamp(text) {
-        Some((thread, at_us, rest)) => ((Some(thread), Some(at_us)), rest),
-        None => ((None, None), text),
+    let (stamp, rest) = if let Some((thread, at_us, rest)) = stamp(text) {
+        ((Some(thread), Some(at_us)), rest)
+    } else if let Some((at_us, rest)) = date(text) {
+        ((None, Some(at_us)), rest)
+    } else {
+        ((None, None), text)
     };
     let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
     let (name, arguments) = rest.split_at(end);
@@ -148,6 +152,15 @@ fn stamp(text: &[u8]) -> Option<(u32, u64, &[u8])> {
     let rest = rest.strip_prefix(b":")?;
     let at_us = seconds.checked_mul(1_000_000)?.checked_add(micros)?;
     Some((u32::try_from(thread).ok()?, at_us, rest))
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.MICROSECONDSZ `
+fn date(text: &[u8]) -> Option<(u64, &[u8])> {
+    const LENGTH: usize = "2026-11-30T14:53:21.713640Z".len();
+    let (date, rest) = text.split_at_checked(LENGTH)?;
+    let date = humantime::parse_rfc3339(std::str::from_utf8(date).ok()?).ok()?;
+    let at = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some((u64::try_from(at.as_micros()).ok()?, rest.strip_prefix(b" ")?))
 }
 
 fn decimal(text: &[u8]) -> Option<(u64, &[u8])> {
@@ -187,6 +200,21 @@ mod tests {
         assert_eq!(lines[0], expected);
         assert_eq!((lines[1].number, lines[1].at_us), (3, None));
         assert!(matches!(lines[1].event, QemuEvent::PageSaved { page: 6, .. }));
+    }
+
+    #[test]
+    fn newer_versions_write_the_date() {
+        let (lines, strange) = read(
+            "2026-11-30T14:53:23.005100Z migrate_handle_rp_req_pages in pc.ram at 0xc0000 len 0x1000\n\
+             2026-13-30T14:53:23.005100Z migrate_handle_rp_req_pages in pc.ram at 0xc0000 len 0x1000\n",
+        )
+        .unwrap();
+        assert_eq!(strange, 1, "there are 12 months");
+        assert_eq!((lines[0].at_us, lines[0].thread), (Some(1_796_050_403_005_100), None));
+        assert!(matches!(
+            lines[0].event,
+            QemuEvent::RequestReceived { block: Some(_), page: 0xc0, count: 1 }
+        ));
     }
 
     #[test]
