@@ -1,5 +1,7 @@
-//! CRIU and Cloud Hypervisor, on connections written by encoders of the documented layouts: neither can be run
-//! everywhere that this test is.
+//! CRIU and Cloud Hypervisor: two recorded runs of a real CRIU, and connections written by encoders of the documented
+//! layouts, since neither can be run everywhere that this test is.
+
+mod common;
 
 use std::fs::{self, File};
 use std::io::BufWriter;
@@ -12,6 +14,8 @@ use observe::criu::page_server::encode;
 use observe::fact::ObserveError;
 use observe::report::{ObservedProperty, ObservedVerdict, Report};
 use observe::{cloud_hypervisor, criu};
+
+use common::Recording;
 
 fn log(folder: &Path) -> BufWriter<File> {
     BufWriter::new(File::create(folder.join("log.ndjson")).unwrap())
@@ -71,6 +75,40 @@ fn broken(report: &Report) -> Vec<ObservedProperty> {
     let mut broken: Vec<_> = report.findings.iter().map(|finding| finding.property).collect();
     broken.dedup();
     broken
+}
+
+fn recorded(run: &str) -> Report {
+    let recording = Recording::of(run);
+    criu::tell(&recording.criu_inputs(), CostLimits::default(), log(recording.folder.path()), &mut |_| {})
+        .unwrap()
+}
+
+#[test]
+fn a_recorded_lazy_migration_is_in_order() {
+    let report = recorded("criu-lazy");
+    assert_eq!(report.findings, []);
+    use ObservedProperty::*;
+    let holds = |property| matches!(report.verdict(property), Some(ObservedVerdict::Holds(_)));
+    for property in [S3, S5, S8, S9, S10, L1, L2, L3, L4] {
+        assert!(holds(property), "{property}: {:?}", report.verdict(property));
+    }
+    assert_eq!((report.pages, report.sent, report.steps), (526, 526, 1085));
+}
+
+/// The source took the end of the connection for the end of the migration.
+#[test]
+fn a_recorded_cut_has_lost_what_was_left_behind() {
+    let report = recorded("criu-lazy-cut");
+    use ObservedProperty::*;
+    let broken = broken(&report);
+    assert!(broken.contains(&S5) && broken.contains(&S10), "{report:#?}");
+    let finding = report.findings.iter().find(|finding| finding.property == S5).unwrap();
+    assert_eq!(finding.at, "source trace, line 4");
+    assert_eq!((report.pages, report.sent), (111_005, 178));
+    for property in [S1, L1, L2] {
+        let verdict = report.verdict(property);
+        assert!(matches!(verdict, Some(ObservedVerdict::Violated(_))), "{property}: {verdict:?}");
+    }
 }
 
 #[test]

@@ -109,13 +109,22 @@ impl Account<'_> {
             ObservedProperty::S7 => self.demand_first(),
             ObservedProperty::S8 => self.traffic_bound(),
             ObservedProperty::S9 => self.cycle(),
+            ObservedProperty::L2 if self.phase.destroyed.is_some() && self.phase.paused.contains(&true) => {
+                let text = "the destination waits for ever for what the source has let go of";
+                ObservedVerdict::Violated(text.to_owned())
+            }
             ObservedProperty::S10 | ObservedProperty::L2 => match self.is_over() {
                 true => holds(self.ending()),
                 false => unjudged("the recording ends before the migration does"),
             },
             ObservedProperty::L1 => match (self.is_postcopy(), self.phase.destroyed, self.known.all_pages) {
                 (false, ..) => holds("nothing is left behind by a pre-copy"),
-                (true, Some(_), true) => holds("nothing was owed when the source let go"),
+                (true, Some(_), true) => match self.book.owed() {
+                    None => holds("nothing was owed when the source let go"),
+                    Some((_, count)) => {
+                        ObservedVerdict::Violated(format!("{count} pages were owed when the source let go"))
+                    }
+                },
                 (true, Some(_), false) => {
                     unjudged("pages that are zero are not in a trace, and there is no stream")
                 }

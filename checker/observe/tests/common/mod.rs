@@ -7,6 +7,7 @@ use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 use observe::account::{CostLimits, Dumps};
+use observe::criu::CriuInputs;
 use observe::fact::ObserveError;
 use observe::qemu::run::{QemuInputs, QemuRun, Recovery};
 use observe::report::Report;
@@ -74,4 +75,18 @@ impl Recording {
 pub fn tell(inputs: QemuInputs, log: &Path) -> Result<Report, ObserveError> {
     let log = BufWriter::new(File::create(log).unwrap());
     QemuRun::survey(inputs)?.tell(CostLimits::default(), Dumps::default(), log, &mut |_| {})
+}
+
+impl Recording {
+    /// What was recorded of a run of CRIU.
+    pub fn criu_inputs(&self) -> CriuInputs {
+        CriuInputs {
+            lazy_requests: Some(self.path("requests.bin")),
+            lazy_answers: Some(self.path("answers.bin")),
+            images: Some(self.folder.path().to_owned()),
+            lazy_log: Some(self.path("lazy-pages.log")),
+            dump_log: Some(self.path("dump.log")),
+            ..CriuInputs::default()
+        }
+    }
 }
