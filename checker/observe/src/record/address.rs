@@ -151,6 +151,15 @@ impl SocketConnection {
             Self::Unix(stream) => stream.shutdown(how),
         };
     }
+
+    /// Cuts the connection: when it is closed, a peer that waits for room hears of it at once, not when TCP gives up.
+    pub(super) fn cut(&self) {
+        if let Self::Tcp(stream) = self {
+            // Without it, the cut is noticed later, and is a cut all the same.
+            let _ = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+        }
+        self.shut(Shutdown::Both);
+    }
 }
 
 impl AsFd for SocketConnection {

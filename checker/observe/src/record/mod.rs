@@ -14,7 +14,6 @@ mod pump;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::net::Shutdown;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -203,8 +202,8 @@ fn pass(
         let forward = scope.spawn(|| pump::run(&from, &to, files.forward, stop));
         while !(forward.is_finished() && back.is_finished()) {
             if stop.load(Ordering::Relaxed) {
-                from.shut(Shutdown::Both);
-                to.shut(Shutdown::Both);
+                from.cut();
+                to.cut();
                 break;
             }
             std::thread::sleep(LOOK_EVERY);
