@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use observe::account::{CostLimits, Dumps};
 use observe::qemu::run::{QemuInputs, QemuRun, Recovery};
-use observe::report::{ObservedProperty, ObservedVerdict, Report};
+use observe::report::{ObservedFault, ObservedProperty, ObservedVerdict, Report};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -179,10 +179,12 @@ fn observed(name: &str, plan: Plan) -> Report {
     for cost in &report.costs {
         println!("    {}", cost.text);
     }
-    if !report.findings.is_empty() {
+    let expected = |finding: &ObservedFault| plan.multifd && sends_twice() && finding.property == S8;
+    if !report.findings.iter().all(expected) {
         let folder = done.folder.keep();
         panic!("{name}: {:#?}\nthe recording is in {}", report.findings, folder.display());
     }
+    report.findings.iter().for_each(|finding| println!("    {}", finding.text));
     report
 }
 
@@ -204,6 +206,14 @@ fn is_there() -> bool {
             false
         }
     }
+}
+
+/// Versions before 8 have a race in which the page that fills a packet of multifd goes into the next packet as well. The
+/// judgement finds it in some runs.
+fn sends_twice() -> bool {
+    let version = version().unwrap_or_default();
+    let number = version.split(' ').skip_while(|word| *word != "version").nth(1).unwrap_or_default();
+    number.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 8)
 }
 
 fn holds(report: &Report, properties: &[ObservedProperty]) {
