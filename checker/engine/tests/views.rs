@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use engine::liveness;
 use engine::testing::toy::{Toy, ToyPage, ToyPhase, ToyProperty};
 use engine::testing::{Kindness, RandomProperty, RandomSystem, Shape};
-use engine::views::ranking::{self, Level, RankingError, RankingOf, Unranked};
+use engine::views::ranking::{self, Level, Ranking, RankingError, RankingOf, Ranks, Unranked};
 use engine::views::recheck::{self, ProofObjection};
 use engine::views::transitions::transitions;
 use engine::views::{
@@ -13,7 +13,7 @@ use engine::views::{
 };
 use enumset::EnumSet;
 use population::concrete::{Concrete, Move, State};
-use population::system::{Judged, Properties, PropertyName};
+use population::system::{Judged, Properties, PropertyName, System};
 use proptest::prelude::*;
 
 /// The largest population that verdicts are compared with.
@@ -135,6 +135,35 @@ proptest! {
             let concrete = Concrete { system: system.clone(), pages };
             for judged in liveness::check(&concrete, ranked).unwrap() {
                 prop_assert!(judged.outcome.holds(), "{} with {pages} pages: {:?}", judged.property, judged.outcome);
+            }
+        }
+    }
+
+    /// One level, in which everything has the same rank and one step is said to help, for each step and kind of level.
+    #[test]
+    fn a_flat_ranking_proves_nothing_false(system in random_systems()) {
+        let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
+        let controls = pairs.iter().map(|(control, _)| (*control, 0)).collect::<BTreeMap<_, _>>();
+        let pages = pairs.iter().map(|pair| (*pair, 0)).collect::<BTreeMap<_, _>>();
+        let of_control = |step: &u8| Level::Control(Ranks { ranks: controls.clone(), helpful: [(0, *step)].into() });
+        let of_page = |step: &u8| {
+            let ranks = || Ranks { ranks: pages.clone(), helpful: [(0, *step)].into() };
+            [Level::EveryPage(ranks()), Level::WaitingPage(ranks())]
+        };
+        let of_pages = system.page_steps().iter().flat_map(of_page);
+        let levels: Vec<_> = system.control_steps().iter().map(of_control).chain(of_pages).collect();
+        for property in EnumSet::all() {
+            let proves = |level: &Level<_, _, _, _>| {
+                let ranking = Ranking { property, levels: vec![level.clone()] };
+                ranking::check(&system, &pairs, &ranking).is_ok()
+            };
+            if levels.iter().any(proves) {
+                for pages in 1..=2 {
+                    let concrete = Concrete { system: system.clone(), pages };
+                    for judged in liveness::check(&concrete, property.into()).unwrap() {
+                        prop_assert!(judged.outcome.holds(), "{property} with {pages} pages: {:?}", judged.outcome);
+                    }
+                }
             }
         }
     }
