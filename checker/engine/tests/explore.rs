@@ -10,6 +10,7 @@ use engine::explore::{
     LimitReason, explore, find,
 };
 use engine::testing::naive::{Naive, assert_replays};
+use engine::testing::toy::Toy;
 use engine::testing::{RandomCondition, RandomProperty, RandomSystem, Shape};
 use enumset::EnumSet;
 use population::concrete::Concrete;
@@ -111,7 +112,9 @@ proptest! {
             let options = ExploreOptions { stop_at: (*property).into(), ..with(2, true) };
             let stopped = explore(&concrete, options).unwrap();
             prop_assert_eq!(&stopped.violations[property], trace);
-            prop_assert!(stopped.states <= whole.states);
+            // One level more is closed by then; if it is empty, everything was explored.
+            prop_assert!(!matches!(stopped.outcome, ExploreOutcome::Inconclusive(_)));
+            prop_assert!(stopped.states <= whole.states && stopped.depth <= trace.steps.len() + 1);
         }
         let absent = EnumSet::all() - whole.violations.keys().copied().collect::<EnumSet<_>>();
         let options = ExploreOptions { stop_at: absent, ..with(1, true) };
@@ -209,6 +212,20 @@ fn limits_hold_on_any_number_of_threads() {
         assert_eq!(end.outcome, ExploreOutcome::Inconclusive(LimitReason::Interrupted));
         assert_eq!((end.states, end.states_unreduced), (5, 16));
     }
+}
+
+/// The memory that is told, and held to the limit, is what the states must take, or a few times that.
+#[test]
+fn memory_is_that_of_the_states() {
+    let toy = Concrete { system: Toy::default(), pages: 8 };
+    let options = || ExploreOptions { symmetry: false, ..ExploreOptions::default() };
+    let whole = explore(&toy, options()).unwrap();
+    let (least, told) = (12 * whole.states, whole.memory_bytes_peak);
+    assert!(whole.states > 50_000 && (least..6 * least).contains(&told), "{told} for {}", whole.states);
+    let within =
+        |max| explore(&toy, ExploreOptions { memory_bytes_max: Some(max), ..options() }).unwrap().outcome;
+    assert_eq!(within(told), ExploreOutcome::Complete);
+    assert_eq!(within(told - 1), ExploreOutcome::Inconclusive(LimitReason::Memory(told - 1)));
 }
 
 #[test]

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine::liveness;
 use engine::testing::toy::{Toy, ToyPage, ToyPhase, ToyProperty};
-use engine::testing::{RandomProperty, RandomSystem, Shape};
-use engine::views::ranking::{self, Level, RankingError, RankingOf, Unranked};
-use engine::views::recheck::ProofObjection;
-use engine::views::{Invariant, InvariantError, InvariantOf, ProofBounds, ProofOutcome, prove, recheck};
+use engine::testing::{Kindness, RandomProperty, RandomSystem, Shape};
+use engine::views::ranking::{self, Level, Ranking, RankingError, RankingOf, Ranks, Unranked};
+use engine::views::recheck::{self, ProofObjection};
+use engine::views::transitions::transitions;
+use engine::views::{
+    Configurations, Invariant, InvariantError, InvariantOf, ProofBounds, ProofOutcome, prove,
+};
 use enumset::EnumSet;
-use population::concrete::{Concrete, State};
-use population::system::{Judged, Properties, PropertyName};
+use population::concrete::{Concrete, Move, State};
+use population::system::{Judged, Properties, PropertyName, System};
 use proptest::prelude::*;
 
 /// The largest population that verdicts are compared with.
@@ -33,11 +36,24 @@ proptest! {
                     ProofOutcome::Fails { pages: first, .. } if *first > pages => {
                         prop_assert!(!violated.contains(*property));
                     }
-                    _ => {}
+                    ProofOutcome::Inconclusive(reason) => {
+                        prop_assert!(!violated.contains(*property), "{pages} pages violate {property}: {reason}");
+                    }
+                    ProofOutcome::Fails { .. } => {}
                 }
             }
             for state in &states {
                 prop_assert!(covered(&proof.invariant, state), "{state:?} is not covered");
+            }
+        }
+        let (seen, concrete) = (transitions(&system), Concrete { system: system.clone(), pages: 2 });
+        for state in explore(&system, 2).0 {
+            for (step, _) in concrete.successors(&state) {
+                let taken: Vec<_> = match step {
+                    Move::Control(_) => state.pages.iter().map(|page| (state.control, *page, step)).collect(),
+                    Move::Page(own, page) => vec![(state.control, state.pages[page], Move::Page(own, 0))],
+                };
+                prop_assert!(taken.iter().all(|taken| seen.contains(taken)), "{taken:?} is not seen");
             }
         }
     }
@@ -64,15 +80,45 @@ proptest! {
     #[test]
     fn the_rechecker_accepts_the_set_and_needs_all_of_it(system in random_systems()) {
         let invariant = prove(&system, ProofBounds::default()).invariant;
-        prop_assert!(recheck(&system, &invariant).is_ok(), "{:?}", recheck(&system, &invariant));
+        prop_assert!(recheck::recheck(&system, &invariant).is_ok(), "{:?}", recheck::recheck(&system, &invariant));
         for mutated in without_one(&invariant) {
-            prop_assert!(recheck(&system, &mutated).is_err(), "accepted {mutated:?}");
+            prop_assert!(recheck::recheck(&system, &mutated).is_err(), "accepted {mutated:?}");
         }
+        let pages = invariant.view_pages + 1;
+        let permitted: BTreeSet<_> = recheck::permitted(&system, &invariant).iter().map(State::<RandomSystem>::sorted).collect();
+        prop_assert!(permitted.iter().all(|state| state.pages.len() == pages));
+        prop_assert!(explore(&system, pages).0.is_subset(&permitted));
+
         let mut bold = invariant;
         bold.claims = EnumSet::<RandomProperty>::all().iter().filter(|property| property.is_safety()).collect();
         let proof = prove(&system, ProofBounds::default());
         let fails = proof.verdicts.values().any(|outcome| matches!(outcome, ProofOutcome::Fails { .. }));
-        prop_assert!(!fails || recheck(&system, &bold).is_err());
+        let objection = recheck::recheck(&system, &bold).err();
+        prop_assert!(!fails || objection.is_some());
+        // Small populations are looked at first, and nothing in them is overlooked.
+        if !explore(&system, 1).1.is_empty() {
+            let of_one_page = matches!(objection.as_deref(), Some(ProofObjection::Violated { state, .. }) if state.pages.len() == 1);
+            prop_assert!(of_one_page, "{objection:?}");
+        }
+    }
+
+    /// What would prove a property of a system with fewer requirements, more fairness or fewer steps proves nothing false
+    /// of this one.
+    #[test]
+    fn a_ranking_of_a_kinder_system_proves_nothing_false(system in random_systems(), kindness: u8) {
+        let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
+        let kinder = system.kinder(EnumSet::<Kindness>::from_u8_truncated(kindness));
+        for property in EnumSet::all() {
+            let Ok(found) = ranking::find(&kinder, property, &pairs) else { continue };
+            if ranking::check(&system, &pairs, &found).is_ok() {
+                for pages in 1..=2 {
+                    let concrete = Concrete { system: system.clone(), pages };
+                    for judged in liveness::check(&concrete, property.into()).unwrap() {
+                        prop_assert!(judged.outcome.holds(), "{property} with {pages} pages: {:?}", judged.outcome);
+                    }
+                }
+            }
+        }
     }
 
     #[test]
@@ -89,6 +135,35 @@ proptest! {
             let concrete = Concrete { system: system.clone(), pages };
             for judged in liveness::check(&concrete, ranked).unwrap() {
                 prop_assert!(judged.outcome.holds(), "{} with {pages} pages: {:?}", judged.property, judged.outcome);
+            }
+        }
+    }
+
+    /// One level, in which everything has the same rank and one step is said to help, for each step and kind of level.
+    #[test]
+    fn a_flat_ranking_proves_nothing_false(system in random_systems()) {
+        let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
+        let controls = pairs.iter().map(|(control, _)| (*control, 0)).collect::<BTreeMap<_, _>>();
+        let pages = pairs.iter().map(|pair| (*pair, 0)).collect::<BTreeMap<_, _>>();
+        let of_control = |step: &u8| Level::Control(Ranks { ranks: controls.clone(), helpful: [(0, *step)].into() });
+        let of_page = |step: &u8| {
+            let ranks = || Ranks { ranks: pages.clone(), helpful: [(0, *step)].into() };
+            [Level::EveryPage(ranks()), Level::WaitingPage(ranks())]
+        };
+        let of_pages = system.page_steps().iter().flat_map(of_page);
+        let levels: Vec<_> = system.control_steps().iter().map(of_control).chain(of_pages).collect();
+        for property in EnumSet::all() {
+            let proves = |level: &Level<_, _, _, _>| {
+                let ranking = Ranking { property, levels: vec![level.clone()] };
+                ranking::check(&system, &pairs, &ranking).is_ok()
+            };
+            if levels.iter().any(proves) {
+                for pages in 1..=2 {
+                    let concrete = Concrete { system: system.clone(), pages };
+                    for judged in liveness::check(&concrete, property.into()).unwrap() {
+                        prop_assert!(judged.outcome.holds(), "{property} with {pages} pages: {:?}", judged.outcome);
+                    }
+                }
             }
         }
     }
@@ -122,7 +197,9 @@ proptest! {
 }
 
 fn random_systems() -> impl Strategy<Value = RandomSystem> {
-    let shape = (1u8..5, 1u8..6, 1u8..4, 0u8..4, 1u8..5, 10u8..70, 0u8..60, 0u8..10).prop_map(
+    // Mostly a violation here and there; sometimes nearly everywhere, by control record and pages alike.
+    let violating = prop_oneof![5 => 0u8..10, 1 => 80u8..=100];
+    let shape = (1u8..5, 1u8..6, 1u8..4, 0u8..4, 1u8..5, 10u8..70, 0u8..60, violating).prop_map(
         |(controls, pages, initial_pages, control_steps, page_steps, moves, guarded, violating)| Shape {
             controls,
             pages,
@@ -216,7 +293,7 @@ fn a_correct_protocol_holds_for_any_number_of_pages() {
     for (property, outcome) in &proof.verdicts {
         assert_eq!(*outcome, ProofOutcome::HoldsForAny { view_pages: 1 }, "{property}");
     }
-    assert_eq!((proof.views, proof.controls, proof.records), (5, 2, 4));
+    assert_eq!((proof.views, proof.controls, proof.records, proof.rounds), (5, 2, 4, 4));
 }
 
 #[test]
@@ -244,10 +321,65 @@ fn a_deadlock_is_found() {
 }
 
 #[test]
+fn a_deadlock_of_two_pages_is_none_of_one() {
+    let jealous = Toy { jealous: true, ..Toy::default() };
+    let proof = prove(&jealous, ProofBounds::default());
+    let ProofOutcome::Fails { pages: 2, trace } = &proof.verdicts[&ToyProperty::S10] else {
+        panic!("{:?}", proof.verdicts);
+    };
+    assert_eq!(trace.steps.len(), 3);
+    let mut bold = proof.invariant;
+    bold.claims |= ToyProperty::S10;
+    let ProofObjection::Stuck(stuck) = *recheck::recheck(&jealous, &bold).unwrap_err() else {
+        panic!("it may be stuck");
+    };
+    assert_eq!(
+        (stuck.control, &stuck.pages[..]),
+        (ToyPhase::Post, &[ToyPage::Requested, ToyPage::Present][..])
+    );
+}
+
+/// What is not decided within the bounds says what was looked at, and a larger population is not looked at.
+#[test]
 fn bounds_that_are_too_tight_are_inconclusive() {
-    let bounds = ProofBounds { states_max: 1, ..ProofBounds::default() };
-    for outcome in prove(&Toy::default(), bounds).verdicts.values() {
-        assert!(matches!(outcome, ProofOutcome::Inconclusive(_)), "{outcome:?}");
+    let reasons = |toy: Toy, bounds: ProofBounds| {
+        let inconclusive = |(property, outcome)| match outcome {
+            ProofOutcome::Inconclusive(reason) => Some((property, reason)),
+            _ => None,
+        };
+        prove(&toy, bounds).verdicts.into_iter().filter_map(inconclusive).collect::<BTreeMap<_, _>>()
+    };
+    let bounds = ProofBounds::default();
+    let few_states = reasons(Toy::default(), ProofBounds { states_max: 1, ..bounds });
+    assert_eq!(few_states.len(), 3);
+    for reason in few_states.values() {
+        assert_eq!(
+            reason,
+            "populations too small for views were not explored; no population of up to 0 pages shows one, and that of 1 \
+             pages has over 1 states"
+        );
+    }
+
+    let one_page = ProofBounds { view_pages_max: 1, population_max: 1, ..bounds };
+    let rude = reasons(Toy { rude: true, ..Toy::default() }, one_page);
+    let reason = "views of 1 pages permit a violation; no population of up to 1 pages shows one";
+    assert_eq!(rude, BTreeMap::from([(ToyProperty::S7, reason.to_owned())]));
+
+    let jealous = reasons(Toy { jealous: true, ..Toy::default() }, one_page);
+    let reason = "views of 1 pages do not exclude a deadlock in Post with pages among [Present, Requested]; no population of \
+                  up to 1 pages shows one";
+    assert_eq!(jealous, BTreeMap::from([(ToyProperty::S10, reason.to_owned())]));
+
+    // One page has five states, two have more.
+    let two_many = ProofBounds { view_pages_max: 1, states_max: 5, ..bounds };
+    let jealous = reasons(Toy { jealous: true, ..Toy::default() }, two_many);
+    let searched = format!("{reason}, and that of 2 pages has over 5 states");
+    assert_eq!(jealous, BTreeMap::from([(ToyProperty::S10, searched)]));
+
+    // Three initial states are more than two, though there never are exactly two.
+    let many_initial = RandomSystem::new(0, Shape { initial_pages: 3, ..Shape::default() });
+    for outcome in prove(&many_initial, ProofBounds { states_max: 2, ..bounds }).verdicts.values() {
+        assert!(!matches!(outcome, ProofOutcome::HoldsForAny { .. }), "{outcome:?}");
     }
 }
 
@@ -259,13 +391,41 @@ fn an_invariant_survives_its_document() {
     let json = invariant.to_json().unwrap();
     let read = InvariantOf::<Toy>::from_json(&json).unwrap();
     assert_eq!(read, invariant);
-    assert!(recheck(&toy, &read).is_ok());
+    assert!(recheck::recheck(&toy, &read).is_ok());
 
     let newer = json.replace("\"version\": 1", "\"version\": 2");
     assert!(matches!(InvariantOf::<Toy>::from_json(&newer), Err(InvariantError::Version { version: 2, .. })));
     let dangling = json.replacen("\"control\":0", "\"control\":9", 1);
     assert!(matches!(InvariantOf::<Toy>::from_json(&dangling), Err(InvariantError::Malformed(_))));
     assert!(matches!(InvariantOf::<Toy>::from_json("{}"), Err(InvariantError::Json(_))));
+
+    // Each place where a number of pages or their order is wrong.
+    let refused = |change: &dyn Fn(&mut InvariantOf<Toy>)| {
+        let mut wrong = invariant.clone();
+        change(&mut wrong);
+        let read = InvariantOf::<Toy>::from_json(&wrong.to_json().unwrap());
+        assert!(matches!(read, Err(InvariantError::Malformed(_))), "{read:?}");
+    };
+    refused(&|wrong| wrong.small[0].pages.push(vec![]));
+    refused(&|wrong| wrong.small[0].pages.push(vec![0, 0]));
+    refused(&|wrong| wrong.views[0].pages.push(vec![]));
+    refused(&|wrong| wrong.views[0].pages.push(vec![0, 0]));
+    refused(&|wrong| wrong.view_pages = 0);
+    let two_pages = |pages: Vec<usize>, small: bool| {
+        move |of: &mut InvariantOf<Toy>| {
+            of.view_pages = 2;
+            of.views.clear();
+            let control = 0;
+            let list = if small { &mut of.small } else { &mut of.views };
+            list.push(Configurations { control, pages: vec![pages.clone()] });
+        }
+    };
+    for small in [true, false] {
+        refused(&two_pages(vec![1, 0], small));
+        let mut sorted = invariant.clone();
+        two_pages(vec![0, 1], small)(&mut sorted);
+        assert!(InvariantOf::<Toy>::from_json(&sorted.to_json().unwrap()).is_ok());
+    }
 }
 
 #[test]
@@ -273,12 +433,15 @@ fn the_rechecker_names_what_is_wrong() {
     let toy = Toy::default();
     let invariant = prove(&toy, ProofBounds::default()).invariant;
     let hasty = Toy { hasty: true, ..toy };
-    assert!(matches!(*recheck(&hasty, &invariant).unwrap_err(), ProofObjection::NotInductive { .. }));
+    assert!(matches!(
+        *recheck::recheck(&hasty, &invariant).unwrap_err(),
+        ProofObjection::NotInductive { .. }
+    ));
     let rude = Toy { rude: true, ..toy };
-    let objection = *recheck(&rude, &invariant).unwrap_err();
+    let objection = *recheck::recheck(&rude, &invariant).unwrap_err();
     assert!(matches!(objection, ProofObjection::Violated { property: ToyProperty::S7, .. }), "{objection}");
     let stalled = Toy { stalled: true, ..toy };
-    let objection = *recheck(&stalled, &invariant).unwrap_err();
+    let objection = *recheck::recheck(&stalled, &invariant).unwrap_err();
     assert!(matches!(objection, ProofObjection::Violated { property: ToyProperty::S10, .. }), "{objection}");
 }
 
@@ -290,6 +453,15 @@ fn pushing_empties_the_source_for_any_number_of_pages() {
         let found = ranking::find(&toy, property, &pairs).unwrap();
         assert_eq!(ranking::check(&toy, &pairs, &found), Ok(()));
     }
+}
+
+/// A property that is never pending has a ranking without levels, which says nothing.
+#[test]
+fn what_is_never_pending_is_vacuous() {
+    let pairs = prove(&Toy::default(), ProofBounds::default()).invariant.pairs();
+    let vacuous = |property| ranking::is_vacuous(&Toy::default(), property, &pairs);
+    let waits = [ToyProperty::L1, ToyProperty::L3];
+    assert!(EnumSet::all().iter().all(|property| vacuous(property) != waits.contains(&property)));
 }
 
 #[test]
@@ -329,7 +501,8 @@ fn wrong_rankings_are_rejected() {
     ranks.ranks.values_mut().for_each(|rank| *rank = 100 - *rank);
     ranks.helpful =
         std::mem::take(&mut ranks.helpful).into_iter().map(|(rank, step)| (100 - rank, step)).collect();
-    assert!(matches!(ranking::check(&toy, &pairs, &upside_down), Err(RankingError::Rises { .. })));
+    let error = ranking::check(&toy, &pairs, &upside_down);
+    assert!(matches!(error, Err(RankingError::Rises { level, .. }) if level == every_page + 1), "{error:?}");
 
     let mut unranked = right;
     let Level::EveryPage(ranks) = &mut unranked.levels[every_page] else { unreachable!() };

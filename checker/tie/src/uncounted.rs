@@ -127,6 +127,7 @@ impl Judged for Uncounted {
 
 #[cfg(test)]
 mod tests {
+    use model::Move;
     use model::algorithms::{ASSISTED_POST_COPY, BUILT_IN, GENERIC, POST_COPY, TOTAL_COPY, TOTAL_COPY_DIRTY};
     use model::defects::Defect;
 
@@ -164,6 +165,51 @@ mod tests {
             let fails = |outcome: &ProofOutcome<_>| matches!(outcome, ProofOutcome::Fails { .. });
             assert!(proof.verdicts.values().any(fails), "{defect}: {:?}", proof.verdicts.keys());
         }
+    }
+
+    /// It judges as the migration does, but for S8, and counts nothing.
+    #[test]
+    fn it_judges_what_it_does_not_count() {
+        let mut judged = Properties::empty();
+        for (strategy, link, defect) in [
+            (POST_COPY, Link::Fifo, Defect::IgnoreLoss),
+            (TOTAL_COPY, Link::Fifo, Defect::ResumeAfterHandOver),
+            (GENERIC, Link::Unordered, Defect::AcceptEarlierEpoch),
+        ] {
+            let Uncounted(migration) = Uncounted::disrupted(strategy, link);
+            let counting = migration.with_defect(defect);
+            let model = Uncounted(counting.clone());
+            for (control, page, step) in transitions(&model) {
+                assert_eq!(uncounted(control), control, "nothing is counted");
+                assert_eq!(model.may_end(&control), counting.may_end(&control));
+                let of_control = counting.judge_control(&control) - Property::S8;
+                let of_page = counting.judge_page(&control, &page) - Property::S8;
+                assert_eq!(model.judge_control(&control), of_control);
+                assert_eq!(model.judge_page(&control, &page), of_page);
+                judged |= of_control | of_page;
+                match step {
+                    Move::Control(step) => {
+                        let taken = model.control_move(step, &control).expect("it is a step");
+                        let all = counting.judge_control_move(step, &control, &taken) - Property::S8;
+                        assert_eq!(model.judge_control_move(step, &control, &taken), all);
+                        judged |= all;
+                    }
+                    Move::Page(step, _) => {
+                        let taken = model.page_move(step, &control, &page).expect("it is a step");
+                        let Verdict { violated, violated_unless, conditions } =
+                            counting.judge_page_move(step, &control, &page, &taken);
+                        let all = Verdict {
+                            violated: violated - Property::S8,
+                            violated_unless: violated_unless - Property::S8,
+                            conditions,
+                        };
+                        assert_eq!(model.judge_page_move(step, &control, &page, &taken), all);
+                        judged |= all.violated | all.violated_unless;
+                    }
+                }
+            }
+        }
+        assert!(judged.len() > 3 && !judged.contains(Property::S8), "{judged:?}");
     }
 
     /// Where nothing goes wrong there is nothing to count.

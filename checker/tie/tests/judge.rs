@@ -7,7 +7,9 @@ use steplog::header::{Header, LinkOrder, Unseen};
 use steplog::message::MessageKind;
 use steplog::place::{Epoch, HostId, Place, Sequence};
 use tie::policy::strategy;
-use tie::trace::{MergeError, Objection, TraceError, Wait, conform, conform_merged, conform_steps, merge};
+use tie::trace::{
+    Difference, MergeError, Objection, TraceError, Wait, conform, conform_merged, conform_steps, merge,
+};
 use world::net::{FrameOrder, LinkConfig};
 use world::workload::{PageLayout, Pattern, Workload};
 use world::{Ending, Scenario, World};
@@ -424,4 +426,96 @@ fn logs_that_contradict_each_other() {
     let other = Header { link: LinkOrder::Unordered, ..header.clone() };
     let logs = [ndjson(&header, &[]), ndjson(&other, &[])];
     assert!(matches!(merge(logs.iter().map(|text| &text[..]), None), Err(MergeError::Headers { log: 1 })));
+}
+
+/// A page that somebody waits for goes first, although the one that is pushed is due as well.
+#[test]
+fn a_push_between_a_request_and_its_answer() {
+    let change = |log: &mut Vec<Step>| {
+        let is_push = |event: &Event| matches!(event, Event::PagePushed { .. });
+        let served = (0..log.len())
+            .find(|at| {
+                matches!(log[*at].event, Event::PageServed { .. })
+                    && log[*at..].iter().any(|step| step.epoch == log[*at].epoch && is_push(&step.event))
+            })
+            .expect("a page is served before all are pushed");
+        let pushed = find(log, served, is_push);
+        let push = log.remove(pushed);
+        log.insert(served, push);
+        served
+    };
+    let is_reason = |why: &Objection| *why == Objection::Unexplained(Difference::DemandFirst);
+    refuses(&Policy::POST_COPY, FrameOrder::Fifo, change, is_reason);
+}
+
+/// A header that asks for what there is not, and lines that do not go with it.
+#[test]
+fn headers_and_lines_that_do_not_go_together() {
+    let (header, log) = run(&Policy::GENERIC, FrameOrder::Fifo, Ending::Idle);
+    let read = |header: &Header, log: &[Step]| conform(&ndjson(header, log)[..], None);
+    let pages = header.pages;
+    let with = |change: &dyn Fn(&mut Header)| {
+        let mut other = header.clone();
+        change(&mut other);
+        read(&other, &log)
+    };
+    for wrong in [
+        with(&|header| header.pages = 0),
+        with(&|header| header.pages = tie::trace::PAGES_MAX + 1),
+        with(&|header| _ = header.file_mapped.insert(pages)),
+        with(&|header| header.algorithm = None),
+        with(&|header| header.algorithm = Some("no-such".to_owned())),
+        with(&|header| header.trace += 1),
+    ] {
+        assert!(matches!(wrong, Err(TraceError::Header(_))), "{wrong:?}");
+    }
+    with(&|_| {}).expect("it is right");
+    let most = Header { pages: tie::trace::PAGES_MAX, ..header.clone() };
+    assert!(matches!(read(&most, &[]), Err(TraceError::Unfinished(_))), "as many pages as there may be");
+
+    let of_page =
+        find(&log, 0, |event| matches!(event, Event::PageInstalled { .. } | Event::PageFetched { .. }));
+    let fewer = |pages: u64| Header { pages, file_mapped: [].into(), ..header.clone() };
+    let (Event::PageInstalled { page, .. } | Event::PageFetched { page, .. }) = log[of_page].event else {
+        unreachable!("found")
+    };
+    let only = &log[of_page..=of_page];
+    let refused = read(&fewer(page.0), only);
+    assert!(matches!(refused, Err(TraceError::Line { line: 2, .. })), "{refused:?}");
+    assert!(matches!(read(&fewer(page.0 + 1), only), Err(TraceError::Rejected(_))), "the last page is one");
+
+    let step = |place: HostId, event| Step { at_ns: 0, place: place.into(), epoch: Epoch(1), event };
+    let disrupted = Header { disrupted: true, ..header.clone() };
+    let crash = [step(A, Event::HostCrashed)];
+    assert!(matches!(read(&header, &crash), Err(TraceError::Line { line: 2, .. })), "nothing is announced");
+    assert!(!matches!(read(&disrupted, &crash), Err(TraceError::Line { .. })), "it is announced");
+    let third_host = |event: Event| {
+        let expected = step(B, Event::MigrationExpected { from: A });
+        match read(&disrupted, &[expected, step(A, event)]) {
+            Err(TraceError::Line { line, reason }) => Some((line, reason.contains("third host"))),
+            _ => None,
+        }
+    };
+    for (peer, refused) in [(C, Some((3, true))), (B, None)] {
+        assert_eq!(third_host(Event::MigrationStarted { to: peer }), refused);
+        assert_eq!(third_host(Event::PeerFenced { peer, fate: None }), refused);
+        assert_eq!(third_host(Event::PeerDisconnected { peer: peer.into(), fate: None }), refused);
+    }
+    assert_eq!(third_host(Event::PeerDisconnected { peer: Place::FileServer, fate: None }), None);
+}
+
+/// Whoever watches is told each line that is judged, and stops it there.
+#[test]
+fn a_judgement_can_be_stopped() {
+    let (header, log) = run(&Policy::POST_COPY, FrameOrder::Fifo, Ending::Idle);
+    for disrupted in [false, true] {
+        let header = Header { disrupted, ..header.clone() };
+        let mut lines = Vec::new();
+        let stopped = tie::trace::conform_watched(&ndjson(&header, &log[..8])[..], None, &mut |line| {
+            lines.push(line);
+            if line < 5 { std::ops::ControlFlow::Continue(()) } else { std::ops::ControlFlow::Break(()) }
+        });
+        assert!(matches!(stopped, Err(TraceError::Stopped { line: 5 })), "{stopped:?}");
+        assert_eq!(lines, [2, 3, 4, 5]);
+    }
 }

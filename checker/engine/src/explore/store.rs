@@ -312,3 +312,49 @@ fn tag(entry: u32) -> u32 {
 fn position(entry: u32) -> usize {
     (entry & POSITION_MASK) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn shard() -> Shard<u64> {
+        Shard { log: Vec::new(), slots: Vec::new(), level_starts: vec![0] }
+    }
+
+    /// With so many states the table grows often, and many share a neighbourhood and the bits that spare a look.
+    #[test]
+    fn a_shard_is_a_set_in_the_order_of_discovery() {
+        let states: Vec<u64> = (0..60_000u64).map(|nth| nth * nth % 40_009).collect();
+        let (mut grouped, mut single) = (shard(), shard());
+        let (mut known, mut order) = (HashSet::new(), Vec::new());
+        for group in states.chunks(1_000) {
+            let new: Vec<u64> = group.iter().copied().filter(|state| known.insert(*state)).collect();
+            assert_eq!(grouped.insert_all(group), new.len());
+            let each: Vec<bool> = group.iter().map(|state| single.insert(*state)).collect();
+            assert_eq!(each.iter().filter(|is_new| **is_new).count(), new.len());
+            order.extend(new);
+        }
+        assert!(order.len() > 10_000 && grouped.log == order && single.log == order);
+        assert_eq!(grouped.insert_all(&states), 0);
+        let least = (order.len() * (size_of::<u64>() + size_of::<u32>())) as u64;
+        assert!((least..3 * least).contains(&grouped.memory_bytes()), "{}", grouped.memory_bytes());
+    }
+
+    #[test]
+    fn the_last_position_is_told_from_an_empty_slot() {
+        let most = POSITION_MASK as usize;
+        let mut one = shard();
+        assert!(one.has_room_for(most) && !one.has_room_for(most + 1));
+        one.insert(7);
+        assert!(one.has_room_for(most - 1) && !one.has_room_for(most));
+        for hash in [0, 0x1234_5678_9abc_def0, u64::MAX] {
+            for at in [0, 1, most - 1] {
+                let entry = entry(hash, at);
+                assert_eq!((position(entry), tag(entry)), (at, tag_of(hash)));
+                assert_ne!(entry, EMPTY);
+            }
+        }
+    }
+}

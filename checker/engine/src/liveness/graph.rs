@@ -132,14 +132,9 @@ impl GraphBuilder {
         GraphBuilder { graph }
     }
 
-    /// The number of the next state that has no row yet; equal to [`GraphBuilder::states`] when done.
+    /// The number of the next state that has no row yet; the number of all states when done.
     pub fn next(&self) -> Node {
         self.graph.expanded()
-    }
-
-    /// The number of states seen so far.
-    pub fn states(&self) -> u32 {
-        self.graph.states
     }
 
     /// The number of transitions so far.
@@ -154,8 +149,7 @@ impl GraphBuilder {
         (numbers + labels.capacity() * size_of::<Label>()) as u64
     }
 
-    /// Adds a transition to the row of [`GraphBuilder::next`]. A new state must have the number
-    /// [`GraphBuilder::states`].
+    /// Adds a transition to the row of [`GraphBuilder::next`]. A new state must have the next number that no state has.
     #[inline]
     pub fn transition(&mut self, label: Label, target: Node) {
         debug_assert!(target <= self.graph.states, "states are numbered in the order of their discovery");
@@ -169,7 +163,7 @@ impl GraphBuilder {
     pub fn end_row(&mut self) {
         self.graph.offsets.push(self.graph.targets.len() as u32);
         let expanded = self.graph.expanded();
-        if self.graph.levels.last() == Some(&expanded) && self.graph.states > expanded {
+        if self.graph.levels.last() == Some(&expanded) {
             self.graph.levels.push(self.graph.states);
         }
     }
@@ -182,9 +176,6 @@ impl GraphBuilder {
         graph.labels.truncate(graph.targets.len());
         graph.targets.shrink_to_fit();
         graph.labels.shrink_to_fit();
-        if graph.levels.last() != Some(&graph.states) {
-            graph.levels.push(graph.states);
-        }
         graph
     }
 }

@@ -183,3 +183,52 @@ impl<const WORDS: usize> States<WORDS> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn key(nth: u16) -> (ControlId, Pages) {
+        (ControlId(nth % 7), [nth / 7, nth % 3, 0, nth / 900, nth % 5].into_iter().map(PageId).collect())
+    }
+
+    /// So many that the table grows several times and most slots are wanted by several.
+    #[test]
+    fn they_behave_like_a_map() {
+        const KEYS: u16 = 20_000;
+        let mut states = States::<2>::new();
+        let mut numbers = HashMap::new();
+        for nth in (0..KEYS).chain((0..KEYS).step_by(3)) {
+            let (control, pages) = key(nth);
+            let next = numbers.len() as Node;
+            let expected = *numbers.entry((control.0, pages.clone())).or_insert(next);
+            assert_eq!(states.insert(Key::new(control, &pages)), expected);
+        }
+        assert_eq!((states.len() as usize, states.keys().len()), (numbers.len(), numbers.len()));
+        let (asked, expected): (Vec<Key<2>>, Vec<_>) = (0..2 * KEYS)
+            .map(key)
+            .map(|(control, pages)| {
+                let number = numbers.get(&(control.0, pages.clone())).copied();
+                (Key::new(control, &pages), number.unwrap_or(Node::MAX))
+            })
+            .unzip();
+        let mut found = Vec::new();
+        states.find_all(&asked, &mut found);
+        assert!(expected.contains(&Node::MAX) && found == expected);
+    }
+
+    #[test]
+    fn a_key_is_its_numbers() {
+        let pages: Pages = (0..PAGES_MAX as u16).map(|at| PageId(0x0101 * (at + 1))).collect();
+        let key = Key::<4>::new(ControlId(u16::MAX), &pages);
+        assert_eq!((key.control(), key.pages(PAGES_MAX)), (ControlId(u16::MAX), pages.clone()));
+        for at in 0..PAGES_MAX {
+            let mut replaced = pages.clone();
+            replaced[at] = PageId(0x00ff);
+            assert_eq!(key.replaced(ControlId(1), at, PageId(0x00ff)), Key::new(ControlId(1), &replaced));
+        }
+        assert_eq!([1, 3, 4, 7, 8, 14].map(words), [1, 1, 2, 2, 3, 4]);
+    }
+}

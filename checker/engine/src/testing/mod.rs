@@ -4,4 +4,4 @@ pub mod naive;
 mod random;
 pub mod toy;
 
-pub use random::{CONDITIONS, RandomCondition, RandomProperty, RandomSystem, Shape};
+pub use random::{CONDITIONS, Kindness, RandomCondition, RandomProperty, RandomSystem, Shape};

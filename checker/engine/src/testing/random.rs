@@ -109,6 +109,18 @@ impl Default for Shape {
     }
 }
 
+/// What a system is spared, so that more holds of it than of the one with the same seed.
+#[allow(missing_docs)]
+#[derive(Debug, EnumSetType)]
+pub enum Kindness {
+    NothingRequired,
+    AllFair,
+    NoControlSteps,
+    NothingCarried,
+    PagesKeepControl,
+    MoreDischarges,
+}
+
 /// A system made of random tables; the same seed and shape give the same system.
 ///
 /// Every liveness property has a random scope, and is pending in about half of the records.
@@ -117,6 +129,7 @@ pub struct RandomSystem {
     /// What to print when a test fails.
     pub seed: u64,
     shape: Shape,
+    kindness: EnumSet<Kindness>,
     control_steps: Vec<u8>,
     page_steps: Vec<u8>,
 }
@@ -149,9 +162,15 @@ impl RandomSystem {
         RandomSystem {
             seed,
             shape,
+            kindness: EnumSet::empty(),
             control_steps: (0..shape.control_steps).collect(),
             page_steps: (0..shape.page_steps).collect(),
         }
+    }
+
+    /// The same system, but for what it is spared.
+    pub fn kinder(&self, kindness: EnumSet<Kindness>) -> Self {
+        RandomSystem { kindness, ..self.clone() }
     }
 
     /// A uniformly distributed number for a topic and what it depends on.
@@ -183,6 +202,9 @@ impl RandomSystem {
     }
 
     fn requires(&self, about: &[u8]) -> Conditions {
+        if self.kindness.contains(Kindness::NothingRequired) {
+            return Conditions::empty();
+        }
         self.subset(Conditions::all().iter().take(CONDITIONS), self.shape.guarded, Topic::Requires, about)
     }
 
@@ -233,7 +255,8 @@ impl System for RandomSystem {
 
     fn control_move(&self, step: u8, control: &u8) -> Option<ControlMove<u8, RandomCondition>> {
         let about = [0, step, *control];
-        self.chance(self.shape.moves, Topic::Move, &about).then(|| ControlMove {
+        let is_move = self.chance(self.shape.moves, Topic::Move, &about);
+        (is_move && !self.kindness.contains(Kindness::NoControlSteps)).then(|| ControlMove {
             requires: self.requires(&about),
             control: self.below(self.shape.controls, Topic::Target, &about),
         })
@@ -242,7 +265,7 @@ impl System for RandomSystem {
     fn carry(&self, step: u8, control: &u8, page: &u8) -> u8 {
         let about = [step, *control, *page];
         // Half of the time nothing, as in a protocol.
-        if self.chance(50, Topic::Carry, &about) {
+        if self.chance(50, Topic::Carry, &about) || self.kindness.contains(Kindness::NothingCarried) {
             *page
         } else {
             self.below(self.shape.pages, Topic::Carry, &[&about[..], &[0]].concat())
@@ -258,7 +281,8 @@ impl System for RandomSystem {
         if !self.chance(self.shape.moves, Topic::Move, &about) {
             return None;
         }
-        let moves_control = self.chance(40, Topic::Target, &[&about[..], &[0]].concat());
+        let moves_control = self.chance(40, Topic::Target, &[&about[..], &[0]].concat())
+            && !self.kindness.contains(Kindness::PagesKeepControl);
         let after = PageMove {
             requires: self.requires(&about),
             control: if moves_control {
@@ -338,7 +362,8 @@ impl Live for RandomSystem {
     }
 
     fn discharges(&self, property: Property, step: u8) -> bool {
-        self.chance(20, Topic::Discharges, &[property as u8, step])
+        let percentage = if self.kindness.contains(Kindness::MoreDischarges) { 60 } else { 20 };
+        self.chance(percentage, Topic::Discharges, &[property as u8, step])
     }
 
     fn goal_conditions(&self, property: Property) -> Conditions {
@@ -353,6 +378,9 @@ impl Live for RandomSystem {
 
 impl RandomSystem {
     fn fairness(&self, about: &[u8]) -> Fairness {
+        if self.kindness.contains(Kindness::AllFair) {
+            return Fairness::Strong;
+        }
         match self.below(4, Topic::Fairness, about) {
             0 => Fairness::None,
             1 => Fairness::Strong,

@@ -23,6 +23,8 @@ pub struct Toy {
     pub hasty: bool,
     /// Nobody delivers a page in flight.
     pub stalled: bool,
+    /// A request is served only while no other page is requested, so that two of them wait for ever.
+    pub jealous: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -153,6 +155,7 @@ impl System for Toy {
         }
         let (requires, page) = match (step, page) {
             (PageStep::Fault, ToyPage::Missing) => (Conditions::empty(), ToyPage::Requested),
+            (PageStep::Serve, ToyPage::Requested) if self.jealous => (Quiet.into(), ToyPage::InFlight),
             (PageStep::Serve, ToyPage::Requested) => (Conditions::empty(), ToyPage::InFlight),
             (PageStep::Push, ToyPage::Missing) if self.lazy => return None,
             (PageStep::Push, ToyPage::Missing) if self.rude => (Conditions::empty(), ToyPage::InFlight),

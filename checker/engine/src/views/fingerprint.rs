@@ -10,8 +10,9 @@ use rustc_hash::FxHasher;
 use super::fixpoint::close;
 use super::steps::Steps;
 
-/// A hash of everything that the system says of the records that occur in any population: its steps and its judgement. What
-/// was computed with one system is not to be taken for what another, or another version of it, would give.
+/// A hash of everything that the system says of the records that occur in any population of two pages or more: its steps
+/// and its judgement. What was computed with one system is not to be taken for what another, or another version of it, would
+/// give.
 pub fn fingerprint<S: Judged>(system: &S) -> u64 {
     let mut steps = Steps::new(system);
     let views = close(&mut steps, 1).views;
@@ -21,11 +22,8 @@ pub fn fingerprint<S: Judged>(system: &S) -> u64 {
         .collect();
     let mut told = Told(FxHasher::default());
     told.tell(&(system.initial_control(), system.initial_pages(), system.safety()));
-    let mut last = None;
     for (control, page) in &pairs {
-        if last.replace(control) != Some(control) {
-            told.tell(&(control, system.judge_control(control), system.may_end(control)));
-        }
+        told.tell(&(control, system.judge_control(control), system.may_end(control)));
         told.tell(&(page, system.conditions(page), system.judge_page(control, page)));
         for step in system.control_steps() {
             if let Some(taken) = system.control_move(*step, control) {

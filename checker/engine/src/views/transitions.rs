@@ -14,7 +14,8 @@ pub type Seen<S> =
     (<S as System>::Control, <S as System>::Page, Move<<S as System>::ControlStep, <S as System>::PageStep>);
 
 /// The transitions that views of one page permit, the page in a page's own step counting as number 0. They are all
-/// that runs of any number of pages take, and perhaps more.
+/// that runs of two pages or more take, and perhaps more. A page that is alone has no others to ask, and may take
+/// more.
 pub fn transitions<S: System>(system: &S) -> HashSet<Seen<S>> {
     let mut steps = Steps::new(system);
     let views = close(&mut steps, 1).views;

@@ -4,8 +4,10 @@
 use std::collections::{HashMap, HashSet};
 
 use engine::liveness::{
-    Assumptions, Liveness, LivenessOutcome, Space, SpaceLimits, Tail, Truncation, check, judge, strong_needed,
+    Assumptions, Liveness, LivenessOutcome, Space, SpaceLimits, SpaceProgress, Tail, Truncation, check,
+    judge, strong_needed,
 };
+use engine::testing::toy::Toy;
 use engine::testing::{RandomProperty as Property, RandomSystem, Shape};
 use enumset::EnumSet;
 use petgraph::algo::tarjan_scc;
@@ -161,9 +163,49 @@ fn strong_fairness_is_minimised() {
     assert!(shorter > 10 && kept > 10, "{shorter} and {kept}: no good mixture");
 }
 
-/// More pages than a state can have are an open question, not a panic.
+/// A bound that is met exactly is none.
+#[test]
+fn as_many_states_as_allowed_are_all_explored() {
+    for seed in 0..SYSTEMS / 10 {
+        let concrete = population(seed, 2);
+        let states = Space::explore(&concrete).graph().states();
+        let truncated = |states_max| {
+            let limits = SpaceLimits { states_max, ..SpaceLimits::default() };
+            Space::explore_while(&concrete, limits, |_| Ok(())).truncated().cloned()
+        };
+        assert_eq!(truncated(states), None, "seed {seed}");
+        // The initial states are known before any limit is looked at.
+        if states > concrete.initial().len() as u32 {
+            assert_eq!(truncated(states - 1), Some(Truncation::TooManyStates(states - 1)), "seed {seed}");
+        }
+    }
+}
+
+/// Whoever watches is told what is known so far, and memory that is what this must take, or a few times that.
+#[test]
+fn progress_is_that_of_the_graph() {
+    let concrete = Concrete { system: Toy::default(), pages: 7 };
+    let mut last = None;
+    let space = Space::explore_while(&concrete, SpaceLimits::default(), |progress| {
+        last = Some(progress);
+        Ok(())
+    });
+    let SpaceProgress { states, expanded, transitions, memory_bytes } = last.expect("it is watched");
+    let graph = space.graph();
+    assert!((2_000..graph.states()).contains(&expanded) && (expanded..=graph.states()).contains(&states));
+    let rows = (0..expanded).map(|state| graph.enabled(state).len()).sum::<usize>();
+    assert_eq!(transitions, rows);
+    // A state is two words, a slot of one word and more, and its row; a transition is a target and a label.
+    let least = 28 * u64::from(states) + 6 * transitions as u64;
+    assert!((least..4 * least).contains(&memory_bytes), "{memory_bytes} of {least}");
+}
+
+/// More pages than a state can have are an open question, not a panic; as many as it can have are explored.
 #[test]
 fn too_many_pages_are_inconclusive() {
+    let alike = Shape { pages: 1, initial_pages: 1, ..Shape::default() };
+    let concrete = Concrete { system: RandomSystem::new(0, alike), pages: PAGES_MAX };
+    assert_eq!(Space::explore(&concrete).truncated(), None);
     for liveness in checked(&population(0, PAGES_MAX + 1)) {
         assert!(matches!(liveness.outcome, LivenessOutcome::Inconclusive(_)), "{liveness:?}");
     }

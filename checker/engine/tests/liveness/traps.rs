@@ -4,6 +4,7 @@ use engine::liveness::Tail;
 use engine::liveness::graph::{Label, Node};
 use population::system::Fairness::{self, None as Unfair, Strong, Weak};
 
+use crate::brute_force;
 use crate::small_graph::SmallGraph;
 
 /// All states but `goals` are pending; state 0 is initial.
@@ -26,7 +27,9 @@ fn holds(small: &SmallGraph) -> bool {
 #[test]
 fn stuttering_is_a_run() {
     let small = graph(&[(0, 0, 1)], &[1], &[Unfair]);
-    let (_, lasso) = small.check();
+    let (found, lasso) = small.check();
+    assert!(found.components.is_empty(), "nothing goes round");
+    assert!(lasso.as_ref().is_some_and(|lasso| lasso.is_empty()));
     assert_eq!(lasso.map(|lasso| (lasso.stem.len(), lasso.tail)), Some((0, Tail::Stutter)));
     assert!(holds(&graph(&[(0, 0, 1)], &[1], &[Weak])));
 }
@@ -35,6 +38,7 @@ fn stuttering_is_a_run() {
 #[test]
 fn a_dead_end_waits_for_ever() {
     let (_, lasso) = graph(&[(0, 0, 1), (1, 0, 2)], &[], &[Weak]).check();
+    assert!(lasso.as_ref().is_some_and(|lasso| !lasso.is_empty()));
     assert_eq!(lasso.map(|lasso| (lasso.stem.len(), lasso.tail)), Some((2, Tail::Stutter)));
 }
 
@@ -133,6 +137,36 @@ fn an_unfair_component_may_contain_a_fair_one() {
 fn a_truncated_state_is_no_dead_end() {
     let small = graph(&[(0, 0, 1), (1, 0, 2)], &[2], &[Weak]);
     let truncated = small.number(1);
-    assert!(!truncated.graph.complete());
+    assert!(!truncated.graph.complete() && small.number(3).graph.complete());
     assert!(small.search(&truncated).none());
+}
+
+/// Of many components the nearest are kept, although the farthest are found first.
+#[test]
+fn the_nearest_components_are_kept() {
+    let chain: Vec<_> = (0..20).flat_map(|state| [(state, 0, state), (state, 1, state + 1)]).collect();
+    let (found, lasso) = graph(&chain, &[20], &[Weak, Unfair]).check();
+    assert_eq!(found.components, (0..8).map(|state| vec![state]).collect::<Vec<_>>());
+    assert_eq!(lasso.map(|lasso| lasso.len()), Some(1));
+}
+
+/// Where there are too many ways to try them all, a cycle is fair all the same.
+#[test]
+fn a_cycle_with_very_many_duties_is_fair() {
+    // Fifteen ways from 0 and back, each by a label of its own that is strongly fair. Label 17 leads to the goal from
+    // everywhere but 41, which is on another way, and back from there is by label 18.
+    const WAYS: u16 = 15;
+    let goal = 50;
+    let way = |label: u16| {
+        let [out, back] = [u32::from(label), u32::from(label) + 20];
+        [(0, label, out), (out, 0, back), (back, 0, 0), (out, 17, goal), (back, 17, goal)]
+    };
+    let rest = [(0, 17, goal), (0, 16, 40), (40, 0, 41), (40, 17, goal), (41, 18, 0)];
+    let transitions: Vec<_> = (1..=WAYS).flat_map(way).chain(rest).collect();
+    let fairness = [&[Unfair][..], &[Strong; WAYS as usize], &[Unfair, Weak, Weak]].concat();
+    let small = graph(&transitions, &[goal], &fairness);
+    let numbered = small.number(usize::MAX);
+    let lasso = small.lasso(&numbered, &small.search(&numbered)).expect("it goes round for ever");
+    assert!(brute_force::is_counterexample(&small, &numbered, &lasso), "{lasso:?}");
+    assert_eq!(lasso.len(), usize::from(WAYS + 1) * 3, "{lasso:?}");
 }

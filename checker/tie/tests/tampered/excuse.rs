@@ -353,7 +353,8 @@ fn is_arrival(event: &Event) -> bool {
     handled(event).is_some() || heard(event).is_some()
 }
 
-fn page(event: &Event) -> Option<PageNumber> {
+/// The page that the event is about.
+pub fn page(event: &Event) -> Option<PageNumber> {
     match *event {
         Event::PageRead { page, .. }
         | Event::PageWritten { page, .. }

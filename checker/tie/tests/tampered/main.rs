@@ -8,15 +8,16 @@
 
 mod excuse;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::policy::Policy;
 use serde_json::Value;
 use steplog::event::Step;
 use steplog::header::Header;
+use steplog::page::PageNumber;
 use steplog::place::HostId;
 use tie::policy::strategy;
-use tie::trace::conform_steps;
+use tie::trace::{Objection, Rejection, TraceError, conform_steps};
 use world::net::{FrameOrder, LinkConfig};
 use world::storm;
 use world::workload::{PageLayout, Pattern, Workload};
@@ -160,6 +161,7 @@ fn what_is_accepted_is_harmless() {
     let changes = changes.unwrap_or(CHANGES_DEFAULT);
     let logs: Vec<_> = undisturbed().into_iter().chain(disrupted()).collect();
     let mut accepted: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut told: BTreeMap<String, Told> = BTreeMap::new();
     let (mut all, mut elsewhere, mut harmful) = (0, 0, Vec::new());
     for at in 0..changes {
         let log = &logs[pick(at, 0, logs.len())];
@@ -168,7 +170,23 @@ fn what_is_accepted_is_harmless() {
         all += 1;
         let why = excuse::excuse(log, &changed);
         elsewhere += u64::from(why.is_none());
-        if conform_steps(log.header.clone(), strategy, &changed.steps).is_err() {
+        if let Err(error) = conform_steps(log.header.clone(), strategy, &changed.steps) {
+            let (sentence, instead) = match error {
+                TraceError::Rejected(rejection) => {
+                    assert_eq!(rejection.history, history(&changed.steps, rejection.line - 2), "{at}");
+                    let unexplained = matches!(rejection.objection, Objection::Unexplained(_));
+                    (sentence(&rejection), if unexplained { rejection.instead } else { vec![] })
+                }
+                TraceError::Unfinished(unfinished) => {
+                    let waits: Vec<_> =
+                        unfinished.waits.iter().map(|wait| without_digits(&wait.to_string())).collect();
+                    (format!("unfinished: {}", waits.join("; ")), vec![])
+                }
+                other => (without_digits(&other.to_string()), vec![]),
+            };
+            let told = told.entry(sentence).or_default();
+            told.times += 1;
+            told.instead.extend(instead.iter().map(|event| name(event)));
             continue;
         }
         match why {
@@ -190,4 +208,61 @@ fn what_is_accepted_is_harmless() {
     assert!(harmful.is_empty(), "{harmful:#?}");
     assert!(elsewhere * 3 > all, "most changes are excused, so little is judged: {elsewhere} of {all}");
     assert!(sum * 2 < all, "{sum} of {all} are accepted");
+    if changes == CHANGES_DEFAULT {
+        told.insert("accepted".to_owned(), Told { times: sum, ..Told::default() });
+        objections_are_those_pinned(&told);
+    }
+}
+
+/// What was said of changes that are alike.
+#[derive(Default)]
+struct Told {
+    times: u64,
+    /// Events that the model has there.
+    instead: BTreeSet<String>,
+}
+
+/// The lines that are shown: the last two about the same page, and the last two about none.
+fn history(steps: &[Step], at: usize) -> Vec<usize> {
+    let last = |page: Option<PageNumber>| {
+        let such = (0..at).rev().filter(move |before| excuse::page(&steps[*before].event) == page);
+        such.take(2).map(|before| before + 2)
+    };
+    let of_page = excuse::page(&steps[at].event).map(|page| last(Some(page)));
+    let mut lines: Vec<_> = of_page.into_iter().flatten().chain(last(None)).collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// The event and the objection, of whatever page, number, host and migration.
+fn sentence(rejection: &Rejection) -> String {
+    let event = serde_json::to_value(&rejection.step.event).expect("an event is JSON");
+    let event = event["event"].as_str().expect("it has a name");
+    without_digits(&format!("{event}: {}", rejection.objection))
+}
+
+fn without_digits(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_ascii_digit()).collect()
+}
+
+/// An event without the page that it is about.
+fn name(event: &str) -> String {
+    event.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// How often each thing is said, and which events the model has instead; a new list is written beside the old one.
+fn objections_are_those_pinned(told: &BTreeMap<String, Told>) {
+    let line = |(sentence, told): (&String, &Told)| {
+        let instead: Vec<_> = told.instead.iter().map(String::as_str).collect();
+        let instead =
+            if instead.is_empty() { String::new() } else { format!("\n      {}", instead.join(", ")) };
+        format!("{:>4}  {sentence}{instead}\n", told.times)
+    };
+    let text: String = told.iter().map(line).collect();
+    let path = format!("{}/tests/tampered/objections.txt", env!("CARGO_MANIFEST_DIR"));
+    if std::fs::read_to_string(&path).unwrap_or_default() != text {
+        let new = format!("{path}.new");
+        std::fs::write(&new, text).expect("the directory can be written to");
+        panic!("what is said of changed logs is not what {path} has; see {new}");
+    }
 }
