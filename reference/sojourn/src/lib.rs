@@ -32,6 +32,7 @@ pub mod host;
 pub mod judge;
 pub mod key;
 pub mod layout;
+pub mod measure;
 pub mod process;
 pub mod profile;
 pub mod recorder;
