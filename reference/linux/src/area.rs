@@ -8,6 +8,9 @@ use rustix::mm::{MapFlags, ProtFlags};
 use crate::error::{Doing, LinuxError, Result};
 use crate::range::PAGE_SIZE;
 
+/// Words of a page.
+pub const WORDS: u64 = PAGE_SIZE / 8;
+
 /// What is mapped.
 #[derive(Clone, Copy, Debug)]
 pub enum AreaKind<'a> {
@@ -68,30 +71,30 @@ impl MemoryArea {
         self.pages
     }
 
-    /// The first word of a page.
+    /// A word of a page.
     ///
     /// # Panics
     ///
-    /// There is no such page.
-    pub fn read(&self, page: u64) -> u64 {
+    /// There is no such page, or it has not so many words.
+    pub fn read(&self, page: u64, word: u64) -> u64 {
         // SAFETY: the word is in the mapping, aligned, and any value is a number.
-        unsafe { self.word(page).read_volatile() }
+        unsafe { self.word(page, word).read_volatile() }
     }
 
-    /// Writes the first word of a page.
+    /// Writes a word of a page.
     ///
     /// # Panics
     ///
-    /// There is no such page.
-    pub fn write(&mut self, page: u64, value: u64) {
+    /// There is no such page, or it has not so many words.
+    pub fn write(&mut self, page: u64, word: u64, value: u64) {
         // SAFETY: the word is in the mapping and aligned; nothing refers to it.
-        unsafe { self.word(page).write_volatile(value) };
+        unsafe { self.word(page, word).write_volatile(value) };
     }
 
-    fn word(&self, page: u64) -> *mut u64 {
-        assert!(page < self.pages, "page {page} of {}", self.pages);
+    fn word(&self, page: u64, word: u64) -> *mut u64 {
+        assert!(page < self.pages && word < WORDS, "word {word} of page {page} of {}", self.pages);
         // SAFETY: within the mapping, whose length fits an address.
-        unsafe { self.start.as_ptr().add((page * PAGE_SIZE) as usize).cast() }
+        unsafe { self.start.as_ptr().add((page * PAGE_SIZE + word * 8) as usize).cast() }
     }
 }
 
@@ -127,19 +130,21 @@ mod tests {
         let mut shared = MemoryArea::map(AreaKind::Shared(&file), 3).unwrap();
         let mut clean = MemoryArea::map(AreaKind::Clean(&file), 3).unwrap();
         let mut private = MemoryArea::map(AreaKind::Private, 3).unwrap();
-        shared.write(1, 7);
-        clean.write(2, 8);
-        private.write(0, 9);
+        shared.write(1, 0, 7);
+        clean.write(2, 0, 8);
+        private.write(0, WORDS - 1, 9);
         let mut word = [0; 8];
         let mut in_file = |page| {
             file.read_exact_at(&mut word, page * PAGE_SIZE).unwrap();
             u64::from_le_bytes(word)
         };
         assert_eq!((in_file(0), in_file(1), in_file(2)), (0, 7, 0));
-        assert_eq!((clean.read(1), clean.read(2), private.read(0), shared.read(2)), (7, 8, 9, 0));
+        let words = (clean.read(1, 0), clean.read(2, 0), private.read(0, WORDS - 1), shared.read(2, 0));
+        assert_eq!(words, (7, 8, 9, 0));
         for pages in [0, 4, u64::MAX] {
             assert!(MemoryArea::map(AreaKind::Shared(&file), pages).is_err(), "{pages}");
         }
-        assert!(std::panic::catch_unwind(|| private.read(3)).is_err());
+        assert!(std::panic::catch_unwind(|| private.read(3, 0)).is_err());
+        assert!(std::panic::catch_unwind(|| private.read(0, WORDS)).is_err());
     }
 }

@@ -25,6 +25,9 @@ pub(super) struct Measure {
     /// simulated figures stand beside those measured.
     #[arg(long, value_name = "FILE", requires = "paper")]
     simulated: Vec<PathBuf>,
+    /// Only these rows: an algorithm, or `generic, private`, `generic, clean`, `generic, file-mapped`.
+    #[arg(long, value_name = "ROW", requires = "paper")]
+    only: Vec<String>,
     /// Where a figure of the durations goes, as SVG.
     #[arg(long, value_name = "FILE", requires = "paper")]
     plot: Option<PathBuf>,
@@ -66,7 +69,7 @@ impl Measure {
         simulated: &Simulated,
         progress: impl FnMut(&str),
     ) -> anyhow::Result<Ending> {
-        let experiment = paper::experiment(tools, progress)?;
+        let experiment = paper::experiment(tools, &self.only, progress)?;
         if let Some(path) = &self.plot {
             fs::write(path, figure::bars(&experiment)).with_context(|| path.display().to_string())?;
         }

@@ -30,6 +30,9 @@ const PLACES: [&str; 3] = ["a", "b", "s"];
 /// Preamble, frame check sequence and gap of an Ethernet frame, which the kernel does not count.
 const FRAME_OVERHEAD: u32 = 24;
 
+/// Bytes that may leave at once: two frames. With less, a timer that is late leaves the link idle.
+const BURST: u32 = 3100;
+
 /// What the links are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
@@ -111,7 +114,7 @@ impl Bed {
                 run("ip", &format!("-n {name} addr add 10.77.{net}.{}/24 dev to{peer}", at + 1))?;
                 run("ip", &format!("-n {name} link set to{peer} up"))?;
                 if let Links::Shaped(rate) = links {
-                    let shape = format!("rate {rate}bit burst 1540 limit 4mb overhead {FRAME_OVERHEAD}");
+                    let shape = format!("rate {rate}bit burst {BURST} limit 4mb overhead {FRAME_OVERHEAD}");
                     run("tc", &format!("-n {name} qdisc add dev to{peer} root tbf {shape}"))?;
                 }
             }

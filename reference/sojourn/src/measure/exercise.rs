@@ -17,8 +17,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use linux::PAGE_SIZE;
-use linux::area::{AreaKind, MemoryArea, close_inherited, thread_cpu_time};
+use linux::area::{AreaKind, MemoryArea, WORDS, close_inherited, thread_cpu_time};
 
 use super::report::{Sample, Stall};
 
@@ -137,16 +136,24 @@ fn map(area: &str) -> Result<MemoryArea, String> {
     MemoryArea::map(kind, number(pages)?).map_err(|error| error.to_string())
 }
 
-/// What a page of a file of the exercise holds at first.
+/// What the pages of a file of the exercise hold at first.
 pub fn first_content(pages: u64) -> Vec<u8> {
-    let mut bytes = vec![0; (pages * PAGE_SIZE) as usize];
-    for (at, page) in bytes.chunks_exact_mut(PAGE_SIZE as usize).enumerate() {
-        page[..8].copy_from_slice(&word(at as u64, 0).to_le_bytes());
-    }
-    bytes
+    (0..pages).flat_map(|page| words(page).map(u64::to_le_bytes)).flatten().collect()
 }
 
-/// Of a page, and of how often it was written.
+/// What a page holds at first. Nothing about it is short: it travels as it is.
+fn words(page: u64) -> impl Iterator<Item = u64> {
+    let mut random = (page + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let filling = std::iter::repeat_with(move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    });
+    std::iter::once(word(page, 0)).chain(filling).take(WORDS as usize)
+}
+
+/// The first word of a page: which it is, and how often it was written.
 fn word(page: u64, version: u32) -> u64 {
     (page + 1) << 32 | u64::from(version)
 }
@@ -168,13 +175,12 @@ struct Exercise {
 impl Exercise {
     fn new(load: Load, mut areas: Vec<MemoryArea>) -> Self {
         for area in &mut areas {
-            (0..area.page_count())
-                .filter(|page| area.read(*page) == 0)
-                .collect::<Vec<_>>()
-                .into_iter()
-                .for_each(|page| {
-                    area.write(page, word(page, 0));
-                });
+            for page in 0..area.page_count() {
+                // One of a file has its content.
+                if area.read(page, 0) == 0 {
+                    (0..).zip(words(page)).for_each(|(at, word)| area.write(page, at, word));
+                }
+            }
         }
         let versions = areas.iter().map(|area| vec![0; area.page_count() as usize]).collect();
         let pages = areas.iter().map(MemoryArea::page_count).sum();
@@ -186,8 +192,8 @@ impl Exercise {
             random: 88_172_645_463_325_252,
             next: 0,
             units: 0,
-            samples: Vec::with_capacity(1 << 16),
-            stalls: Vec::with_capacity(1 << 16),
+            samples: Vec::with_capacity(1 << 13),
+            stalls: Vec::with_capacity(1 << 14),
         }
     }
 
@@ -258,10 +264,10 @@ impl Exercise {
         let began = Instant::now();
         let found = if write {
             *version = version.wrapping_add(1);
-            self.areas[area].write(at, word(at, *version));
+            self.areas[area].write(at, 0, word(at, *version));
             None
         } else {
-            Some(self.areas[area].read(at))
+            Some(self.areas[area].read(at, 0))
         };
         let took = began.elapsed();
         if took >= STALL_MIN {

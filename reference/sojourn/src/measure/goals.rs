@@ -87,8 +87,8 @@ pub fn goals(tools: &Tools, mut said: impl FnMut(&str)) -> anyhow::Result<Vec<Go
     let mut goals = Vec::new();
     {
         let directory = scratch()?;
-        let bed = Bed::open(directory.path(), &tools.sojourn, Links::Shaped(RATE))?;
-        shaped(&bed, tools, &mut said, &mut goals)?;
+        let mut bed = Bed::open(directory.path(), &tools.sojourn, Links::Shaped(RATE))?;
+        shaped(&mut bed, tools, &mut said, &mut goals)?;
     }
     let directory = scratch()?;
     let mut bed = Bed::open(directory.path(), &tools.sojourn, Links::Unshaped)?;
@@ -153,10 +153,10 @@ fn shaped(
     Ok(())
 }
 
-/// What part of the link the contents of pages took while they were pushed, in percent: headers of the protocol, encryption and
-/// credits are not counted, those of TCP, IP and Ethernet are.
+/// What part of the link the contents of all pages took while they were pushed, in percent: headers of the protocol and encryption
+/// are not counted, those of TCP, IP and Ethernet are.
 fn link_share(run: &Measured, rate: u64) -> Option<f64> {
-    let least_s = (run.pages * PAGE_BYTES * 8) as f64 / (rate as f64 * PAYLOAD_BYTES / FRAME_BYTES);
+    let least_s = (PAGES * PAGE_BYTES * 8) as f64 / (rate as f64 * PAYLOAD_BYTES / FRAME_BYTES);
     Some(least_s * 1e9 / run.post_ns.filter(|post_ns| *post_ns > 0)? as f64 * 100.0)
 }
 
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn the_contents_of_pages_fill_the_link_at_best() {
         // 2560 pages take 891 ms on a line of 100 Mbit/s.
-        let run = Measured { pages: 2560, post_ns: Some(891_000_000), ..Measured::default() };
+        let run = Measured { post_ns: Some(891_000_000), ..Measured::default() };
         let share = link_share(&run, RATE).unwrap();
         assert!((share - 100.0).abs() < 0.1, "{share}");
         assert_eq!(link_share(&Measured { post_ns: None, ..run.clone() }, RATE), None);

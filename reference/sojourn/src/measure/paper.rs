@@ -2,20 +2,23 @@
 //! *generic* with each of its kinds of page alone.
 //!
 //! The cases are those of the published tables: normal, pages are touched at random; best, none is; worst, all are modified at the worst
-//! moment. As published, pre-copy makes one pass. Half of the pages are file-mapped and half are modified, as the simulation has it; a shared
-//! mapping is a file of the file server under *generic* alone, and under the others these pages are private, since there is nothing that
-//! moves of a file that both places see.
+//! moment. As published, pre-copy makes one pass.
+//!
+//! Under *generic* half of the pages are file-mapped, and of the rest half are as in a file, as the simulation has it. Where unmodified
+//! pages need not travel otherwise, half of the pages are as in a file; under all other algorithms they are the program's own.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use protocol::policy::{Passes, Policy, Pre};
+use linux::pagemap::PageState;
+use linux::source::TrackedProcess;
+use protocol::policy::{Clean, Passes, Policy, Pre};
 use serde::Serialize;
 
 use super::bed::{Bed, Links};
 use super::exercise::Load;
-use super::run::{Measured, Pages, Plan, measure};
+use super::run::{Exercising, Measured, Pages, Plan, measure};
 use super::statistics::{Better, Spread, mean, percentile};
 use super::table::{ms, table};
 use super::{PAGES, RATE, Tools, scratch, simulated::Simulated};
@@ -123,17 +126,20 @@ impl Row {
     }
 }
 
-/// Measures all of it.
+/// Measures all of it, or those rows.
 ///
 /// # Errors
 /// Something cannot be moved.
-pub fn experiment(tools: &Tools, mut said: impl FnMut(&str)) -> anyhow::Result<Experiment> {
+pub fn experiment(tools: &Tools, only: &[String], mut said: impl FnMut(&str)) -> anyhow::Result<Experiment> {
     let directory = scratch()?;
     let bed = Bed::open(directory.path(), &tools.sojourn, Links::Shaped(RATE))?;
     let own_pages = own_pages(&bed, tools)?;
     let working = PAGES.checked_sub(own_pages).context("the program has more pages than it should have")?;
     let mut rows = Vec::new();
     for (name, policy, case, pages) in plans(working) {
+        if !only.is_empty() && !only.contains(&name) {
+            continue;
+        }
         let strategy = one_pass(directory.path(), &policy)?;
         let unbounded = policy == Policy::PRE_COPY_UNBOUNDED;
         let plan = Plan {
@@ -154,24 +160,28 @@ pub fn experiment(tools: &Tools, mut said: impl FnMut(&str)) -> anyhow::Result<E
     Ok(Experiment { own_pages, rows })
 }
 
-/// Pages of the program beside those that it works on, as far as they travel.
+/// Pages of the program that are its own, beside those that it works on. What is in its files is at the destination too.
 ///
 /// # Errors
-/// It cannot be moved.
+/// It cannot be looked at.
 pub fn own_pages(bed: &Bed, tools: &Tools) -> anyhow::Result<u64> {
-    let pages = Pages { private: 1, ..Pages::default() };
-    let plan =
-        Plan { algorithm: "total-copy", strategy: None, load: Load::Idle, pages, suspend_within: None };
-    Ok(measure(bed, &tools.exercise, &plan)?.pages.saturating_sub(1))
+    let program =
+        Exercising::start(bed, &tools.exercise, Load::Idle, Pages { private: 1, ..Pages::default() })?;
+    let population = TrackedProcess::open(i32::try_from(program.pid())?)?.population()?;
+    let own = population.iter().filter(|run| run.state == PageState::Own);
+    Ok(own.map(|run| run.range.pages().count() as u64).sum::<u64>().saturating_sub(1))
 }
 
 fn plans(working: u64) -> Vec<(String, Policy, Case, Pages)> {
     let half = working / 2;
     let mut plans = Vec::new();
     for policy in Policy::ALL {
-        let pages = match policy == Policy::GENERIC {
-            true => Pages { private: half / 2, clean: half - half / 2, shared: working - half },
-            false => Pages { private: half, clean: working - half, shared: 0 },
+        let pages = match policy.clean {
+            _ if policy.writes_back() => {
+                Pages { private: half / 2, clean: half - half / 2, shared: working - half }
+            }
+            Clean::Travel => Pages { private: working, ..Pages::default() },
+            _ => Pages { private: half, clean: working - half, shared: 0 },
         };
         plans.extend(Case::ALL.map(|case| (policy.name.to_string(), policy.clone(), case, pages)));
     }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -77,6 +77,7 @@ pub struct Measured {
 pub struct Exercising {
     child: Child,
     printed: PathBuf,
+    errors: PathBuf,
     stop: PathBuf,
 }
 
@@ -88,7 +89,7 @@ impl Exercising {
     pub fn start(bed: &Bed, exercise: &Path, load: Load, pages: Pages) -> anyhow::Result<Self> {
         let number = unique();
         let path = |name: &str| bed.path(&format!("{name}-{number}"));
-        let (printed, stop) = (path("printed"), path("stop"));
+        let (printed, errors, stop) = (path("printed"), path("errors"), path("stop"));
         let mut areas = vec![format!("private:{}", pages.private)];
         for (kind, count) in [("clean", pages.clean), ("shared", pages.shared)] {
             if count > 0 {
@@ -98,10 +99,15 @@ impl Exercising {
             }
         }
         let mut command = bed.program(0, exercise);
-        command.arg(load.name()).arg(&stop).args(areas).stdout(File::create(&printed)?).stderr(Stdio::null());
+        command
+            .arg(load.name())
+            .arg(&stop)
+            .args(areas)
+            .stdout(File::create(&printed)?)
+            .stderr(File::create(&errors)?);
         command.process_group(0);
         let child = command.spawn().context("the program does not start")?;
-        let begun = Self { child, printed, stop };
+        let begun = Self { child, printed, errors, stop };
         await_that("the program has begun", PATIENCE, || {
             Ok(fs::read_to_string(&begun.printed)?.starts_with("begin").then_some(()))
         })?;
@@ -120,7 +126,10 @@ impl Exercising {
     pub fn finish(mut self) -> anyhow::Result<ExerciseReport> {
         File::create(&self.stop)?;
         let report = await_that("the program has ended", PATIENCE, || {
-            Ok(ExerciseReport::parse(&fs::read_to_string(&self.printed)?))
+            match fs::read_to_string(&self.errors)?.trim_end() {
+                "" => Ok(ExerciseReport::parse(&fs::read_to_string(&self.printed)?)),
+                error => Err(std::io::Error::other(error.to_owned())),
+            }
         });
         // What was left of it has ended with the move.
         let _ = self.child.kill();
