@@ -42,7 +42,7 @@ fn every_goal_has_a_figure() {
     assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let goals = document["goals"].as_array().unwrap();
-    assert_eq!(goals.len(), 11);
+    assert_eq!(goals.len(), 12);
     for goal in goals {
         let values: Vec<f64> =
             goal["values"].as_array().unwrap().iter().filter_map(|value| value.as_f64()).collect();

@@ -98,7 +98,7 @@ pub fn goals(tools: &Tools, mut said: impl FnMut(&str)) -> anyhow::Result<Vec<Go
 }
 
 fn shaped(
-    bed: &Bed,
+    bed: &mut Bed,
     tools: &Tools,
     said: &mut impl FnMut(&str),
     goals: &mut Vec<Goal>,
@@ -120,6 +120,9 @@ fn shaped(
     let generic = runs(&Policy::GENERIC, Load::Uniform, mixed)?;
     let rewriting = runs(&Policy::PRE_COPY, Load::Rewrite, private)?;
     let bulk = runs(&Policy::POST_COPY, Load::Idle, private)?;
+    let streams = (0..tools.repetitions)
+        .map(|_| Ok(share_of_link(bed.stream(&tools.exercise, PAGES * PAGE_BYTES)?.as_nanos() as f64, RATE)))
+        .collect::<anyhow::Result<Vec<f64>>>()?;
     let each = |runs: &[Measured], of: fn(&Measured) -> Option<f64>| runs.iter().filter_map(of).collect();
     let freeze = |run: &Measured| Some(run.freeze_ns as f64 / 1e6);
     let work = |run: &Measured| Some(run.work? * 100.0);
@@ -149,6 +152,7 @@ fn shaped(
             Better::More,
             each(&bulk, |run| link_share(run, RATE)),
         ),
+        Goal::new("a plain TCP stream of as much, of the link", "%", None, Better::More, streams),
     ]);
     Ok(())
 }
@@ -156,8 +160,13 @@ fn shaped(
 /// What part of the link the contents of all pages took while they were pushed, in percent: headers of the protocol and encryption
 /// are not counted, those of TCP, IP and Ethernet are.
 fn link_share(run: &Measured, rate: u64) -> Option<f64> {
+    run.post_ns.filter(|post_ns| *post_ns > 0).map(|post_ns| share_of_link(post_ns as f64, rate))
+}
+
+/// The same of as many bytes in so many nanoseconds.
+fn share_of_link(took_ns: f64, rate: u64) -> f64 {
     let least_s = (PAGES * PAGE_BYTES * 8) as f64 / (rate as f64 * PAYLOAD_BYTES / FRAME_BYTES);
-    Some(least_s * 1e9 / run.post_ns.filter(|post_ns| *post_ns > 0)? as f64 * 100.0)
+    least_s * 1e9 / took_ns.max(1.0) * 100.0
 }
 
 /// What tracking costs a process that computes and writes: one thread is stopped once; writes to pages that were looked at fault.

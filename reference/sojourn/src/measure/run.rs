@@ -274,3 +274,45 @@ fn unique() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aside::SessionId;
+
+    const REPORT: &str = "begin\nsample 1000 0 0\nsample 2000 100 0\nsample 3000 100 0\nsample 5000 150 0\nstall 2500 7\nstall 3500 40\nend\n";
+
+    fn statuses() -> (Status, Status) {
+        let new = || Status::new(SessionId(1), None, "post-copy", 10);
+        let (mut source, mut destination) = (new(), new());
+        source.mark(Moment::Started, 2000);
+        source.mark(Moment::Stopped, 2100);
+        source.steps.insert("pushed".to_owned(), 3);
+        destination.mark(Moment::Runs, 3000);
+        destination.mark(Moment::Complete, 5000);
+        destination.steps.insert("faulted".to_owned(), 2);
+        (source, destination)
+    }
+
+    #[test]
+    fn what_both_ends_and_the_program_noted_is_put_together() {
+        let (source, destination) = statuses();
+        let report = ExerciseReport::parse(REPORT).unwrap();
+        let found = measured(&source, &destination, &report).unwrap();
+        assert_eq!((found.pre_ns, found.freeze_ns, found.post_ns), (100, 900, Some(2000)));
+        assert_eq!((found.faults, &found.stalls_ns[..]), (2, &[40][..]), "one stall was before");
+        assert_eq!(found.work.map(|work| (work * 100.0).round()), Some(25.0));
+        assert_eq!((found.steps["pushed"], found.steps["faulted"]), (3, 2));
+    }
+
+    #[test]
+    fn what_never_completes_has_no_end() {
+        let (source, mut destination) = statuses();
+        destination.moments.remove("complete");
+        let report = ExerciseReport::parse(REPORT).unwrap();
+        let found = measured(&source, &destination, &report).unwrap();
+        assert_eq!((found.post_ns, found.stalls_ns.len()), (None, 1));
+        destination.moments.clear();
+        assert_eq!(measured(&source, &destination, &report), None, "it never ran");
+    }
+}

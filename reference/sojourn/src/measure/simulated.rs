@@ -95,13 +95,19 @@ fn of_run(run: &serde_json::Value) -> Vec<Cell> {
     };
     let fields = ["pre_migration_ns", "freeze_ns", "post_migration_ns"];
     let cell = |(state, field): (State, &str)| {
-        let mean = run["summary"][field]["mean"].as_f64().or_else(|| run["outcome"][field].as_f64());
+        let (mean, one) = (&run["summary"][field]["mean"], &run["outcome"][field]);
+        let simulated = match (mean.as_f64().or_else(|| one.as_f64()), one.is_string()) {
+            (Some(time), _) => ms(time),
+            (None, true) => "∞".to_owned(),
+            // It was not reached.
+            (None, false) => String::new(),
+        };
         Cell {
             state: state.name().to_owned(),
             algorithm: algorithm.to_owned(),
             case: case.name().to_owned(),
             published: None,
-            simulated: mean.map_or("∞".to_owned(), ms),
+            simulated,
         }
     };
     State::ALL.into_iter().zip(fields).map(cell).collect()
@@ -122,13 +128,14 @@ mod tests {
     fn both_documents_are_read() {
         let published = r#"{"version": 2, "cells": [{"state": "migration", "algorithm": "lazy-copy", "case": "best", "published": {"ms": 4.5}, "simulated": "endless"}]}"#;
         let run = r#"{"version": 2, "runs": [{"setup": {"policy": {"name": "generic"}, "workload": "none"}, "outcome": {"post_migration_ns": "endless"},
-            "summary": {"pre_migration_ns": {"mean": 1000000.0}, "freeze_ns": {"mean": 2500000.0}, "post_migration_ns": null}}]}"#;
+            "summary": {"pre_migration_ns": null, "freeze_ns": {"mean": 2500000.0}, "post_migration_ns": null}}]}"#;
         let both = Simulated::parse(published).unwrap().and(Simulated::parse(run).unwrap());
         let cell = |algorithm, state| both.cell(algorithm, Case::Best, state);
         let words = |published: Option<&str>, simulated: &str| {
             (published.map(str::to_owned), Some(simulated.to_owned()))
         };
         assert_eq!(cell("lazy-copy", State::Migration), words(Some("4.50"), "∞"));
+        assert_eq!(cell("generic", State::PreMigration), words(None, ""));
         assert_eq!(cell("generic", State::Migration), words(None, "2.50"));
         assert_eq!(cell("generic", State::PostMigration), words(None, "∞"));
         assert_eq!(both.cell("generic", Case::Normal, State::Migration), (None, None));
