@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args};
 use super::output::say;
 use super::{Ending, OutputFormat};
 use crate::measure::simulated::Simulated;
-use crate::measure::{Tools, bed, figure, goals, paper};
+use crate::measure::{self, Tools, bed, figure, goals, paper};
 
 /// What is asked for.
 #[derive(Args)]
@@ -51,7 +51,10 @@ impl Measure {
         }
         let tools = Tools::here(self.repeat)?;
         let progress = |what: &str| anstream::eprintln!("{what}");
-        if self.goals { self.goals(&tools, progress) } else { self.paper(&tools, &simulated, progress) }
+        ctrlc::set_handler(measure::interrupt).context("interrupts cannot be caught")?;
+        let measured =
+            if self.goals { self.goals(&tools, progress) } else { self.paper(&tools, &simulated, progress) };
+        if measure::is_interrupted() { Ok(Ending::Interrupted) } else { measured }
     }
 
     fn goals(&self, tools: &Tools, progress: impl FnMut(&str)) -> anyhow::Result<Ending> {
@@ -77,6 +80,6 @@ impl Measure {
             OutputFormat::Text => say(paper::text(&experiment, simulated))?,
             OutputFormat::Json => say(serde_json::json!({ "version": 1, "experiment": experiment }))?,
         }
-        Ok(Ending::AsExpected)
+        Ok(if experiment.failed.is_empty() { Ending::AsExpected } else { Ending::Not })
     }
 }

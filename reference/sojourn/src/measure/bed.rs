@@ -255,6 +255,7 @@ pub fn await_that<T>(
         if let Some(found) = look()? {
             return Ok(found);
         }
+        ensure!(!super::is_interrupted(), "interrupted");
         ensure!(began.elapsed() < patience, "not in {}: {what}", humantime::format_duration(patience));
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -40,7 +40,7 @@ pub fn bars(experiment: &Experiment) -> String {
             if at == 0 {
                 text(&mut svg, (LABEL_WIDTH - 8.0, top + 17.0), "end", &of_name[0].name);
             }
-            if let Some(row) = of_name.iter().find(|row| row.case == case) {
+            if let Some(row) = of_name.iter().find(|row| row.case == case && !row.runs.is_empty()) {
                 bar(&mut svg, row, (left, top), scale, longest_ms);
             }
         }
@@ -114,7 +114,7 @@ mod tests {
             Row { name: name.to_owned(), case: Case::Normal, runs: vec![run] }
         };
         let rows = vec![row("one", Some(700_000_000)), row("another", None)];
-        let svg = bars(&Experiment { own_pages: 0, rows });
+        let svg = bars(&Experiment { own_pages: 0, rows, failed: Vec::new() });
         // 280 pixels are a second.
         for width in ["70.0", "14.0", "196.0"] {
             assert!(svg.contains(&format!("width=\"{width}\" height=\"16.0\"")), "{width}: {svg}");

@@ -16,6 +16,7 @@ pub mod statistics;
 pub mod table;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The published link, in bits a second.
 pub const RATE: u64 = 100_000_000;
@@ -49,6 +50,19 @@ impl Tools {
         );
         Ok(Self { sojourn, exercise, repetitions: repetitions.max(1) })
     }
+}
+
+/// Whether somebody has interrupted the measurements: they end, and take away what they made.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Ends the measurements as soon as it can be.
+pub fn interrupt() {
+    INTERRUPTED.store(true, Ordering::SeqCst);
+}
+
+/// Whether they are to end.
+pub fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
 }
 
 /// A directory for the files of a bed.

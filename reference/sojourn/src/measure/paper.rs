@@ -78,6 +78,8 @@ pub struct Experiment {
     pub own_pages: u64,
     /// What was measured.
     pub rows: Vec<Row>,
+    /// What went wrong in runs that have no figures.
+    pub failed: Vec<String>,
 }
 
 /// State of the process, of which the published tables have the time.
@@ -135,7 +137,7 @@ pub fn experiment(tools: &Tools, only: &[String], mut said: impl FnMut(&str)) ->
     let bed = Bed::open(directory.path(), &tools.sojourn, Links::Shaped(RATE))?;
     let own_pages = own_pages(&bed, tools)?;
     let working = PAGES.checked_sub(own_pages).context("the program has more pages than it should have")?;
-    let mut rows = Vec::new();
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for (name, policy, case, pages) in plans(working) {
         if !only.is_empty() && !only.contains(&name) {
             continue;
@@ -152,12 +154,15 @@ pub fn experiment(tools: &Tools, only: &[String], mut said: impl FnMut(&str)) ->
         let mut runs = Vec::new();
         for run in 1..=tools.repetitions {
             said(&format!("{name}, {} case: {run} of {}", case.name(), tools.repetitions));
-            let measured = measure(&bed, &tools.exercise, &plan);
-            runs.push(measured.with_context(|| format!("{name}, {} case", case.name()))?);
+            match measure(&bed, &tools.exercise, &plan) {
+                Ok(measured) => runs.push(measured),
+                Err(error) if super::is_interrupted() => return Err(error),
+                Err(error) => failed.push(format!("{name}, {} case: {error:#}", case.name())),
+            }
         }
         rows.push(Row { name, case, runs });
     }
-    Ok(Experiment { own_pages, rows })
+    Ok(Experiment { own_pages, rows, failed })
 }
 
 /// Pages of the program that are its own, beside those that it works on. What is in its files is at the destination too.
@@ -225,10 +230,11 @@ pub fn text(experiment: &Experiment, simulated: &Simulated) -> String {
                 let (published, model) = simulated.cell(&row.name, case, state);
                 cells.extend([published, model].map(Option::unwrap_or_default));
                 let time = row.time(state);
-                let never = if state == State::PostMigration || row.runs.iter().all(|run| !run.moved) {
-                    "∞"
-                } else {
-                    ""
+                let never = match state {
+                    _ if row.runs.is_empty() => "–",
+                    State::PostMigration => "∞",
+                    _ if row.runs.iter().all(|run| !run.moved) => "∞",
+                    _ => "",
                 };
                 let show =
                     |of: fn(&Spread) -> f64| time.as_ref().map_or(never.to_owned(), |spread| ms(of(spread)));
@@ -272,9 +278,10 @@ pub fn text(experiment: &Experiment, simulated: &Simulated) -> String {
 }
 
 fn notes(experiment: &Experiment) -> String {
-    let repetitions = experiment.rows.first().map_or(0, |row| row.runs.len());
+    let repetitions = experiment.rows.iter().map(|row| row.runs.len()).max().unwrap_or(0);
+    let failed: String = experiment.failed.iter().map(|failed| format!("No figure of {failed}\n")).collect();
     format!(
-        "Measured: the median of {repetitions} runs and the best of them. {PAGES} pages of 4 KiB, {} of them the program's own beside those\n\
+        "{failed}Measured: the median of {repetitions} runs and the best of them. {PAGES} pages of 4 KiB, {} of them the program's own beside those\n\
          that it works on; links of {} Mbit/s, Ethernet's frames included, between each two of A, B and the file server S. Pre-migration: from the\n\
          start until the process is stopped; Migration: until it runs again; Post-migration: until all of it is there. Then pages, and waits of the\n\
          process for a page; work: in Post-migration, of what it does undisturbed. ∞: pages stay behind until they are touched, or the process was\n\
@@ -331,8 +338,10 @@ mod tests {
             r#"{"version": 2, "cells": [{"state": "post-migration", "algorithm": "post-copy", "case": "normal", "published": {"ms": 900.0}, "simulated": {"ms": 888.8}}]}"#,
         )
         .unwrap();
-        let text =
-            text(&Experiment { own_pages: 100, rows: vec![row(&[(true, Some(950_000_000))])] }, &simulated);
+        let text = text(
+            &Experiment { own_pages: 100, failed: Vec::new(), rows: vec![row(&[(true, Some(950_000_000))])] },
+            &simulated,
+        );
         assert!(
             text.lines().any(|line| line.split_whitespace().eq(["post-copy", "900", "889", "950", "950"])),
             "{text}"
