@@ -31,10 +31,6 @@ const PROBE_ROUNDS: u64 = 8;
 /// Rounds without growth after which the start is over.
 const PLATEAU_ROUNDS: u32 = 3;
 
-/// A byte that has been under way for less than this has not been: a link that is so fast is kept busy by much at once, and an answer
-/// that waits so long behind it is hardly later. On a link of 100 Mbit/s, where it matters, it is less than a page.
-const DELAY_MIN_NS: u64 = 250_000;
-
 /// For how long the shortest time counts.
 const BASE_TTL_NS: u64 = 10_000_000_000;
 
@@ -183,7 +179,7 @@ impl Pace {
     }
 
     fn allow(&mut self) {
-        let base_ns = self.base_ns.map_or(0, |(base_ns, _)| base_ns.max(DELAY_MIN_NS));
+        let base_ns = self.base_ns.map_or(0, |(base_ns, _)| base_ns);
         let product = u128::from(self.rate()) * u128::from(base_ns) / 1_000_000_000;
         let product = u64::try_from(product).unwrap_or(u64::MAX).min(ALLOWANCE_MAX);
         self.allowance = if self.starting {
@@ -239,11 +235,10 @@ mod tests {
             (12_500_000, 1_000_000),
             (125_000_000, 100_000),
             (1_250_000_000, 5_000_000),
-            (1_250_000_000, 5_000),
         ] {
             let (share, queue) = share_and_queue(rate, latency_ns, 2_000_000_000);
             assert!(share > 0.97, "{rate} {latency_ns}: share {share}");
-            let product = rate * (latency_ns * 2).max(DELAY_MIN_NS) / 1_000_000_000;
+            let product = rate * latency_ns * 2 / 1_000_000_000;
             assert!(queue <= 2 * PAGE + product / 2, "{rate} {latency_ns}: queue {queue} of {product}");
         }
     }
