@@ -88,6 +88,12 @@ impl ExerciseReport {
         Some((self.samples.first()?.at_ns, self.samples.last()?.at_ns))
     }
 
+    /// The first that it did after this time, in nanoseconds since 1970.
+    pub fn first_sign_after(&self, at_ns: u64) -> Option<u64> {
+        let stalls = self.stalls.iter().map(|stall| stall.at_ns.saturating_sub(stall.took_ns));
+        self.samples.iter().map(|sample| sample.at_ns).chain(stalls).filter(|sign| *sign > at_ns).min()
+    }
+
     /// Something that grows with time, between two samples as if it grew evenly.
     fn interpolated(&self, at_ns: u64, of: impl Fn(&Sample) -> u64) -> Option<f64> {
         let after = self.samples.iter().position(|sample| sample.at_ns >= at_ns)?;
@@ -132,5 +138,10 @@ mod tests {
     fn stalls_are_those_that_end_within_a_time() {
         assert_eq!(report().stalls_ns(1501, 3000), [90]);
         assert_eq!(report().stalls_ns(0, 1500), [40]);
+        let sign = |after| report().first_sign_after(after);
+        assert_eq!(
+            (sign(1400), sign(2100), sign(3000), sign(4000)),
+            (Some(1460), Some(2910), Some(4000), None)
+        );
     }
 }

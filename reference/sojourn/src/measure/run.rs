@@ -190,7 +190,10 @@ pub fn measure(bed: &Bed, exercise: &Path, plan: &Plan<'_>) -> anyhow::Result<Me
 /// What the two ends and the program noted, put together.
 pub fn measured(source: &Status, destination: &Status, report: &ExerciseReport) -> Option<Measured> {
     let (started, stopped) = (source.moment(Moment::Started)?, source.moment(Moment::Stopped)?);
-    let runs = destination.moment(Moment::Runs)?;
+    let handed_over = source.moment(Moment::HandedOver).unwrap_or(stopped);
+    // Who lets it go may be late to note that it has.
+    let noted = destination.moment(Moment::Runs)?;
+    let runs = report.first_sign_after(handed_over).map_or(noted, |sign| sign.min(noted));
     let complete = destination.moment(Moment::Complete).map(|complete| complete.max(runs));
     let post_until = complete.or_else(|| report.span_ns().map(|(_, last)| last))?;
     let before = report.span_ns().and_then(|(first, _)| report.rate(first + 1, started.max(first + 2)));
@@ -287,6 +290,7 @@ mod tests {
         let (mut source, mut destination) = (new(), new());
         source.mark(Moment::Started, 2000);
         source.mark(Moment::Stopped, 2100);
+        source.mark(Moment::HandedOver, 2800);
         source.steps.insert("pushed".to_owned(), 3);
         destination.mark(Moment::Runs, 3000);
         destination.mark(Moment::Complete, 5000);
@@ -303,6 +307,15 @@ mod tests {
         assert_eq!((found.faults, &found.stalls_ns[..]), (2, &[40][..]), "one stall was before");
         assert_eq!(found.work.map(|work| (work * 100.0).round()), Some(25.0));
         assert_eq!((found.steps["pushed"], found.steps["faulted"]), (3, 2));
+    }
+
+    #[test]
+    fn it_runs_once_it_says_so_itself() {
+        let (source, mut destination) = statuses();
+        destination.mark(Moment::Runs, 4000);
+        let report = ExerciseReport::parse(REPORT).unwrap();
+        let found = measured(&source, &destination, &report).unwrap();
+        assert_eq!((found.freeze_ns, found.post_ns), (900, Some(2000)));
     }
 
     #[test]
