@@ -1,7 +1,7 @@
 //! What was published and what the simulation gives for the same, read from what `checker simulate` writes: the reference knows nothing
 //! of the checker.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
 use super::paper::{Case, State};
@@ -62,7 +62,8 @@ impl Simulated {
             simulated: time(&cell.simulated),
         });
         let runs = document.runs.as_array().into_iter().flatten();
-        let cells = published.chain(runs.flat_map(of_run)).collect();
+        let cells: Vec<_> = published.chain(runs.flat_map(of_run)).collect();
+        ensure!(!cells.is_empty(), "there is nothing in it that `checker simulate` has simulated");
         Ok(Self { cells })
     }
 
