@@ -57,6 +57,7 @@
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+pub mod area;
 pub mod build;
 pub mod error;
 pub mod inventory;

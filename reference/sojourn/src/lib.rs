@@ -12,7 +12,7 @@
 //! * [`recorder`]: the log of steps; [`status`]: how far a migration is, for a person to watch.
 //! * [`judge`]: the command that judges a run by the model while it goes on.
 //! * [`process`]: an unmodified Linux process as what moves.
-//! * [`profile`]: how a process uses its memory, for a prediction.
+//! * [`profile`]: how a process uses its memory, for a prediction; [`measure`]: what moving processes costs.
 //! * [`key`]: who may speak to whom; [`control`]: how the command talks to what is running.
 //!
 //! # Processes and files
@@ -32,6 +32,7 @@ pub mod host;
 pub mod judge;
 pub mod key;
 pub mod layout;
+pub mod measure;
 pub mod process;
 pub mod profile;
 pub mod recorder;

@@ -37,6 +37,9 @@ pub struct Status {
     pub freeze_expected_ns: Option<u64>,
     /// What has become of the migration, once something has.
     pub fate: Option<Fate>,
+    /// When what came of the migration last, in nanoseconds since 1970 by the clock of this host.
+    #[serde(default)]
+    pub moments: BTreeMap<String, u64>,
     /// What the judge found, where there is one and it has found something.
     pub judged: Option<String>,
     /// What went wrong.
@@ -88,21 +91,75 @@ impl Status {
             freeze_ns: None,
             freeze_expected_ns: None,
             fate: None,
+            moments: BTreeMap::new(),
             judged: None,
             error: None,
         }
     }
 
-    /// Counts a step.
-    pub fn note(&mut self, event: &Event) {
+    /// Counts a step that was taken at this time.
+    pub fn note(&mut self, event: &Event, at_ns: u64) {
         if let Some(name) = counted(event) {
             *self.steps.entry(name.to_owned()).or_default() += 1;
         }
+        if let Some(moment) = Moment::of(event) {
+            self.mark(moment, at_ns);
+        }
+    }
+
+    /// This happened at this time.
+    pub fn mark(&mut self, moment: Moment, at_ns: u64) {
+        self.moments.insert(moment.name().to_owned(), at_ns);
+    }
+
+    /// When this happened last.
+    pub fn moment(&self, moment: Moment) -> Option<u64> {
+        self.moments.get(moment.name()).copied()
     }
 
     /// How often such a step was taken.
     pub fn count(&self, name: &str) -> u64 {
         self.steps.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// What divides a migration into its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It has begun, at the source.
+    Started,
+    /// The source begins to stop the process.
+    Stopped,
+    /// The source has handed it over.
+    HandedOver,
+    /// The destination lets it go.
+    Resumed,
+    /// It runs at the destination.
+    Runs,
+    /// All of it is at the destination.
+    Complete,
+}
+
+impl Moment {
+    fn of(event: &Event) -> Option<Self> {
+        Some(match event {
+            Event::MigrationStarted { .. } => Self::Started,
+            Event::ProcessHandedOver { .. } => Self::HandedOver,
+            Event::ProcessResumed { .. } => Self::Resumed,
+            Event::CompletionDeclared { .. } => Self::Complete,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::HandedOver => "handed-over",
+            Self::Resumed => "resumed",
+            Self::Runs => "runs",
+            Self::Complete => "complete",
+        }
     }
 }
 

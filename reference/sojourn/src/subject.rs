@@ -14,6 +14,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use protocol::memory::{Memory, MemoryError};
 use protocol::page::PageBytes;
@@ -205,6 +206,11 @@ pub enum Occurrence {
     Fault(PageNumber),
     /// It ended.
     Exited,
+    /// It runs here, where it was let go.
+    Runs {
+        /// Since when.
+        since: Instant,
+    },
     /// It read.
     Read {
         /// Which page.

@@ -122,3 +122,57 @@ fn pages_come_from_the_file_server() {
     await_that("the output is complete", || (read(&printed) == case.printed).then_some(()));
     drop(case.directory);
 }
+
+/// Has a file mapped for itself, writes to a part of it and looks at all of it.
+const KEEPS: &str = r#"
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+enum { LENGTH = 300 * 4096 - 1000, WRITTEN = 40 * 4096 };
+int main(int count, char **arguments) {
+    int file = open(arguments[1], O_RDONLY);
+    unsigned char *bytes = mmap(0, LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+    if (bytes == MAP_FAILED) return 2;
+    close(file);
+    uint64_t x = 88172645463325252ull, sum = 0;
+    printf("begin\n"); fflush(stdout);
+    for (int turn = 0; turn < 240; turn++) {
+        for (int i = 0; i < 6; i++) {
+            x ^= x << 13; x ^= x >> 7; x ^= x << 17;
+            bytes[x % WRITTEN] += x >> 40;
+        }
+        for (int i = 0; i < LENGTH; i += 512) sum = sum * 31 + bytes[i];
+        printf("%d %016llx\n", turn, (unsigned long long)sum); fflush(stdout);
+        usleep(8000);
+    }
+    printf("end\n");
+}
+"#;
+
+/// Also where missing pages come from the file server, which knows nothing of the file.
+#[test]
+fn a_private_mapping_of_a_file_is_what_it_was() {
+    if let Some(reason) = missing().or_else(|| lacks("gcc").then(|| "gcc is not installed".to_owned())) {
+        eprintln!("SKIPPED: mapped: {reason}");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let program = compiled(directory.path(), "keeps", KEEPS);
+    let data = directory.path().join("data");
+    let content: Vec<u8> =
+        (0..300 * 4096u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    std::fs::write(&data, content).unwrap();
+    let expected = Command::new(&program).arg(&data).stdin(Stdio::null()).output().unwrap().stdout;
+    for policy in Policy::ALL {
+        let net = Net::new("kps");
+        let (mut child, printed) = net.start(program.to_str().unwrap(), &[data.to_str().unwrap()]);
+        net.migrate(0, child.0.id(), &policy);
+        assert!(ends_in_time(&mut child.0).is_some());
+        await_that(&format!("{}: the output is complete", policy.name), || {
+            (read(&printed) == expected).then_some(())
+        });
+        println!("kept: {}", policy.name);
+    }
+}

@@ -91,17 +91,20 @@ impl Receiving {
         self.check(state, cx)?;
         let resident = self.resident(state, cx.me);
         let mut awaited = PageSet::empty(cx.image.page_count());
-        let mut discarded = Vec::new();
+        let (mut discarded, mut kept) = (Vec::new(), PageSet::empty(cx.image.page_count()));
         for ((page, record), planned) in resident.numbered().zip(state.plan.entries()) {
             if matches!(planned.whereabouts, Whereabouts::Travelled(_)) && record.location != Location::Here {
                 awaited.insert(page);
             }
-            if record.location != Location::Here && cx.memory.is_present(page) {
+            if record.location == Location::Here {
+                kept.insert(page);
+            } else if cx.memory.is_present(page) {
                 discarded.push(page);
             }
         }
-        for &page in &discarded {
-            cx.memory.discard(page).map_err(LocalFault::from)?;
+        if !discarded.is_empty() {
+            // In one go: the process stands still meanwhile.
+            cx.memory.discard_all_but(&kept).map_err(LocalFault::from)?;
         }
         let (from, epoch) = (self.from, self.epoch);
         let former = self.former.take();

@@ -4,6 +4,7 @@
 //! interrupted.
 
 mod host;
+mod measure;
 mod migrate;
 mod output;
 mod profile;
@@ -64,6 +65,8 @@ enum Command {
     },
     /// Measures how a process uses its memory, as a workload for `checker simulate`.
     Profile(profile::Profile),
+    /// Measures what moving processes costs, between network namespaces of this machine. Needs root.
+    Measure(measure::Measure),
     /// Starts a program under the host of this machine, if there is one, so that what its algorithm does between migrations is done.
     Run {
         /// The algorithm by which it will move.
@@ -162,6 +165,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Check { pid, format } => check(pid, format),
         Command::Run { algorithm, program } => run::run(&algorithm, &program),
         Command::Profile(profile) => profile.run(),
+        Command::Measure(measure) => measure.run(),
         Command::Status { pid, watch, format } => status::status(pid, watch, format),
         Command::Cancel { pid } => status::cancel(pid),
         Command::Fence { whom } => status::fence(&whom),

@@ -27,9 +27,10 @@ impl Driver {
 
     /// Notes a step of this host.
     pub(super) fn note(&mut self, epoch: Epoch, event: Event) {
-        self.handle.status.lock().note(&event);
+        let at_ns = wall_clock_ns();
+        self.handle.status.lock().note(&event, at_ns);
         tracing::trace!(session = %self.session, host = %self.host.id(), ?event);
-        self.record(Step { at_ns: wall_clock_ns(), place: self.host.id().into(), epoch, event });
+        self.record(Step { at_ns, place: self.host.id().into(), epoch, event });
     }
 
     /// Writes a step down, or has it sent to where it is written down.

@@ -7,10 +7,11 @@ use steplog::event::{Bytes, Event};
 use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
-use super::{Dialled, Driver, DriverCommand};
+use super::{Dialled, Driver, DriverCommand, nanoseconds, wall_clock_ns};
 use crate::aside::{DriverMessage, Hello, PeerRejection, Proposal, Purpose, StepBatch, Welcome};
 use crate::channel::{ChannelError, Heard};
 use crate::dial::{DialError, GreetingConnection};
+use crate::status::Moment;
 use crate::subject::Occurrence;
 
 impl Driver {
@@ -250,6 +251,10 @@ impl Driver {
                 Some(Occurrence::Exited) => {
                     let exited = self.host.exit();
                     self.note_error("an exit", exited);
+                }
+                Some(Occurrence::Runs { since }) => {
+                    let at_ns = wall_clock_ns().saturating_sub(nanoseconds(since.elapsed()));
+                    self.handle.status.lock().mark(Moment::Runs, at_ns);
                 }
                 Some(Occurrence::Read { page, offset, length }) => {
                     self.note(epoch, Event::PageRead { page, offset, length });

@@ -63,9 +63,10 @@ impl LiveProcess {
     pub(super) fn look_after_going(&mut self) {
         let Body::Going(going) = &self.body else { return };
         match going.try_recv() {
-            Ok(Ok(resumed)) => {
+            Ok(Ok((resumed, since))) => {
                 tracing::info!(pid = resumed.pid(), resumed_for = ?resumed.resumed_for(), "process runs");
                 self.body = Body::Came(resumed);
+                self.occurrences.push_back(Occurrence::Runs { since });
             }
             Ok(Err(error)) => {
                 tracing::error!(%error, "the process could not be let go");

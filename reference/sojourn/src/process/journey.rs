@@ -112,7 +112,7 @@ impl Subject for LiveProcess {
         (self.void, self.unplaced) = (none, BTreeMap::new());
         let stored_runs = stored.iter().map(|(run, _)| run.clone()).collect();
         self.stored.replace(stored);
-        self.mark_modified()?;
+        self.mark_modified(policy)?;
         let files = self.files.clone();
         let plan = BuildPlan { inventory: stock, files, ranges: places, spares, stored: stored_runs };
         self.build = pack(&plan, &[])?;

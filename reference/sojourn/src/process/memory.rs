@@ -1,6 +1,7 @@
 //! A process as the memory of a host: pages read, put in and taken out.
 
 use std::sync::mpsc::channel;
+use std::time::Instant;
 
 use linux::userfault::Installed;
 use linux::{AddressRange, LinuxError, PAGE_SIZE};
@@ -184,7 +185,7 @@ impl Memory for LiveProcess {
                 let alarm = self.alarm.clone();
                 // It may need pages to get going, which only the driver can get.
                 std::thread::spawn(move || {
-                    let resumed = prepared.go();
+                    let resumed = prepared.go().map(|resumed| (resumed, Instant::now()));
                     if sender.send(resumed).is_ok() {
                         alarm.iter().for_each(Alarm::ring);
                     }

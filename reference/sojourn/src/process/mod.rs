@@ -71,7 +71,7 @@ enum Body {
     Departed(DepartedSource),
     Built(BuiltProcess),
     Prepared(Box<Prepared>),
-    Going(Receiver<Result<Resumed, LinuxError>>),
+    Going(Receiver<Result<(Resumed, Instant), LinuxError>>),
     Came(Resumed),
     Settled,
     Gone,

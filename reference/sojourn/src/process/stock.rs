@@ -10,7 +10,7 @@ use linux::plan::{Backing, is_stored, plan};
 use linux::range::subtract;
 use linux::source::TrackedProcess;
 use protocol::page_set::PageSet;
-use protocol::policy::Policy;
+use protocol::policy::{Missing, Policy};
 use steplog::page::PageNumber;
 
 use super::{Body, LiveProcess, system};
@@ -144,7 +144,10 @@ impl LiveProcess {
     }
 
     /// Pages that differ from what their origin says.
-    pub(super) fn mark_modified(&mut self) -> Result<(), SubjectError> {
+    ///
+    /// Where missing pages are fetched from the file server, which has none of the files of private mappings, that includes what is in
+    /// those files.
+    pub(super) fn mark_modified(&mut self, policy: &Policy) -> Result<(), SubjectError> {
         let Body::Here(source) = &self.body else { return Err(system("the process does not run here")) };
         let runs = source.population().map_err(system)?;
         let stock: Stock = source.inventory().map_err(system)?;
@@ -154,10 +157,11 @@ impl LiveProcess {
                 written.insert(page);
             });
         }
-        // What is in a file that the destination does not have has to travel, and so has shared memory.
+        // What is in a file that is not where it will be looked for has to travel, and so has shared memory.
+        let from_server = policy.missing == Missing::FileServer;
         for (mapping, backing) in plan(&stock, &self.files) {
             let lacks_file = mapping.file().is_some()
-                && clean_file(&backing).is_none()
+                && (clean_file(&backing).is_none() || from_server)
                 && !is_stored(mapping, &self.files);
             if backing.is_installed()
                 && (lacks_file || mapping.memory_kind() == Some(MemoryKind::SharedAnonymous))
