@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::MetadataCommand;
 
-/// Types of others, and words that look like a type.
-const FOREIGN: &[&str] = &[];
+/// What looks like a type of this workspace, or like a file, and is none.
+const FOREIGN: &[&str] = &["KiB", "mine.toml"];
+
+/// Stands for a name in a path.
+const PLACEHOLDER: &str = "TARGET";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -99,7 +102,8 @@ fn files_that_are_mentioned_exist() {
         })
     };
     let mentions = mentions();
-    let paths: Vec<_> = mentions.iter().filter(|(_, span)| is_path(span)).collect();
+    let paths = mentions.iter().filter(|(_, span)| is_path(span) && !span.contains(PLACEHOLDER));
+    let paths: Vec<_> = paths.filter(|(_, span)| !FOREIGN.contains(&span.as_str())).collect();
     assert!(paths.len() > 100, "{} files are mentioned", paths.len());
     let gone: Vec<_> = paths.into_iter().filter(|(_, span)| !is_there(span)).collect();
     assert!(gone.is_empty(), "there are no such files: {gone:#?}");
