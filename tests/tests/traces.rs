@@ -162,7 +162,7 @@ fn what_is_no_trace_is_an_error_with_its_line() {
         (format!("{}\n\n", good.replace(r#","file_mapped":[]"#, "")), "line 2: the line is empty"),
         (
             format!("{good}\n{}", crashed.replace(r#""at_ns":0,"#, "")),
-            "line 2: missing field `at_ns`, at column 58",
+            "line 2: missing field `at_ns`, at column 53",
         ),
         (good.replace("[]", "[2]"), "line 1: no page 2 of 2"),
         (good.replace("\"pages\":2", "\"pages\":0"), "line 1: 0 pages; there must be 1 to 16777216"),
