@@ -57,7 +57,7 @@ fn take(bench: &mut Bench, step: BenchStep) -> Result<(), FuzzFinding> {
         let arrived = over_the_wire(envelope)?;
         let handled = bench.handle(&arrived);
         handled.map_err(|error| {
-            FuzzFinding(format!("{} says: {error}, of {:?}", arrived.to, arrived.message))
+            FuzzFinding(format!("{}: {}, of {:?}", error.place, error.error, arrived.message))
         })?;
     }
     bench.take(step)?;
@@ -77,16 +77,16 @@ fn over_the_wire(sent: Envelope) -> Result<Envelope, FuzzFinding> {
 /// A migration under way goes on, messages arrive, and hosts do what is due; nothing new begins.
 fn settle(bench: &mut Bench) -> Result<(), FuzzFinding> {
     for _ in 0..SETTLING_STEPS_MAX {
-        let due = bench.hosts.iter().flat_map(|host| host.tasks().map(|task| task.work));
+        let due = bench.hosts().flat_map(|host| host.tasks().map(|task| task.work));
         let position = due.into_iter().position(|work| work != Work::BeginPass);
         let step = match position {
             _ if !bench.flights.is_empty() => BenchStep::Deliver { which: 0, twice: false },
             Some(which) => BenchStep::Work(u8::try_from(which).unwrap_or(u8::MAX)),
-            None if bench.hosts.iter().any(|host| host.check_suspension().is_ok()) => {
+            None if bench.hosts().any(|host| host.check_suspension().is_ok()) => {
                 BenchStep::Suspend { code: 0, stack: 0 }
             }
             // Suspension waits for another pass.
-            None if bench.hosts.iter().any(|host| host.tasks().next().is_some()) => BenchStep::Work(0),
+            None if bench.hosts().any(|host| host.tasks().next().is_some()) => BenchStep::Work(0),
             None => return Ok(()),
         };
         take(bench, step)?;

@@ -1,6 +1,8 @@
 //! Model and reference are two independent readings of the same algorithms: neither knows the other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use cargo_metadata::{MetadataCommand, PackageId};
 
@@ -40,6 +42,24 @@ fn the_log_of_steps_stands_alone_and_the_protocol_knows_no_world() {
     assert!(!dependencies("protocol").contains("world"));
 }
 
+/// Whoever brings processes or foreign systems in knows the contract and nothing that judges by it.
+#[test]
+fn the_operating_system_and_the_parsers_know_no_protocol() {
+    let of_the_workspace = |of: &str| -> Vec<String> {
+        let known = dependencies(of).into_iter();
+        known
+            .filter(|name| {
+                ["population", "model", "engine", "tie", "checker", "observe", "linux", "sojourn"]
+                    .iter()
+                    .chain(&REFERENCE)
+                    .any(|package| package == name)
+            })
+            .collect()
+    };
+    assert_eq!(of_the_workspace("linux"), [""; 0]);
+    assert_eq!(of_the_workspace("observe"), ["steplog"]);
+}
+
 #[test]
 fn the_engine_knows_no_migration() {
     for package in ["model", "tie"].iter().chain(&REFERENCE) {
@@ -59,4 +79,21 @@ fn dependencies_point_one_way() {
     for package in ["model", "engine", "tie", "checker"].iter().chain(&REFERENCE) {
         assert!(!dependencies(package).contains("conformance"), "{package} knows its tests");
     }
+}
+
+/// The steps of a migration in which nothing goes wrong read nothing that disruptions leave behind.
+#[test]
+fn undisturbed_steps_know_no_disruptions() {
+    let moves = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/src/moves");
+    let words = |file: &str| {
+        let text = fs::read_to_string(moves.join(file).with_extension("rs")).expect("text").to_lowercase();
+        let code = text.lines().filter_map(|line| line.split("//").next()).collect::<Vec<_>>().join("\n");
+        ["aftermath", "leftover", "stray", "connection"].map(|word| code.contains(word))
+    };
+    let undisturbed =
+        ["memory", "pre_migration", "freeze", "hand_over", "post_migration", "file_server", "link"];
+    for file in undisturbed {
+        assert_eq!(words(file), [false; 4], "{file}");
+    }
+    assert_eq!(words("hindrance"), [true; 4], "they are where they are looked for");
 }

@@ -154,7 +154,16 @@ fn what_is_no_trace_is_an_error_with_its_line() {
     for (text, message) in [
         (String::new(), "line 1: the trace is empty"),
         (good.replace(":1,", ":2,"), "line 1: version 2 of the format; 1 is read"),
-        (good.replace("post-copy", "no-copy"), "line 1: no built-in algorithm is called 'no-copy'"),
+        (
+            good.replace("post-copy", "no-copy"),
+            "line 1: no built-in algorithm is called 'no-copy', and no strategy file was given",
+        ),
+        // What is empty may be left out of the first line.
+        (format!("{}\n\n", good.replace(r#","file_mapped":[]"#, "")), "line 2: the line is empty"),
+        (
+            format!("{good}\n{}", crashed.replace(r#""at_ns":0,"#, "")),
+            "line 2: missing field `at_ns`, at column 53",
+        ),
         (good.replace("[]", "[2]"), "line 1: no page 2 of 2"),
         (good.replace("\"pages\":2", "\"pages\":0"), "line 1: 0 pages; there must be 1 to 16777216"),
         (format!("{good}\n{written}\n"), "line 2: no page 2 of 2"),

@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use checker::report::Conclusion;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
-use model::Link;
+use model::{Link, Strategy};
 use protocol::policy::Policy;
 use protocol::transcript::transcript;
 use steplog::event::Step;
@@ -32,7 +32,6 @@ use super::args::Storm;
 use super::output::{quoted, say};
 use super::patience::Patience;
 use super::progress::Teller;
-use super::subject::Subject;
 
 /// Runs where neither a number nor a time is given: about a million steps.
 const RUNS_DEFAULT: u64 = 10_000;
@@ -58,6 +57,8 @@ struct Campaign {
     weather: Weather,
     /// Taken in turn; any where there are none.
     policies: Vec<Policy>,
+    /// The same to the model.
+    strategies: Vec<Strategy>,
     seed: u64,
     runs_max: u64,
     until: Option<Instant>,
@@ -80,15 +81,17 @@ fn run_with(weather: Weather, args: &Storm) -> Result<End> {
         subjects.iter().map(|subject| policy(&subject.strategy).with_context(|| subject.place.to_string()));
     let time = args.minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(SECONDS_PER_MINUTE)));
     let runs_default = if time.is_some() { u64::MAX } else { RUNS_DEFAULT };
+    let strategies: Vec<_> = subjects.iter().map(|subject| subject.strategy.clone()).collect();
     let campaign = Campaign {
         weather,
         policies: policies.collect::<Result<_>>()?,
+        tally: Mutex::new((StormTally::default(), CampaignCoverage::of(strategies.clone()))),
+        strategies,
         seed: args.seed,
         runs_max: args.runs.map_or(runs_default, std::num::NonZeroU64::get),
         until: time.and_then(|time| Instant::now().checked_add(time)),
         next: AtomicU64::new(0),
         patience: Patience::start(args.timeout.timeout)?,
-        tally: Mutex::default(),
         failure: Mutex::default(),
     };
     let threads = args.threads.or(available_parallelism().ok()).map_or(1, NonZeroUsize::get);
@@ -102,7 +105,7 @@ fn run_with(weather: Weather, args: &Storm) -> Result<End> {
     let (tally, coverage) = campaign.tally.into_inner().unwrap_or_default();
     let failure = campaign.failure.into_inner().unwrap_or_default();
     say(summary(seed, &tally, failure.is_none()))?;
-    say(followed(&coverage, &subjects))?;
+    say(followed(&coverage))?;
     if let Some(failure) = failure {
         tell(weather, &failure)?;
         return Ok(End::Concluded(Conclusion::Surprise));
@@ -115,7 +118,7 @@ fn run_with(weather: Weather, args: &Storm) -> Result<End> {
 impl Campaign {
     /// Takes one run after the other until all are taken, the time is up, or one has failed.
     fn work(&self, progress: &dyn Fn(u64)) {
-        let (mut own, mut coverage) = (StormTally::default(), CampaignCoverage::default());
+        let (mut own, mut coverage) = (StormTally::default(), CampaignCoverage::of(self.strategies.clone()));
         loop {
             let at = self.next.fetch_add(1, Relaxed);
             let time_is_up = self.until.is_some_and(|until| Instant::now() >= until);
@@ -175,15 +178,12 @@ fn counts<K: Ord + Display>(all: &[K], counts: &BTreeMap<K, u64>) -> String {
 }
 
 /// What came of running the model along.
-fn followed(coverage: &CampaignCoverage, asked: &[Subject]) -> String {
+fn followed(coverage: &CampaignCoverage) -> String {
     let mut table = Table::new();
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let head = Link::ALL.map(|link| right(link.to_string()));
     table.load_preset(NOTHING).set_header([Cell::new("")].into_iter().chain(head));
-    let mut shares = coverage.shares();
-    shares.retain(|share| {
-        asked.is_empty() || asked.iter().any(|subject| subject.strategy.name == share.algorithm)
-    });
+    let shares = coverage.shares();
     for of_algorithm in shares.chunk_by(|a, b| a.algorithm == b.algorithm) {
         let share = |share: &CoverageShare| {
             let CoverageShare { taken, possible, kinds_taken, kinds_possible, .. } = share;

@@ -31,12 +31,14 @@ pub enum CampaignError {
 }
 
 /// Which transitions of the model real runs have taken.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CampaignCoverage {
     /// Runs that the model was run along.
     pub runs: u64,
-    /// For the built-in algorithms.
-    taken: BTreeMap<(String, Link), FxHashSet<Seen<Uncounted>>>,
+    /// The algorithms of which it is counted.
+    algorithms: Vec<Strategy>,
+    /// For each of them, by its place above.
+    taken: BTreeMap<(usize, Link), FxHashSet<Seen<Uncounted>>>,
 }
 
 /// How many of the transitions of an algorithm over a link were taken.
@@ -83,20 +85,26 @@ fn weathered(
 }
 
 impl CampaignCoverage {
+    /// Of these algorithms, or of the built-in ones if there are none.
+    pub fn of(algorithms: Vec<Strategy>) -> Self {
+        let algorithms = if algorithms.is_empty() { BUILT_IN.to_vec() } else { algorithms };
+        Self { runs: 0, algorithms, taken: BTreeMap::new() }
+    }
+
     fn follow(&mut self, run: &Disrupted, strategy: Strategy, log: &[Step]) -> Result<(), TraceError> {
         let header = run.scenario.header(true);
         let (accepted, run) = explain_steps(header, strategy.clone(), log)?;
         self.runs += 1;
-        if BUILT_IN.contains(&strategy) {
+        if let Some(at) = self.algorithms.iter().position(|counted| *counted == strategy) {
             let header = accepted.header;
             let model = Uncounted::disrupted(strategy, link(header.link));
-            let taken = self.taken.entry((accepted.algorithm, link(header.link))).or_default();
+            let taken = self.taken.entry((at, link(header.link))).or_default();
             taken.extend(seen(&model, &header, &run));
         }
         Ok(())
     }
 
-    /// Counts what others have followed as well.
+    /// Counts what others have followed of the same algorithms as well.
     pub fn add(&mut self, other: Self) {
         self.runs += other.runs;
         for (of, taken) in other.taken {
@@ -106,16 +114,13 @@ impl CampaignCoverage {
 
     /// The share of each algorithm over each link.
     pub fn shares(&self) -> Vec<CoverageShare> {
-        let settings =
-            BUILT_IN.into_iter().flat_map(|strategy| Link::ALL.map(|link| (strategy.clone(), link)));
-        let share = |(strategy, link): (Strategy, Link)| {
-            let algorithm = strategy.name.to_string();
-            let possible = transitions(&Uncounted::disrupted(strategy, link));
-            let of = (algorithm, link);
-            let taken = self.taken.get(&of).into_iter().flatten();
+        let settings = self.algorithms.iter().enumerate().flat_map(|of| Link::ALL.map(|link| (of, link)));
+        let share = |((at, strategy), link): ((usize, &Strategy), Link)| {
+            let possible = transitions(&Uncounted::disrupted(strategy.clone(), link));
+            let taken = self.taken.get(&(at, link)).into_iter().flatten();
             let taken: Vec<_> = taken.filter(|seen| possible.contains(*seen)).collect();
             CoverageShare {
-                algorithm: of.0,
+                algorithm: strategy.name.to_string(),
                 link,
                 taken: taken.len(),
                 possible: possible.len(),
@@ -124,6 +129,12 @@ impl CampaignCoverage {
             }
         };
         settings.map(share).collect()
+    }
+}
+
+impl Default for CampaignCoverage {
+    fn default() -> Self {
+        Self::of(vec![])
     }
 }
 
@@ -150,6 +161,21 @@ mod tests {
             weather(&run, &mut coverage).unwrap();
         }
         assert_eq!(coverage.runs, 20);
+    }
+
+    /// Also of an algorithm that nobody has heard of.
+    #[test]
+    fn what_is_asked_for_is_counted() {
+        let own: Strategy = Strategy { name: "own".into(), ..model::algorithms::ASSISTED_POST_COPY };
+        let mut coverage = CampaignCoverage::of(vec![own.clone()]);
+        for mut run in of_two_hosts() {
+            run.scenario.policy = crate::policy::policy(&own).unwrap();
+            weather(&run, &mut coverage).unwrap();
+        }
+        assert_eq!(coverage.runs, 20);
+        let shares = coverage.shares();
+        assert!(shares.iter().all(|share| share.algorithm == "own"));
+        assert!(shares.iter().any(|share| share.taken > 10), "{shares:?}");
     }
 
     /// A run with which nothing is wrong but that the model does not have.

@@ -91,15 +91,10 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
     Ok(policy)
 }
 
-/// The built-in algorithm that is this policy, or a variant of it without its working set or with another push order.
+/// The strategy that makes the choices of this policy, if the model has them: both are written down alike.
 pub fn strategy(policy: &Policy) -> Option<Strategy> {
-    let built_in = model::algorithms::built_in(&policy.name)?;
-    let pushes = [built_in.push, Push::None, Push::Next, Push::Pivot, Push::Pull];
-    let variants = [built_in.working_set, false, true]
-        .into_iter()
-        .flat_map(|working_set| pushes.map(|push| Strategy { working_set, push, ..built_in.clone() }));
-    let mut variants = variants.collect::<Vec<_>>().into_iter();
-    variants.find(|variant| self::policy(variant).as_ref() == Ok(policy))
+    let strategy = policy.to_toml().parse().ok()?;
+    (self::policy(&strategy).as_ref() == Ok(policy)).then_some(strategy)
 }
 
 #[cfg(test)]
@@ -164,7 +159,7 @@ mod tests {
             match policy(&strategy) {
                 Ok(policy) => {
                     assert_eq!(read, Ok(policy.clone()), "{}", strategy.to_toml());
-                    assert_eq!(policy.to_toml().parse::<Strategy>(), Ok(strategy));
+                    assert_eq!(self::strategy(&policy), Some(strategy));
                     same += 1;
                 }
                 Err(_) => {
@@ -206,8 +201,10 @@ mod tests {
         }
         let without_prefetch = Strategy { push: Push::Next, ..model::algorithms::GENERIC };
         assert_eq!(strategy(&policy(&without_prefetch).unwrap()), Some(without_prefetch));
-        let unheard_of = Policy { name: "unheard-of".into(), ..Policy::POST_COPY };
-        assert_eq!(strategy(&unheard_of), None);
+        let unheard_of = Strategy { name: "unheard-of".into(), ..model::algorithms::POST_COPY };
+        assert_eq!(strategy(&policy(&unheard_of).unwrap()), Some(unheard_of));
+        let copies_clean_pages = Policy { clean: endpoint::Clean::LocalStore, ..Policy::PRE_COPY };
+        assert_eq!((copies_clean_pages.check(), strategy(&copies_clean_pages)), (Ok(()), None));
     }
 
     #[test]

@@ -37,14 +37,13 @@ impl Bench {
 
     /// The process runs here from now on. The host is told once more of the dead: it may not have needed them before.
     fn resume(&mut self, id: HostId) -> Result<(), FuzzFinding> {
-        let Self { hosts, troubles, .. } = self;
+        let Self { ensemble, troubles, .. } = self;
         if troubles.lost {
             self.suspect("a process that was lost resumes");
             return Ok(());
         }
         troubles.holders = vec![id];
-        let host = &mut hosts[usize::from(id.0)];
-        let Some(resident) = host.role().resident() else { return Ok(()) };
+        let Some(resident) = ensemble.host(id).and_then(|host| host.role().resident()) else { return Ok(()) };
         let other_registers = self.registers.as_ref() != Some(&resident.registers);
         let is_gone = |former: HostId, epoch| {
             troubles.is_alive(former) && troubles.died.get(&former).is_some_and(|latest| epoch <= *latest)
@@ -55,7 +54,7 @@ impl Bench {
             .map(|former| former.host)
             .collect();
         for former in gone {
-            host.fenced(former).map_err(|error| super::finding("fence", &error))?;
+            ensemble.fence(id, former).map_err(|error| super::finding("fence", &error))?;
         }
         if other_registers {
             self.suspect("the process has other registers than when it was suspended");

@@ -19,7 +19,7 @@ impl Bench {
             return Err(wrong.clone());
         }
         self.check_vacant(|host| *host.role() == Role::Vacant)?;
-        let mut running = self.hosts.iter().filter(|host| host.is_running());
+        let mut running = self.hosts().filter(|host| host.is_running());
         let Some(host) = running.next() else { return Ok(()) };
         if let Some(other) = running.next() {
             return Err(FuzzFinding(format!("the process runs on {} and on {}", host.id(), other.id())));
@@ -48,7 +48,7 @@ impl Bench {
             )));
         }
         let runs = |host: &&Host<FlawedMemory>| host.is_running();
-        match self.hosts.iter().find(runs).and_then(|host| Some((host, host.role().resident()?))) {
+        match self.hosts().find(runs).and_then(|host| Some((host, host.role().resident()?))) {
             Some(_) if self.troubles.lost => Err(FuzzFinding("a process that was lost runs".to_owned())),
             Some((host, resident)) => self.check_running(host, resident),
             None if self.troubles.lost => self.check_vacant(|_| true),
@@ -71,10 +71,9 @@ impl Bench {
                 Location::Here => host.memory().copy_out(page).ok(),
                 Location::FileServer => self.stored(page),
                 Location::LocalStore => self.image.content(page).cloned(),
-                Location::At(former, _) => self
-                    .hosts
-                    .get(usize::from(former.host.0))
-                    .and_then(|host| host.memory().copy_out(page).ok()),
+                Location::At(former, _) => {
+                    self.host(former.host).and_then(|host| host.memory().copy_out(page).ok())
+                }
             };
             if found.as_ref() != Some(newest) {
                 return Err(wrong(page));
@@ -86,7 +85,7 @@ impl Bench {
             Role::Source(Source::Shadow(_)) => lazy,
             _ => false,
         };
-        let alone = self.hosts.iter().all(|other| other.id() == host.id() || is_done(other));
+        let alone = self.hosts().all(|other| other.id() == host.id() || is_done(other));
         let is_over = match host.role() {
             Role::Source(Source::Resting(_)) => true,
             Role::Destination(Destination::Post(_)) => lazy,
@@ -111,7 +110,7 @@ impl Bench {
 
     /// Nothing of the process is left on these hosts.
     fn check_vacant(&self, of: impl Fn(&Host<FlawedMemory>) -> bool) -> Result<(), FuzzFinding> {
-        for host in self.hosts.iter().filter(|host| of(host)) {
+        for host in self.hosts().filter(|host| of(host)) {
             let left = self.image.page_numbers().any(|page| host.memory().is_present(page));
             if left || *host.role() != Role::Vacant {
                 return Err(FuzzFinding(format!("something of the process is left on {}", host.id())));
@@ -121,7 +120,7 @@ impl Bench {
     }
 
     fn stored(&self, page: PageNumber) -> Option<PageBytes> {
-        self.file_server.stored(page).map(|stored| stored.content.clone())
+        self.ensemble.file_server().stored(page).map(|stored| stored.content.clone())
     }
 }
 

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use arbitrary::Arbitrary;
 use protocol::destination::Destination;
+use protocol::ensemble::{Ensemble, PlaceError, Said};
 use protocol::error::{Error, Refusal};
-use protocol::file_server::FileServer;
 use protocol::host::{Host, HostLimits, MessageOutcome, Role, Suspension, Work};
 use protocol::memory::Fault;
 use protocol::page::{Image, PageBytes};
@@ -71,10 +71,7 @@ pub enum BenchStep {
 /// A world in progress.
 #[derive(Clone, Debug)]
 pub struct Bench {
-    /// The hosts, by number.
-    pub hosts: Vec<Host<FlawedMemory>>,
-    /// The file server.
-    pub file_server: FileServer,
+    ensemble: Ensemble<FlawedMemory>,
     /// The messages on their way, in the order in which they were sent.
     pub flights: Vec<Envelope>,
     /// How often each page went from host to host in each migration.
@@ -100,23 +97,17 @@ impl Bench {
     /// The process at rest on the first host. A flaw shows that what it breaks is noticed.
     pub fn new(setup: BenchSetup, flaw: Option<Flaw>) -> Result<Self, FuzzFinding> {
         let (policy, image) = (setup.policy(), setup.image());
-        let host = |id| {
-            let (id, policy, image) = (HostId(id), policy.clone(), Arc::clone(&image));
-            let page_count = image.page_count();
-            let mut host = match id {
-                FIRST => {
-                    let memory = FlawedMemory::loaded(&image, flaw);
-                    Host::occupied(id, policy, image, memory)
-                }
-                _ => Host::vacant(id, policy, image, FlawedMemory::vacant(page_count, flaw)),
-            }?;
-            host.configure(HostLimits::default(), trouble::timeouts());
-            Ok(host)
+        let ensemble = || {
+            let mut ensemble = Ensemble::new(policy.clone(), Arc::clone(&image))?;
+            ensemble.configure(HostLimits::default(), trouble::timeouts());
+            ensemble.add_occupied(FIRST, FlawedMemory::loaded(&image, flaw))?;
+            for id in (0..HOSTS).map(HostId).filter(|id| *id != FIRST) {
+                ensemble.add_vacant(id, FlawedMemory::vacant(image.page_count(), flaw))?;
+            }
+            Ok(ensemble)
         };
-        let hosts = (0..HOSTS).map(host).collect::<Result<_, Contradiction>>();
         Ok(Self {
-            hosts: hosts.map_err(|error| FuzzFinding(error.to_string()))?,
-            file_server: FileServer::new(&image),
+            ensemble: ensemble().map_err(|error: Contradiction| FuzzFinding(error.to_string()))?,
             flights: Vec::new(),
             crossings: BTreeMap::new(),
             recoveries: Vec::new(),
@@ -131,6 +122,21 @@ impl Bench {
             policy,
             image,
         })
+    }
+
+    /// The hosts that are up, by number.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host<FlawedMemory>> + Clone {
+        self.ensemble.hosts()
+    }
+
+    /// A host that is up.
+    pub fn host(&self, id: HostId) -> Option<&Host<FlawedMemory>> {
+        self.ensemble.host(id)
+    }
+
+    /// How many messages are still to be [collected](Self::collect).
+    pub fn uncollected(&self) -> usize {
+        self.ensemble.said().messages.len()
     }
 
     /// The algorithm.
@@ -153,8 +159,7 @@ impl Bench {
             BenchStep::Start(to) => self.start(HostId(u16::from(to) % HOSTS))?,
             BenchStep::Suspend { code, stack } => self.suspend(code, stack)?,
             BenchStep::Exit => {
-                let host = self.hosts.iter_mut().find(|host| host.is_running());
-                host.map_or(Ok(()), |host| host.exit().map_err(|error| finding("exit", &error)))?;
+                self.running().map_or(Ok(()), |id| self.tell(id, "exit", Host::exit))?;
             }
         }
         self.collect()
@@ -177,43 +182,32 @@ impl Bench {
         let stray = matches!(envelope.message, Message::Page { .. })
             && self.troubles.called_off.contains(&envelope.epoch);
         if let (Some(Flaw::EpochUnchecked), true, Place::Host(to)) = (self.flaw, stray, envelope.to) {
-            envelope.epoch = self.hosts.get(usize::from(to.0)).map_or(envelope.epoch, Host::epoch);
+            envelope.epoch = self.host(to).map_or(envelope.epoch, Host::epoch);
         }
         envelope
     }
 
-    /// Has the receiver handle a message. `None` stands for the file server, which ignores nothing.
-    pub fn handle(&mut self, envelope: &Envelope) -> Result<Option<MessageOutcome>, Error> {
-        let Envelope { from, to, epoch, message } = envelope;
-        match to {
-            Place::FileServer => self.file_server.handle_message(*from, *epoch, message).map(|()| None),
-            Place::Host(id) => match self.hosts.get_mut(usize::from(id.0)) {
-                Some(host) => host.handle_message(*from, *epoch, message).map(Some),
-                None => Ok(None),
-            },
-        }
+    /// Has the receiver handle a message. `None` stands for the file server, which ignores nothing, and for nobody.
+    pub fn handle(&mut self, envelope: &Envelope) -> Result<Option<MessageOutcome>, PlaceError> {
+        self.ensemble.deliver(envelope)
     }
 
     /// Takes what the endpoints say to the network, unless it is said in vain, and what they did to account.
     pub fn collect(&mut self) -> Result<(), FuzzFinding> {
-        let mut events = Vec::new();
-        for host in &mut self.hosts {
-            let id = host.id();
-            events.extend(std::iter::from_fn(|| host.poll_event()).map(|(epoch, event)| (id, epoch, event)));
-        }
-        while self.file_server.poll_event().is_some() {}
-        self.send();
+        let Said { messages, steps } = self.ensemble.take();
+        self.send(messages);
         // Whoever is told of something in consequence takes a step as well.
-        let done = events.is_empty();
-        events.into_iter().try_for_each(|(id, epoch, event)| self.notice(id, epoch, event))?;
+        let done = steps.is_empty();
+        for (place, epoch, event) in steps {
+            if let Place::Host(id) = place {
+                self.notice(id, epoch, event)?;
+            }
+        }
         if done { Ok(()) } else { self.collect() }
     }
 
-    fn send(&mut self) {
-        let Self { hosts, file_server, flights, flaw, troubles, .. } = self;
-        let mut said: Vec<_> =
-            hosts.iter_mut().flat_map(|host| std::iter::from_fn(|| host.poll_message())).collect();
-        said.extend(std::iter::from_fn(|| file_server.poll_message()));
+    fn send(&mut self, mut said: Vec<Envelope>) {
+        let Self { flights, flaw, troubles, .. } = self;
         said.retain(|envelope| !troubles.are_apart(envelope.from, envelope.to));
         for mut envelope in said {
             if !troubles.called_off.is_empty() {
@@ -232,41 +226,37 @@ impl Bench {
     /// What is due can be done.
     fn work(&mut self, which: u8) -> Result<(), FuzzFinding> {
         let due = |host: &Host<FlawedMemory>| host.tasks().map(|task| task.work).collect::<Vec<_>>();
-        let tasks: Vec<_> = (0..)
-            .zip(&self.hosts)
-            .flat_map(|(at, host)| due(host).into_iter().map(move |work| (at, work)))
-            .collect();
-        let Some(&(at, work)) = tasks.get(usize::from(which) % tasks.len().max(1)) else { return Ok(()) };
-        let host: &mut Host<_> = &mut self.hosts[at];
+        let tasks = self.hosts().flat_map(|host| due(host).into_iter().map(|work| (host.id(), work)));
+        let tasks: Vec<_> = tasks.collect();
+        let Some(&(id, work)) = tasks.get(usize::from(which) % tasks.len().max(1)) else { return Ok(()) };
         if work == Work::HandOver && matches!(self.flaw, Some(Flaw::ResumesOnSilence | Flaw::CancelsTooLate))
         {
-            self.troubles.before_hand_over = Some(Box::new(host.clone()));
+            self.troubles.before_hand_over = self.host(id).cloned().map(Box::new);
         }
-        host.perform(work).map_err(|error| finding(&format!("{work:?} is due"), &error))
+        self.tell(id, &format!("{work:?} is due"), |host| host.perform(work))
     }
 
     fn access(&mut self, page: u8, write: bool) -> Result<(), FuzzFinding> {
         let page = PageNumber(u64::from(page) % self.page_count());
-        let Some(host) = self.hosts.iter_mut().find(|host| host.is_running()) else { return Ok(()) };
-        let done = match write {
-            true => {
-                self.writes += 1;
-                host.write(page, 8, &self.writes.to_le_bytes())
-            }
+        let Some(id) = self.running() else { return Ok(()) };
+        self.writes += u64::from(write);
+        let written = self.writes.to_le_bytes();
+        let done = self.ensemble.act(id, |host| match write {
+            true => host.write(page, 8, &written),
             false => host.read(page, 0, &mut [0]),
-        };
+        });
         match done {
-            Ok(()) if write => {
+            Ok(_) if write => {
                 let bytes = self.newest[page.index()].as_mut_slice();
-                bytes[8..16].copy_from_slice(&self.writes.to_le_bytes());
+                bytes[8..16].copy_from_slice(&written);
                 Ok(())
             }
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(Fault::Missing(_)) => {
-                let waits = |resident: &protocol::host::Resident| resident.pages[page.index()].requested;
-                match host.role().resident().is_some_and(waits) {
+                let resident = self.host(id).and_then(|host| host.role().resident());
+                match resident.is_some_and(|resident| resident.pages[page.index()].requested) {
                     true => Ok(()),
-                    false => host.fault(page).map_err(|error| finding(&format!("fault on {page}"), &error)),
+                    false => self.tell(id, &format!("fault on {page}"), |host| host.fault(page)),
                 }
             }
             Err(fault) => Err(finding("access of a process that runs", &fault)),
@@ -281,22 +271,20 @@ impl Bench {
             Role::Destination(Destination::Post(post)) => lazy && !post.resident.exited,
             _ => false,
         };
-        let Some(from) = self.hosts.iter().find(may_leave).map(Host::id) else { return Ok(()) };
-        let at = usize::from(from.0);
-        let mut leaving = self.hosts[at].clone();
-        let epoch = match leaving.start_migration(to) {
-            Ok(epoch) => epoch,
-            Err(Error::Refused(
-                Refusal::NoSuchMigration | Refusal::TooManyFormerHosts | Refusal::OutOfReach(_),
-            )) => return Ok(()),
-            Err(error) => return Err(finding("start", &error)),
-        };
-        // Where the process is not expected, nothing has happened yet.
-        if self.troubles.is_alive(to) && self.hosts[usize::from(to.0)].expect_migration(from, epoch).is_ok() {
-            self.hosts[at] = leaving;
-            self.hosts.iter_mut().for_each(|host| host.process_moves_on(to, epoch));
+        let Some(from) = self.hosts().find(may_leave).map(Host::id) else { return Ok(()) };
+        match self.ensemble.start(from, to) {
+            Ok(_) => Ok(()),
+            // Where the process is not expected, nothing has happened yet.
+            Err(PlaceError { place, .. }) if place == to.into() && to != from => Ok(()),
+            Err(PlaceError {
+                error:
+                    Error::Refused(
+                        Refusal::NoSuchMigration | Refusal::TooManyFormerHosts | Refusal::OutOfReach(_),
+                    ),
+                ..
+            }) => Ok(()),
+            Err(error) => Err(finding("start", &error)),
         }
-        Ok(())
     }
 
     fn suspend(&mut self, code: u8, stack: u8) -> Result<(), FuzzFinding> {
@@ -306,8 +294,23 @@ impl Bench {
             code_page: page(code),
             stack_page: page(stack),
         };
-        let host = self.hosts.iter_mut().find(|host| host.check_suspension().is_ok());
-        host.map_or(Ok(()), |host| host.suspend(suspension).map_err(|error| finding("suspension", &error)))
+        let host = self.hosts().find(|host| host.check_suspension().is_ok()).map(Host::id);
+        host.map_or(Ok(()), |id| self.tell(id, "suspension", |host| host.suspend(suspension)))
+    }
+
+    /// Where the process runs, if anywhere.
+    fn running(&self) -> Option<HostId> {
+        self.hosts().find(|host| host.is_running()).map(Host::id)
+    }
+
+    /// Has a host do something that it must not refuse.
+    fn tell(
+        &mut self,
+        id: HostId,
+        what: &str,
+        does: impl FnOnce(&mut Host<FlawedMemory>) -> Result<(), Error>,
+    ) -> Result<(), FuzzFinding> {
+        self.ensemble.tell(id, does).map_err(|error| finding(what, &error))
     }
 }
 

@@ -4,11 +4,10 @@
 //! vain. Only a fence, the word that a machine is dead, is certain; with it the machine is back, and vacant.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use arbitrary::Arbitrary;
+use protocol::ensemble::PlaceError;
 use protocol::error::Error;
-use protocol::file_server::FileServer;
 use protocol::host::{Host, Location, Resident, Role, Timeouts};
 use protocol::source::Source;
 use steplog::place::{Epoch, HostId, Place};
@@ -119,11 +118,14 @@ impl Bench {
                 self.lose_file_server();
                 Ok(())
             }
-            Trouble::Crash(which) => return self.crash(host_id(which)).and_then(|()| self.collect()),
+            Trouble::Crash(which) => {
+                self.crash(host_id(which));
+                Ok(())
+            }
             Trouble::Notice(which) => self.notice_loss(which),
             Trouble::Tick(which) => self.wait_in_vain(host_id(which)),
             Trouble::Cancel(which) => self.cancel(host_id(which)),
-            Trouble::Refuse(which) => allowed(self.host_mut(host_id(which)).refuse()),
+            Trouble::Refuse(which) => allowed(self.ensemble.tell(host_id(which), Host::refuse)),
             Trouble::Join(which) => self.join_one(which),
             Trouble::Fence(which) => self.fence_one(which),
         };
@@ -154,46 +156,35 @@ impl Bench {
             self.part(HostId(host).into(), Place::FileServer);
         }
         if self.flaw == Some(Flaw::StoredVolatile) {
-            self.file_server = FileServer::new(&self.image);
+            self.ensemble.forget_stored();
         }
     }
 
-    /// The machine is replaced by one that has nothing: nobody hears from it before the fence.
-    fn crash(&mut self, id: HostId) -> Result<(), FuzzFinding> {
+    fn crash(&mut self, id: HostId) {
         if !self.troubles.is_alive(id) {
-            return Ok(());
+            return;
         }
         let had_process = self.troubles.holders.contains(&id);
         self.troubles.lost |= had_process && !self.troubles.released;
         self.troubles.doomed |= self.process().is_some_and(|process| needs(process, id));
-        let latest = self.hosts.iter().map(Host::epoch).max().unwrap_or_default();
+        let latest = self.hosts().map(Host::epoch).max().unwrap_or_default();
         self.troubles.dead.insert(id, had_process);
         self.troubles.died.insert(id, latest);
         for place in places().filter(|place| *place != id.into()) {
             self.part(id.into(), place);
         }
-        *self.host_mut(id) = self.vacant(id)?;
-        Ok(())
-    }
-
-    fn vacant(&self, id: HostId) -> Result<Host<FlawedMemory>, FuzzFinding> {
-        let memory = FlawedMemory::vacant(self.page_count(), self.flaw);
-        let host = Host::vacant(id, self.policy.clone(), Arc::clone(&self.image), memory);
-        let mut host = host.map_err(|error| finding("a new machine", &error))?;
-        host.configure(Default::default(), timeouts());
-        Ok(host)
+        self.ensemble.crash(id);
     }
 
     /// The records of the process, at the host that it depends on.
     fn process(&self) -> Option<&Resident> {
         let holder = self.troubles.holders.last()?;
-        self.hosts[usize::from(holder.0)].role().resident()
+        self.host(*holder)?.role().resident()
     }
 
-    fn notice_loss(&mut self, which: u8) -> Result<(), Error> {
-        let unnoticed = |&(id, peer): &(HostId, Place)| {
-            self.troubles.is_alive(id) && self.hosts[usize::from(id.0)].is_connected(peer)
-        };
+    fn notice_loss(&mut self, which: u8) -> Result<(), PlaceError> {
+        let unnoticed =
+            |&(id, peer): &(HostId, Place)| self.host(id).is_some_and(|host| host.is_connected(peer));
         let ends = self.troubles.apart.iter().flat_map(|&(a, b)| [(a, b), (b, a)]);
         let of_hosts = ends.filter_map(|(end, other)| match end {
             Place::Host(id) => Some((id, other)),
@@ -203,22 +194,21 @@ impl Bench {
         if peer != Place::FileServer {
             self.take_back(Flaw::ResumesOnSilence);
         }
-        self.host_mut(id).disconnected(peer)
+        self.ensemble.part(id, peer)
     }
 
     /// The first tick winds the clock.
-    fn wait_in_vain(&mut self, id: HostId) -> Result<(), Error> {
+    fn wait_in_vain(&mut self, id: HostId) -> Result<(), PlaceError> {
         for _ in 0..2 {
             self.troubles.now_ns += TIMEOUT_NS;
-            let now_ns = self.troubles.now_ns;
-            self.host_mut(id).tick(now_ns)?;
+            self.ensemble.tick(id, self.troubles.now_ns)?;
         }
         Ok(())
     }
 
-    fn cancel(&mut self, id: HostId) -> Result<(), Error> {
+    fn cancel(&mut self, id: HostId) -> Result<(), PlaceError> {
         self.take_back(Flaw::CancelsTooLate);
-        allowed(self.host_mut(id).cancel())
+        allowed(self.ensemble.tell(id, Host::cancel))
     }
 
     /// With this flaw a source that has handed the process over goes back to before.
@@ -227,8 +217,7 @@ impl Bench {
             return;
         }
         if let Some(before) = self.troubles.before_hand_over.take() {
-            let id = before.id();
-            *self.host_mut(id) = *before;
+            self.ensemble.restore(*before);
         }
     }
 
@@ -241,24 +230,18 @@ impl Bench {
         self.troubles.apart.iter().copied().filter(|&(a, b)| is_up(a) && is_up(b)).collect()
     }
 
-    /// Both hear of the new connection before anything is said over it.
-    fn join_one(&mut self, which: u8) -> Result<(), Error> {
+    fn join_one(&mut self, which: u8) -> Result<(), PlaceError> {
         let Some((a, b)) = pick(which, self.joinable()) else { return Ok(()) };
         self.troubles.apart.remove(&(a, b));
-        for (of, with) in [(a, b), (b, a)] {
-            if let Place::Host(id) = of {
-                self.host_mut(id).connected(with)?;
-            }
-        }
-        Ok(())
+        self.ensemble.join(a, b)
     }
 
     /// A former host waits for the process, wherever that is: machines that the process was not on are not its concern,
     /// and it only sees a new connection.
-    fn fence_one(&mut self, which: u8) -> Result<(), Error> {
+    fn fence_one(&mut self, which: u8) -> Result<(), PlaceError> {
         let Some(id) = pick(which, self.troubles.dead.keys().copied().collect()) else { return Ok(()) };
         let had_process = self.troubles.dead.remove(&id).unwrap_or_default();
-        let Self { hosts, troubles, .. } = self;
+        let troubles = &mut self.troubles;
         let mut apart = std::mem::take(&mut troubles.apart);
         apart.retain(|&(a, b)| {
             let is_dead = |place| matches!(place, Place::Host(id) if !troubles.is_alive(id));
@@ -266,25 +249,18 @@ impl Bench {
             !back || is_dead(a) || is_dead(b)
         });
         troubles.apart = apart;
-        for host in hosts.iter_mut().filter(|host| host.id() != id && troubles.is_alive(host.id())) {
-            if had_process || !is_former(host.role()) {
-                host.fenced(id)?;
-            } else {
-                host.connected(id)?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn host_mut(&mut self, id: HostId) -> &mut Host<FlawedMemory> {
-        &mut self.hosts[usize::from(id.0)]
+        let is_told = |host: &&Host<FlawedMemory>| had_process || !is_former(host.role());
+        let told: Vec<_> = self.hosts().filter(is_told).map(Host::id).collect();
+        let joined: Vec<_> = self.hosts().map(Host::id).collect();
+        let memory = FlawedMemory::vacant(self.page_count(), self.flaw);
+        self.ensemble.replace(id, memory, &told, &joined)
     }
 }
 
 /// What the operator may ask for too late, or of the wrong host.
-fn allowed(asked: Result<(), Error>) -> Result<(), Error> {
+fn allowed(asked: Result<(), PlaceError>) -> Result<(), PlaceError> {
     match asked {
-        Err(Error::Refused(_)) => Ok(()),
+        Err(PlaceError { error: Error::Refused(_), .. }) => Ok(()),
         asked => asked,
     }
 }

@@ -122,7 +122,12 @@ impl<M: Memory> Ensemble<M> {
         self.act(id, what).map(drop).map_err(|error| PlaceError { place: id.into(), error })
     }
 
-    /// What was said and done since this was last asked.
+    /// What was said and done since it was last taken.
+    pub fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// Takes what was said and done since this was last asked.
     pub fn take(&mut self) -> Said {
         std::mem::take(&mut self.said)
     }

@@ -29,6 +29,7 @@ pub struct Header {
     /// Number of pages of the address space; all are loaded and clean at first.
     pub pages: u64,
     /// Numbers, from 0, of the pages that are file-mapped; the others are private.
+    #[serde(default)]
     pub file_mapped: BTreeSet<u64>,
     /// Whether things go wrong: connections, machines and the file server fail, operators and hosts change their minds.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

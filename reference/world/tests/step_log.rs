@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use protocol::policy::Policy;
+use serde_json::json;
 use steplog::event::{Event, read_log};
 use steplog::header::Header;
 use steplog::place::HostId;
@@ -68,14 +69,52 @@ fn events() -> BTreeSet<String> {
     expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
+/// The fields of an event, in brackets those without which it is read: the others are added one by one until it can be.
+fn fields_of(event: &str) -> BTreeSet<String> {
+    let mut line = json!({ "event": event });
+    let read = loop {
+        match serde_json::from_value::<Event>(line.clone()) {
+            Ok(event) => break event,
+            Err(error) => {
+                let missing = error.to_string();
+                let missing = missing.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+                let missing = missing.unwrap_or_else(|| panic!("{event}: {error}"));
+                line[missing] = sample(event, missing);
+            }
+        }
+    };
+    let written = serde_json::to_value(read).unwrap();
+    let fields = written.as_object().unwrap().keys().filter(|field| *field != "event");
+    let bracketed = |field: &String| match line.get(field) {
+        Some(_) => format!("`{field}`"),
+        None => format!("[`{field}`]"),
+    };
+    fields.map(bracketed).collect()
+}
+
+/// Something that the field of the event can be.
+fn sample(event: &str, field: &str) -> serde_json::Value {
+    match (event, field) {
+        ("message-ignored", "from") | ("page-faulted", "asked") => json!({ "host": 1 }),
+        ("peer-disconnected" | "peer-timed-out" | "peer-connected", "peer") => json!("file-server"),
+        (_, "told" | "discarded" | "owed_again" | "requested") => json!([]),
+        (_, "registers" | "bytes") => json!("00"),
+        (_, "at_rest") => json!(true),
+        (_, "kind") => json!("page"),
+        (_, "progress") => json!("running"),
+        _ => json!(1),
+    }
+}
+
 #[test]
 fn every_event_has_its_row() {
     let document = document();
-    let (_, table) = document.split_once("| event | must").unwrap();
+    let (_, table) = document.split_once("| event | its fields").unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     let mut named = BTreeSet::new();
     for row in rows {
-        let [name, duty, inferred] = row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>()[..]
+        let [name, fields, duty, inferred] =
+            row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>()[..]
         else {
             panic!("{row}");
         };
@@ -84,6 +123,8 @@ fn every_event_has_its_row() {
         let may_be_missing = duty.starts_with("if seen");
         assert!(may_be_missing || duty == "must", "{row}");
         assert_eq!(inferred.is_empty(), !may_be_missing, "{row}");
+        let documented = fields.split(", ").filter(|field| !field.is_empty()).map(str::to_owned);
+        assert_eq!(documented.collect::<BTreeSet<_>>(), fields_of(&name), "{name}");
         assert!(named.insert(name), "{row}");
     }
     assert_eq!(named, events());

@@ -88,10 +88,8 @@ impl<'a, S: Live> Judgement<'a, S> {
         let graph = &self.space.graph;
         let Concrete { system, .. } = self.space.concrete;
         let conditions = system.goal_conditions(property);
-        let in_the_way = |state| {
-            !conditions.is_empty()
-                && !self.space.concrete.all(&self.space.state(state)).is_superset(conditions)
-        };
+        let all_meet = self.space.all_meet(conditions);
+        let in_the_way = |state| !conditions.is_empty() && !all_meet(state);
         let excused = |state| system.excused(property, &self.space.state(state).control);
         let doom =
             possibility::search(graph, |state| self.pending(property, state) || in_the_way(state), excused);

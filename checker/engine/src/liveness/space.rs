@@ -3,7 +3,7 @@
 //! of pages forgets which page a step belongs to.
 
 use population::concrete::{Concrete, Configuration, PAGES_MAX, State, Step};
-use population::system::{Live, Properties};
+use population::system::{Conditions, Live, Properties};
 
 use super::exploration::Exploration;
 use super::graph::{Graph, Label, Node, STATES_MAX, TRANSITIONS_MAX};
@@ -131,6 +131,16 @@ impl<'a, S: Live> Space<'a, S> {
         let (control, pages) = self.states.row(state, self.concrete.pages);
         let pages = pages.iter().map(|page| *self.tabled.page(*page)).collect();
         Configuration { control: *self.tabled.control(control), pages }
+    }
+
+    /// Do all pages of a state meet the conditions? It is asked of each record once.
+    pub(super) fn all_meet(&self, conditions: Conditions<S>) -> impl Fn(Node) -> bool {
+        let meets = |page| self.concrete.system.conditions(page).is_superset(conditions);
+        let meets: Vec<bool> = self.tabled.pages().iter().map(meets).collect();
+        move |state| {
+            let (_, pages) = self.states.row(state, self.concrete.pages);
+            pages.iter().all(|page| meets[page.index()])
+        }
     }
 
     /// The step with this label.

@@ -272,7 +272,7 @@ fn judge(
 
 fn header(text: &str) -> Result<Header, TraceError> {
     let fails = |reason: String| TraceError::Header(reason);
-    let header: Header = serde_json::from_str(text).map_err(|error| fails(error.to_string()))?;
+    let header: Header = serde_json::from_str(text).map_err(|error| fails(reason(&error)))?;
     if header.trace != VERSION {
         return Err(fails(format!("version {} of the format; {VERSION} is read", header.trace)));
     }
@@ -298,14 +298,28 @@ fn algorithm(header: &Header, strategy: Option<Strategy>) -> Result<Strategy, Tr
     if let Some(strategy) = strategy {
         return Ok(strategy);
     }
-    let missing = || TraceError::Header("no algorithm, and no strategy file".to_owned());
+    let missing = || TraceError::Header("no algorithm, and no strategy file was given".to_owned());
     let name = header.algorithm.as_ref().ok_or_else(missing)?;
-    let unknown = || TraceError::Header(format!("no built-in algorithm is called '{name}'"));
+    let unknown = || {
+        TraceError::Header(format!(
+            "no built-in algorithm is called '{name}', and no strategy file was given"
+        ))
+    };
     algorithms::built_in(name).ok_or_else(unknown)
 }
 
 fn parse(line: usize, text: &str) -> Result<Step, TraceError> {
-    serde_json::from_str(text).map_err(|error| TraceError::Line { line, reason: error.to_string() })
+    serde_json::from_str(text).map_err(|error| TraceError::Line { line, reason: reason(&error) })
+}
+
+/// Why a line cannot be read. To the parser it is the first; which it is of the log is said beside.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        _ if error.is_eof() && error.column() == 0 => "the line is empty".to_owned(),
+        Some((what, _)) => format!("{what}, at column {}", error.column()),
+        None => text,
+    }
 }
 
 /// The transitions that the pages see in a run of the model, which is one that explains a trace with this header.
