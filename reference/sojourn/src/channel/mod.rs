@@ -108,9 +108,14 @@ impl PeerChannel {
         self.stream.socket()
     }
 
-    /// Whether a page may be sent that nobody waits for.
+    /// Whether a page may be sent that nobody waits for, while somebody may come to wait for another.
     pub fn has_room(&self) -> bool {
-        self.pace.has_room() && self.outbox.len() - self.written_to < BACKLOG_MAX
+        self.pace.has_room() && self.takes_more()
+    }
+
+    /// Whether a page may be sent while nobody can come to wait for another.
+    pub fn takes_more(&self) -> bool {
+        self.outbox.len() - self.written_to < BACKLOG_MAX
     }
 
     /// Bytes in a second, as last measured.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use protocol::host::{Role, Suspension, Work};
+use protocol::host::{Role, Suspension, Task, Work};
 use protocol::memory::Memory as _;
 use protocol::policy::{Passes, Pre};
 use protocol::source::Source;
@@ -203,14 +203,19 @@ impl Driver {
     /// Lets the endpoint do what is due and has room. True when it could do more at once.
     pub(super) fn work(&mut self) -> bool {
         for _ in 0..WORK_MAX {
-            let room = |place: Option<Place>| place.is_none_or(|place| self.peers.has_room(place));
-            // What is waited for does not wait for room.
+            let has_room = |task: &Task| match (task.work, task.page_to) {
+                // What is waited for does not wait for room.
+                (Work::Serve(_), _) | (_, None) => true,
+                // A suspended process waits for no page but for all of them.
+                (Work::Transfer(_), Some(place)) => self.peers.takes_more(place),
+                (_, Some(place)) => self.peers.has_room(place),
+            };
             let task = self
                 .host
                 .tasks()
                 .take(TASKS_LOOKED_AT)
                 .filter(|task| !(self.drains && matches!(task.work, Work::WriteBack(_))))
-                .find(|task| matches!(task.work, Work::Serve(_)) || room(task.page_to));
+                .find(has_room);
             let Some(task) = task else { return false };
             if task.work == Work::HandOver && !self.is_judged() {
                 return true;

@@ -86,8 +86,15 @@ impl Peers {
     }
 
     pub fn has_room(&self, place: Place) -> bool {
-        let channel = self.peers.get(&place).and_then(|peer| peer.channel.as_ref());
-        channel.is_some_and(PeerChannel::has_room)
+        self.channel(place).is_some_and(PeerChannel::has_room)
+    }
+
+    pub fn takes_more(&self, place: Place) -> bool {
+        self.channel(place).is_some_and(PeerChannel::takes_more)
+    }
+
+    fn channel(&self, place: Place) -> Option<&PeerChannel> {
+        self.peers.get(&place)?.channel.as_ref()
     }
 
     pub fn rate(&self) -> u64 {

@@ -210,7 +210,7 @@ fn tracked(bed: &Bed, exercise: &Path) -> anyhow::Result<(Vec<Duration>, Option<
     std::thread::sleep(SCAN_INTERVAL * 3);
     let report = program.finish()?;
     let sum = |of: fn(&(u64, u64, u64)) -> (u64, u64)| {
-        let each = spans.iter().map(|span| of(span)).map(|(from, to)| report.cpu_ns_per_unit(from, to));
+        let each = spans.iter().map(&of).map(|(from, to)| report.cpu_ns_per_unit(from, to));
         each.sum::<Option<f64>>()
     };
     let free = sum(|(from, between, _)| (*from, *between));
