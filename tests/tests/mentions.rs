@@ -38,7 +38,7 @@ fn texts(endings: &[&str]) -> BTreeMap<String, String> {
 /// A line of source: what is code, and what is comment.
 fn split(line: &str) -> (&str, &str) {
     // A slash in a string is preceded by an odd number of quotes.
-    let is_comment = |at: &usize| line[..*at].matches('"').count() % 2 == 0;
+    let is_comment = |at: &usize| line[..*at].matches('"').count().is_multiple_of(2);
     line.match_indices("//").map(|(at, _)| at).find(is_comment).map_or((line, ""), |at| line.split_at(at))
 }
 
@@ -170,7 +170,7 @@ fn tests_that_are_mentioned_exist() {
                 let functions = sources[*file].split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
                 file.contains(filter) || functions.into_iter().any(|name| name.contains(filter))
             };
-            assert!(files.iter().any(|file| has_test(file)), "{path}: {command}: there is no such test");
+            assert!(files.iter().any(has_test), "{path}: {command}: there is no such test");
             seen += 1;
         }
     }
