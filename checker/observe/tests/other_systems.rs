@@ -105,6 +105,8 @@ fn a_recorded_cut_has_lost_what_was_left_behind() {
     let finding = report.findings.iter().find(|finding| finding.property == S5).unwrap();
     assert_eq!(finding.at, "source trace, line 4");
     assert_eq!((report.pages, report.sent), (111_005, 178));
+    assert_eq!(report.ending, "completed at the source alone");
+    assert!(matches!(report.verdict(S9), Some(ObservedVerdict::NotJudged(_))), "{report:#?}");
     for property in [S1, L1, L2] {
         let verdict = report.verdict(property);
         assert!(matches!(verdict, Some(ObservedVerdict::Violated(_))), "{property}: {verdict:?}");

@@ -102,18 +102,18 @@ impl Status {
         if let Some(name) = counted(event) {
             *self.steps.entry(name.to_owned()).or_default() += 1;
         }
-        if let Some(moment) = Moment::of(event) {
+        if let Some(moment) = MigrationMoment::of(event) {
             self.mark(moment, at_ns);
         }
     }
 
     /// This happened at this time.
-    pub fn mark(&mut self, moment: Moment, at_ns: u64) {
+    pub fn mark(&mut self, moment: MigrationMoment, at_ns: u64) {
         self.moments.insert(moment.name().to_owned(), at_ns);
     }
 
     /// When this happened last.
-    pub fn moment(&self, moment: Moment) -> Option<u64> {
+    pub fn moment(&self, moment: MigrationMoment) -> Option<u64> {
         self.moments.get(moment.name()).copied()
     }
 
@@ -125,7 +125,7 @@ impl Status {
 
 /// What divides a migration into its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum MigrationMoment {
     /// It has begun, at the source.
     Started,
     /// The source begins to stop the process.
@@ -140,7 +140,7 @@ pub enum Moment {
     Complete,
 }
 
-impl Moment {
+impl MigrationMoment {
     fn of(event: &Event) -> Option<Self> {
         Some(match event {
             Event::MigrationStarted { .. } => Self::Started,

@@ -109,7 +109,7 @@ impl Account<'_> {
             ObservedProperty::S7 => self.demand_first(),
             ObservedProperty::S8 => self.traffic_bound(),
             ObservedProperty::S9 => self.cycle(),
-            ObservedProperty::L2 if self.phase.destroyed.is_some() && self.phase.paused.contains(&true) => {
+            ObservedProperty::L2 if self.is_abandoned() => {
                 let text = "the destination waits for ever for what the source has let go of";
                 ObservedVerdict::Violated(text.to_owned())
             }
@@ -252,6 +252,7 @@ impl Account<'_> {
         ];
         match missing.iter().find(|(missing, _)| *missing) {
             Some((_, what)) => ObservedVerdict::NotJudged(format!("{what} was not recorded")),
+            None if self.is_abandoned() => unjudged("the destination comes to no end"),
             None if self.is_postcopy() => holds("Normal, Pre-migration, Migration, Post-migration, Normal"),
             None => holds("Normal, Pre-migration, Migration, Normal"),
         }
@@ -276,9 +277,15 @@ impl Account<'_> {
         gone || stayed && self.phase.suspended.is_none()
     }
 
+    /// Has the source let go of the process while the destination waits for another connection?
+    fn is_abandoned(&self) -> bool {
+        self.phase.destroyed.is_some() && self.phase.paused.contains(&true)
+    }
+
     fn ending(&self) -> &'static str {
         let phase = &self.phase;
         match (phase.destroyed, phase.cancelled, phase.failed) {
+            (Some(_), ..) if self.is_abandoned() => "completed at the source alone",
             (Some(_), ..) => "completed",
             (None, Some(_), _) => "called off",
             (None, None, true) => "failed",

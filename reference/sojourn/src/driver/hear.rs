@@ -11,7 +11,7 @@ use super::{Dialled, Driver, DriverCommand, nanoseconds, wall_clock_ns};
 use crate::aside::{DriverMessage, Hello, PeerRejection, Proposal, Purpose, StepBatch, Welcome};
 use crate::channel::{ChannelError, Heard};
 use crate::dial::{DialError, GreetingConnection};
-use crate::status::Moment;
+use crate::status::MigrationMoment;
 use crate::subject::Occurrence;
 
 impl Driver {
@@ -254,7 +254,7 @@ impl Driver {
                 }
                 Some(Occurrence::Runs { since }) => {
                     let at_ns = wall_clock_ns().saturating_sub(nanoseconds(since.elapsed()));
-                    self.handle.status.lock().mark(Moment::Runs, at_ns);
+                    self.handle.status.lock().mark(MigrationMoment::Runs, at_ns);
                 }
                 Some(Occurrence::Read { page, offset, length }) => {
                     self.note(epoch, Event::PageRead { page, offset, length });

@@ -13,7 +13,7 @@ use steplog::place::Place;
 use super::{Driver, wall_clock_ns};
 use crate::aside::DriverMessage;
 use crate::judge::Judge;
-use crate::status::Moment;
+use crate::status::MigrationMoment;
 use crate::subject::{Stopped, SubjectError};
 
 /// Tasks that are looked at for one that has room. More of them wait for the same place.
@@ -71,7 +71,7 @@ impl Driver {
             Some(stopped) => Ok(stopped),
             None => {
                 self.stopped_at = Some(Instant::now());
-                self.handle.status.lock().mark(Moment::Stopped, wall_clock_ns());
+                self.handle.status.lock().mark(MigrationMoment::Stopped, wall_clock_ns());
                 self.subject.lock().stop()
             }
         };

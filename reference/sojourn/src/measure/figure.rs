@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::paper::{Case, Experiment, Row, State};
+use super::paper::{Experiment, PaperCase, PaperRow, PaperState};
 
 /// Of Pre-migration, Migration and Post-migration.
 const COLOURS: [&str; 3] = ["#9ecae1", "#d94801", "#a1d99b"];
@@ -17,15 +17,15 @@ const FOOT_HEIGHT: f64 = 64.0;
 
 /// A panel for each case, a bar for each row.
 pub fn bars(experiment: &Experiment) -> String {
-    let of_names: Vec<&[Row]> = experiment.rows.chunk_by(|a, b| a.name == b.name).collect();
+    let of_names: Vec<&[PaperRow]> = experiment.rows.chunk_by(|a, b| a.name == b.name).collect();
     let longest_ms = experiment.rows.iter().map(length_ms).fold(1.0, f64::max);
     let bottom = HEAD_HEIGHT + of_names.len() as f64 * ROW_HEIGHT;
-    let (width, height) = (LABEL_WIDTH + PANEL_WIDTH * Case::ALL.len() as f64, bottom + FOOT_HEIGHT);
+    let (width, height) = (LABEL_WIDTH + PANEL_WIDTH * PaperCase::ALL.len() as f64, bottom + FOOT_HEIGHT);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
     );
-    for (at, case) in (0..).zip(Case::ALL) {
+    for (at, case) in (0..).zip(PaperCase::ALL) {
         let left = LABEL_WIDTH + PANEL_WIDTH * f64::from(at);
         let scale = (PANEL_WIDTH - MARGIN) / longest_ms;
         text(&mut svg, (left, 20.0), "start", &format!("{} case, duration in ms", case.name()));
@@ -53,9 +53,9 @@ pub fn bars(experiment: &Experiment) -> String {
     svg + "</svg>\n"
 }
 
-fn bar(svg: &mut String, row: &Row, (left, top): (f64, f64), scale: f64, longest_ms: f64) {
+fn bar(svg: &mut String, row: &PaperRow, (left, top): (f64, f64), scale: f64, longest_ms: f64) {
     let mut done_ms = 0.0;
-    for (state, colour) in State::ALL.into_iter().zip(COLOURS) {
+    for (state, colour) in PaperState::ALL.into_iter().zip(COLOURS) {
         let Some(spread) = row.time(state) else {
             let (from, to) = (left + done_ms * scale, left + longest_ms * scale);
             let _ = writeln!(svg, "<g opacity=\"0.5\">");
@@ -70,8 +70,8 @@ fn bar(svg: &mut String, row: &Row, (left, top): (f64, f64), scale: f64, longest
 }
 
 /// As far as it can be told.
-fn length_ms(row: &Row) -> f64 {
-    State::ALL.into_iter().filter_map(|state| row.time(state)).map(|spread| spread.median / 1e6).sum()
+fn length_ms(row: &PaperRow) -> f64 {
+    PaperState::ALL.into_iter().filter_map(|state| row.time(state)).map(|spread| spread.median / 1e6).sum()
 }
 
 /// A round number of milliseconds such that there are a handful of them.
@@ -99,19 +99,19 @@ fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::run::Measured;
+    use crate::measure::run::MeasuredRun;
 
     #[test]
     fn bars_are_as_long_as_it_took() {
         let row = |name: &str, post_ns| {
-            let run = Measured {
+            let run = MeasuredRun {
                 moved: true,
                 pre_ns: 250_000_000,
                 freeze_ns: 50_000_000,
                 post_ns,
-                ..Measured::default()
+                ..MeasuredRun::default()
             };
-            Row { name: name.to_owned(), case: Case::Normal, runs: vec![run] }
+            PaperRow { name: name.to_owned(), case: PaperCase::Normal, runs: vec![run] }
         };
         let rows = vec![row("one", Some(700_000_000)), row("another", None)];
         let svg = bars(&Experiment { own_pages: 0, rows, failed: Vec::new() });

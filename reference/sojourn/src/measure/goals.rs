@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::bed::{Bed, Links};
 use super::exercise::Load;
 use super::paper::own_pages;
-use super::run::{Exercising, Measured, Pages, Plan, measure};
-use super::statistics::{Better, Spread, mean, percentile};
+use super::run::{ExercisePages, ExercisePlan, Exercising, MeasuredRun, measure};
+use super::statistics::{Better, MeasuredSpread, mean, percentile};
 use super::table::table;
 use super::{PAGES, RATE, Tools, scratch};
 
@@ -65,8 +65,8 @@ impl Goal {
     }
 
     /// All measurements together.
-    pub fn spread(&self) -> Option<Spread> {
-        Spread::of(self.values.iter().copied(), self.better)
+    pub fn spread(&self) -> Option<MeasuredSpread> {
+        MeasuredSpread::of(self.values.iter().copied(), self.better)
     }
 
     /// Whether the measurement in the middle is good enough; nothing that was not measured is.
@@ -104,16 +104,17 @@ fn shaped(
     goals: &mut Vec<Goal>,
 ) -> anyhow::Result<()> {
     let working = PAGES.saturating_sub(own_pages(bed, tools)?).max(1);
-    let private = Pages { private: working, ..Pages::default() };
+    let private = ExercisePages { private: working, ..ExercisePages::default() };
     let half = working / 2;
-    let mixed = Pages { private: half / 2, clean: half - half / 2, shared: working - half };
-    let mut runs = |policy: &Policy, load: Load, pages: Pages| {
-        let plan = Plan { algorithm: &policy.name, strategy: None, load, pages, suspend_within: None };
+    let mixed = ExercisePages { private: half / 2, clean: half - half / 2, shared: working - half };
+    let mut runs = |policy: &Policy, load: Load, pages: ExercisePages| {
+        let plan =
+            ExercisePlan { algorithm: &policy.name, strategy: None, load, pages, suspend_within: None };
         let run = |at| {
             said(&format!("{}, {load}: {at} of {}", policy.name, tools.repetitions));
             measure(bed, &tools.exercise, &plan)
         };
-        (1..=tools.repetitions).map(run).collect::<anyhow::Result<Vec<Measured>>>()
+        (1..=tools.repetitions).map(run).collect::<anyhow::Result<Vec<MeasuredRun>>>()
     };
     let uniform = runs(&Policy::POST_COPY, Load::Uniform, private)?;
     let local = runs(&Policy::POST_COPY, Load::Local, private)?;
@@ -123,9 +124,10 @@ fn shaped(
     let streams = (0..tools.repetitions)
         .map(|_| Ok(share_of_link(bed.stream(&tools.exercise, PAGES * PAGE_BYTES)?.as_nanos() as f64, RATE)))
         .collect::<anyhow::Result<Vec<f64>>>()?;
-    let each = |runs: &[Measured], of: fn(&Measured) -> Option<f64>| runs.iter().filter_map(of).collect();
-    let freeze = |run: &Measured| Some(run.freeze_ns as f64 / 1e6);
-    let work = |run: &Measured| Some(run.work? * 100.0);
+    let each =
+        |runs: &[MeasuredRun], of: fn(&MeasuredRun) -> Option<f64>| runs.iter().filter_map(of).collect();
+    let freeze = |run: &MeasuredRun| Some(run.freeze_ns as f64 / 1e6);
+    let work = |run: &MeasuredRun| Some(run.work? * 100.0);
     let less = |what, goal, values| Goal::new(what, "ms", Some(goal), Better::Less, values);
     goals.extend([
         less("freeze, post-copy", 5.0, each(&uniform, freeze)),
@@ -159,7 +161,7 @@ fn shaped(
 
 /// What part of the link the contents of all pages took while they were pushed, in percent: headers of the protocol and encryption
 /// are not counted, those of TCP, IP and Ethernet are.
-fn link_share(run: &Measured, rate: u64) -> Option<f64> {
+fn link_share(run: &MeasuredRun, rate: u64) -> Option<f64> {
     run.post_ns.filter(|post_ns| *post_ns > 0).map(|post_ns| share_of_link(post_ns as f64, rate))
 }
 
@@ -190,7 +192,12 @@ fn tracking(
 
 /// How long it was stopped each time, and by how much longer a unit of work keeps a processor while it is tracked, in percent.
 fn tracked(bed: &Bed, exercise: &Path) -> anyhow::Result<(Vec<Duration>, Option<f64>)> {
-    let program = Exercising::start(bed, exercise, Load::Busy, Pages { private: PAGES, ..Pages::default() })?;
+    let program = Exercising::start(
+        bed,
+        exercise,
+        Load::Busy,
+        ExercisePages { private: PAGES, ..ExercisePages::default() },
+    )?;
     let mut source = TrackedProcess::open(i32::try_from(program.pid())?)?;
     let (mut stops, mut spans) = (Vec::new(), Vec::new());
     std::thread::sleep(TRACKED);
@@ -225,9 +232,14 @@ fn large(
     said: &mut impl FnMut(&str),
     goals: &mut Vec<Goal>,
 ) -> anyhow::Result<()> {
-    let pages = Pages { private: LARGE, ..Pages::default() };
-    let plan =
-        Plan { algorithm: "total-copy", strategy: None, load: Load::Idle, pages, suspend_within: None };
+    let pages = ExercisePages { private: LARGE, ..ExercisePages::default() };
+    let plan = ExercisePlan {
+        algorithm: "total-copy",
+        strategy: None,
+        load: Load::Idle,
+        pages,
+        suspend_within: None,
+    };
     let mut shares = Vec::new();
     for at in 1..=tools.repetitions.min(LARGE_REPETITIONS_MAX) {
         said(&format!("1 GiB on an unshaped link: {at}"));
@@ -253,7 +265,7 @@ pub fn text(goals: &[Goal]) -> String {
         let sign = if goal.better == Better::Less { "≤" } else { "≥" };
         let asked = goal.goal.map_or(String::new(), |asked| format!("{sign} {asked} {}", goal.unit));
         let spread = goal.spread();
-        let show = |of: fn(&Spread) -> f64| {
+        let show = |of: fn(&MeasuredSpread) -> f64| {
             spread.as_ref().map_or("–".to_owned(), |spread| format!("{:.2}", of(spread)))
         };
         let verdict = if goal.is_met() { "" } else { "missed" };
@@ -308,10 +320,10 @@ mod tests {
     #[test]
     fn the_contents_of_pages_fill_the_link_at_best() {
         // 2560 pages take 891 ms on a line of 100 Mbit/s.
-        let run = Measured { post_ns: Some(891_000_000), ..Measured::default() };
+        let run = MeasuredRun { post_ns: Some(891_000_000), ..MeasuredRun::default() };
         let share = link_share(&run, RATE).unwrap();
         assert!((share - 100.0).abs() < 0.1, "{share}");
-        assert_eq!(link_share(&Measured { post_ns: None, ..run.clone() }, RATE), None);
-        assert_eq!(link_share(&Measured { post_ns: Some(0), ..run }, RATE), None);
+        assert_eq!(link_share(&MeasuredRun { post_ns: None, ..run.clone() }, RATE), None);
+        assert_eq!(link_share(&MeasuredRun { post_ns: Some(0), ..run }, RATE), None);
     }
 }

@@ -18,8 +18,8 @@ use serde::Serialize;
 
 use super::bed::{Bed, Links};
 use super::exercise::Load;
-use super::run::{Exercising, Measured, Pages, Plan, measure};
-use super::statistics::{Better, Spread, mean, percentile};
+use super::run::{ExercisePages, ExercisePlan, Exercising, MeasuredRun, measure};
+use super::statistics::{Better, MeasuredSpread, mean, percentile};
 use super::table::{ms, table};
 use super::{PAGES, RATE, Tools, scratch, simulated::Simulated};
 
@@ -29,7 +29,7 @@ const SUSPEND_WITHIN: Duration = Duration::from_secs(8);
 /// How well things go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Case {
+pub enum PaperCase {
     /// Pages are touched at random.
     Normal,
     /// None is.
@@ -38,7 +38,7 @@ pub enum Case {
     Worst,
 }
 
-impl Case {
+impl PaperCase {
     /// All, in the order of the published columns.
     pub const ALL: [Self; 3] = [Self::Normal, Self::Best, Self::Worst];
 
@@ -62,13 +62,13 @@ impl Case {
 
 /// What is measured: an algorithm, perhaps with pages of one kind only.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
+pub struct PaperRow {
     /// The algorithm, and the kind of its pages where it is one.
     pub name: String,
     /// The case.
-    pub case: Case,
+    pub case: PaperCase,
     /// Every run.
-    pub runs: Vec<Measured>,
+    pub runs: Vec<MeasuredRun>,
 }
 
 /// All of it.
@@ -77,14 +77,14 @@ pub struct Experiment {
     /// Pages of the process that are not those it works on.
     pub own_pages: u64,
     /// What was measured.
-    pub rows: Vec<Row>,
+    pub rows: Vec<PaperRow>,
     /// What went wrong in runs that have no figures.
     pub failed: Vec<String>,
 }
 
 /// State of the process, of which the published tables have the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum PaperState {
     /// It runs at the source, pages are transferred.
     PreMigration,
     /// It is suspended.
@@ -93,7 +93,7 @@ pub enum State {
     PostMigration,
 }
 
-impl State {
+impl PaperState {
     /// All, in the order of the published tables.
     pub const ALL: [Self; 3] = [Self::PreMigration, Self::Migration, Self::PostMigration];
 
@@ -107,24 +107,24 @@ impl State {
     }
 }
 
-impl Row {
+impl PaperRow {
     /// The time in a state, in nanoseconds; nothing where it does not end.
-    pub fn time(&self, state: State) -> Option<Spread> {
+    pub fn time(&self, state: PaperState) -> Option<MeasuredSpread> {
         let moved = self.runs.iter().filter(|run| run.moved);
         let times: Vec<Option<u64>> = moved
             .map(|run| match state {
-                State::PreMigration => Some(run.pre_ns),
-                State::Migration => Some(run.freeze_ns),
-                State::PostMigration => run.post_ns,
+                PaperState::PreMigration => Some(run.pre_ns),
+                PaperState::Migration => Some(run.freeze_ns),
+                PaperState::PostMigration => run.post_ns,
             })
             .collect();
         let times: Option<Vec<u64>> = times.into_iter().collect();
-        Spread::of(times?.into_iter().map(|time| time as f64), Better::Less)
+        MeasuredSpread::of(times?.into_iter().map(|time| time as f64), Better::Less)
     }
 
-    fn middle(&self, of: impl Fn(&Measured) -> Option<f64>) -> Option<f64> {
+    fn middle(&self, of: impl Fn(&MeasuredRun) -> Option<f64>) -> Option<f64> {
         let moved = self.runs.iter().filter(|run| run.moved);
-        Spread::of(moved.filter_map(of), Better::Less).map(|spread| spread.median)
+        MeasuredSpread::of(moved.filter_map(of), Better::Less).map(|spread| spread.median)
     }
 }
 
@@ -144,7 +144,7 @@ pub fn experiment(tools: &Tools, only: &[String], mut said: impl FnMut(&str)) ->
         }
         let strategy = one_pass(directory.path(), &policy)?;
         let unbounded = policy == Policy::PRE_COPY_UNBOUNDED;
-        let plan = Plan {
+        let plan = ExercisePlan {
             algorithm: &policy.name,
             strategy: strategy.as_deref(),
             load: case.load(),
@@ -160,7 +160,7 @@ pub fn experiment(tools: &Tools, only: &[String], mut said: impl FnMut(&str)) ->
                 Err(error) => failed.push(format!("{name}, {} case: {error:#}", case.name())),
             }
         }
-        rows.push(Row { name, case, runs });
+        rows.push(PaperRow { name, case, runs });
     }
     Ok(Experiment { own_pages, rows, failed })
 }
@@ -170,33 +170,37 @@ pub fn experiment(tools: &Tools, only: &[String], mut said: impl FnMut(&str)) ->
 /// # Errors
 /// It cannot be looked at.
 pub fn own_pages(bed: &Bed, tools: &Tools) -> anyhow::Result<u64> {
-    let program =
-        Exercising::start(bed, &tools.exercise, Load::Idle, Pages { private: 1, ..Pages::default() })?;
+    let program = Exercising::start(
+        bed,
+        &tools.exercise,
+        Load::Idle,
+        ExercisePages { private: 1, ..ExercisePages::default() },
+    )?;
     let population = TrackedProcess::open(i32::try_from(program.pid())?)?.population()?;
     let own = population.iter().filter(|run| run.state == PageState::Own);
     Ok(own.map(|run| run.range.pages().count() as u64).sum::<u64>().saturating_sub(1))
 }
 
-fn plans(working: u64) -> Vec<(String, Policy, Case, Pages)> {
+fn plans(working: u64) -> Vec<(String, Policy, PaperCase, ExercisePages)> {
     let half = working / 2;
     let mut plans = Vec::new();
     for policy in Policy::ALL {
         let pages = match policy.clean {
             _ if policy.writes_back() => {
-                Pages { private: half / 2, clean: half - half / 2, shared: working - half }
+                ExercisePages { private: half / 2, clean: half - half / 2, shared: working - half }
             }
-            Clean::Travel => Pages { private: working, ..Pages::default() },
-            _ => Pages { private: half, clean: working - half, shared: 0 },
+            Clean::Travel => ExercisePages { private: working, ..ExercisePages::default() },
+            _ => ExercisePages { private: half, clean: working - half, shared: 0 },
         };
-        plans.extend(Case::ALL.map(|case| (policy.name.to_string(), policy.clone(), case, pages)));
+        plans.extend(PaperCase::ALL.map(|case| (policy.name.to_string(), policy.clone(), case, pages)));
     }
-    let (none, rest) = (Pages::default(), working - 1);
+    let (none, rest) = (ExercisePages::default(), working - 1);
     for (kind, pages) in [
-        ("private", Pages { private: working, ..none }),
-        ("clean", Pages { private: 1, clean: rest, ..none }),
-        ("file-mapped", Pages { private: 1, shared: rest, ..none }),
+        ("private", ExercisePages { private: working, ..none }),
+        ("clean", ExercisePages { private: 1, clean: rest, ..none }),
+        ("file-mapped", ExercisePages { private: 1, shared: rest, ..none }),
     ] {
-        plans.extend(Case::ALL.map(|case| (format!("generic, {kind}"), Policy::GENERIC, case, pages)));
+        plans.extend(PaperCase::ALL.map(|case| (format!("generic, {kind}"), Policy::GENERIC, case, pages)));
     }
     plans
 }
@@ -218,26 +222,29 @@ pub fn text(experiment: &Experiment, simulated: &Simulated) -> String {
     let mut rows = vec![
         words(&["ms", "normal", "", "", "", "best", "", "", "", "worst", "", "", ""]),
         std::iter::once(String::new())
-            .chain(Case::ALL.into_iter().flat_map(|_| words(&["paper", "simulated", "measured", "best"])))
+            .chain(
+                PaperCase::ALL.into_iter().flat_map(|_| words(&["paper", "simulated", "measured", "best"])),
+            )
             .collect(),
     ];
-    for state in State::ALL {
+    for state in PaperState::ALL {
         rows.push(vec![capital(state.name())]);
         for of_name in experiment.rows.chunk_by(|a, b| a.name == b.name) {
             let mut cells = vec![format!("  {}", of_name[0].name)];
-            for case in Case::ALL {
+            for case in PaperCase::ALL {
                 let Some(row) = of_name.iter().find(|row| row.case == case) else { continue };
                 let (published, model) = simulated.cell(&row.name, case, state);
                 cells.extend([published, model].map(Option::unwrap_or_default));
                 let time = row.time(state);
                 let never = match state {
                     _ if row.runs.is_empty() => "–",
-                    State::PostMigration => "∞",
+                    PaperState::PostMigration => "∞",
                     _ if row.runs.iter().all(|run| !run.moved) => "∞",
                     _ => "",
                 };
-                let show =
-                    |of: fn(&Spread) -> f64| time.as_ref().map_or(never.to_owned(), |spread| ms(of(spread)));
+                let show = |of: fn(&MeasuredSpread) -> f64| {
+                    time.as_ref().map_or(never.to_owned(), |spread| ms(of(spread)))
+                };
                 cells.extend([show(|spread| spread.median), show(|spread| spread.best)]);
             }
             rows.push(cells);
@@ -255,7 +262,7 @@ pub fn text(experiment: &Experiment, simulated: &Simulated) -> String {
         "local",
         "work %",
     ])];
-    for row in experiment.rows.iter().filter(|row| row.case == Case::Normal) {
+    for row in experiment.rows.iter().filter(|row| row.case == PaperCase::Normal) {
         let count = |names: &'static [&'static str]| {
             let all = row
                 .middle(|run| Some(names.iter().filter_map(|name| run.steps.get(*name)).sum::<u64>() as f64));
@@ -301,18 +308,18 @@ fn capital(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn row(runs: &[(bool, Option<u64>)]) -> Row {
-        let runs = runs.iter().map(|(moved, post_ns)| Measured {
+    fn row(runs: &[(bool, Option<u64>)]) -> PaperRow {
+        let runs = runs.iter().map(|(moved, post_ns)| MeasuredRun {
             moved: *moved,
             post_ns: *post_ns,
-            ..Measured::default()
+            ..MeasuredRun::default()
         });
-        Row { name: "post-copy".to_owned(), case: Case::Normal, runs: runs.collect() }
+        PaperRow { name: "post-copy".to_owned(), case: PaperCase::Normal, runs: runs.collect() }
     }
 
     #[test]
     fn what_does_not_end_has_no_time() {
-        let median = |row: &Row| row.time(State::PostMigration).map(|spread| spread.median);
+        let median = |row: &PaperRow| row.time(PaperState::PostMigration).map(|spread| spread.median);
         assert_eq!(median(&row(&[(true, Some(3)), (true, Some(1))])), Some(2.0));
         assert_eq!(median(&row(&[(true, Some(3)), (true, None)])), None);
         assert_eq!(
@@ -325,7 +332,7 @@ mod tests {
 
     #[test]
     fn every_plan_has_all_pages() {
-        for (name, _, _, Pages { private, clean, shared }) in plans(2001) {
+        for (name, _, _, ExercisePages { private, clean, shared }) in plans(2001) {
             assert_eq!(private + clean + shared, 2001, "{name}");
             assert!(private > 0, "{name}");
         }

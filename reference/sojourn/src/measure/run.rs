@@ -13,7 +13,7 @@ use super::bed::{Bed, await_that};
 use super::exercise::{Load, first_content};
 use super::report::ExerciseReport;
 use crate::control::{self, DeskAnswer, DeskQuestion};
-use crate::status::{Moment, Status};
+use crate::status::{MigrationMoment, Status};
 
 /// How long a move may take: far longer than it does.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ const WATCHED: Duration = Duration::from_secs(2);
 
 /// The pages of a program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Pages {
+pub struct ExercisePages {
     /// Its own.
     pub private: u64,
     /// As in a file, until it writes to them.
@@ -37,7 +37,7 @@ pub struct Pages {
 
 /// What is to be moved, and how.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan<'a> {
+pub struct ExercisePlan<'a> {
     /// By which algorithm.
     pub algorithm: &'a str,
     /// A file with another one instead.
@@ -45,14 +45,14 @@ pub struct Plan<'a> {
     /// What the program does.
     pub load: Load,
     /// What it has.
-    pub pages: Pages,
+    pub pages: ExercisePages,
     /// After this time it is given up if it has not been suspended.
     pub suspend_within: Option<Duration>,
 }
 
 /// What a move cost, in nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Measured {
+pub struct MeasuredRun {
     /// Whether it was suspended at all.
     pub moved: bool,
     /// From the beginning to the suspension.
@@ -86,7 +86,7 @@ impl Exercising {
     ///
     /// # Errors
     /// It does not start.
-    pub fn start(bed: &Bed, exercise: &Path, load: Load, pages: Pages) -> anyhow::Result<Self> {
+    pub fn start(bed: &Bed, exercise: &Path, load: Load, pages: ExercisePages) -> anyhow::Result<Self> {
         let number = unique();
         let path = |name: &str| bed.path(&format!("{name}-{number}"));
         let (printed, errors, stop) = (path("printed"), path("errors"), path("stop"));
@@ -149,7 +149,7 @@ impl Drop for Exercising {
 ///
 /// # Errors
 /// It cannot be moved, or is not what it was.
-pub fn measure(bed: &Bed, exercise: &Path, plan: &Plan<'_>) -> anyhow::Result<Measured> {
+pub fn measure(bed: &Bed, exercise: &Path, plan: &ExercisePlan<'_>) -> anyhow::Result<MeasuredRun> {
     let program = Exercising::start(bed, exercise, plan.load, plan.pages)?;
     std::thread::sleep(BEFORE);
     let lazy = plan.algorithm == "lazy-copy";
@@ -157,7 +157,7 @@ pub fn measure(bed: &Bed, exercise: &Path, plan: &Plan<'_>) -> anyhow::Result<Me
     let source = if lazy {
         // It ends when the program does.
         let mine = |status: &Status| {
-            status.pid == Some(program.pid()) && status.moment(Moment::HandedOver).is_some()
+            status.pid == Some(program.pid()) && status.moment(MigrationMoment::HandedOver).is_some()
         };
         let source = await_that("the program is handed over", PATIENCE, || {
             Ok(statuses(&bed.desks(0))?.into_iter().find(mine))
@@ -167,17 +167,17 @@ pub fn measure(bed: &Bed, exercise: &Path, plan: &Plan<'_>) -> anyhow::Result<Me
     } else {
         migrate.end()?
     };
-    if source.moment(Moment::HandedOver).is_none() {
+    if source.moment(MigrationMoment::HandedOver).is_none() {
         program.finish()?;
         if plan.suspend_within.is_none() {
             bail!("{} did not move it: {:?}\n{}", plan.algorithm, source.error, bed.logs());
         }
-        return Ok(Measured { steps: source.steps, ..Measured::default() });
+        return Ok(MeasuredRun { steps: source.steps, ..MeasuredRun::default() });
     }
     let reached = |status: &Status| {
         status.session == source.session
-            && status.moment(Moment::Runs).is_some()
-            && (lazy || status.moment(Moment::Complete).is_some())
+            && status.moment(MigrationMoment::Runs).is_some()
+            && (lazy || status.moment(MigrationMoment::Complete).is_some())
     };
     let destination = await_that("all of it is there", PATIENCE, || {
         Ok(statuses(&bed.desks(1))?.into_iter().find(reached))
@@ -188,13 +188,14 @@ pub fn measure(bed: &Bed, exercise: &Path, plan: &Plan<'_>) -> anyhow::Result<Me
 }
 
 /// What the two ends and the program noted, put together.
-pub fn measured(source: &Status, destination: &Status, report: &ExerciseReport) -> Option<Measured> {
-    let (started, stopped) = (source.moment(Moment::Started)?, source.moment(Moment::Stopped)?);
-    let handed_over = source.moment(Moment::HandedOver).unwrap_or(stopped);
+pub fn measured(source: &Status, destination: &Status, report: &ExerciseReport) -> Option<MeasuredRun> {
+    let (started, stopped) =
+        (source.moment(MigrationMoment::Started)?, source.moment(MigrationMoment::Stopped)?);
+    let handed_over = source.moment(MigrationMoment::HandedOver).unwrap_or(stopped);
     // Who lets it go may be late to note that it has.
-    let noted = destination.moment(Moment::Runs)?;
+    let noted = destination.moment(MigrationMoment::Runs)?;
     let runs = report.first_sign_after(handed_over).map_or(noted, |sign| sign.min(noted));
-    let complete = destination.moment(Moment::Complete).map(|complete| complete.max(runs));
+    let complete = destination.moment(MigrationMoment::Complete).map(|complete| complete.max(runs));
     let post_until = complete.or_else(|| report.span_ns().map(|(_, last)| last))?;
     let before = report.span_ns().and_then(|(first, _)| report.rate(first + 1, started.max(first + 2)));
     let during = report.rate(runs, post_until);
@@ -202,7 +203,7 @@ pub fn measured(source: &Status, destination: &Status, report: &ExerciseReport) 
     for (name, count) in &destination.steps {
         *steps.entry(name.clone()).or_default() += count;
     }
-    Some(Measured {
+    Some(MeasuredRun {
         moved: true,
         pre_ns: stopped.saturating_sub(started),
         freeze_ns: runs.saturating_sub(stopped),
@@ -222,7 +223,7 @@ struct Migrating {
 }
 
 impl Migrating {
-    fn begin(bed: &Bed, plan: &Plan<'_>, pid: u32) -> anyhow::Result<Self> {
+    fn begin(bed: &Bed, plan: &ExercisePlan<'_>, pid: u32) -> anyhow::Result<Self> {
         let said = bed.path("said");
         let pid = pid.to_string();
         let arguments =
@@ -288,12 +289,12 @@ mod tests {
     fn statuses() -> (Status, Status) {
         let new = || Status::new(SessionId(1), None, "post-copy", 10);
         let (mut source, mut destination) = (new(), new());
-        source.mark(Moment::Started, 2000);
-        source.mark(Moment::Stopped, 2100);
-        source.mark(Moment::HandedOver, 2800);
+        source.mark(MigrationMoment::Started, 2000);
+        source.mark(MigrationMoment::Stopped, 2100);
+        source.mark(MigrationMoment::HandedOver, 2800);
         source.steps.insert("pushed".to_owned(), 3);
-        destination.mark(Moment::Runs, 3000);
-        destination.mark(Moment::Complete, 5000);
+        destination.mark(MigrationMoment::Runs, 3000);
+        destination.mark(MigrationMoment::Complete, 5000);
         destination.steps.insert("faulted".to_owned(), 2);
         (source, destination)
     }
@@ -312,7 +313,7 @@ mod tests {
     #[test]
     fn it_runs_once_it_says_so_itself() {
         let (source, mut destination) = statuses();
-        destination.mark(Moment::Runs, 4000);
+        destination.mark(MigrationMoment::Runs, 4000);
         let report = ExerciseReport::parse(REPORT).unwrap();
         let found = measured(&source, &destination, &report).unwrap();
         assert_eq!((found.freeze_ns, found.post_ns), (900, Some(2000)));

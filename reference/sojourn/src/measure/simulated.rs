@@ -4,7 +4,7 @@
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use super::paper::{Case, State};
+use super::paper::{PaperCase, PaperState};
 use super::table::ms;
 
 /// Cells of the published tables, and simulated ones.
@@ -75,7 +75,12 @@ impl Simulated {
     }
 
     /// Published and simulated.
-    pub fn cell(&self, algorithm: &str, case: Case, state: State) -> (Option<String>, Option<String>) {
+    pub fn cell(
+        &self,
+        algorithm: &str,
+        case: PaperCase,
+        state: PaperState,
+    ) -> (Option<String>, Option<String>) {
         let same = |cell: &&Cell| {
             cell.algorithm == algorithm && cell.case == case.name() && cell.state == state.name()
         };
@@ -90,12 +95,12 @@ impl Simulated {
 fn of_run(run: &serde_json::Value) -> Vec<Cell> {
     let algorithm = run["setup"]["policy"]["name"].as_str().unwrap_or_default();
     let case = match run["setup"]["workload"].as_str() {
-        Some("none") => Case::Best,
-        Some("all") => Case::Worst,
-        _ => Case::Normal,
+        Some("none") => PaperCase::Best,
+        Some("all") => PaperCase::Worst,
+        _ => PaperCase::Normal,
     };
     let fields = ["pre_migration_ns", "freeze_ns", "post_migration_ns"];
-    let cell = |(state, field): (State, &str)| {
+    let cell = |(state, field): (PaperState, &str)| {
         let (mean, one) = (&run["summary"][field]["mean"], &run["outcome"][field]);
         let simulated = match (mean.as_f64().or_else(|| one.as_f64()), one.is_string()) {
             (Some(time), _) => ms(time),
@@ -111,7 +116,7 @@ fn of_run(run: &serde_json::Value) -> Vec<Cell> {
             simulated,
         }
     };
-    State::ALL.into_iter().zip(fields).map(cell).collect()
+    PaperState::ALL.into_iter().zip(fields).map(cell).collect()
 }
 
 fn time(time: &Time) -> String {
@@ -131,15 +136,15 @@ mod tests {
         let run = r#"{"version": 2, "runs": [{"setup": {"policy": {"name": "generic"}, "workload": "none"}, "outcome": {"post_migration_ns": "endless"},
             "summary": {"pre_migration_ns": null, "freeze_ns": {"mean": 2500000.0}, "post_migration_ns": null}}]}"#;
         let both = Simulated::parse(published).unwrap().and(Simulated::parse(run).unwrap());
-        let cell = |algorithm, state| both.cell(algorithm, Case::Best, state);
+        let cell = |algorithm, state| both.cell(algorithm, PaperCase::Best, state);
         let words = |published: Option<&str>, simulated: &str| {
             (published.map(str::to_owned), Some(simulated.to_owned()))
         };
-        assert_eq!(cell("lazy-copy", State::Migration), words(Some("4.50"), "∞"));
-        assert_eq!(cell("generic", State::PreMigration), words(None, ""));
-        assert_eq!(cell("generic", State::Migration), words(None, "2.50"));
-        assert_eq!(cell("generic", State::PostMigration), words(None, "∞"));
-        assert_eq!(both.cell("generic", Case::Normal, State::Migration), (None, None));
+        assert_eq!(cell("lazy-copy", PaperState::Migration), words(Some("4.50"), "∞"));
+        assert_eq!(cell("generic", PaperState::PreMigration), words(None, ""));
+        assert_eq!(cell("generic", PaperState::Migration), words(None, "2.50"));
+        assert_eq!(cell("generic", PaperState::PostMigration), words(None, "∞"));
+        assert_eq!(both.cell("generic", PaperCase::Normal, PaperState::Migration), (None, None));
         assert!(Simulated::parse("[]").is_err());
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// Several measurements of the same thing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
+pub struct MeasuredSpread {
     /// The one in the middle.
     pub median: f64,
     /// The best one: the least, or the most where more is better.
@@ -25,7 +25,7 @@ pub enum Better {
     More,
 }
 
-impl Spread {
+impl MeasuredSpread {
     /// Of these, if there is any.
     pub fn of(values: impl IntoIterator<Item = f64>, better: Better) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
@@ -63,10 +63,10 @@ mod tests {
 
     #[test]
     fn a_spread_has_a_middle_and_two_ends() {
-        let spread = |values: &[f64], better| Spread::of(values.iter().copied(), better);
-        let odd = Spread { median: 2.0, best: 1.0, worst: 9.0, count: 3 };
+        let spread = |values: &[f64], better| MeasuredSpread::of(values.iter().copied(), better);
+        let odd = MeasuredSpread { median: 2.0, best: 1.0, worst: 9.0, count: 3 };
         assert_eq!(spread(&[9.0, 1.0, 2.0], Better::Less), Some(odd));
-        let even = Spread { median: 2.5, best: 4.0, worst: 1.0, count: 4 };
+        let even = MeasuredSpread { median: 2.5, best: 4.0, worst: 1.0, count: 4 };
         assert_eq!(spread(&[4.0, 1.0, 2.0, 3.0], Better::More), Some(even));
         assert_eq!(spread(&[], Better::More), None);
     }
