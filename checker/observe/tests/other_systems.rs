@@ -180,6 +180,12 @@ fn the_log_of_the_daemon_is_tied_to_the_answers() {
     assert_eq!(broken(&report), []);
     let log = fs::read_to_string(folder.path().join("log.ndjson")).unwrap();
     assert_eq!(log.lines().filter(|line| line.contains("page-installed")).count(), 3);
+    // A page that was never written is in no dump: the daemon says that it is zero, or the process waits for nothing.
+    let never_written = format!("(00.000005) uffd: 42-7: #PF at 0x99000\n{text}");
+    let error = tell(&never_written).unwrap_err().to_string();
+    assert!(error.contains("line 1") && error.contains("a page that the dump does not have"), "{error}");
+    let zero = format!("{never_written}(00.000040) uffd: 42-7: zero page at 0x99000\n");
+    assert_eq!(broken(&tell(&zero).unwrap()), []);
     let error = tell(&text.replace("0x12000/8192", "0x13000/4096")).unwrap_err().to_string();
     assert!(error.contains("line 3") && error.contains("channel 1, offset"), "{error}");
 }

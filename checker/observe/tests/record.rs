@@ -132,35 +132,41 @@ fn a_cut_is_a_cut_for_both_sides_and_said() {
     assert_eq!(fs::read(folder.path().join("connection-1.forward.bin")).unwrap(), b"before");
 }
 
-/// Whether it is busy, or nobody takes what is sent.
+/// Writes without end, and takes what comes or does not. True if it was cut.
+fn busy(mut stream: TcpStream, takes: bool, mut told: impl FnMut() + Send + 'static) -> JoinHandle<bool> {
+    /// Far more than passes until a stop is noticed.
+    const PIECES: usize = 4096;
+    let mut other = stream.try_clone().unwrap();
+    if takes {
+        // The end, or an error: either says that the connection is gone.
+        spawn(move || io::copy(&mut other, &mut io::sink()));
+    }
+    spawn(move || {
+        let piece = vec![0; 1 << 20];
+        (0..PIECES).any(|_| {
+            told();
+            stream.write_all(&piece).is_err()
+        })
+    })
+}
+
+/// Whether both sides are busy, or neither takes what the other sends.
 #[test]
 fn a_connection_that_is_never_idle_is_cut() {
-    /// Far more than passes until the stop is noticed.
-    const END: usize = 16 << 30;
     for takes in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let to = server.local_addr().unwrap().to_string();
         let (address, stop, recording) = record("127.0.0.1:0", &to, folder.path());
-        let mut client = TcpStream::connect(address.to_string()).unwrap();
-        let (mut peer, _) = server.accept().unwrap();
-        let taken = spawn(move || {
-            if takes {
-                // The end, or an error: either says that the connection is gone.
-                let _ = io::copy(&mut peer, &mut io::sink());
-            }
-            peer
-        });
-        let mut sent = 0;
-        let piece = vec![0; 1 << 20];
-        while sent < END && client.write_all(&piece).is_ok() {
-            sent += piece.len();
-            if sent == 1 << 20 {
-                stop.store(true, Ordering::Relaxed);
-            }
-        }
-        assert!(sent < END, "everything has passed");
-        taken.join().unwrap();
+        let client = TcpStream::connect(address.to_string()).unwrap();
+        let (peer, _) = server.accept().unwrap();
+        let mut pieces = 0;
+        let told = move || {
+            pieces += 1;
+            stop.fetch_or(pieces == 3, Ordering::Relaxed);
+        };
+        let (client, peer) = (busy(client, takes, told), busy(peer, takes, || {}));
+        assert!(client.join().unwrap() && peer.join().unwrap(), "everything has passed");
         assert!(recording.join().unwrap()[0].forward.broken.is_some());
     }
 }
