@@ -54,11 +54,11 @@ pub use setup::{
 
 use std::sync::Arc;
 
-use protocol::error::Error;
+use protocol::ensemble::PlaceError;
 use protocol::memory::{Accesses, Elided, Fault, Memory, PageStore};
 use protocol::page::{Image, PAGE_SIZE};
 use protocol::policy::{Contradiction, Freeze, Missing, Passes, Policy, Pre, Push};
-use steplog::place::{HostId, Place};
+use steplog::place::HostId;
 
 use world::World;
 
@@ -78,13 +78,8 @@ pub enum SimulationError {
     #[error(transparent)]
     Unsupported(#[from] Contradiction),
     /// An endpoint refused what the protocol has it do: an error of the reference.
-    #[error("{place}: {error}")]
-    Endpoint {
-        /// Which one.
-        place: Place,
-        /// What it said.
-        error: Error,
-    },
+    #[error(transparent)]
+    Endpoint(#[from] PlaceError),
     /// The process accessed something that is not there: an error of this simulation.
     #[error("the process faulted: {0}")]
     Fault(#[from] Fault),

@@ -5,8 +5,8 @@ mod operator;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use protocol::ensemble::Ensemble;
 use protocol::error::Error;
-use protocol::file_server::FileServer;
 use protocol::host::{Host, Task, Work};
 use protocol::memory::{Accesses, Fault, Memory};
 use protocol::page::{Image, PageKind};
@@ -16,7 +16,7 @@ use protocol::wire::{Envelope, Message};
 use steplog::event::Event;
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
-use steplog::place::{Epoch, Place};
+use steplog::place::{HostId, Place};
 use world::random::Random;
 
 use super::costs::Costs;
@@ -29,8 +29,8 @@ use super::{
     SimulationSetup, Span,
 };
 
-/// The places, in the order of their lines.
-const PLACES: [Place; 3] = [Place::Host(SOURCE), Place::Host(DESTINATION), Place::FileServer];
+/// The hosts, in the order of their lines. The file server's comes last.
+const HOSTS: [HostId; 2] = [SOURCE, DESTINATION];
 
 /// A byte for the process to write.
 const BYTE: [u8; 1] = [1];
@@ -43,8 +43,7 @@ pub(super) struct World<'a, M> {
     setup: &'a SimulationSetup,
     image: &'a Image,
     now_ns: u64,
-    hosts: [Host<Logged<M>>; 2],
-    file_server: FileServer,
+    ensemble: Ensemble<Logged<M>>,
     network: Network<'a>,
     /// When a host can send what it has found no room for, and until when its software is busy.
     room_ns: [Option<u64>; 2],
@@ -81,9 +80,9 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
     ) -> Result<Self, SimulationError> {
         let by_pass = setup.log == DirtyMarks::Pass && matches!(setup.policy.pre, Pre::Copy(_));
         let (policy, pages) = (&setup.policy, image.page_count());
-        let source = Host::occupied(SOURCE, policy.clone(), Arc::clone(image), Logged::new(here, by_pass))?;
-        let destination =
-            Host::vacant(DESTINATION, policy.clone(), Arc::clone(image), Logged::new(there, false))?;
+        let mut ensemble = Ensemble::new(policy.clone(), Arc::clone(image))?;
+        ensemble.add_occupied(SOURCE, Logged::new(here, by_pass))?;
+        ensemble.add_vacant(DESTINATION, Logged::new(there, false))?;
         let mut of_kind = image.page_numbers();
         let code = of_kind.find(|&page| image.kind(page) == PageKind::FileMapped);
         let stack = image.page_numbers().next_back().filter(|&page| image.kind(page) == PageKind::Private);
@@ -92,8 +91,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             setup,
             image,
             now_ns: 0,
-            hosts: [source, destination],
-            file_server: FileServer::new(image),
+            ensemble,
             network: Network::new(setup),
             room_ns: [None; 2],
             busy_ns: [0; 2],
@@ -146,18 +144,30 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             let dirty =
                 self.setup.workload == SimulatedWorkload::All || self.setup.dirty_share.falls(&mut random);
             if dirty {
-                self.hosts[0].write(page, 0, &BYTE)?;
+                self.ensemble.act(SOURCE, |host| host.write(page, 0, &BYTE))?;
                 self.write_backs_ahead += u64::from(self.image.kind(page) == PageKind::FileMapped);
+                self.ensemble.take();
             }
-            while self.hosts[0].poll_event().is_some() {}
         }
-        self.hosts[0].memory_mut().begin_pass();
-        self.hosts[1].expect_migration(SOURCE, Epoch(1)).map_err(at(1))?;
-        self.hosts[0].start_migration(DESTINATION).map_err(at(0))?;
-        self.begin_pass();
+        self.clear_log()?;
+        self.ensemble.start(SOURCE, DESTINATION)?;
+        self.begin_pass()?;
         self.process.go_on(0);
-        self.collect(0)?;
-        self.collect(1)
+        self.collect()
+    }
+
+    /// The host at which the process is at first.
+    fn source(&self) -> Option<&Host<Logged<M>>> {
+        self.ensemble.host(SOURCE)
+    }
+
+    /// Has a host do something.
+    fn tell(
+        &mut self,
+        at_host: usize,
+        what: impl FnOnce(&mut Host<Logged<M>>) -> Result<(), Error>,
+    ) -> Result<(), SimulationError> {
+        Ok(self.ensemble.tell(HOSTS[at_host], what)?)
     }
 
     fn next(&self) -> Option<(u64, Occurrence)> {
@@ -184,37 +194,32 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
     }
 
     fn arrive(&mut self, envelope: Envelope) -> Result<(), SimulationError> {
-        let Envelope { from: sender, to, epoch, message } = envelope;
-        let to = index(to);
-        let handled = match self.hosts.get_mut(to) {
-            Some(host) => host.handle_message(sender, epoch, &message).map(|_| ()),
-            None => self.file_server.handle_message(sender, epoch, &message),
-        };
-        handled.map_err(at(to))?;
-        if matches!(message.kind(), MessageKind::Request | MessageKind::Fetch) {
-            self.network.pause(self.now_ns, to, self.setup.costs.request_pause_ns);
+        self.ensemble.deliver(&envelope)?;
+        if matches!(envelope.message.kind(), MessageKind::Request | MessageKind::Fetch) {
+            self.network.pause(self.now_ns, index(envelope.to), self.setup.costs.request_pause_ns);
         }
-        self.collect(to)
+        self.collect()
     }
 
     /// A thread does what it does next, until that takes time or it has to wait.
     fn access(&mut self, thread: usize) -> Result<(), SimulationError> {
         self.process.threads[thread].access_ns = None;
-        let at = index(self.process.at.into());
-        while self.hosts[at].is_running() && self.process.threads[thread].waits_for.is_none() {
+        let at = self.process.at;
+        let runs = |world: &Self| world.ensemble.host(at).is_some_and(|host| host.is_running());
+        while runs(self) && self.process.threads[thread].waits_for.is_none() {
             let Some(Access { page, writes }) = self.process.access(thread, self.setup) else {
                 return Ok(());
             };
-            let done = match writes {
-                true => self.hosts[at].write(page, 0, &BYTE),
-                false => self.hosts[at].read(page, 0, &mut [0]),
-            };
+            let done = self.ensemble.act(at, |host| match writes {
+                true => host.write(page, 0, &BYTE),
+                false => host.read(page, 0, &mut [0]),
+            });
             match done {
-                Ok(()) => self.accessed(thread, page, writes),
-                Err(Fault::Missing(page)) => self.fault(thread, at, page)?,
+                Ok(_) => self.accessed(thread, page, writes),
+                Err(Fault::Missing(page)) => self.fault(thread, index(at.into()), page)?,
                 Err(fault) => return Err(fault.into()),
             }
-            self.collect(at)?;
+            self.collect()?;
             if self.process.threads[thread].access_ns.is_some() {
                 break;
             }
@@ -260,15 +265,17 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         let Some((_, page)) = self.faults.pop_front() else { return Ok(()) };
         let at_host = index(self.process.at.into());
         self.ask_for(at_host, page)?;
-        self.collect(at_host)
+        self.collect()
     }
 
     fn ask_for(&mut self, at_host: usize, page: PageNumber) -> Result<(), SimulationError> {
-        let host = &mut self.hosts[at_host];
-        if !host.memory().is_present(page) {
-            host.fault(page).map_err(at(at_host))?;
+        let is_present = |world: &Self| {
+            world.ensemble.host(HOSTS[at_host]).is_some_and(|host| host.memory().is_present(page))
+        };
+        if !is_present(self) {
+            self.tell(at_host, |host| host.fault(page))?;
         }
-        if host.memory().is_present(page) {
+        if is_present(self) {
             self.wake(page, 0);
         }
         Ok(())
@@ -282,7 +289,8 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
 
     /// A host does its most urgent work, if there is room for its page and its software is not busy.
     fn work(&mut self, at_host: usize) -> Result<bool, SimulationError> {
-        let Some(task) = self.hosts[at_host].tasks().next() else { return Ok(false) };
+        let host = self.ensemble.host(HOSTS[at_host]);
+        let Some(task) = host.and_then(|host| host.tasks().next()) else { return Ok(false) };
         match self.possible(at_host, task) {
             When::Now => {}
             // What is less urgent goes the same way, and needs as much room or more.
@@ -292,11 +300,11 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             }
             When::Later => return Ok(false),
         }
-        self.hosts[at_host].perform(task.work).map_err(at(at_host))?;
+        self.tell(at_host, |host| host.perform(task.work))?;
         self.spend(at_host, task);
-        self.collect(at_host)?;
+        self.collect()?;
         if task.work == Work::BeginPass {
-            self.begin_pass();
+            self.begin_pass()?;
         }
         Ok(true)
     }
@@ -343,14 +351,22 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
     }
 
     /// Reads and clears the log.
-    fn begin_pass(&mut self) {
+    fn begin_pass(&mut self) -> Result<(), SimulationError> {
         if matches!(self.setup.policy.pre, Pre::Copy(_)) {
-            self.hosts[0].memory_mut().begin_pass();
+            self.clear_log()?;
             let scanning_ns =
                 u128::from(self.image.page_count()) * u128::from(self.setup.costs.scan_page_ps) / 1000;
             let pass_ns = self.setup.costs.pass_ns.saturating_add(scanning_ns as u64);
             self.busy_ns[0] = self.busy_ns[0].max(self.now_ns).saturating_add(pass_ns);
         }
+        Ok(())
+    }
+
+    fn clear_log(&mut self) -> Result<(), SimulationError> {
+        self.tell(0, |host| {
+            host.memory_mut().begin_pass();
+            Ok(())
+        })
     }
 
     /// Whether a page is sent as one that is all zero.
@@ -370,37 +386,25 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         }
     }
 
-    /// Takes what a place has to say: messages to the network, events to the process and the accounts.
-    fn collect(&mut self, place: usize) -> Result<(), SimulationError> {
+    /// Takes what was said and done: events to the process and the accounts, then messages to the network.
+    fn collect(&mut self) -> Result<(), SimulationError> {
         let mut served: Option<PageNumber> = None;
-        while let Some((_, event)) = self.poll_event(place) {
+        while let Some((place, _, event)) = self.ensemble.poll_step() {
             if let Event::PageServed { page, .. } = event {
                 served = Some(page);
             }
             self.costs.count(self.now_ns, &event);
+            // The process may take a step in consequence.
             self.notice(place, &event)?;
         }
-        while let Some(envelope) = self.poll_message(place) {
-            self.send(place, envelope, served);
+        while let Some(envelope) = self.ensemble.poll_message() {
+            self.send(envelope, served);
         }
         Ok(())
     }
 
-    fn poll_message(&mut self, place: usize) -> Option<Envelope> {
-        match self.hosts.get_mut(place) {
-            Some(host) => host.poll_message(),
-            None => self.file_server.poll_message(),
-        }
-    }
-
-    fn poll_event(&mut self, place: usize) -> Option<(Epoch, Event)> {
-        match self.hosts.get_mut(place) {
-            Some(host) => host.poll_event(),
-            None => self.file_server.poll_event(),
-        }
-    }
-
-    fn send(&mut self, place: usize, envelope: Envelope, served: Option<PageNumber>) {
+    fn send(&mut self, envelope: Envelope, served: Option<PageNumber>) {
+        let place = index(envelope.from);
         let (from, to, kind) = (envelope.from, envelope.to, envelope.message.kind());
         let with_page = has_page(&envelope.message);
         let page = match envelope.message {
@@ -421,7 +425,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
     }
 
     /// What an event means for the process.
-    fn notice(&mut self, place: usize, event: &Event) -> Result<(), SimulationError> {
+    fn notice(&mut self, place: Place, event: &Event) -> Result<(), SimulationError> {
         match *event {
             Event::ProcessResumed { .. } => {
                 self.process.at = DESTINATION;
@@ -432,11 +436,11 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             }
             // The worst moment for a write is right after the page has been sent.
             Event::PageCopied { page, .. } | Event::PageWrittenBack { page, .. }
-                if place == 0
+                if place == SOURCE.into()
                     && self.setup.workload == SimulatedWorkload::All
-                    && self.hosts[0].is_running() =>
+                    && self.source().is_some_and(Host::is_running) =>
             {
-                self.hosts[0].write(page, 0, &BYTE)?;
+                self.ensemble.act(SOURCE, |host| host.write(page, 0, &BYTE))?;
                 self.zero.remove(page);
             }
             _ => {}
@@ -498,8 +502,4 @@ fn index(place: Place) -> usize {
         Place::Host(_) => 1,
         Place::FileServer => 2,
     }
-}
-
-fn at(place: usize) -> impl Fn(Error) -> SimulationError {
-    move |error| SimulationError::Endpoint { place: PLACES[place], error }
 }

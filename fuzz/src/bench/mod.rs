@@ -206,10 +206,12 @@ impl Bench {
         if done { Ok(()) } else { self.collect() }
     }
 
-    fn send(&mut self, mut said: Vec<Envelope>) {
+    fn send(&mut self, said: impl IntoIterator<Item = Envelope>) {
         let Self { flights, flaw, troubles, .. } = self;
-        said.retain(|envelope| !troubles.are_apart(envelope.from, envelope.to));
         for mut envelope in said {
+            if troubles.are_apart(envelope.from, envelope.to) {
+                continue;
+            }
             if !troubles.called_off.is_empty() {
                 Flaw::retried(*flaw, &mut envelope);
             }

@@ -5,7 +5,7 @@
 //! successor is fenced; connections break and come back. Whatever is done, [`take`](Ensemble::take) gives what came of it,
 //! in the order in which it happened.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use steplog::event::Event;
@@ -26,8 +26,8 @@ pub struct Ensemble<M> {
     image: Arc<Image>,
     limits: HostLimits,
     timeouts: Timeouts,
-    /// The machines that are up.
-    hosts: BTreeMap<HostId, Host<M>>,
+    /// The machines that are up, by number: a few, of which a driver asks at every step.
+    hosts: Vec<Host<M>>,
     file_server: FileServer,
     said: Said,
 }
@@ -36,9 +36,21 @@ pub struct Ensemble<M> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
     /// The messages to be carried.
-    pub messages: Vec<Envelope>,
+    pub messages: VecDeque<Envelope>,
     /// The steps that were taken, by whom and in which migration.
-    pub steps: Vec<(Place, Epoch, Event)>,
+    pub steps: VecDeque<(Place, Epoch, Event)>,
+}
+
+impl Said {
+    fn hear<M: Memory>(&mut self, host: &mut Host<M>) {
+        let place = host.id().into();
+        while let Some(message) = host.poll_message() {
+            self.messages.push_back(message);
+        }
+        while let Some((epoch, event)) = host.poll_event() {
+            self.steps.push_back((place, epoch, event));
+        }
+    }
 }
 
 /// A place did not do what it was asked for.
@@ -57,14 +69,14 @@ impl<M: Memory> Ensemble<M> {
         policy.check()?;
         let file_server = FileServer::new(&image);
         let (limits, timeouts) = (HostLimits::default(), Timeouts::default());
-        let hosts = BTreeMap::new();
+        let hosts = Vec::new();
         Ok(Self { policy, image, limits, timeouts, hosts, file_server, said: Said::default() })
     }
 
     /// Sets how much each host takes on and how long it waits, also those that are still to come.
     pub fn configure(&mut self, limits: HostLimits, timeouts: Timeouts) {
         (self.limits, self.timeouts) = (limits, timeouts);
-        self.hosts.values_mut().for_each(|host| host.configure(limits, timeouts));
+        self.hosts.iter_mut().for_each(|host| host.configure(limits, timeouts));
     }
 
     /// A machine on which the process has just been started.
@@ -81,17 +93,22 @@ impl<M: Memory> Ensemble<M> {
 
     fn add(&mut self, mut host: Host<M>) {
         host.configure(self.limits, self.timeouts);
-        self.hosts.insert(host.id(), host);
+        self.restore(host);
     }
 
     /// A machine that is up.
     pub fn host(&self, id: HostId) -> Option<&Host<M>> {
-        self.hosts.get(&id)
+        self.hosts.iter().find(|host| host.id() == id)
     }
 
     /// The machines that are up, by number.
     pub fn hosts(&self) -> impl Iterator<Item = &Host<M>> + Clone {
-        self.hosts.values()
+        self.hosts.iter()
+    }
+
+    /// The machines that are up, to be acted on one by one: what comes of it is theirs until it is [gathered](Self::gather).
+    pub fn hosts_mut(&mut self) -> impl Iterator<Item = &mut Host<M>> {
+        self.hosts.iter_mut()
     }
 
     /// The file server.
@@ -105,12 +122,15 @@ impl<M: Memory> Ensemble<M> {
         id: HostId,
         what: impl FnOnce(&mut Host<M>) -> Result<T, E>,
     ) -> Result<Option<T>, E> {
-        let Some(host) = self.hosts.get_mut(&id) else { return Ok(None) };
+        let Some(host) = self.hosts.iter_mut().find(|host| host.id() == id) else { return Ok(None) };
         let done = what(host);
-        self.said.messages.extend(std::iter::from_fn(|| host.poll_message()));
-        let steps = std::iter::from_fn(|| host.poll_event());
-        self.said.steps.extend(steps.map(|(epoch, event)| (id.into(), epoch, event)));
+        self.said.hear(host);
         done.map(Some)
+    }
+
+    /// Takes up what came of acting on machines one by one.
+    pub fn gather(&mut self) {
+        self.hosts.iter_mut().for_each(|host| self.said.hear(host));
     }
 
     /// As [`act`](Self::act), where a refusal is to name the place.
@@ -132,17 +152,27 @@ impl<M: Memory> Ensemble<M> {
         std::mem::take(&mut self.said)
     }
 
+    /// The next message of those that [`take`](Self::take) would give.
+    pub fn poll_message(&mut self) -> Option<Envelope> {
+        self.said.messages.pop_front()
+    }
+
+    /// The next step of those that [`take`](Self::take) would give.
+    pub fn poll_step(&mut self) -> Option<(Place, Epoch, Event)> {
+        self.said.steps.pop_front()
+    }
+
     /// The operator moves the process: tells the destination, then the former hosts, then the source. An error has changed
     /// nothing.
     pub fn start(&mut self, from: HostId, to: HostId) -> Result<Epoch, PlaceError> {
         let refused = |place: HostId, error| PlaceError { place: place.into(), error };
-        let source = self.hosts.get(&from).ok_or(refused(from, Refusal::OutOfReach(from).into()))?;
+        let source = self.host(from).ok_or(refused(from, Refusal::OutOfReach(from).into()))?;
         let epoch = source.check_start(to).map_err(|refusal| refused(from, refusal.into()))?;
-        if !self.hosts.contains_key(&to) {
+        if self.host(to).is_none() {
             return Err(refused(to, Refusal::OutOfReach(to).into()));
         }
         self.tell(to, |host| host.expect_migration(from, epoch))?;
-        self.hosts.values_mut().for_each(|host| host.process_moves_on(to, epoch));
+        self.hosts.iter_mut().for_each(|host| host.process_moves_on(to, epoch));
         self.tell(from, |host| host.start_migration(to).map(drop))?;
         Ok(epoch)
     }
@@ -182,12 +212,17 @@ impl<M: Memory> Ensemble<M> {
 
     /// A machine dies, with everything on it. What it was, for those who have to say what is lost.
     pub fn crash(&mut self, id: HostId) -> Option<Host<M>> {
-        self.hosts.remove(&id)
+        let at = self.hosts.iter().position(|host| host.id() == id)?;
+        Some(self.hosts.remove(at))
     }
 
     /// A machine is again as it was: for drivers that want to see such an error noticed.
     pub fn restore(&mut self, host: Host<M>) {
-        self.hosts.insert(host.id(), host);
+        let at = self.hosts.partition_point(|other| other.id() < host.id());
+        match self.hosts.get_mut(at) {
+            Some(other) if other.id() == host.id() => *other = host,
+            _ => self.hosts.insert(at, host),
+        }
     }
 
     /// The file server has lost what it held: likewise.
@@ -204,7 +239,7 @@ impl<M: Memory> Ensemble<M> {
         told: &[HostId],
         joined: &[HostId],
     ) -> Result<(), PlaceError> {
-        let others: Vec<HostId> = self.hosts.keys().copied().filter(|other| *other != id).collect();
+        let others: Vec<HostId> = self.hosts.iter().map(Host::id).filter(|other| *other != id).collect();
         for other in others {
             if told.contains(&other) {
                 self.fence(other, id)?;
@@ -330,7 +365,7 @@ mod tests {
             ensemble.deliver(&message).unwrap();
         }
         ensemble.act(B, |host| host.perform(Work::DeclareReady)).unwrap();
-        let ready = ensemble.take().messages.remove(0);
+        let ready = ensemble.poll_message().unwrap();
         ensemble.deliver(&ready).unwrap();
         ensemble.act(A, |host| host.perform(Work::HandOver)).unwrap();
         ensemble.take();

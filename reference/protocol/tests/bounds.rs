@@ -3,6 +3,7 @@
 mod pair;
 
 use protocol::error::{Error, Refusal};
+use protocol::file_server::FileServer;
 use protocol::host::{HostLimits, MessageOutcome, Timeouts};
 use protocol::policy::Policy;
 use protocol::wire::Message;
@@ -19,7 +20,7 @@ const MESSAGES_MAX: usize = 3;
 #[test]
 fn answers_wait_in_an_outbox_with_a_bound() {
     let mut pair = Pair::new(Policy::POST_COPY);
-    let host = &mut pair.hosts[0];
+    let host = &mut pair[A];
     host.configure(
         HostLimits { outbox_messages_max: MESSAGES_MAX, ..HostLimits::default() },
         Timeouts::default(),
@@ -41,7 +42,7 @@ fn answers_wait_in_an_outbox_with_a_bound() {
 
 #[test]
 fn the_file_server_answers_no_more_than_it_may_keep() {
-    let mut server = Pair::new(Policy::GENERIC).file_server;
+    let mut server = FileServer::new(&Pair::image());
     server.limit_outbox(MESSAGES_MAX);
     let fetch = Message::Fetch { page: PageNumber(2) };
     let mut asked = || server.handle_message(A.into(), Epoch(1), &fetch);

@@ -26,7 +26,7 @@ fn is_shadow(host: &Host<PageStore>) -> bool {
 /// Its source called the return off and died, after the process had gone elsewhere: what is kept for it is still needed.
 #[test]
 fn a_host_in_doubt_keeps_what_the_process_left_there() {
-    let [mut a, mut b] = Pair::new(Policy::LAZY_COPY).hosts;
+    let [mut a, mut b] = Pair::new(Policy::LAZY_COPY).apart();
     let mut c = another(C, Policy::LAZY_COPY);
     hop(&mut a, &mut b, 1);
     fetch(0, &mut b, &mut a);
@@ -53,7 +53,7 @@ fn a_host_in_doubt_keeps_what_the_process_left_there() {
 #[test]
 fn nothing_is_kept_for_a_process_that_was_lost_elsewhere() {
     for ready in [false, true] {
-        let [mut a, mut b] = Pair::new(Policy::LAZY_COPY).hosts;
+        let [mut a, mut b] = Pair::new(Policy::LAZY_COPY).apart();
         hop(&mut a, &mut b, 1);
         match ready {
             true => offer(&mut b, &mut a, 2),
@@ -69,24 +69,24 @@ fn nothing_is_kept_for_a_process_that_was_lost_elsewhere() {
 #[test]
 fn a_loss_is_a_loss_though_an_attempt_ends_with_it() {
     let mut pair = Pair::moved(Policy::LAZY_COPY);
-    pair.hosts[1].start_migration(A).unwrap();
-    pair.hosts[1].fenced(A).unwrap();
-    assert!(matches!(pair.hosts[1].fate(), Some(Fate::Lost(Loss::Pages(owed))) if owed > 0));
+    pair[B].start_migration(A).unwrap();
+    pair[B].fenced(A).unwrap();
+    assert!(matches!(pair[B].fate(), Some(Fate::Lost(Loss::Pages(owed))) if owed > 0));
 }
 
 /// The host that it was about to go to is told that it does not come.
 #[test]
 fn a_process_that_is_lost_on_its_way_does_not_come() {
     let (mut pair, _) = moving_on(false);
-    quiet(&mut pair.hosts[1]);
-    pair.hosts[1].fenced(A).unwrap();
-    assert!(kinds(&mut pair.hosts[1]).contains(&(C.into(), MessageKind::Cancel)));
+    quiet(&mut pair[B]);
+    pair[B].fenced(A).unwrap();
+    assert!(kinds(&mut pair[B]).contains(&(C.into(), MessageKind::Cancel)));
 }
 
 #[test]
 fn a_dead_host_that_owed_nothing_is_no_former_host_any_more() {
     let mut pair = Pair::moved(Policy::LAZY_COPY);
-    let [a, b] = &mut pair.hosts;
+    let [a, b] = pair.both();
     (0..PAGES).for_each(|page| fetch(page, b, a));
     let mut c = another(C, Policy::LAZY_COPY);
     hop(b, &mut c, 2);
@@ -98,11 +98,11 @@ fn a_dead_host_that_owed_nothing_is_no_former_host_any_more() {
 /// Before it has said that it misses nothing, a host may find that nobody is left to say it to.
 #[test]
 fn a_process_that_needs_nothing_of_the_dead_is_at_rest() {
-    let runs = |pair: &Pair| pair.hosts[1].is_running();
+    let runs = |pair: &Pair| pair[B].is_running();
     let mut pair = Pair::started(Policy::TOTAL_COPY).until(runs);
-    pair.hosts[1].fenced(A).unwrap();
-    assert!(matches!(pair.hosts[1].role(), Role::Source(Source::Resting(_))), "{:?}", pair.hosts[1].role());
-    assert_eq!(pair.hosts[1].fate(), Some(Fate::Migrated));
+    pair[B].fenced(A).unwrap();
+    assert!(matches!(pair[B].role(), Role::Source(Source::Resting(_))), "{:?}", pair[B].role());
+    assert_eq!(pair[B].fate(), Some(Fate::Migrated));
 }
 
 /// Only the way straight back is a return; at rest it is forgotten.
@@ -110,7 +110,7 @@ fn a_process_that_needs_nothing_of_the_dead_is_at_rest() {
 fn the_way_straight_back_is_a_return() {
     let returned = |host: &Host<PageStore>| host.role().resident().unwrap().returned;
     let mut pair = Pair::moved(Policy::LAZY_COPY);
-    let [a, b] = &mut pair.hosts;
+    let [a, b] = pair.both();
     offer(b, a, 2);
     assert!(returned(a));
     b.perform(Work::HandOver).unwrap();
@@ -124,16 +124,16 @@ fn the_way_straight_back_is_a_return() {
 
     let mut pair = Pair::moved(Policy::LAZY_COPY);
     let mut c = another(C, Policy::LAZY_COPY);
-    hop(&mut pair.hosts[1], &mut c, 2);
-    offer(&mut c, &mut pair.hosts[0], 3);
-    assert!(!returned(&pair.hosts[0]));
+    hop(&mut pair[B], &mut c, 2);
+    offer(&mut c, &mut pair[A], 3);
+    assert!(!returned(&pair[A]));
 
     // However many hosts were left before that one.
     let mut pair = Pair::moved(Policy::LAZY_COPY);
     let mut c = another(C, Policy::LAZY_COPY);
-    hop(&mut pair.hosts[1], &mut c, 2);
-    offer(&mut c, &mut pair.hosts[1], 3);
-    assert!(returned(&pair.hosts[1]));
+    hop(&mut pair[B], &mut c, 2);
+    offer(&mut c, &mut pair[B], 3);
+    assert!(returned(&pair[B]));
 }
 
 /// What was on its way to the host that asked is doubted when the connection to that host is a new one.
@@ -141,8 +141,8 @@ fn the_way_straight_back_is_a_return() {
 fn a_page_that_was_lost_on_its_way_to_a_later_host_is_served_again() {
     let (page, mut pair) = (PageNumber(1), Pair::moved(Policy::LAZY_COPY));
     let mut c = another(C, Policy::LAZY_COPY);
-    hop(&mut pair.hosts[1], &mut c, 2);
-    let a = &mut pair.hosts[0];
+    hop(&mut pair[B], &mut c, 2);
+    let a = &mut pair[A];
     a.process_moves_on(C, Epoch(2));
     c.fault(page).unwrap();
     exchange(&mut c, a);
@@ -161,7 +161,7 @@ fn a_page_that_was_lost_on_its_way_to_a_later_host_is_served_again() {
 #[test]
 fn the_word_of_an_exit_is_said_again_to_whom_it_was_said() {
     let (mut pair, mut c) = (Pair::moved(Policy::LAZY_COPY), another(C, Policy::LAZY_COPY));
-    hop(&mut pair.hosts[1], &mut c, 2);
+    hop(&mut pair[B], &mut c, 2);
     c.exit().unwrap();
     c.perform(Work::Release).unwrap();
     quiet(&mut c);
@@ -189,8 +189,8 @@ fn only_the_hosts_of_the_chain_are_heard() {
     ];
     let mut left = Pair::moved(Policy::LAZY_COPY);
     let mut returning = Pair::moved(Policy::LAZY_COPY);
-    returning.hosts[0].expect_migration(B, Epoch(2)).unwrap();
-    for host in [&mut left.hosts[0], &mut returning.hosts[0]] {
+    returning[A].expect_migration(B, Epoch(2)).unwrap();
+    for host in [&mut left[A], &mut returning[A]] {
         quiet(host);
         for (stranger, word) in strangers.iter().flat_map(|id| words.iter().map(move |word| (*id, word))) {
             let before = host.clone();

@@ -25,7 +25,7 @@ const MAPPED: PageNumber = PageNumber(3);
 
 impl Pair {
     fn suspend_and_hand_over(&mut self) {
-        self.hosts[0].suspend(Suspension::default()).unwrap();
+        self[A].suspend(Suspension::default()).unwrap();
         self.perform(A, Work::SendState);
         self.deliver(MessageKind::State);
         self.perform(B, Work::DeclareReady);
@@ -35,11 +35,11 @@ impl Pair {
     }
 
     fn location_at_b(&self, page: PageNumber) -> Location {
-        self.hosts[1].role().resident().unwrap().pages[page.index()].location
+        self[B].role().resident().unwrap().pages[page.index()].location
     }
 
     fn dirty_at_b(&self, page: PageNumber) -> bool {
-        self.hosts[1].role().resident().unwrap().pages[page.index()].dirty
+        self[B].role().resident().unwrap().pages[page.index()].dirty
     }
 }
 
@@ -60,11 +60,11 @@ fn the_source_sends_no_page_while_its_own_write_back_of_it_is_on_the_way() {
     let mut pair = Pair::started(Policy::GENERIC);
     pair.perform(A, Work::WriteBack(MAPPED));
     pair.suspend_and_hand_over();
-    pair.hosts[1].fault(MAPPED).unwrap();
+    pair[B].fault(MAPPED).unwrap();
     pair.deliver(MessageKind::Request);
-    assert!(!pair.hosts[0].is_due(Work::Serve(MAPPED)));
+    assert!(!pair[A].is_due(Work::Serve(MAPPED)));
     // A request that cannot be answered yet does not hold up other pages.
-    assert!(pair.hosts[0].is_due(Work::Push(PRIVATE)));
+    assert!(pair[A].is_due(Work::Push(PRIVATE)));
     pair.deliver(MessageKind::WriteBack);
     pair.deliver(MessageKind::WriteBackDone);
     pair.perform(A, Work::Serve(MAPPED));
@@ -76,13 +76,13 @@ fn the_source_sends_no_page_while_its_own_write_back_of_it_is_on_the_way() {
 fn the_duty_to_write_back_travels_with_the_page() {
     let mut pair = Pair::started(Policy::GENERIC);
     pair.suspend_and_hand_over();
-    assert!(!pair.hosts[0].is_due(Work::WriteBack(MAPPED)), "the source writes nothing back any more");
+    assert!(!pair[A].is_due(Work::WriteBack(MAPPED)), "the source writes nothing back any more");
     pair.perform(A, Work::Push(MAPPED));
     pair.deliver(MessageKind::Page);
     assert!(pair.dirty_at_b(MAPPED));
     pair.perform(B, Work::WriteBack(MAPPED));
     pair.deliver(MessageKind::WriteBack);
-    let stored = pair.file_server.stored(MAPPED).unwrap();
+    let stored = pair.ensemble.file_server().stored(MAPPED).unwrap();
     assert_eq!((stored.version, &stored.content.as_slice()[..8]), (Version(1), &b"modified"[..]));
 }
 
@@ -90,8 +90,8 @@ fn the_duty_to_write_back_travels_with_the_page() {
 fn a_page_written_during_its_write_back_is_dirty_again() {
     let mut pair = Pair::started(Policy::GENERIC);
     pair.perform(A, Work::WriteBack(MAPPED));
-    pair.hosts[0].write(MAPPED, 0, b"newer").unwrap();
-    assert!(!pair.hosts[0].is_due(Work::WriteBack(MAPPED)), "one write-back of a page at a time");
+    pair[A].write(MAPPED, 0, b"newer").unwrap();
+    assert!(!pair[A].is_due(Work::WriteBack(MAPPED)), "one write-back of a page at a time");
     pair.deliver(MessageKind::WriteBack);
     pair.deliver(MessageKind::WriteBackDone);
     pair.perform(A, Work::WriteBack(MAPPED));
@@ -107,9 +107,9 @@ fn a_process_is_gone_only_when_its_former_host_has_written_back() {
     pair.suspend_and_hand_over();
     pair.perform(A, Work::Push(PRIVATE));
     pair.deliver(MessageKind::Page);
-    assert!(!pair.hosts[1].is_due(Work::DeclareComplete), "the mapped page is still owed");
-    pair.hosts[1].exit().unwrap();
-    assert!(!pair.hosts[1].is_due(Work::Release));
+    assert!(!pair[B].is_due(Work::DeclareComplete), "the mapped page is still owed");
+    pair[B].exit().unwrap();
+    assert!(!pair[B].is_due(Work::Release));
     pair.deliver(MessageKind::WriteBack);
     pair.deliver(MessageKind::WriteBackDone);
     pair.perform(A, Work::Push(MAPPED));
@@ -117,7 +117,7 @@ fn a_process_is_gone_only_when_its_former_host_has_written_back() {
     pair.perform(B, Work::Release);
     pair.deliver(MessageKind::Exit);
     pair.perform(A, Work::Destroy);
-    assert_eq!((pair.hosts[0].role(), pair.content(A, MAPPED)), (&Role::Vacant, None));
+    assert_eq!((pair[A].role(), pair.content(A, MAPPED)), (&Role::Vacant, None));
 }
 
 #[test]
@@ -125,11 +125,11 @@ fn a_page_pushed_and_requested_at_once_is_sent_once() {
     let mut pair = Pair::started(Policy::POST_COPY);
     pair.suspend_and_hand_over();
     pair.perform(A, Work::Push(PRIVATE));
-    pair.hosts[1].fault(PRIVATE).unwrap();
+    pair[B].fault(PRIVATE).unwrap();
     let request = Message::Request { page: PRIVATE };
-    let outcome = pair.hosts[0].handle_message(B.into(), Epoch(1), &request);
+    let outcome = pair[A].handle_message(B.into(), Epoch(1), &request);
     assert_eq!(outcome, Ok(MessageOutcome::Ignored));
-    assert!(!pair.hosts[0].is_due(Work::Serve(PRIVATE)) && !pair.hosts[0].is_due(Work::Push(PRIVATE)));
+    assert!(!pair[A].is_due(Work::Serve(PRIVATE)) && !pair[A].is_due(Work::Push(PRIVATE)));
     pair.deliver(MessageKind::Page);
     assert_eq!(pair.content(B, PRIVATE).unwrap()[..8], *b"modified");
 }
@@ -142,12 +142,12 @@ fn a_pre_copied_page_that_was_written_later_is_discarded_before_the_process_resu
     }
     // The last of the four is still on its way when the state overtakes it.
     (0..3).for_each(|_| drop(pair.deliver(MessageKind::Page)));
-    pair.hosts[0].write(PRIVATE, 0, b"newer!!!").unwrap();
-    pair.hosts[0].suspend(Suspension::default()).unwrap();
+    pair[A].write(PRIVATE, 0, b"newer!!!").unwrap();
+    pair[A].suspend(Suspension::default()).unwrap();
     pair.perform(A, Work::SendState);
     pair.deliver(MessageKind::State);
     assert_eq!(pair.content(B, PRIVATE), None);
-    assert!(!pair.hosts[1].is_due(Work::DeclareReady), "a page that travels has not arrived");
+    assert!(!pair[B].is_due(Work::DeclareReady), "a page that travels has not arrived");
     pair.deliver(MessageKind::Page);
     pair.perform(B, Work::DeclareReady);
     pair.deliver(MessageKind::Ready);
@@ -163,9 +163,9 @@ fn a_pre_copied_page_that_was_written_later_is_discarded_before_the_process_resu
 fn the_pages_after_the_one_last_requested_are_pushed_first() {
     let mut pair = Pair::started(Policy { push: protocol::policy::Push::Pivot, ..Policy::POST_COPY });
     pair.suspend_and_hand_over();
-    pair.hosts[1].fault(PRIVATE).unwrap();
+    pair[B].fault(PRIVATE).unwrap();
     pair.deliver(MessageKind::Request);
-    let order: Vec<_> = std::iter::from_fn(|| pair.hosts[0].perform_next().unwrap()).collect();
+    let order: Vec<_> = std::iter::from_fn(|| pair[A].perform_next().unwrap()).collect();
     let push = |page| Work::Push(PageNumber(page));
     assert_eq!(order, [Work::Serve(PRIVATE), push(2), push(3), push(0)]);
 }
@@ -173,14 +173,14 @@ fn the_pages_after_the_one_last_requested_are_pushed_first() {
 #[test]
 fn while_a_migration_is_not_complete_the_next_is_refused() {
     let mut pair = Pair::started(Policy::TOTAL_COPY);
-    pair.hosts[0].suspend(Suspension::default()).unwrap();
+    pair[A].suspend(Suspension::default()).unwrap();
     (0..4).for_each(|page| pair.perform(A, Work::Transfer(PageNumber(page))));
     pair.perform(A, Work::SendState);
-    pair = pair.until(|pair| pair.hosts[1].is_running());
-    assert!(matches!(pair.hosts[1].role(), Role::Destination(Destination::Post(_))));
-    assert!(pair.hosts[1].start_migration(A).is_err());
-    let mut pair = pair.until(|pair| matches!(pair.hosts[1].role(), Role::Source(Source::Resting(_))));
-    assert_eq!(pair.hosts[1].start_migration(A), Ok(Epoch(2)));
+    pair = pair.until(|pair| pair[B].is_running());
+    assert!(matches!(pair[B].role(), Role::Destination(Destination::Post(_))));
+    assert!(pair[B].start_migration(A).is_err());
+    let mut pair = pair.until(|pair| matches!(pair[B].role(), Role::Source(Source::Resting(_))));
+    assert_eq!(pair[B].start_migration(A), Ok(Epoch(2)));
     assert_eq!(pair.content(B, CLEAN), Some(vec![3; PAGE_SIZE]));
 }
 
@@ -191,18 +191,18 @@ fn pre_copy_may_be_suspended_at_the_end_of_any_pass_and_makes_no_more_than_allow
         pages.iter().for_each(|&page| pair.perform(A, Work::Copy(PageNumber(page))));
     };
     copy_all(&mut pair, &[0, 1, 2]);
-    assert!(pair.hosts[0].check_suspension().is_err(), "the pass is not over");
+    assert!(pair[A].check_suspension().is_err(), "the pass is not over");
     copy_all(&mut pair, &[3]);
-    pair.hosts[0].write(PRIVATE, 0, b"newer").unwrap();
-    assert!(!pair.hosts[0].is_due(Work::Copy(PRIVATE)), "no page is sent twice in a pass");
-    assert!(pair.hosts[0].check_suspension().is_ok());
+    pair[A].write(PRIVATE, 0, b"newer").unwrap();
+    assert!(!pair[A].is_due(Work::Copy(PRIVATE)), "no page is sent twice in a pass");
+    assert!(pair[A].check_suspension().is_ok());
     pair.perform(A, Work::BeginPass);
     copy_all(&mut pair, &[PRIVATE.0]);
-    pair.hosts[0].write(PRIVATE, 0, b"newest").unwrap();
-    assert!(pair.hosts[0].check_suspension().is_ok());
-    assert!(!pair.hosts[0].is_due(Work::BeginPass), "two passes are the most");
-    pair.hosts[0].suspend(Suspension::default()).unwrap();
-    let rest: Vec<_> = std::iter::from_fn(|| pair.hosts[0].perform_next().unwrap()).collect();
+    pair[A].write(PRIVATE, 0, b"newest").unwrap();
+    assert!(pair[A].check_suspension().is_ok());
+    assert!(!pair[A].is_due(Work::BeginPass), "two passes are the most");
+    pair[A].suspend(Suspension::default()).unwrap();
+    let rest: Vec<_> = std::iter::from_fn(|| pair[A].perform_next().unwrap()).collect();
     assert_eq!(rest, [Work::Transfer(PRIVATE), Work::SendState]);
 }
 
@@ -211,12 +211,12 @@ fn unbounded_pre_copy_never_suspends_a_process_that_goes_on_writing() {
     let mut pair = Pair::started(Policy::PRE_COPY_UNBOUNDED);
     (0..4).for_each(|page| pair.perform(A, Work::Copy(PageNumber(page))));
     for _ in 0..100 {
-        pair.hosts[0].write(PRIVATE, 0, b"newer").unwrap();
-        assert!(pair.hosts[0].check_suspension().is_err());
+        pair[A].write(PRIVATE, 0, b"newer").unwrap();
+        assert!(pair[A].check_suspension().is_err());
         pair.perform(A, Work::BeginPass);
         pair.perform(A, Work::Copy(PRIVATE));
     }
-    assert!(pair.hosts[0].check_suspension().is_ok(), "in step as soon as it stops");
+    assert!(pair[A].check_suspension().is_ok(), "in step as soon as it stops");
 }
 
 /// The request would otherwise be answered to a host that the process has left.
@@ -224,21 +224,21 @@ fn unbounded_pre_copy_never_suspends_a_process_that_goes_on_writing() {
 fn no_process_is_suspended_while_it_waits_for_a_page() {
     let mut pair = Pair::started(Policy::LAZY_COPY);
     pair.suspend_and_hand_over();
-    pair.hosts[1].fault(PRIVATE).unwrap();
+    pair[B].fault(PRIVATE).unwrap();
     pair.deliver(MessageKind::Request);
-    pair.hosts[0].expect_migration(B, Epoch(2)).unwrap();
-    pair.hosts[1].start_migration(A).unwrap();
-    assert!(pair.hosts[1].suspend(Suspension::default()).is_err());
+    pair[A].expect_migration(B, Epoch(2)).unwrap();
+    pair[B].start_migration(A).unwrap();
+    assert!(pair[B].suspend(Suspension::default()).is_err());
     // Although it is to be the destination, A still serves.
     pair.perform(A, Work::Serve(PRIVATE));
     pair.deliver(MessageKind::Page);
-    assert!(pair.hosts[1].suspend(Suspension::default()).is_ok());
+    assert!(pair[B].suspend(Suspension::default()).is_ok());
 }
 
 /// A state names so many former hosts and no more. The process is not suspended first to find that out.
 #[test]
 fn a_process_with_too_many_former_hosts_stays_where_it_is() {
-    let mut host = Pair::started(Policy::LAZY_COPY).hosts.into_iter().nth(1).unwrap();
+    let [_, mut host] = Pair::started(Policy::LAZY_COPY).apart();
     let left = FormerHost { host: A, epoch: Epoch(1) };
     let entry =
         PlanEntry { whereabouts: Whereabouts::At(left, Sequence(0)), dirty: false, version: Version(0) };

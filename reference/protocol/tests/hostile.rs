@@ -5,6 +5,7 @@ mod pair;
 
 use protocol::destination::Destination;
 use protocol::error::{Error, Misbehaviour};
+use protocol::file_server::FileServer;
 use protocol::host::{Host, HostLimits, MessageOutcome, Role, Suspension, Timeouts, Work};
 use protocol::memory::PageStore;
 use protocol::page::{PAGE_SIZE, PageBytes};
@@ -24,14 +25,14 @@ const STRANGER: HostId = HostId(9);
 fn phases() -> Vec<(&'static str, Host<PageStore>, HostId)> {
     let assisted = || Pair::started(Policy::ASSISTED_POST_COPY);
     let generic = || Pair::started(Policy::GENERIC);
-    let source = |pair: Pair| pair.hosts.into_iter().next().unwrap();
-    let destination = |pair: Pair| pair.hosts.into_iter().nth(1).unwrap();
-    let is_source = |wanted: fn(&Source) -> bool| move |pair: &Pair| matches!(pair.hosts[0].role(), Role::Source(source) if wanted(source));
-    let is_destination = |wanted: fn(&Destination) -> bool| move |pair: &Pair| matches!(pair.hosts[1].role(), Role::Destination(role) if wanted(role));
+    let source = |pair: Pair| pair.apart().into_iter().next().unwrap();
+    let destination = |pair: Pair| pair.apart().into_iter().nth(1).unwrap();
+    let is_source = |wanted: fn(&Source) -> bool| move |pair: &Pair| matches!(pair[A].role(), Role::Source(source) if wanted(source));
+    let is_destination = |wanted: fn(&Destination) -> bool| move |pair: &Pair| matches!(pair[B].role(), Role::Destination(role) if wanted(role));
     let dirtied = |mut pair: Pair| {
         // Written after it was copied: owed after the migration.
-        pair = pair.until(|pair| pair.hosts[0].check_suspension().is_ok());
-        pair.hosts[0].write(PageNumber(0), 0, b"again").unwrap();
+        pair = pair.until(|pair| pair[A].check_suspension().is_ok());
+        pair[A].write(PageNumber(0), 0, b"again").unwrap();
         pair
     };
     let mut phases = vec![
@@ -69,9 +70,7 @@ fn phases() -> Vec<(&'static str, Host<PageStore>, HostId)> {
         ),
         (
             "resting after arrival",
-            destination(
-                assisted().until(|pair| matches!(pair.hosts[1].role(), Role::Source(Source::Resting(_)))),
-            ),
+            destination(assisted().until(|pair| matches!(pair[B].role(), Role::Source(Source::Resting(_))))),
             A,
         ),
     ];
@@ -89,10 +88,10 @@ fn phases() -> Vec<(&'static str, Host<PageStore>, HostId)> {
 
 /// The host in phases that only disruptions and chains of migrations lead to.
 fn disrupted_phases() -> Vec<(&'static str, Host<PageStore>, HostId)> {
-    let source = |pair: Pair| pair.hosts.into_iter().next().unwrap();
-    let destination = |pair: Pair| pair.hosts.into_iter().nth(1).unwrap();
+    let source = |pair: Pair| pair.apart().into_iter().next().unwrap();
+    let destination = |pair: Pair| pair.apart().into_iter().nth(1).unwrap();
     let reconnected = |mut pair: Pair| {
-        pair.cut(&[0, 1]);
+        pair.cut(&[A, B]);
         pair.reconnect();
         pair
     };
@@ -104,26 +103,26 @@ fn disrupted_phases() -> Vec<(&'static str, Host<PageStore>, HostId)> {
     };
     let coming_back = || {
         let mut pair = Pair::moved(Policy::LAZY_COPY);
-        pair.hosts[1].fault(PageNumber(1)).unwrap();
+        pair[B].fault(PageNumber(1)).unwrap();
         pair.deliver(MessageKind::Request);
         pair.perform(A, Work::Serve(PageNumber(1)));
         pair.deliver(MessageKind::Page);
-        pair.hosts[0].expect_migration(B, Epoch(2)).unwrap();
-        pair.hosts[1].start_migration(A).unwrap();
+        pair[A].expect_migration(B, Epoch(2)).unwrap();
+        pair[B].start_migration(A).unwrap();
         pair
     };
     let awaiting_its_return = || {
         let mut pair = coming_back();
-        pair.hosts[1].suspend(Suspension::default()).unwrap();
-        pair.until(|pair| matches!(pair.hosts[0].role(), Role::Destination(Destination::AwaitingGo(_))))
+        pair[B].suspend(Suspension::default()).unwrap();
+        pair.until(|pair| matches!(pair[A].role(), Role::Destination(Destination::AwaitingGo(_))))
     };
     let called_off = |mut pair: Pair| {
-        pair.hosts[0].cancel().unwrap();
+        pair[A].cancel().unwrap();
         pair
     };
     let lost = || {
         let mut pair = Pair::moved(Policy::POST_COPY);
-        pair.hosts[1].fenced(A).unwrap();
+        pair[B].fenced(A).unwrap();
         pair
     };
     vec![
@@ -356,8 +355,8 @@ fn completion_is_refused_while_pages_are_owed() {
 /// A file server that serves something else than it acknowledged.
 #[test]
 fn a_file_server_that_went_back_is_caught() {
-    let at_b = |pair: &Pair| pair.hosts[1].is_running();
-    let mut host = Pair::started(Policy::FLUSHING).until(at_b).hosts.into_iter().nth(1).unwrap();
+    let at_b = |pair: &Pair| pair[B].is_running();
+    let [_, mut host] = Pair::started(Policy::FLUSHING).until(at_b).apart();
     quiet(&mut host);
     let page = PageNumber(1);
     let fetched =
@@ -374,8 +373,7 @@ fn a_file_server_that_went_back_is_caught() {
 
 #[test]
 fn the_file_server_goes_forward_only() {
-    let pair = Pair::new(Policy::GENERIC);
-    let mut server = pair.file_server;
+    let mut server = FileServer::new(&Pair::image());
     let page = PageNumber(2);
     let mut write_back = |version, byte| {
         let content = PageBytes::from([byte; PAGE_SIZE]);
@@ -393,7 +391,7 @@ fn the_file_server_goes_forward_only() {
 
 #[test]
 fn the_file_server_refuses_what_is_not_for_it() {
-    let mut server = Pair::new(Policy::GENERIC).file_server;
+    let mut server = FileServer::new(&Pair::image());
     let before = format!("{server:?}");
     for message in messages(0, 1).into_iter().chain(messages(PAGES, 1)) {
         let for_it = matches!(message, Message::WriteBack { .. } | Message::Fetch { .. });

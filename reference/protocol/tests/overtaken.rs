@@ -16,8 +16,8 @@ use pair::{A, B, C, PAGES, Pair, exchange};
 /// A process runs on the second host that waits for page 0 over a connection that is gone. There is a new one.
 fn waiting() -> Pair {
     let mut pair = Pair::moved(Policy::LAZY_COPY);
-    pair.hosts[1].fault(PageNumber(0)).unwrap();
-    pair.cut(&[0, 1]);
+    pair[B].fault(PageNumber(0)).unwrap();
+    pair.cut(&[A, B]);
     pair.reconnect();
     pair
 }
@@ -25,15 +25,15 @@ fn waiting() -> Pair {
 #[test]
 fn what_the_process_waits_for_is_served_though_another_request_overtakes_word_of_it() {
     let mut pair = waiting();
-    pair.hosts[1].fault(PageNumber(1)).unwrap();
+    pair[B].fault(PageNumber(1)).unwrap();
     pair.deliver(MessageKind::Request);
-    assert!(!pair.hosts[0].is_due(Work::Serve(PageNumber(0))));
+    assert!(!pair[A].is_due(Work::Serve(PageNumber(0))));
     let said = pair.deliver(MessageKind::Resync);
-    assert!(pair.hosts[0].is_due(Work::Serve(PageNumber(0))));
+    assert!(pair[A].is_due(Work::Serve(PageNumber(0))));
     // Word that comes once more, after the page has been sent, asks for nothing.
     pair.perform(A, Work::Serve(PageNumber(0)));
-    assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &said), Ok(MessageOutcome::Ignored));
-    assert!(!pair.hosts[0].is_due(Work::Serve(PageNumber(0))));
+    assert_eq!(pair[A].handle_message(B.into(), Epoch(1), &said), Ok(MessageOutcome::Ignored));
+    assert!(!pair[A].is_due(Work::Serve(PageNumber(0))));
 }
 
 /// A page was lost with a connection. Over the next one the process asks for it before the resync says that it lacks it.
@@ -41,33 +41,33 @@ fn what_the_process_waits_for_is_served_though_another_request_overtakes_word_of
 fn what_is_asked_for_again_goes_before_what_is_pushed() {
     let (mut pair, page) = (Pair::moved(Policy::POST_COPY), PageNumber(0));
     pair.perform(A, Work::Push(page));
-    pair.cut(&[0, 1]);
+    pair.cut(&[A, B]);
     pair.reconnect();
-    pair.hosts[1].fault(page).unwrap();
+    pair[B].fault(page).unwrap();
     pair.deliver(MessageKind::Request);
-    assert!(pair.hosts[0].is_due(Work::Serve(page)));
-    assert!(!pair.hosts[0].is_due(Work::Push(PageNumber(1))));
+    assert!(pair[A].is_due(Work::Serve(page)));
+    assert!(!pair[A].is_due(Work::Push(PageNumber(1))));
     pair.perform(A, Work::Serve(page));
     pair.deliver(MessageKind::Resync);
-    assert!(!pair.hosts[0].is_due(Work::Serve(page)) && !pair.hosts[0].is_due(Work::Push(page)));
+    assert!(!pair[A].is_due(Work::Serve(page)) && !pair[A].is_due(Work::Push(page)));
     pair.deliver(MessageKind::Page);
-    assert!(pair.hosts[1].read(page, 0, &mut []).is_ok());
+    assert!(pair[B].read(page, 0, &mut []).is_ok());
 }
 
 #[test]
 fn what_was_sent_over_the_connection_that_there_is_is_not_sent_again() {
     let mut pair = Pair::moved(Policy::LAZY_COPY);
-    pair.cut(&[0, 1]);
+    pair.cut(&[A, B]);
     pair.reconnect();
-    pair.hosts[1].fault(PageNumber(0)).unwrap();
+    pair[B].fault(PageNumber(0)).unwrap();
     pair.deliver(MessageKind::Request);
     pair.perform(A, Work::Serve(PageNumber(0)));
     // Where pages are left behind along a chain, anybody could be served.
-    pair.hosts[0].disconnected(C).unwrap();
-    pair.hosts[0].connected(C).unwrap();
+    pair[A].disconnected(C).unwrap();
+    pair[A].connected(C).unwrap();
     pair.deliver(MessageKind::Page);
     pair.deliver(MessageKind::Resync);
-    let Role::Source(Source::Shadow(shadow)) = pair.hosts[0].role() else { panic!("{:?}", pair.hosts[0]) };
+    let Role::Source(Source::Shadow(shadow)) = pair[A].role() else { panic!("{:?}", pair[A]) };
     assert!(!shadow.owed.contains(PageNumber(0)));
 }
 
@@ -75,12 +75,12 @@ fn what_was_sent_over_the_connection_that_there_is_is_not_sent_again() {
 #[test]
 fn what_comes_once_more_after_a_loss_is_ignored() {
     let (mut pair, page) = (Pair::moved(Policy::LAZY_COPY), PageNumber(0));
-    pair.hosts[1].fault(page).unwrap();
+    pair[B].fault(page).unwrap();
     pair.deliver(MessageKind::Request);
     pair.perform(A, Work::Serve(page));
     pair.deliver(MessageKind::Page);
     let (mut b, mut c) =
-        (pair.hosts[1].clone(), Host::without_process(C, Policy::LAZY_COPY, Pair::image()).unwrap());
+        (pair[B].clone(), Host::without_process(C, Policy::LAZY_COPY, Pair::image()).unwrap());
     c.expect_migration(B, Epoch(2)).unwrap();
     b.start_migration(C).unwrap();
     b.suspend(Suspension::default()).unwrap();

@@ -16,11 +16,11 @@ use pair::{A, B, C, PAGES, Pair, misbehaviour, refusal, resync};
 #[test]
 fn a_resync_that_cannot_be_is_refused() {
     let mut pair = Pair::started(Policy::GENERIC);
-    pair.hosts[0].suspend(Suspension::default()).unwrap();
-    let mut pair = pair.until(|pair| matches!(pair.hosts[0].role(), Role::Source(Source::Shadow(_))));
-    pair.cut(&[0, 1]);
-    pair.hosts[0].connected(B).unwrap();
-    let (kind, host) = (MessageKind::Resync, &mut pair.hosts[0]);
+    pair[A].suspend(Suspension::default()).unwrap();
+    let mut pair = pair.until(|pair| matches!(pair[A].role(), Role::Source(Source::Shadow(_))));
+    pair.cut(&[A, B]);
+    pair[A].connected(B).unwrap();
+    let (kind, host) = (MessageKind::Resync, &mut pair[A]);
     let before = host.role().clone();
     let not_owed = |page| Misbehaviour::NotOwed { kind, page: PageNumber(page) };
     // Page 0 is unmodified: it is in the local backing store of the destination.
@@ -42,29 +42,29 @@ fn a_resync_that_cannot_be_is_refused() {
 fn a_resync_counts_once() {
     let mut pair = Pair::moved(Policy::POST_COPY);
     pair.perform(A, Work::Push(PageNumber(0)));
-    pair.cut(&[0, 1]);
+    pair.cut(&[A, B]);
     pair.reconnect();
     let first = pair.deliver(MessageKind::Resync);
     pair.perform(A, Work::Push(PageNumber(0)));
-    assert_eq!(pair.hosts[0].handle_message(B.into(), Epoch(1), &first), Ok(MessageOutcome::Ignored));
-    assert!(!pair.hosts[0].is_due(Work::Push(PageNumber(0))));
+    assert_eq!(pair[A].handle_message(B.into(), Epoch(1), &first), Ok(MessageOutcome::Ignored));
+    assert!(!pair[A].is_due(Work::Push(PageNumber(0))));
 }
 
 /// What comes over a connection that counts as lost, of whatever kind, is not accepted.
 #[test]
 fn nothing_is_accepted_from_a_place_out_of_reach() {
     let mut pair = Pair::handed_over(Policy::POST_COPY);
-    pair.hosts[1].disconnected(A).unwrap();
-    assert_eq!(pair.hosts[1].handle_message(A.into(), Epoch(1), &Message::Go), Ok(MessageOutcome::Ignored));
-    assert!(!pair.hosts[1].is_running());
-    assert_eq!(refusal(Pair::cut_off().hosts[0].start_migration(B)), Refusal::OutOfReach(B));
-    assert_eq!(refusal(Pair::cut_off().hosts[1].expect_migration(A, Epoch(1))), Refusal::OutOfReach(A));
+    pair[B].disconnected(A).unwrap();
+    assert_eq!(pair[B].handle_message(A.into(), Epoch(1), &Message::Go), Ok(MessageOutcome::Ignored));
+    assert!(!pair[B].is_running());
+    assert_eq!(refusal(Pair::cut_off()[A].start_migration(B)), Refusal::OutOfReach(B));
+    assert_eq!(refusal(Pair::cut_off()[B].expect_migration(A, Epoch(1))), Refusal::OutOfReach(A));
 }
 
 impl Pair {
     fn cut_off() -> Self {
         let mut pair = Self::new(Policy::POST_COPY);
-        pair.cut(&[0, 1]);
+        pair.cut(&[A, B]);
         pair
     }
 }
@@ -78,30 +78,30 @@ fn completion_says_that_a_return_was_called_off() {
         for page in (0..PAGES).map(PageNumber) {
             // All but the last page are at the destination before the return is called off.
             if page.0 + 1 < PAGES {
-                pair.hosts[1].fault(page).unwrap();
+                pair[B].fault(page).unwrap();
                 pair.deliver(MessageKind::Request);
                 pair.perform(A, Work::Serve(page));
                 pair.deliver(MessageKind::Page);
             }
         }
-        pair.hosts[0].expect_migration(B, Epoch(2)).unwrap();
-        pair.hosts[1].start_migration(A).unwrap();
+        pair[A].expect_migration(B, Epoch(2)).unwrap();
+        pair[B].start_migration(A).unwrap();
         let complete = match reconnected {
             false => Message::Complete,
             true => resync(Progress::Complete, &[], &[]),
         };
         // While a page is owed it cannot be.
-        let before = pair.hosts[0].role().clone();
-        assert_ne!(pair.hosts[0].handle_message(by.into(), Epoch(1), &complete), Ok(MessageOutcome::Applied));
-        assert_eq!(*pair.hosts[0].role(), before);
-        pair.hosts[1].fault(PageNumber(PAGES - 1)).unwrap();
+        let before = pair[A].role().clone();
+        assert_ne!(pair[A].handle_message(by.into(), Epoch(1), &complete), Ok(MessageOutcome::Applied));
+        assert_eq!(*pair[A].role(), before);
+        pair[B].fault(PageNumber(PAGES - 1)).unwrap();
         pair.deliver(MessageKind::Request);
         pair.perform(A, Work::Serve(PageNumber(PAGES - 1)));
-        pair.hosts[1].cancel().unwrap();
-        pair.hosts[0].process_moves_on(C, Epoch(3));
-        assert_eq!(pair.hosts[0].handle_message(by.into(), Epoch(1), &complete), Ok(MessageOutcome::Applied));
-        assert!(matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_))));
+        pair[B].cancel().unwrap();
+        pair[A].process_moves_on(C, Epoch(3));
+        assert_eq!(pair[A].handle_message(by.into(), Epoch(1), &complete), Ok(MessageOutcome::Applied));
+        assert!(matches!(pair[A].role(), Role::Source(Source::Draining(_))));
         pair.deliver(MessageKind::Cancel);
-        assert!(pair.hosts[0].is_due(Work::Destroy));
+        assert!(pair[A].is_due(Work::Destroy));
     }
 }

@@ -12,7 +12,7 @@ use protocol::policy::Policy;
 use protocol::wire::{REGISTERS_LEN_MAX, decode, encode};
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
-use steplog::place::Epoch;
+use steplog::place::{Epoch, HostId};
 
 use pair::{A, B, Pair, refusal};
 
@@ -24,30 +24,30 @@ const MAPPED: PageNumber = PageNumber(3);
 #[test]
 fn the_process_runs_nowhere_between_suspension_and_go() {
     let mut pair = Pair::started(Policy::POST_COPY);
-    let write = |pair: &mut Pair, host: usize| pair.hosts[host].write(PRIVATE, 0, b"x");
-    assert_eq!(write(&mut pair, 0), Ok(()));
-    pair.hosts[0].suspend(Suspension::default()).unwrap();
-    assert_eq!(write(&mut pair, 0), Err(Fault::Frozen));
+    let write = |pair: &mut Pair, host: HostId| pair[host].write(PRIVATE, 0, b"x");
+    assert_eq!(write(&mut pair, A), Ok(()));
+    pair[A].suspend(Suspension::default()).unwrap();
+    assert_eq!(write(&mut pair, A), Err(Fault::Frozen));
     pair.perform(A, Work::SendState);
     pair.deliver(MessageKind::State);
     pair.perform(B, Work::DeclareReady);
     pair.deliver(MessageKind::Ready);
     pair.perform(A, Work::HandOver);
-    assert_eq!([write(&mut pair, 0), write(&mut pair, 1)], [Err(Fault::Frozen); 2]);
+    assert_eq!([write(&mut pair, A), write(&mut pair, B)], [Err(Fault::Frozen); 2]);
     pair.deliver(MessageKind::Go);
-    assert_eq!(write(&mut pair, 0), Err(Fault::Frozen), "never again at the source");
-    assert_eq!(write(&mut pair, 1), Err(Fault::Missing(PRIVATE)));
+    assert_eq!(write(&mut pair, A), Err(Fault::Frozen), "never again at the source");
+    assert_eq!(write(&mut pair, B), Err(Fault::Missing(PRIVATE)));
 }
 
 /// Otherwise two hosts could write it back at once.
 #[test]
 fn what_travels_in_the_freeze_is_written_back_by_the_destination() {
     let mut pair = Pair::started(Policy::GENERIC);
-    assert!(pair.hosts[0].is_due(Work::WriteBack(MAPPED)));
-    pair.hosts[0].suspend(Suspension { code_page: Some(MAPPED), ..Suspension::default() }).unwrap();
-    assert!(!pair.hosts[0].is_due(Work::WriteBack(MAPPED)), "it is going to travel");
+    assert!(pair[A].is_due(Work::WriteBack(MAPPED)));
+    pair[A].suspend(Suspension { code_page: Some(MAPPED), ..Suspension::default() }).unwrap();
+    assert!(!pair[A].is_due(Work::WriteBack(MAPPED)), "it is going to travel");
     pair.perform(A, Work::Transfer(MAPPED));
-    assert!(!pair.hosts[0].is_due(Work::WriteBack(MAPPED)), "it has travelled");
+    assert!(!pair[A].is_due(Work::WriteBack(MAPPED)), "it has travelled");
     pair.perform(A, Work::SendState);
     pair.deliver(MessageKind::Page);
     pair.deliver(MessageKind::State);
@@ -55,7 +55,7 @@ fn what_travels_in_the_freeze_is_written_back_by_the_destination() {
     pair.deliver(MessageKind::Ready);
     pair.perform(A, Work::HandOver);
     pair.deliver(MessageKind::Go);
-    assert!(pair.hosts[1].is_due(Work::WriteBack(MAPPED)));
+    assert!(pair[B].is_due(Work::WriteBack(MAPPED)));
 }
 
 /// Half of two million pages are modified, and no two neighbours alike: what is suspended can be sent, and arrives.
@@ -88,11 +88,11 @@ fn the_longest_plans_travel() {
 fn registers_that_do_not_fit_stop_nothing() {
     let mut pair = Pair::started(Policy::POST_COPY);
     let of = |len| Suspension { registers: vec![0; len], ..Suspension::default() };
-    let before = pair.hosts[0].clone();
-    let refused = refusal(pair.hosts[0].suspend(of(REGISTERS_LEN_MAX + 1)));
+    let before = pair[A].clone();
+    let refused = refusal(pair[A].suspend(of(REGISTERS_LEN_MAX + 1)));
     assert_eq!(refused, Refusal::RegistersTooLarge(REGISTERS_LEN_MAX + 1));
-    assert_eq!(pair.hosts[0], before);
-    pair.hosts[0].suspend(of(REGISTERS_LEN_MAX)).unwrap();
+    assert_eq!(pair[A], before);
+    pair[A].suspend(of(REGISTERS_LEN_MAX)).unwrap();
     pair.perform(A, Work::SendState);
     pair.deliver(MessageKind::State);
 }

@@ -47,25 +47,25 @@ fn chatter() -> Vec<(HostId, Epoch, Message)> {
 fn a_suspended_process_runs_on_after_the_limit_whatever_is_said() {
     let suspended = || {
         let mut pair = Pair::started(Policy::TOTAL_COPY);
-        pair.hosts[0].suspend(Suspension::default()).unwrap();
+        pair[A].suspend(Suspension::default()).unwrap();
         pair
     };
-    let [mut frozen, _] = suspended().hosts;
+    let [mut frozen, _] = suspended().apart();
     assert_eq!(given_up_at(&mut frozen, &chatter()), Some(LIMIT_NS));
     assert!(frozen.is_running());
-    let offered = suspended().until(|pair| matches!(pair.hosts[0].role(), Role::Source(Source::Offered(_))));
-    let [mut offered, _] = offered.hosts;
+    let offered = suspended().until(|pair| matches!(pair[A].role(), Role::Source(Source::Offered(_))));
+    let [mut offered, _] = offered.apart();
     assert_eq!(given_up_at(&mut offered, &chatter()), Some(LIMIT_NS));
     assert!(offered.is_running());
 }
 
 #[test]
 fn questions_and_strangers_are_no_sign_of_life() {
-    let [_, mut receiving] = Pair::started(Policy::TOTAL_COPY).hosts;
+    let [_, mut receiving] = Pair::started(Policy::TOTAL_COPY).apart();
     assert_eq!(given_up_at(&mut receiving, &chatter()), Some(LIMIT_NS));
-    let [_, mut ready] = Pair::offered(Policy::POST_COPY).hosts;
+    let [_, mut ready] = Pair::offered(Policy::POST_COPY).apart();
     assert_eq!(given_up_at(&mut ready, &chatter()), Some(LIMIT_NS));
-    let [_, mut running] = Pair::moved(Policy::POST_COPY).hosts;
+    let [_, mut running] = Pair::moved(Policy::POST_COPY).apart();
     assert_eq!(given_up_at(&mut running, &chatter()), Some(LIMIT_NS));
 }
 
@@ -74,13 +74,13 @@ fn questions_and_strangers_are_no_sign_of_life() {
 fn one_peer_is_no_sign_of_life_of_another() {
     let mut pair = Pair::moved(Policy::GENERIC);
     let page = PageNumber(2);
-    pair.hosts[1].fault(page).unwrap();
-    pair.hosts[1].fault(PageNumber(1)).unwrap();
-    impatient(&mut pair.hosts[1]);
-    pair.hosts[1].tick(0).unwrap();
+    pair[B].fault(page).unwrap();
+    pair[B].fault(PageNumber(1)).unwrap();
+    impatient(&mut pair[B]);
+    pair[B].tick(0).unwrap();
     pair.deliver(MessageKind::Fetch);
     pair.deliver(MessageKind::Fetched);
-    pair.hosts[1].tick(LIMIT_NS).unwrap();
+    pair[B].tick(LIMIT_NS).unwrap();
     assert_eq!(pair.fates()[1], Some(Fate::Paused(Cause::TimedOut)));
 }
 
@@ -88,17 +88,17 @@ fn one_peer_is_no_sign_of_life_of_another() {
 #[test]
 fn a_second_attempt_has_all_its_time() {
     let mut pair = Pair::started(Policy::POST_COPY);
-    impatient(&mut pair.hosts[0]);
-    pair.hosts[0].suspend(Suspension::default()).unwrap();
-    pair.hosts[0].tick(0).unwrap();
-    pair.hosts[0].cancel().unwrap();
+    impatient(&mut pair[A]);
+    pair[A].suspend(Suspension::default()).unwrap();
+    pair[A].tick(0).unwrap();
+    pair[A].cancel().unwrap();
     pair.deliver(MessageKind::Cancel);
-    pair.hosts[1].expect_migration(A, Epoch(2)).unwrap();
-    pair.hosts[0].start_migration(B).unwrap();
-    pair.hosts[0].suspend(Suspension::default()).unwrap();
-    pair.hosts[0].tick(LIMIT_NS).unwrap();
+    pair[B].expect_migration(A, Epoch(2)).unwrap();
+    pair[A].start_migration(B).unwrap();
+    pair[A].suspend(Suspension::default()).unwrap();
+    pair[A].tick(LIMIT_NS).unwrap();
     assert_eq!(pair.fates()[0], None);
-    pair.hosts[0].tick(2 * LIMIT_NS).unwrap();
+    pair[A].tick(2 * LIMIT_NS).unwrap();
     assert_eq!(pair.fates()[0], Some(Fate::CarriedOn(Cause::TimedOut)));
 }
 
@@ -108,22 +108,22 @@ fn a_refused_or_ignored_request_does_not_stand_for_a_resync() {
     let mut pair = Pair::moved(Policy::GENERIC);
     let (asked, other) = (PageNumber(1), PageNumber(3));
     let request = |page| Message::Request { page };
-    pair.hosts[0].handle_message(B.into(), Epoch(1), &request(asked)).unwrap();
-    pair.cut(&[0, 1]);
-    pair.hosts[0].connected(B).unwrap();
+    pair[A].handle_message(B.into(), Epoch(1), &request(asked)).unwrap();
+    pair.cut(&[A, B]);
+    pair[A].connected(B).unwrap();
     let serve = Work::Serve(asked);
-    assert!(!pair.hosts[0].is_due(serve), "not before it is known what has arrived");
+    assert!(!pair[A].is_due(serve), "not before it is known what has arrived");
     // Page 0 is unmodified: nobody owes it. Page 1 was asked for before.
     for page in [PageNumber(0), asked] {
-        pair::quiet(&mut pair.hosts[0]);
-        let before = pair.hosts[0].clone();
-        let handled = pair.hosts[0].handle_message(B.into(), Epoch(1), &request(page));
+        pair::quiet(&mut pair[A]);
+        let before = pair[A].clone();
+        let handled = pair[A].handle_message(B.into(), Epoch(1), &request(page));
         assert_ne!(handled, Ok(MessageOutcome::Applied));
-        pair::quiet(&mut pair.hosts[0]);
-        assert_eq!(pair.hosts[0], before);
+        pair::quiet(&mut pair[A]);
+        assert_eq!(pair[A], before);
     }
-    assert!(!pair.hosts[0].is_due(serve));
-    let accepted = pair.hosts[0].handle_message(B.into(), Epoch(1), &request(other));
+    assert!(!pair[A].is_due(serve));
+    let accepted = pair[A].handle_message(B.into(), Epoch(1), &request(other));
     assert_eq!(accepted, Ok(MessageOutcome::Applied));
-    assert!(pair.hosts[0].is_due(serve));
+    assert!(pair[A].is_due(serve));
 }

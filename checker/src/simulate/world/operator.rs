@@ -1,12 +1,12 @@
 //! The operator: suspends the process as soon as that makes sense, slows it down if that helps, and gives up copying that
 //! never ends.
 
-use protocol::host::{Role, Suspension, Work};
+use protocol::host::{Host, Role, Suspension, Work};
 use protocol::memory::{Accesses, Memory};
 use protocol::policy::{Passes, Pre};
 use protocol::source::{PreMigration, Source};
 
-use super::{World, at};
+use super::World;
 use crate::simulate::{Divergence, SimulationError};
 
 /// Passes in a row that gain nothing before copying ahead is given up, where the best has left so many pages or more: the
@@ -19,43 +19,37 @@ const PASSES_MAX: u32 = 10_000;
 impl<M: Memory + Accesses> World<'_, M> {
     /// The operator suspends the process as soon as that makes sense.
     pub(super) fn operate(&mut self) -> Result<bool, SimulationError> {
-        let Role::Source(Source::PreMigration(pre)) = self.hosts[0].role() else { return Ok(false) };
+        let Some(source) = self.source() else { return Ok(false) };
+        let Role::Source(Source::PreMigration(pre)) = source.role() else { return Ok(false) };
         let ended = pre.pass.as_ref().filter(|pass| pass.due.is_empty()).map(|pass| pass.number);
         let ready = match self.setup.policy.pre {
             Pre::None => true,
             Pre::WriteBack => {
-                let none_due = || self.hosts[0].tasks().next().is_none();
+                let none_due = || source.tasks().next().is_none();
                 self.costs.pages.written_back >= self.write_backs_ahead || none_due()
             }
-            Pre::Copy(passes) => self.has_copied_enough(pre, passes),
+            Pre::Copy(passes) => has_copied_enough(source, pre, passes),
         };
         if let Some(pass) = ended {
             self.end_pass(pass);
         }
         let stops = self.may_stop(ended.is_some());
-        if ended.is_some() && !stops && self.hosts[0].is_due(Work::BeginPass) {
+        let goes_on = |world: &Self| world.source().is_some_and(|source| source.is_due(Work::BeginPass));
+        if ended.is_some() && !stops && goes_on(self) {
             self.divergence = self.divergence();
         }
-        if self.divergence.is_some() || !(ready || stops) || self.hosts[0].check_suspension().is_err() {
+        let possible = |world: &Self| world.source().is_some_and(|source| source.check_suspension().is_ok());
+        if self.divergence.is_some() || !(ready || stops) || !possible(self) {
             return Ok(false);
         }
         let (code_page, stack_page) = self.code_and_stack;
         let suspension = Suspension { registers: Vec::new(), code_page, stack_page };
-        self.hosts[0].suspend(suspension).map_err(at(0))?;
+        self.tell(0, |host| host.suspend(suspension))?;
         self.busy_ns[0] = self.busy_ns[0].max(self.now_ns).saturating_add(self.setup.costs.freeze_ns);
         self.count_throttled();
         self.process.halt();
-        self.collect(0)?;
+        self.collect()?;
         Ok(true)
-    }
-
-    /// Whether a pass of copying ahead is over and no other is to follow, or it is unknown whether one should.
-    fn has_copied_enough(&self, pre: &PreMigration, passes: Passes) -> bool {
-        let Some(pass) = pre.pass.as_ref().filter(|pass| pass.due.is_empty()) else { return false };
-        match passes {
-            Passes::AtMost(passes) => pass.number >= passes || !self.hosts[0].is_due(Work::BeginPass),
-            Passes::UntilInStep => true,
-        }
     }
 
     /// Whether the rule says to stop, at the end of a pass.
@@ -74,7 +68,8 @@ impl<M: Memory + Accesses> World<'_, M> {
         if self.costs.left_after_pass.len() >= pass as usize {
             return;
         }
-        let left = self.hosts[0].memory().written_pages().map_or(0, |pages| pages.len() as u64);
+        let written = self.source().and_then(|source| source.memory().written_pages().ok());
+        let left = written.map_or(0, |pages| pages.len() as u64);
         let sent_in_it = self.costs.left_after_pass.last().copied().unwrap_or(self.image.page_count());
         self.costs.left_after_pass.push(left);
         let Some(throttling) = self.setup.stop.throttle else { return };
@@ -122,5 +117,14 @@ impl<M: Memory + Accesses> World<'_, M> {
             writes_per_s: self.setup.writes_per_s(),
             pages_per_s: self.setup.pages_per_s(),
         })
+    }
+}
+
+/// Whether a pass of copying ahead is over and no other is to follow, or it is unknown whether one should.
+fn has_copied_enough<M: Memory>(source: &Host<M>, pre: &PreMigration, passes: Passes) -> bool {
+    let Some(pass) = pre.pass.as_ref().filter(|pass| pass.due.is_empty()) else { return false };
+    match passes {
+        Passes::AtMost(passes) => pass.number >= passes || !source.is_due(Work::BeginPass),
+        Passes::UntilInStep => true,
     }
 }

@@ -2,10 +2,11 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
+use protocol::ensemble::Ensemble;
 use protocol::error::{Error, Misbehaviour, Refusal};
-use protocol::file_server::FileServer;
 use protocol::host::{Host, MessageOutcome, Role, Suspension, Work};
 use protocol::memory::PageStore;
 use protocol::page::{Image, PAGE_SIZE, PageKind};
@@ -23,23 +24,38 @@ pub const B: HostId = HostId(1);
 pub const C: HostId = HostId(2);
 pub const PAGES: u64 = 4;
 
-/// A and B with a file server, and a driver that stops wherever it is told to.
+/// A and B with a file server, and a driver that stops wherever it is told to. A host by its name: `pair[A]`.
 pub struct Pair {
-    pub hosts: [Host<PageStore>; 2],
-    pub file_server: FileServer,
+    pub ensemble: Ensemble<PageStore>,
     pub in_flight: Vec<Envelope>,
+}
+
+impl Index<HostId> for Pair {
+    type Output = Host<PageStore>;
+
+    fn index(&self, id: HostId) -> &Host<PageStore> {
+        self.ensemble.host(id).unwrap()
+    }
+}
+
+impl IndexMut<HostId> for Pair {
+    fn index_mut(&mut self, id: HostId) -> &mut Host<PageStore> {
+        self.ensemble.hosts_mut().find(|host| host.id() == id).unwrap()
+    }
 }
 
 impl Pair {
     /// The process is on A; pages 0 and 1 are private, 2 and 3 file-mapped; 1 and 3 are modified.
     pub fn new(policy: Policy) -> Self {
         let image = Self::image();
-        let mut a = Host::with_process(A, policy.clone(), Arc::clone(&image)).unwrap();
-        let b = Host::without_process(B, policy, Arc::clone(&image)).unwrap();
+        let mut ensemble = Ensemble::new(policy, Arc::clone(&image)).unwrap();
+        ensemble.add_occupied(A, PageStore::loaded(&image)).unwrap();
+        ensemble.add_vacant(B, PageStore::vacant(PAGES)).unwrap();
+        let mut pair = Self { ensemble, in_flight: Vec::new() };
         for page in [1, 3] {
-            a.write(PageNumber(page), 0, b"modified").unwrap();
+            pair[A].write(PageNumber(page), 0, b"modified").unwrap();
         }
-        Self { hosts: [a, b], file_server: FileServer::new(&image), in_flight: Vec::new() }
+        pair
     }
 
     /// The program image.
@@ -50,9 +66,19 @@ impl Pair {
 
     pub fn started(policy: Policy) -> Self {
         let mut pair = Self::new(policy);
-        pair.hosts[1].expect_migration(A, Epoch(1)).unwrap();
-        pair.hosts[0].start_migration(B).unwrap();
+        pair.ensemble.start(A, B).unwrap();
         pair
+    }
+
+    /// A and B, each for itself.
+    pub fn apart(mut self) -> [Host<PageStore>; 2] {
+        [A, B].map(|id| self.ensemble.crash(id).unwrap())
+    }
+
+    /// A and B at once.
+    pub fn both(&mut self) -> [&mut Host<PageStore>; 2] {
+        let both: Vec<_> = self.ensemble.hosts_mut().collect();
+        both.try_into().unwrap()
     }
 
     /// Takes steps, in a fixed order, until the phase is reached.
@@ -63,42 +89,32 @@ impl Pair {
             }
             self.step();
         }
-        panic!("phase not reached: {:?}", self.hosts);
+        panic!("phase not reached: {:?}", self.ensemble);
     }
 
     pub fn step(&mut self) {
-        for at in 0..2 {
-            self.in_flight.extend(std::iter::from_fn(|| self.hosts[at].poll_message()));
-        }
-        self.in_flight.extend(std::iter::from_fn(|| self.file_server.poll_message()));
+        self.send_all();
         if !self.in_flight.is_empty() {
-            let Envelope { from, to, epoch, message } = self.in_flight.remove(0);
-            match to {
-                Place::FileServer => self.file_server.handle_message(from, epoch, &message).unwrap(),
-                Place::Host(HostId(at)) => {
-                    self.hosts[usize::from(at)].handle_message(from, epoch, &message).unwrap();
-                }
-            }
+            let first = self.in_flight.remove(0);
+            self.ensemble.deliver(&first).unwrap();
             return;
         }
-        let worked = self.hosts.iter_mut().any(|host| host.perform_next().unwrap().is_some());
-        if !worked && self.hosts[0].check_suspension().is_ok() {
-            self.hosts[0].suspend(Suspension::default()).unwrap();
+        let worked = self.ensemble.hosts_mut().any(|host| host.perform_next().unwrap().is_some());
+        if !worked && self[A].check_suspension().is_ok() {
+            self[A].suspend(Suspension::default()).unwrap();
         }
     }
 
     /// Does this work on a host, and puts what it has to say on the way.
     pub fn perform(&mut self, host: HostId, work: Work) {
-        self.hosts[usize::from(host.0)].perform(work).unwrap();
+        self[host].perform(work).unwrap();
         self.send_all();
     }
 
     /// Puts what everybody has to say on the way.
     pub fn send_all(&mut self) {
-        for host in &mut self.hosts {
-            self.in_flight.extend(std::iter::from_fn(|| host.poll_message()));
-        }
-        self.in_flight.extend(std::iter::from_fn(|| self.file_server.poll_message()));
+        self.ensemble.gather();
+        self.in_flight.extend(self.ensemble.take().messages);
     }
 
     /// Delivers the first message of this kind that is on its way, and returns it.
@@ -106,39 +122,32 @@ impl Pair {
         self.send_all();
         let at = self.in_flight.iter().position(|envelope| envelope.message.kind() == kind);
         let at = at.unwrap_or_else(|| panic!("no {kind:?} message on its way: {:?}", self.in_flight));
-        let Envelope { from, to, epoch, message } = self.in_flight.remove(at);
-        match to {
-            Place::FileServer => self.file_server.handle_message(from, epoch, &message).unwrap(),
-            Place::Host(HostId(at)) => {
-                self.hosts[usize::from(at)].handle_message(from, epoch, &message).unwrap();
-            }
-        }
+        let envelope = self.in_flight.remove(at);
+        self.ensemble.deliver(&envelope).unwrap();
         self.send_all();
-        message
+        envelope.message
     }
 
     /// The content of a page on a host.
     pub fn content(&self, host: HostId, page: PageNumber) -> Option<Vec<u8>> {
         use protocol::memory::Memory;
-        let memory = self.hosts[usize::from(host.0)].memory();
-        memory.copy_out(page).ok().map(|content| content.as_slice().to_vec())
+        self[host].memory().copy_out(page).ok().map(|content| content.as_slice().to_vec())
     }
 }
 
 impl Pair {
     /// The connection between the hosts breaks: what is on its way is lost. One end may notice before the other.
-    pub fn cut(&mut self, noticed_by: &[usize]) {
+    pub fn cut(&mut self, noticed_by: &[HostId]) {
         self.send_all();
         let between_hosts = |place: Place| matches!(place, Place::Host(_));
         self.in_flight.retain(|envelope| !between_hosts(envelope.from) || !between_hosts(envelope.to));
-        for &at in noticed_by {
-            self.hosts[at].disconnected([B, A][at]).unwrap();
+        for &by in noticed_by {
+            self.ensemble.part(by, if by == A { B.into() } else { A.into() }).unwrap();
         }
     }
 
     pub fn reconnect(&mut self) {
-        self.hosts[0].connected(B).unwrap();
-        self.hosts[1].connected(A).unwrap();
+        self.ensemble.join(A.into(), B.into()).unwrap();
         self.send_all();
     }
 
@@ -151,7 +160,7 @@ impl Pair {
 
     /// Up to where the source has heard that nothing is needed any more, and has not destroyed the rest.
     pub fn draining() -> Self {
-        let draining = |pair: &Self| matches!(pair.hosts[0].role(), Role::Source(Source::Draining(_)));
+        let draining = |pair: &Self| matches!(pair[A].role(), Role::Source(Source::Draining(_)));
         Self::started(Policy::TOTAL_COPY).until(draining)
     }
 
@@ -166,7 +175,7 @@ impl Pair {
     /// Up to *ready*, which is on its way.
     pub fn offered(policy: Policy) -> Self {
         let mut pair = Self::started(policy);
-        pair.hosts[0].suspend(Suspension::default()).unwrap();
+        pair[A].suspend(Suspension::default()).unwrap();
         pair.perform(A, Work::SendState);
         pair.deliver(MessageKind::State);
         pair.perform(B, Work::DeclareReady);
@@ -174,7 +183,7 @@ impl Pair {
     }
 
     pub fn fates(&self) -> [Option<Fate>; 2] {
-        [self.hosts[0].fate(), self.hosts[1].fate()]
+        [self[A].fate(), self[B].fate()]
     }
 
     /// Runs on until nothing happens any more.
@@ -267,9 +276,9 @@ pub fn moving_on(suspended: bool) -> (Pair, Host<PageStore>) {
     let mut pair = Pair::moved(Policy::LAZY_COPY);
     let mut c = another(C, Policy::LAZY_COPY);
     c.expect_migration(B, Epoch(2)).unwrap();
-    pair.hosts[1].start_migration(C).unwrap();
+    pair[B].start_migration(C).unwrap();
     if suspended {
-        pair.hosts[1].suspend(Suspension::default()).unwrap();
+        pair[B].suspend(Suspension::default()).unwrap();
     }
     (pair, c)
 }
