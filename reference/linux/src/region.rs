@@ -96,10 +96,36 @@ impl MappedRegion {
     ///
     /// What the kernel says.
     pub fn expect(&self) -> Result<()> {
-        // SAFETY: the memory is this region's own, and whoever holds `as_ptr` was told that others write there.
-        unsafe { rustix::mm::madvise(self.as_ptr().cast(), self.length, Advice::LinuxDontNeed) }
-            .doing(|| format!("empty {}", self.range()))?;
+        self.empty(self.range())?;
+        self.serve()
+    }
+
+    /// Makes whoever touches a page that is absent, or is [emptied](Self::empty) later, wait until it is installed. Writes are
+    /// noted as well.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn serve(&self) -> Result<()> {
         self.cover(Cover::MissingAndWrites)
+    }
+
+    /// Takes the content of a part out: absent from now on where absent pages are [expected](Self::expect), otherwise zero.
+    ///
+    /// # Errors
+    ///
+    /// For what is not in the region, and what the kernel says.
+    pub fn empty(&self, part: AddressRange) -> Result<()> {
+        if !self.range().covers(part) {
+            let reason = format!("not in {}", self.range());
+            return Err(LinuxError::Malformed { from: part.to_string(), reason });
+        }
+        let offset = (part.start - self.range().start) as usize;
+        // SAFETY: within the region, as just seen; whoever holds `as_ptr` was told that others write there.
+        unsafe {
+            rustix::mm::madvise(self.as_ptr().add(offset).cast(), part.len() as usize, Advice::LinuxDontNeed)
+        }
+        .doing(|| format!("empty {part}"))
     }
 
     /// Where pages are installed and faults are read, from another thread than those that touch the memory.

@@ -11,7 +11,8 @@
 //! * [`host`]: a machine that takes processes; [`store`]: the file server.
 //! * [`recorder`]: the log of steps; [`status`]: how far a migration is, for a person to watch.
 //! * [`judge`]: the command that judges a run by the model while it goes on.
-//! * [`process`]: an unmodified Linux process as what moves.
+//! * [`process`]: an unmodified Linux process as what moves; [`mapped`]: memory of one's own process and what works in it, such as
+//!   a virtual machine.
 //! * [`profile`]: how a process uses its memory, for a prediction; [`measure`]: what moving processes costs.
 //! * [`key`]: who may speak to whom; [`control`]: how the command talks to what is running.
 //!
@@ -32,6 +33,7 @@ pub mod host;
 pub mod judge;
 pub mod key;
 pub mod layout;
+pub mod mapped;
 pub mod measure;
 pub mod process;
 pub mod profile;
