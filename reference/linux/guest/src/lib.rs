@@ -12,7 +12,7 @@
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -84,7 +84,8 @@ struct Shared {
 pub struct Processor {
     region: Arc<MappedRegion>,
     shared: Arc<Shared>,
-    thread: Arc<Mutex<Option<(Sender<Request>, JoinHandle<()>)>>>,
+    requests: Sender<Request>,
+    thread: Arc<JoinHandle<()>>,
 }
 
 impl Processor {
@@ -127,17 +128,17 @@ impl Processor {
         let core =
             Core { processor, _machine: machine, _region: Arc::clone(region), shared: Arc::clone(&shared) };
         let thread = std::thread::spawn(move || core.obey(&heard));
-        Ok(Self {
-            region: Arc::clone(region),
-            shared,
-            thread: Arc::new(Mutex::new(Some((requests, thread)))),
-        })
+        Ok(Self { region: Arc::clone(region), shared, requests, thread: Arc::new(thread) })
     }
 
-    /// Puts the program into the memory of the guest.
+    /// Puts the program into the memory of a guest that does not work yet.
+    ///
+    /// # Panics
+    /// If there are no pages to count in.
     pub fn write_program(region: &MappedRegion) {
+        assert!(region.range().len() > FIRST_PAGE * PAGE_SIZE, "a guest needs more pages than its program");
         for (at, byte) in PROGRAM.iter().enumerate() {
-            // SAFETY: within the region, which is longer, and no guest works in it yet.
+            // SAFETY: within the region, as just seen.
             unsafe { region.as_ptr().add(ENTRY as usize + at).write_volatile(*byte) };
         }
     }
@@ -169,14 +170,7 @@ impl Processor {
     }
 
     fn ask(&self, request: Request) -> Result<(), SubjectError> {
-        let thread = self.thread();
-        let gone = || system("the processor has ended");
-        let (requests, _) = thread.as_ref().ok_or_else(gone)?;
-        requests.send(request).map_err(|_| gone())
-    }
-
-    fn thread(&self) -> MutexGuard<'_, Option<(Sender<Request>, JoinHandle<()>)>> {
-        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+        self.requests.send(request).map_err(|_| system("the processor has ended"))
     }
 
     /// Gets the processor out of the guest until this has come about.
@@ -191,10 +185,8 @@ impl Processor {
                 self.shared.wanted.store(false, Ordering::SeqCst);
                 return None;
             }
-            if let Some((_, thread)) = &*self.thread() {
-                // One that has ended since needs no signal.
-                let _ = thread.kill(SIGRTMIN());
-            }
+            // One that has ended since needs no signal.
+            let _ = self.thread.kill(SIGRTMIN());
             std::thread::sleep(AGAIN);
         }
     }
@@ -227,9 +219,7 @@ impl Occupant for Processor {
 
     fn end(&mut self) {
         if self.ask(Request::End).is_ok() {
-            self.interrupt(|| {
-                self.thread().as_ref().is_none_or(|(_, thread)| thread.is_finished()).then_some(())
-            });
+            self.interrupt(|| self.thread.is_finished().then_some(()));
         }
     }
 }

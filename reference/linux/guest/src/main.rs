@@ -1,7 +1,11 @@
 //! A virtual machine of KVM is moved from one machine to another and back, by every algorithm in turn, while its program
-//! counts in all pages of its memory: `cargo run -p guest`.
+//! counts in all pages of its memory: `cargo run -p guest`. With a folder behind it, `cargo run -p guest -- LOGS`, the steps
+//! of each run are written there for `checker conform`.
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,9 +18,12 @@ use sojourn::aside::SessionId;
 use sojourn::driver::{Driver, DriverSetup, Handle, LogTarget};
 use sojourn::host::Machine;
 use sojourn::key::Trust;
+use sojourn::layout::AddressSpaceLayout;
 use sojourn::mapped::{MappedBuilder, MappedSubject, Occupant as _};
+use sojourn::recorder::{SharedLog, StepRecorder as _, Untangled, header};
 use sojourn::status::HostPhase;
 use sojourn::store::Store;
+use steplog::header::Unseen;
 
 const PAGES: u64 = 1024;
 
@@ -26,8 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 type AnyError = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
+    let logs = std::env::args_os().nth(1).map(PathBuf::from);
     for policy in Policy::ALL {
-        if let Err(error) = there_and_back(&policy) {
+        if let Err(error) = there_and_back(&policy, logs.as_deref()) {
             eprintln!("{}: {error}", policy.name);
             return ExitCode::FAILURE;
         }
@@ -36,12 +44,17 @@ fn main() -> ExitCode {
 }
 
 /// Moves a guest twice, and looks whether each page holds as many rounds as were made.
-fn there_and_back(policy: &Policy) -> Result<(), AnyError> {
+fn there_and_back(policy: &Policy, logs: Option<&Path>) -> Result<(), AnyError> {
     let listen = || TcpListener::bind("127.0.0.1:0");
     let files = std::env::temp_dir().join(format!("guest-{}-{}", std::process::id(), policy.name));
     std::fs::create_dir_all(&files)?;
-    let store = Store::open(listen()?, files.clone(), Trust::default(), None)?;
-    let setup = DriverSetup { store: Some(store.address().to_string()), ..DriverSetup::default() };
+    let log = SharedLog::default();
+    let store = Store::open(listen()?, files.clone(), Trust::default(), Some(log.clone()))?;
+    let setup = DriverSetup {
+        store: Some(store.address().to_string()),
+        log: Some(log.clone()),
+        ..DriverSetup::default()
+    };
     let builders = [MappedBuilder::new(Processor::new), MappedBuilder::new(Processor::new)];
     let machine = |builder: &MappedBuilder<Processor>| -> Result<Machine, AnyError> {
         Ok(Machine::open(listen()?, setup.clone(), vec![Box::new(builder.clone())])?)
@@ -62,8 +75,12 @@ fn there_and_back(policy: &Policy) -> Result<(), AnyError> {
     // Who comes back to pages that were left behind finds the processor that it left there.
     let here = |at: usize| builders[at].latest().unwrap_or_else(|| first.clone());
     for (from, to) in [(0, 1), (1, 0)] {
-        frozen.push(moved(session, &machines[from], &machines[to], policy)?);
+        let log = LogTarget::Shared(log.clone());
+        frozen.push(moved(session, &machines[from], &machines[to], policy, log)?);
         await_rounds(&here(to), 3)?;
+    }
+    if let Some(folder) = logs {
+        write_log(policy, &log, folder)?;
     }
     let mut last = here(0);
     last.stop()?;
@@ -89,6 +106,23 @@ fn there_and_back(policy: &Policy) -> Result<(), AnyError> {
     Ok(())
 }
 
+/// Writes down what has been done, once it is a while since anything was.
+fn write_log(policy: &Policy, log: &SharedLog, folder: &Path) -> Result<(), AnyError> {
+    let mut before = 0;
+    while before != log.steps().len() {
+        before = log.steps().len();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let mut untangled = Untangled::new(SharedLog::default());
+    log.steps().into_iter().for_each(|step| untangled.record(step));
+    let steps = untangled.finish().map(|log| log.steps()).unwrap_or_default();
+    let (layout, unseen) = (AddressSpaceLayout::plain(PAGES, 0, "none"), [Unseen::Writes, Unseen::Reads]);
+    std::fs::create_dir_all(folder)?;
+    let file = File::create(folder.join(format!("{}.ndjson", policy.name)))?;
+    header(policy, &layout, false, &unseen).write_with(&steps, BufWriter::new(file))?;
+    Ok(())
+}
+
 /// Waits until the guest has made so many rounds more.
 fn await_rounds(processor: &Processor, more: u32) -> Result<(), AnyError> {
     let (begun, until) = (Instant::now(), processor.rounds() + more);
@@ -105,12 +139,18 @@ fn await_rounds(processor: &Processor, more: u32) -> Result<(), AnyError> {
 }
 
 /// Moves the guest, and waits until it is at rest there; for how long it stood still.
-fn moved(session: SessionId, from: &Machine, to: &Machine, policy: &Policy) -> Result<Duration, AnyError> {
+fn moved(
+    session: SessionId,
+    from: &Machine,
+    to: &Machine,
+    policy: &Policy,
+    log: LogTarget,
+) -> Result<Duration, AnyError> {
     let of = |machine: &Machine| -> Option<Handle> {
         machine.sessions().into_iter().find(|handle| handle.session() == session)
     };
     let source = of(from).ok_or("there is nothing to move")?;
-    source.migrate(&to.address().to_string(), policy.clone(), LogTarget::None)?;
+    source.migrate(&to.address().to_string(), policy.clone(), log)?;
     let begun = Instant::now();
     loop {
         let phase = of(to).map(|handle| handle.status.lock().phase);
