@@ -61,6 +61,8 @@ pub struct Real {
     pub log: LogReading,
     /// What ends pre-copy.
     pub stop: Stop,
+    /// Whether a migration is announced.
+    pub start: Start,
 }
 
 impl HandOver {
@@ -72,15 +74,21 @@ impl HandOver {
 
 impl Real {
     /// As the nine algorithms have it.
-    pub const NONE: Real = Real { hand_over: HandOver::ReadyGo, log: LogReading::Page, stop: Stop::Passes };
+    pub const NONE: Real = Real {
+        hand_over: HandOver::ReadyGo,
+        log: LogReading::Page,
+        stop: Stop::Passes,
+        start: Start::AtOnce,
+    };
 
-    /// Every choice with every other.
+    /// Every hand-over, log and stop with every other.
     pub fn all() -> impl Iterator<Item = Real> {
         let hand_overs = [HandOver::ReadyGo, HandOver::OneShot, HandOver::Acknowledged, HandOver::None];
         let logs = [LogReading::Page, LogReading::Pass];
         let stops = [Stop::Passes, Stop::Target, Stop::Switch];
         let with_log = move |hand_over| {
-            logs.into_iter().flat_map(move |log| stops.map(|stop| Real { hand_over, log, stop }))
+            logs.into_iter()
+                .flat_map(move |log| stops.map(|stop| Real { hand_over, log, stop, ..Real::NONE }))
         };
         hand_overs.into_iter().flat_map(with_log)
     }
@@ -124,6 +132,18 @@ pub enum Stop {
     Target,
     /// The same; or the operator switches to post-copy at any moment, and what was not sent is owed.
     Switch,
+}
+
+/// Whether a migration is announced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// The first message to the destination is one of the migration.
+    #[default]
+    AtOnce,
+    /// The destination is told of it ahead, and it begins when the source has heard that it is expected (libvirt's *prepare*,
+    /// Cloud Hypervisor's *start*).
+    Announced,
 }
 
 /// Pre-migration transfer.
@@ -294,6 +314,8 @@ impl Strategy {
                 !switches || self.missing == Missing::Source),
             ("clean", "stop = \"switch\" leaves only pages behind that were to be copied: say \"travel\"",
                 !switches || travels_whole),
+            ("start", "with push = \"none\" the process may move on with pages elsewhere, and goes on faulting while it is announced: say \"at-once\"",
+                self.real.start == Start::AtOnce || !self.is_lazy()),
             ("rest", "pre = \"write-back\" never stops, so the process rests in \"pre-migration\"",
                 !writes_back || self.rest == Rest::PreMigration),
             // Choices about pages and threads.

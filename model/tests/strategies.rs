@@ -9,7 +9,8 @@ use common::legal_combinations;
 use model::concrete::State;
 use model::paging::{Channels, Mappings, Paging, Waking};
 use model::strategy::{
-    Clean, Freeze, HandOver, LogReading, Missing, PASSES_MAX, Passes, Pre, Push, Real, Rest, Stop, Strategy,
+    Clean, Freeze, HandOver, LogReading, Missing, PASSES_MAX, Passes, Pre, Push, Real, Rest, Start, Stop,
+    Strategy,
 };
 use model::system::Properties;
 use model::{Concrete, Expectation, Hosts, Link, Migration, Property, algorithms};
@@ -19,7 +20,7 @@ use quickcheck::{Arbitrary, Gen, quickcheck};
 #[derive(Clone, Debug)]
 struct AnyStrategy(Strategy);
 
-fn choose(seed: [u8; 14], name: String) -> Strategy {
+fn choose(seed: [u8; 15], name: String) -> Strategy {
     let pick = |index: usize, count: u8| seed[index] % count;
     Strategy {
         name: name.into(),
@@ -41,6 +42,7 @@ fn choose(seed: [u8; 14], name: String) -> Strategy {
                 [usize::from(pick(8, 4))],
             log: [LogReading::Page, LogReading::Pass][usize::from(pick(9, 2))],
             stop: [Stop::Passes, Stop::Target, Stop::Switch][usize::from(pick(10, 3))],
+            start: [Start::AtOnce, Start::Announced][usize::from(pick(14, 2))],
         },
         paging: Paging {
             wake: [Waking::WithPage, Waking::Apart][usize::from(pick(11, 2))],
@@ -75,7 +77,7 @@ proptest! {
 
     /// Every legal combination of choices, not only the built-in ones, keeps its safety properties.
     #[test]
-    fn legal_strategies_are_safe(seed: [u8; 14], lossy: bool, three: bool) {
+    fn legal_strategies_are_safe(seed: [u8; 15], lossy: bool, three: bool) {
         let Ok(strategy) = choose(seed, "any".into()).check() else { return Ok(()) };
         let link = if lossy { Link::Lossy } else { Link::Unordered };
         let hosts = if three { Hosts::Three } else { Hosts::Two };

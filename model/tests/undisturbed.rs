@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-const UNDISTURBED: [&str; 13] = [
+const UNDISTURBED: [&str; 14] = [
+    "announcement.rs",
     "channels.rs",
     "come_and_go.rs",
     "file_server.rs",

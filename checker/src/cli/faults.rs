@@ -19,7 +19,7 @@ use super::subject::Subject;
 pub(super) fn run(args: &FaultsArgs) -> Result<End> {
     let subjects = args.subjects.asked_or(algorithms::BUILT_IN)?;
     let strategies: Vec<Strategy> = subjects.iter().map(|subject| subject.strategy.clone()).collect();
-    let blows = if args.pairs { Blow::pairs() } else { Blow::singles() };
+    let blows = if args.pairs { Blow::pairs() } else { Blow::singles_of(&strategies) };
     let threads = args.threads.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let patience = Patience::start(args.timeout.timeout)?;
     let teller = Teller::new();

@@ -18,6 +18,7 @@ use std::sync::Mutex;
 
 use enumset::EnumSet;
 use model::disruption::Strike;
+use model::strategy::Start;
 use model::{Defect, Disruption, Disruptions, Hosts, Link, Stage, Strategy};
 use serde::Serialize;
 
@@ -114,9 +115,20 @@ pub enum Blow {
 }
 
 impl Blow {
-    /// Every disruption in every stage.
+    /// Every disruption in every stage that a migration has whether it is announced or not.
     pub fn singles() -> Vec<Blow> {
-        let of = |disruption| Stage::ALL.into_iter().map(move |stage| Blow::Single { disruption, stage });
+        Blow::in_stages(|stage| stage != Stage::Announced)
+    }
+
+    /// Every disruption in every stage that there is in a table of these algorithms.
+    pub fn singles_of(strategies: &[Strategy]) -> Vec<Blow> {
+        let announced = strategies.iter().any(|strategy| strategy.real.start == Start::Announced);
+        if announced { Blow::in_stages(|_| true) } else { Blow::singles() }
+    }
+
+    fn in_stages(wanted: fn(Stage) -> bool) -> Vec<Blow> {
+        let stages = move || Stage::ALL.into_iter().filter(move |stage| wanted(*stage));
+        let of = |disruption| stages().map(move |stage| Blow::Single { disruption, stage });
         Disruption::ALL.into_iter().flat_map(of).collect()
     }
 

@@ -12,8 +12,8 @@ mod total_copy;
 
 pub use assisted_post_copy::ASSISTED_POST_COPY;
 pub use choices::{
-    ASSISTED_MAPPINGS, POST_COPY_DEMAND_APART, POST_COPY_MAPPINGS, POST_COPY_PULL, POST_COPY_THREADS,
-    PRE_COPY_MAPPINGS, PRE_COPY_STRIPED,
+    ASSISTED_MAPPINGS, GENERIC_ANNOUNCED, POST_COPY_DEMAND_APART, POST_COPY_MAPPINGS, POST_COPY_PULL,
+    POST_COPY_THREADS, PRE_COPY_ANNOUNCED, PRE_COPY_MAPPINGS, PRE_COPY_STRIPED,
 };
 pub use flushing::FLUSHING;
 pub use generic::{GENERIC, GENERIC_WITHOUT_PREFETCH, GENERIC_WITHOUT_WORKING_SET};
@@ -58,8 +58,8 @@ pub const PROFILES: [Strategy; 10] = [
     VMOTION,
 ];
 
-/// Built-in algorithms with a choice about pages and threads that they leave out.
-pub const CHOICES: [Strategy; 7] = [
+/// Built-in algorithms with a choice that they leave out.
+pub const CHOICES: [Strategy; 9] = [
     POST_COPY_THREADS,
     PRE_COPY_MAPPINGS,
     POST_COPY_MAPPINGS,
@@ -67,6 +67,8 @@ pub const CHOICES: [Strategy; 7] = [
     POST_COPY_DEMAND_APART,
     PRE_COPY_STRIPED,
     POST_COPY_PULL,
+    PRE_COPY_ANNOUNCED,
+    GENERIC_ANNOUNCED,
 ];
 
 /// All that have a name: built-in, with a switch turned off, with another choice, and profiles of real systems.

@@ -15,7 +15,7 @@ const UNBOUNDED: Pre = Pre::Copy(Passes::Unbounded);
 pub const QEMU_PRE_COPY: Strategy = Strategy {
     name: Cow::Borrowed("qemu-pre-copy"),
     pre: UNBOUNDED,
-    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Target },
+    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Target, ..Real::NONE },
     ..PRE_COPY
 };
 
@@ -24,7 +24,7 @@ pub const QEMU_PRE_COPY: Strategy = Strategy {
 pub const QEMU_POST_COPY: Strategy = Strategy {
     name: Cow::Borrowed("qemu-post-copy"),
     pre: UNBOUNDED,
-    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Target },
+    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Target, ..Real::NONE },
     ..POST_COPY
 };
 
@@ -34,7 +34,7 @@ pub const QEMU_HYBRID: Strategy = Strategy {
     pre: UNBOUNDED,
     freeze: Freeze::NotInStep,
     missing: Missing::Source,
-    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Switch },
+    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Switch, ..Real::NONE },
     ..POST_COPY
 };
 

@@ -81,6 +81,10 @@ pub enum Defect {
     SwitchForgetsRedirtied,
     ForgetEntrusted,
     AnswerUnheard,
+    BeginUnexpected,
+    BeginCalledOff,
+    CancelUnsaid,
+    AwaitExpected,
     // Of the choices about pages, threads and connections.
     ForgetWake,
     DropLateFault,
@@ -148,7 +152,7 @@ const fn striking(
 
 /// Every defect, by the property that must catch it.
 #[rustfmt::skip]
-pub const DEFECTS: [Entry; 73] = {
+pub const DEFECTS: [Entry; 77] = {
     use Defect::*;
     use Disruption::{Cancel, CrashSource, Cut, Outage};
     use Property::*;
@@ -267,6 +271,14 @@ pub const DEFECTS: [Entry; 73] = {
             "A destination that has been handed everything in one message gives it up when the source dies."),
         entry(AnswerUnheard, L1, "cloud-hypervisor-post-copy",
             "The source does not react to the answer to go."),
+        entry(BeginUnexpected, S9, "pre-copy-announced",
+            "The source begins a migration that it has announced before it has heard that it is expected."),
+        striking(Cancel, BeginCalledOff, S9, "pre-copy-announced",
+            "A migration that was cancelled when it had been announced begins when the destination says that it expects it."),
+        striking(Cancel, CancelUnsaid, L2, "pre-copy-announced",
+            "A cancel before the start is not sent, and the destination, which expects that migration, takes up no other."),
+        striking(Cut, AwaitExpected, L2, "pre-copy-announced",
+            "The source does not give up a migration that it has announced when the connection is lost."),
         // Of the choices about pages, threads and connections.
         entry(ForgetWake, L3, "post-copy-threads",
             "A page is installed, and whoever waits for it is not woken."),

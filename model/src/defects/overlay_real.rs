@@ -3,8 +3,9 @@
 
 use crate::control::{Control, Phase};
 use crate::defects::Defect;
+use crate::disruption::Leftover;
 use crate::migration::Migration;
-use crate::moves::{AfterControl, AfterPage, LOST, alone, to};
+use crate::moves::{AfterControl, AfterPage, LOST, alone, to, with_leftover};
 use crate::page::{DirtyLog, Page, Plan};
 use crate::step::{ControlStep, PageStep};
 
@@ -16,9 +17,22 @@ impl Migration {
         step: ControlStep,
         control: &Control,
     ) -> Option<AfterControl> {
+        let expected = control.aftermath.leftover == Leftover::Expecting;
         let orphaned = control.phase == Phase::Loading && control.aftermath.source_down;
         match (defect, step) {
             (Defect::AnswerUnheard, ControlStep::DeliverAnswer) => Some(None),
+            (Defect::BeginUnexpected, ControlStep::Begin) if control.phase == Phase::Announced => {
+                Some(self.sound_control_step(step, &Control { phase: Phase::Expected, ..*control }))
+            }
+            // The answer that it still waits for has come.
+            (Defect::BeginCalledOff, ControlStep::Begin) if control.phase == Phase::Rest && expected => {
+                let aftermath = with_leftover(control, Leftover::None).aftermath;
+                Some(
+                    self.sound_control_step(step, &Control { phase: Phase::Expected, aftermath, ..*control }),
+                )
+            }
+            (Defect::CancelUnsaid, ControlStep::DeliverCancel) if expected => Some(None),
+            (Defect::AwaitExpected, ControlStep::Abort) if control.phase.is_announced() => Some(None),
             (Defect::ForgetEntrusted, ControlStep::Fence) if orphaned => {
                 Some(Some(to(LOST).each(|_, _, page| *page = Page::GONE)))
             }

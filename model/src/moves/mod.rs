@@ -6,8 +6,8 @@
 //! what disruptions add to their steps is in `hindrance`, and what deliberate defects make of them in
 //! [`defects`](crate::defects).
 //!
-//! What real systems do otherwise is in `agreement` (the hand-over), `log` (when pre-copy reads what was written) and `stop`
-//! (what ends it); each is off in the nine algorithms.
+//! What real systems do otherwise is in `announcement` (what comes before the start), `agreement` (the hand-over), `log` (when
+//! pre-copy reads what was written) and `stop` (what ends it); each is off in the nine algorithms.
 //!
 //! What goes wrong is in `cut` and `outage`, what is made of it in `abort` and `recovery`. Choices that the plain algorithms
 //! leave out ([`paging`](crate::paging)) have a file each: `waking`, `come_and_go`, `channels`, `pull`.
@@ -17,6 +17,7 @@
 
 mod abort;
 mod agreement;
+mod announcement;
 mod channels;
 mod come_and_go;
 mod cut;
