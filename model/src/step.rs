@@ -230,6 +230,9 @@ steps! {
             let sends = world.strategy.sends_before_commit() && world.link != Link::Fifo;
             sends && world.strategy.real.hand_over == HandOver::OneShot
         }),
+        /// The destination has reliable word of the source's death, and a backing store has the page that was owed.
+        FallBack: repair(&[CrashSource, CrashDestination], Weak, Migration::fall_back)
+            .only(|world| world.falls_back() && world.can_lose_pages()),
         /// The page's mark in the dirty log is cleared, after the log was read and before the page is sent.
         ClearLog: step(Weak, Migration::clear_log).only(|world| world.strategy.real.log == LogReading::Pass),
         /// Somebody whom the dirty log does not see writes to the page. Only defects have it.

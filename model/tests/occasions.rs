@@ -96,11 +96,11 @@ fn with_two_disruptions() {
     assert_eq!(acting, 548);
 }
 
-/// Of the algorithms that make a choice about pages and threads: undisturbed, and with one disruption of each kind.
+/// Of the algorithms that make a choice about pages and threads, or take a precaution: undisturbed, and with one disruption of each kind.
 #[test]
 fn with_choices_about_pages_and_threads() {
     let mut acting = 0;
-    for strategy in algorithms::CHOICES {
+    for strategy in algorithms::CHOICES.into_iter().chain(algorithms::PRECAUTIONS) {
         for link in Link::ALL {
             let sound = Migration::new(strategy.clone(), Hosts::Two, link);
             acting += compare(&sound, 1);

@@ -9,8 +9,8 @@ use common::legal_combinations;
 use model::concrete::State;
 use model::paging::{Channels, Mappings, Paging, Waking};
 use model::strategy::{
-    Clean, Freeze, HandOver, LogReading, Missing, PASSES_MAX, Passes, Pre, Push, Real, Rest, Start, Stop,
-    Strategy,
+    Clean, Fallback, Freeze, HandOver, LogReading, Missing, PASSES_MAX, Passes, Pre, Push, Real, Rest, Start,
+    Stop, Strategy,
 };
 use model::system::Properties;
 use model::{Concrete, Expectation, Hosts, Link, Migration, Property, algorithms};
@@ -20,7 +20,7 @@ use quickcheck::{Arbitrary, Gen, quickcheck};
 #[derive(Clone, Debug)]
 struct AnyStrategy(Strategy);
 
-fn choose(seed: [u8; 15], name: String) -> Strategy {
+fn choose(seed: [u8; 16], name: String) -> Strategy {
     let pick = |index: usize, count: u8| seed[index] % count;
     Strategy {
         name: name.into(),
@@ -43,6 +43,7 @@ fn choose(seed: [u8; 15], name: String) -> Strategy {
             log: [LogReading::Page, LogReading::Pass][usize::from(pick(9, 2))],
             stop: [Stop::Passes, Stop::Target, Stop::Switch][usize::from(pick(10, 3))],
             start: [Start::AtOnce, Start::Announced][usize::from(pick(14, 2))],
+            fallback: [Fallback::None, Fallback::Store][usize::from(pick(15, 2))],
         },
         paging: Paging {
             wake: [Waking::WithPage, Waking::Apart][usize::from(pick(11, 2))],
@@ -77,7 +78,7 @@ proptest! {
 
     /// Every legal combination of choices, not only the built-in ones, keeps its safety properties.
     #[test]
-    fn legal_strategies_are_safe(seed: [u8; 15], lossy: bool, three: bool) {
+    fn legal_strategies_are_safe(seed: [u8; 16], lossy: bool, three: bool) {
         let Ok(strategy) = choose(seed, "any".into()).check() else { return Ok(()) };
         let link = if lossy { Link::Lossy } else { Link::Unordered };
         let hosts = if three { Hosts::Three } else { Hosts::Two };
@@ -108,7 +109,7 @@ fn explore(concrete: &Concrete<Migration>) -> (usize, Properties) {
 /// Pinned, so that a rule that is dropped or added shows.
 #[test]
 fn legal_combinations_are_counted() {
-    assert_eq!(legal_combinations().len(), 42);
+    assert_eq!(legal_combinations().len(), 44);
 }
 
 /// The rules are neither too lax nor blind: whatever they accept keeps every safety property. The number of states is
@@ -124,7 +125,7 @@ fn every_legal_combination_is_safe() {
             states += count;
         }
     }
-    assert_eq!(states, 215_995);
+    assert_eq!(states, 270_213);
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn tell_page(
     let content = if matches!(page.plan, Plan::Travelled | Plan::Settled) { forth } else { content };
     let keeper = write_back_host(hosts, control, page);
     let name = format!("page {index}");
-    let told = disruption::tell_page(hosts, control, page, step, &name);
+    let told = disruption::tell_page(hosts, control, (page, after), step, &name);
     if let Some(told) = told.or_else(|| real::tell_page(hosts, step, &name)) {
         return told;
     }

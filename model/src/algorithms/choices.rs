@@ -1,13 +1,13 @@
-//! Built-in algorithms that make one of the choices which the nine leave out: for each an algorithm or two to see it in.
+//! Built-in algorithms that make one of the choices about pages, threads and connections: for each choice an algorithm or
+//! two to see it in.
 
 use std::borrow::Cow;
 
 use super::assisted_post_copy::ASSISTED_POST_COPY;
-use super::generic::GENERIC;
 use super::post_copy::POST_COPY;
 use super::pre_copy::PRE_COPY;
 use crate::paging::{Channels, Mappings, Paging, Waking};
-use crate::strategy::{Push, Real, Start, Strategy};
+use crate::strategy::{Push, Strategy};
 
 /// Post-copy of a process with several threads, as `userfaultfd` shows it: a page is installed, then whoever waits for it is
 /// woken.
@@ -46,19 +46,5 @@ pub const PRE_COPY_STRIPED: Strategy = Strategy {
 /// Post-copy in which the destination asks for every page.
 pub const POST_COPY_PULL: Strategy =
     Strategy { name: Cow::Borrowed("post-copy-pull"), push: Push::Pull, ..POST_COPY };
-
-/// Pre-copy that is announced: the destination is told ahead, and may refuse before anything is copied.
-pub const PRE_COPY_ANNOUNCED: Strategy = Strategy {
-    name: Cow::Borrowed("pre-copy-announced"),
-    real: Real { start: Start::Announced, ..Real::NONE },
-    ..PRE_COPY
-};
-
-/// The generic algorithm, announced: it writes back while it waits, as ever.
-pub const GENERIC_ANNOUNCED: Strategy = Strategy {
-    name: Cow::Borrowed("generic-announced"),
-    real: Real { start: Start::Announced, ..Real::NONE },
-    ..GENERIC
-};
 
 const COME_AND_GO: Paging = Paging { pages: Mappings::ComeAndGo, ..Paging::PLAIN };

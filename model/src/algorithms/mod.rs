@@ -7,19 +7,23 @@ mod generic;
 mod lazy_copy;
 mod post_copy;
 mod pre_copy;
+mod precautions;
 mod profiles;
 mod total_copy;
 
 pub use assisted_post_copy::ASSISTED_POST_COPY;
 pub use choices::{
-    ASSISTED_MAPPINGS, GENERIC_ANNOUNCED, POST_COPY_DEMAND_APART, POST_COPY_MAPPINGS, POST_COPY_PULL,
-    POST_COPY_THREADS, PRE_COPY_ANNOUNCED, PRE_COPY_MAPPINGS, PRE_COPY_STRIPED,
+    ASSISTED_MAPPINGS, POST_COPY_DEMAND_APART, POST_COPY_MAPPINGS, POST_COPY_PULL, POST_COPY_THREADS,
+    PRE_COPY_MAPPINGS, PRE_COPY_STRIPED,
 };
 pub use flushing::FLUSHING;
 pub use generic::{GENERIC, GENERIC_WITHOUT_PREFETCH, GENERIC_WITHOUT_WORKING_SET};
 pub use lazy_copy::LAZY_COPY;
 pub use post_copy::POST_COPY;
 pub use pre_copy::{PRE_COPY, PRE_COPY_UNBOUNDED};
+pub use precautions::{
+    ASSISTED_SPLIT, GENERIC_ANNOUNCED, GENERIC_FALLBACK, POST_COPY_FALLBACK, PRE_COPY_ANNOUNCED,
+};
 pub use profiles::{
     ACCENT, CLOUD_HYPERVISOR_POST_COPY, CRIU_LAZY, OPENMOSIX, QEMU_HYBRID, QEMU_POST_COPY, QEMU_PRE_COPY,
     SPRITE, V_SYSTEM, VMOTION,
@@ -58,8 +62,8 @@ pub const PROFILES: [Strategy; 10] = [
     VMOTION,
 ];
 
-/// Built-in algorithms with a choice that they leave out.
-pub const CHOICES: [Strategy; 9] = [
+/// Built-in algorithms with a choice about pages and threads that they leave out.
+pub const CHOICES: [Strategy; 7] = [
     POST_COPY_THREADS,
     PRE_COPY_MAPPINGS,
     POST_COPY_MAPPINGS,
@@ -67,13 +71,15 @@ pub const CHOICES: [Strategy; 9] = [
     POST_COPY_DEMAND_APART,
     PRE_COPY_STRIPED,
     POST_COPY_PULL,
-    PRE_COPY_ANNOUNCED,
-    GENERIC_ANNOUNCED,
 ];
 
-/// All that have a name: built-in, with a switch turned off, with another choice, and profiles of real systems.
+/// Built-in algorithms with a precaution that they do not take.
+pub const PRECAUTIONS: [Strategy; 5] =
+    [PRE_COPY_ANNOUNCED, GENERIC_ANNOUNCED, POST_COPY_FALLBACK, GENERIC_FALLBACK, ASSISTED_SPLIT];
+
+/// All that have a name: built-in, with a switch turned off, with another choice or a precaution, and profiles of real systems.
 pub fn all() -> impl Iterator<Item = Strategy> {
-    BUILT_IN.into_iter().chain(VARIANTS).chain(CHOICES).chain(PROFILES)
+    BUILT_IN.into_iter().chain(VARIANTS).chain(CHOICES).chain(PRECAUTIONS).chain(PROFILES)
 }
 
 /// The algorithm of that name.

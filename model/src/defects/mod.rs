@@ -85,6 +85,9 @@ pub enum Defect {
     BeginCalledOff,
     CancelUnsaid,
     AwaitExpected,
+    FallBackBlindly,
+    NeverFallBack,
+    TrustUnacknowledged,
     // Of the choices about pages, threads and connections.
     ForgetWake,
     DropLateFault,
@@ -152,7 +155,7 @@ const fn striking(
 
 /// Every defect, by the property that must catch it.
 #[rustfmt::skip]
-pub const DEFECTS: [Entry; 77] = {
+pub const DEFECTS: [Entry; 80] = {
     use Defect::*;
     use Disruption::{Cancel, CrashSource, Cut, Outage};
     use Property::*;
@@ -279,6 +282,12 @@ pub const DEFECTS: [Entry; 77] = {
             "A cancel before the start is not sent, and the destination, which expects that migration, takes up no other."),
         striking(Cut, AwaitExpected, L2, "pre-copy-announced",
             "The source does not give up a migration that it has announced when the connection is lost."),
+        striking(CrashSource, FallBackBlindly, S2, "post-copy-fallback",
+            "Whatever a dead source owed is loaded from the backing store, modified since or not."),
+        striking(CrashSource, NeverFallBack, S12, "post-copy-fallback",
+            "The process is declared lost for a page that the backing store has."),
+        striking(CrashSource, TrustUnacknowledged, S1, "generic-fallback",
+            "A write-back that was on its way when the source died is taken for stored."),
         // Of the choices about pages, threads and connections.
         entry(ForgetWake, L3, "post-copy-threads",
             "A page is installed, and whoever waits for it is not woken."),

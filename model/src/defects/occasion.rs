@@ -178,8 +178,10 @@ impl Migration {
             ForgetEntrusted => hits(&[CrashSource]) && one_shot,
             AnswerUnheard => strategy.real.hand_over == HandOver::Acknowledged,
             BeginUnexpected => self.announces(),
-            BeginCalledOff | CancelUnsaid => self.announces() && hits(&[Cancel]),
+            BeginCalledOff | CancelUnsaid => self.announces() && hits(&[Cancel, Suspect]),
             AwaitExpected => self.announces() && hits(&[Cut]),
+            FallBackBlindly | NeverFallBack => self.falls_back() && owner_dies,
+            TrustUnacknowledged => self.falls_back() && writes_back && hits(&[CrashSource]),
             // Of the choices about pages, threads and connections.
             ForgetWake | DropLateFault | RequestHeldPage | MapBeforeFill => self.wakes_apart(),
             BornInStep | ZeroUnsaid | HintInUse => self.comes_and_goes() && copies,

@@ -63,6 +63,8 @@ pub enum NoPolicy {
     Switch,
     /// Whoever starts a migration tells both hosts; they do not ask each other.
     Announced,
+    /// What a dead machine owed is lost to the endpoints.
+    FallsBack,
     /// What the threads of a process wait for is between them and their host's driver.
     WakesApart,
     /// The endpoints know the pages that the process was loaded with.
@@ -84,6 +86,7 @@ impl NoPolicy {
             Self::Log => "log",
             Self::Switch => "stop",
             Self::Announced => "start",
+            Self::FallsBack => "fallback",
             Self::WakesApart => "wake",
             Self::PagesComeAndGo => "pages",
             Self::Channels => "channels",
@@ -102,6 +105,7 @@ impl NoPolicy {
             Self::Log => "these endpoints have \"page\" alone",
             Self::Switch => "these endpoints have \"passes\" and \"target\" alone",
             Self::Announced => "these endpoints have \"at-once\" alone",
+            Self::FallsBack => "these endpoints have \"none\" alone",
             Self::CleanPagesCopied => "pre = \"copy\" copies clean pages too: say \"travel\"",
             Self::WakesApart => "the endpoints wake with the page: say \"with-page\", or leave it out",
             Self::PagesComeAndGo => "the endpoints move pages that stay: say \"fixed\", or leave it out",
@@ -133,6 +137,8 @@ pub(crate) struct File {
     log: Option<String>,
     #[serde(default, skip_serializing)]
     start: Option<String>,
+    #[serde(default, skip_serializing)]
+    fallback: Option<String>,
     // Choices of an algorithm that is checked which the endpoints do not have.
     #[serde(default, skip_serializing)]
     wake: WakeName,
@@ -270,6 +276,9 @@ impl TryFrom<File> for Policy {
         if file.start.is_some_and(|word| word != "at-once") {
             return Err(NoPolicy::Announced);
         }
+        if file.fallback.is_some_and(|word| word != "none") {
+            return Err(NoPolicy::FallsBack);
+        }
         let stop = match file.stop {
             StopName::Passes => Stop::Passes,
             StopName::Target => Stop::Target,
@@ -369,6 +378,7 @@ impl From<Policy> for File {
             hand_over: None,
             log: None,
             start: None,
+            fallback: None,
             wake: WakeName::default(),
             pages: PagesName::default(),
             channels: ChannelsName::default(),

@@ -175,7 +175,7 @@ fn control_event(step: ControlStep) -> Option<&'static str> {
 fn page_event(step: PageStep) -> Option<&'static str> {
     Some(match step {
         PageStep::Write => "page-written",
-        PageStep::LoadLocal => "page-loaded",
+        PageStep::LoadLocal | PageStep::FallBack => "page-loaded",
         PageStep::Fault | PageStep::FaultAgain => "page-faulted",
         PageStep::Copy => "page-copied",
         PageStep::SendFrozen | PageStep::SendWorkingSet | PageStep::SendInVain => "page-transferred",
