@@ -1,9 +1,9 @@
-//! A migration that is announced, for any number of pages: its safety, its liveness, and its defects.
+//! A migration that is announced, and pages of a dead source that come from a store, for any number of pages.
 
 use std::time::{Duration, Instant};
 
 use engine::views::{ProofBounds, ProofOutcome, prove, ranking};
-use model::strategy::{Real, Start, Strategy};
+use model::strategy::{Fallback, Real, Start, Strategy};
 use model::{Disruption, Disruptions, Expectation, Hosts, Link, Migration, Property, algorithms};
 
 /// Views of one page or two are enough.
@@ -17,6 +17,19 @@ fn announced() -> impl Iterator<Item = Strategy> {
             .map(move |real| Strategy { real: Real { start: Start::Announced, ..real }, ..strategy.clone() })
     };
     algorithms.flat_map(with).filter_map(|strategy| strategy.check().ok())
+}
+
+/// Every algorithm that can fall back on a store, and those that leave the rest to source and store after pre-copy.
+fn falling_back() -> impl Iterator<Item = Strategy> {
+    let algorithms = algorithms::BUILT_IN.into_iter().chain([algorithms::QEMU_HYBRID]);
+    let with = |strategy: Strategy| {
+        Real::all().map(move |real| Strategy {
+            real: Real { fallback: Fallback::Store, ..real },
+            ..strategy.clone()
+        })
+    };
+    let split = |real| Strategy { real, ..algorithms::ASSISTED_SPLIT };
+    algorithms.flat_map(with).chain(Real::all().map(split)).filter_map(|strategy| strategy.check().ok())
 }
 
 /// How long the proof took.
@@ -45,6 +58,22 @@ fn what_is_announced_is_safe_with_any_number_of_pages() {
     assert_eq!(took.len(), 228);
 }
 
+/// With the death of the source, and undisturbed.
+#[test]
+fn what_falls_back_is_safe_with_any_number_of_pages() {
+    let mut took = Vec::new();
+    for strategy in falling_back() {
+        for link in Link::ALL {
+            let system = Migration::new(strategy.clone(), Hosts::Two, link);
+            took.push(is_safe(&system));
+            let crash = Disruptions::up_to(1, Disruption::CrashSource.into());
+            took.push(is_safe(&system.with_disruptions(crash)));
+        }
+    }
+    println!("the slowest proof took {:?}", took.iter().max());
+    assert_eq!(took.len(), 0);
+}
+
 /// Also when a cancel, a refusal or a crash strikes, at any moment.
 #[test]
 fn it_is_safe_with_any_number_of_pages_when_something_goes_wrong() {
@@ -58,10 +87,10 @@ fn it_is_safe_with_any_number_of_pages_when_something_goes_wrong() {
     }
 }
 
-/// What is announced begins, and ends; a cancel in between is heard.
+/// What is announced begins, and ends; what falls back comes.
 #[test]
 fn liveness_has_a_ranking_exactly_where_it_is_expected_to_hold() {
-    for strategy in announced() {
+    for strategy in announced().chain(falling_back()) {
         for link in [Link::Fifo, Link::Unordered] {
             let system = Migration::new(strategy.clone(), Hosts::Two, link);
             let pairs = prove(&system, ProofBounds::default()).invariant.pairs();

@@ -124,7 +124,7 @@ fn with_every_legal_combination_of_choices() {
             acting += compare(&Migration::new(strategy.clone(), Hosts::Two, link), 1);
         }
     }
-    assert_eq!(acting, 1961);
+    assert_eq!(acting, 2089);
 }
 
 #[test]

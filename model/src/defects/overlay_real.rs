@@ -50,7 +50,9 @@ impl Migration {
             (Defect::SwitchForgetsRedirtied, Switch) if page.log == DirtyLog::Redirtied => {
                 next.log = DirtyLog::InStep;
             }
-            (Defect::TrustUnacknowledged, CrashSource) if page.plan == Plan::FromSource => {
+            (Defect::TrustUnacknowledged, CrashSource)
+                if self.falls_back() && next.plan == Plan::FromSource =>
+            {
                 next.dirty = page.dirty;
             }
             // The mark was not cleared, so the page is due again.
