@@ -389,6 +389,9 @@ pub struct FaultsArgs {
     /// Two disruptions in a row
     #[arg(long)]
     pub pairs: bool,
+    /// With each way to hand over: which of them lose a process where ready-go does not
+    #[arg(long, conflicts_with_all = ["pairs", "defect"])]
+    pub hand_overs: bool,
     /// Build in a deliberate defect, to see a process lost that need not be (`list` names them)
     #[arg(long, value_name = "NAME", value_parser = defects_by_name())]
     pub defect: Option<Defect>,

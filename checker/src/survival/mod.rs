@@ -7,6 +7,7 @@
 //!
 //! The process is not obliged to do anything, and it may not end a run by exiting.
 
+mod hand_over;
 mod search;
 mod table;
 
@@ -25,6 +26,7 @@ use serde::Serialize;
 use crate::narrative::Story;
 use crate::setting::Setting;
 
+pub use hand_over::{hand_over_table, shortest_losses, with_each_hand_over, worse_than_ready_go};
 pub use search::{Search, SurvivalUnfinished};
 pub use table::{pairs_table, table};
 

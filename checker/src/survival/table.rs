@@ -55,11 +55,11 @@ fn entry(cell: &SurvivalCell) -> String {
     }
 }
 
-fn title(outcome: Option<SurvivalOutcome>) -> String {
+pub(super) fn title(outcome: Option<SurvivalOutcome>) -> String {
     outcome.map_or("–", SurvivalOutcome::title).to_owned()
 }
 
-fn rendered(titles: Vec<String>, rows: Vec<Vec<String>>) -> String {
+pub(super) fn rendered(titles: Vec<String>, rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(NOTHING);
     table.set_header(titles);
