@@ -71,7 +71,7 @@ fn what_falls_back_is_safe_with_any_number_of_pages() {
         }
     }
     println!("the slowest proof took {:?}", took.iter().max());
-    assert_eq!(took.len(), 0);
+    assert_eq!(took.len(), 264);
 }
 
 /// Also when a cancel, a refusal or a crash strikes, at any moment.

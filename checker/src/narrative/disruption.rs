@@ -27,6 +27,9 @@ pub(super) fn tell_control(
         ControlStep::Cut => message(Lost, forth, "✗ the link is cut"),
         ControlStep::Outage => local(StoryPlace::FileServer, "✗ out of reach"),
         ControlStep::Cancel => local(here, format!("✗ operator: cancel; {}", or("too late"))),
+        ControlStep::Refuse if control.phase == Phase::Loading => {
+            local(destination, "✗ cannot load what was handed over; the process is lost")
+        }
         ControlStep::Refuse => message(Sent, back, format!("✗ refuse; {}", or("nothing comes of it"))),
         ControlStep::SuspectDestination => {
             local(source, format!("✗ takes {destination} for dead; {}", or("nothing comes of it")))
