@@ -167,3 +167,23 @@ fn expectations_differ_between_algorithms() {
     assert_eq!(expectation(&algorithms::POST_COPY), Expectation::Holds);
     assert_eq!(expectation(&algorithms::TOTAL_COPY), Expectation::NotApplicable);
 }
+
+/// A name can say what is to be otherwise; what it says is a strategy file's, and refused as there.
+#[test]
+fn a_name_can_make_other_choices() {
+    let varied = |name: &str| algorithms::varied(name).map(|read| read.map_err(|error| error.to_string()));
+    let pulling = varied("post-copy+push=pull+hand-over=one-shot").expect("a name").expect("legal");
+    let Strategy { name, push, real, .. } = pulling;
+    assert_eq!((&*name, push), ("post-copy+push=pull+hand-over=one-shot", Push::Pull));
+    assert_eq!(real, Real { hand_over: HandOver::OneShot, ..Real::NONE });
+    let passes = algorithms::built_in("pre-copy+passes=4").expect("a name that is understood");
+    assert_eq!(passes.pre, Pre::Copy(Passes::AtMost(4)));
+    assert!(algorithms::built_in("generic+working-set=false").is_some_and(|strategy| !strategy.working_set));
+    for none in ["post-copy", "nobody+push=pull", "post-copy+pull", "post-copy+"] {
+        assert_eq!(varied(none), None, "{none}");
+    }
+    let refused = |name: &str| varied(name).expect("a name").expect_err("refused");
+    assert!(refused("post-copy+speed=high").contains("speed: unknown field"));
+    assert!(refused("total-copy+push=next").contains("push: the source owes no page"));
+    assert_eq!(algorithms::built_in("total-copy+push=next"), None);
+}

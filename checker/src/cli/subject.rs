@@ -46,13 +46,12 @@ impl Subject {
         Subject { strategy, place: Place::BuiltIn, expectations: Expectations::of_specification() }
     }
 
-    /// As the argument of a command has it.
+    /// As the argument of a command has it. Of a built-in algorithm with other choices nothing is expected that fails.
     pub fn named(name: &str) -> Result<Self> {
-        if let Some((base, choices)) = name.split_once('+')
-            && choices.contains('=')
-            && let Some(strategy) = algorithms::built_in(base)
-        {
-            return Self::varied(&strategy, name, choices);
+        if let Some(varied) = algorithms::varied(name) {
+            let strategy = varied.with_context(|| name.to_owned())?;
+            let expectations = Expectations::of_author([]);
+            return Ok(Subject { strategy, place: Place::BuiltIn, expectations });
         }
         match algorithms::built_in(name) {
             Some(strategy) => Ok(Self::built_in(strategy)),
@@ -61,23 +60,6 @@ impl Subject {
                 "'{name}' is neither a built-in algorithm (see `checker list`) nor a strategy file"
             )),
         }
-    }
-
-    /// A built-in algorithm that makes other choices, as in `post-copy+hand-over=one-shot+push=pull`. Nothing is expected of it.
-    fn varied(strategy: &Strategy, name: &str, choices: &str) -> Result<Self> {
-        let mut lines: Vec<String> = strategy.to_toml().lines().map(str::to_owned).collect();
-        for choice in [&format!("name={name}")[..]].into_iter().chain(choices.split('+')) {
-            let Some((field, value)) = choice.split_once('=').filter(|(_, value)| !value.contains('"'))
-            else {
-                bail!("'{choice}' in '{name}' is no choice: say FIELD=VALUE, as a strategy file has them")
-            };
-            lines.retain(|line| line.split(' ').next() != Some(field));
-            let bare = value.parse::<u8>().is_ok() || value.parse::<bool>().is_ok();
-            lines.push(if bare { format!("{field} = {value}") } else { format!("{field} = \"{value}\"") });
-        }
-        let text = lines.join("\n");
-        let strategy = text.parse().with_context(|| name.to_owned())?;
-        Ok(Subject { strategy, place: Place::BuiltIn, expectations: Expectations::in_file(&text)? })
     }
 
     /// In a strategy file, or on standard input.

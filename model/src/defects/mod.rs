@@ -272,7 +272,7 @@ pub const DEFECTS: [Entry; 80] = {
             "At a switch to post-copy what was modified after it was sent is not discarded."),
         striking(CrashSource, ForgetEntrusted, S12, "qemu-pre-copy",
             "A destination that has been handed everything in one message gives it up when the source dies."),
-        entry(AnswerUnheard, L1, "cloud-hypervisor-post-copy",
+        entry(AnswerUnheard, L1, "post-copy+hand-over=acknowledged",
             "The source does not react to the answer to go."),
         entry(BeginUnexpected, S9, "pre-copy-announced",
             "The source begins a migration that it has announced before it has heard that it is expected."),
