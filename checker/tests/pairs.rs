@@ -1,6 +1,7 @@
 //! Every choice that the nine algorithms leave out, alone and with each other one, is proved for any number of pages. What of
 //! three and more is drawn at random elsewhere.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
@@ -121,4 +122,37 @@ fn each_choice_is_proved_alone_and_with_each_other_one() {
     }
     println!("{proofs} proofs, the slowest took {slowest:?}");
     assert_eq!(table, TABLE, "\n{table}");
+}
+
+/// Every legal combination of all choices, over connections: minutes.
+#[test]
+#[ignore = "takes minutes"]
+fn every_combination_is_proved() {
+    let mut all: Vec<Strategy> = bases().collect();
+    for choice in &CHOICES {
+        let made = |strategy: &Strategy| {
+            let mut made = strategy.clone();
+            (choice.make)(&mut made);
+            made
+        };
+        all.extend(all.iter().map(made).collect::<Vec<_>>());
+    }
+    let legal: HashSet<Strategy> = all.into_iter().filter_map(|strategy| strategy.check().ok()).collect();
+    let slowest = Duration::from_millis(0);
+    let prove = |strategy: &Strategy| {
+        let system = Migration::new(strategy.clone(), Hosts::Two, Link::Fifo);
+        let start = Instant::now();
+        let proof = prove(&system, ProofBounds::default());
+        for (property, outcome) in &proof.verdicts {
+            let holds = matches!(outcome, ProofOutcome::HoldsForAny { .. });
+            assert!(holds, "{property} of {strategy:?}: {outcome:?}");
+        }
+        (start.elapsed(), proof.view_pages)
+    };
+    let (slowest, pages) = legal
+        .iter()
+        .map(prove)
+        .fold((slowest, 0), |(slowest, pages), (took, views)| (slowest.max(took), pages.max(views)));
+    println!("{} proofs, the slowest took {slowest:?}", legal.len());
+    assert_eq!((legal.len(), pages), (0, 0));
 }
