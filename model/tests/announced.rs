@@ -8,10 +8,12 @@ use common::legal_combinations;
 use enumset::EnumSet;
 use model::concrete::State;
 use model::disruption::{Leftover, Strike};
+use model::page::{Currency, Holding, Kind};
 use model::strategy::{Real, Start, Strategy};
-use model::system::Properties;
+use model::system::{ControlMove, Judged, Properties};
 use model::{
-    Concrete, ControlStep, Disruption, Disruptions, Hosts, Link, Migration, Move, Phase, Stage, algorithms,
+    Concrete, Control, ControlStep, Disruption, Disruptions, Hosts, Link, Migration, Move, Page, Phase,
+    Process, Property, Stage, algorithms,
 };
 
 fn announced(strategy: Strategy) -> Option<Strategy> {
@@ -120,4 +122,32 @@ fn lazy_copy_is_not_announced() {
     let text = algorithms::PRE_COPY_ANNOUNCED.to_toml();
     assert!(text.contains("start = \"announced\"\n"), "{text}");
     assert_eq!(text.parse(), Ok(algorithms::PRE_COPY_ANNOUNCED));
+}
+
+/// S9 objects to a start that was announced and is not expected, S5 to what a former host still has by then.
+#[test]
+fn what_is_judged_of_an_announcement() {
+    let rest = Control::at_rest(Process::Normal);
+    let at = |phase| Control { phase, ..rest };
+    let copying = Control { phase: Phase::PreCopy { pass: 1 }, ..Control::at_rest(Process::PreMigration) };
+    let begins = |strategy: Strategy, from: Control| {
+        let system = Migration::new(strategy, Hosts::Three, Link::Fifo);
+        let taken = ControlMove { requires: EnumSet::empty(), control: copying };
+        system.judge_control_move(ControlStep::Begin, &from, &taken).contains(Property::S9)
+    };
+    assert!(!begins(algorithms::PRE_COPY_ANNOUNCED, at(Phase::Expected)));
+    assert!(begins(algorithms::PRE_COPY_ANNOUNCED, at(Phase::Announced)));
+    assert!(begins(algorithms::PRE_COPY_ANNOUNCED, rest));
+    assert!(!begins(algorithms::PRE_COPY, rest));
+
+    let system = Migration::new(algorithms::PRE_COPY_ANNOUNCED, Hosts::Three, Link::Fifo);
+    let held = Holding::Held(Currency::Stale);
+    let loaded = Page::loaded(Kind::Private);
+    for phase in [Phase::Announced, Phase::Expected] {
+        let indebted = |page: Page| system.judge_page(&at(phase), &page).contains(Property::S5);
+        assert!(!indebted(loaded));
+        assert!(indebted(Page { third: held, ..loaded }) && indebted(Page { destination: held, ..loaded }));
+        assert!(phase.at_source() && phase.can_abort() && phase.message_in_flight() && phase.is_announced());
+    }
+    assert!(!Phase::Rest.is_announced() && !Phase::Freeze.is_announced());
 }

@@ -8,11 +8,15 @@ use std::collections::{BTreeSet, HashSet};
 use common::legal_combinations;
 use enumset::EnumSet;
 use model::concrete::State;
+use model::disruption::{Aftermath, Connection};
 use model::page::{Currency, Kind, Plan, WriteBack};
-use model::paging::Paging;
+use model::paging::{Aside, Life, Paging};
 use model::strategy::{Fallback, Missing, Pre, Push, Real, Stop, Strategy};
-use model::system::Properties;
-use model::{Concrete, Disruption, Disruptions, Hosts, Link, Migration, Move, PageStep, Phase, algorithms};
+use model::system::{Judged, PageMove, Properties};
+use model::{
+    Concrete, Control, Disruption, Disruptions, Hosts, Link, Migration, Move, Page, PageStep, Phase, Process,
+    Property, algorithms,
+};
 
 fn falling_back(strategy: Strategy) -> Option<Strategy> {
     let real = Real { fallback: Fallback::Store, ..strategy.real };
@@ -189,4 +193,42 @@ fn what_could_never_fall_back_is_refused() {
     assert_eq!(text.parse(), Ok(algorithms::GENERIC_FALLBACK));
     let plain = Strategy { paging: Paging::PLAIN, ..algorithms::POST_COPY };
     assert!(!plain.to_toml().contains("fallback"));
+}
+
+/// S12 objects where the process is given up for a page that a store has, and only where a store is fallen back on.
+#[test]
+fn what_is_judged_of_a_loss() {
+    let lost = Control { phase: Phase::Lost, process: Process::Lost, ..Control::GONE };
+    let running = Control {
+        phase: Phase::Running,
+        source_runs: false,
+        destination_runs: true,
+        aftermath: Aftermath { source_down: true, connection: Connection::Broken, ..Aftermath::NONE },
+        ..Control::at_rest(Process::PostMigration)
+    };
+    let given_up = |strategy: Strategy, store| {
+        let system = disrupted(strategy, Link::Fifo, 1, Disruption::CrashSource.into());
+        let page = Page { plan: Plan::FromSource, store, ..Page::GONE };
+        let taken = PageMove { requires: EnumSet::empty(), control: lost, page: Page::GONE };
+        let verdict = system.judge_page_move(PageStep::DeclareLost, &running, &page, &taken);
+        verdict.violated.contains(Property::S12)
+    };
+    assert!(given_up(algorithms::POST_COPY_FALLBACK, Currency::Current));
+    assert!(!given_up(algorithms::POST_COPY_FALLBACK, Currency::Stale));
+    assert!(!given_up(algorithms::POST_COPY, Currency::Current));
+}
+
+/// Only what the source owes, unmodified and in use, comes from a store; and only where the strategy says so.
+#[test]
+fn what_can_fall_back() {
+    let owed = Page { plan: Plan::FromSource, ..Page::GONE };
+    let can = |strategy: Strategy, page: Page| {
+        Migration::new(strategy, Hosts::Two, Link::Fifo).can_fall_back(&page)
+    };
+    assert!(can(algorithms::POST_COPY_FALLBACK, owed));
+    assert!(!can(algorithms::POST_COPY, owed));
+    assert!(!can(algorithms::POST_COPY_FALLBACK, Page { dirty: true, ..owed }));
+    assert!(!can(algorithms::POST_COPY_FALLBACK, Page { plan: Plan::Travelled, ..owed }));
+    let zero = Aside { life: Life::Zero, ..Aside::NONE };
+    assert!(!can(algorithms::POST_COPY_FALLBACK, Page { aside: zero, ..owed }));
 }
