@@ -1,5 +1,5 @@
-//! Every choice that the nine algorithms leave out, alone and with each other one, is proved for any number of pages. What of
-//! three and more is drawn at random elsewhere.
+//! Every choice that the nine algorithms leave out is proved for any number of pages: alone and with each other one over every
+//! kind of link, and while something goes wrong; and every combination of them where nothing does.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -124,9 +124,8 @@ fn each_choice_is_proved_alone_and_with_each_other_one() {
     assert_eq!(table, TABLE, "\n{table}");
 }
 
-/// Every legal combination of all choices, over connections: minutes.
+/// Every legal combination of all choices, over connections. None explodes: views of one page are enough.
 #[test]
-#[ignore = "takes minutes"]
 fn every_combination_is_proved() {
     let mut all: Vec<Strategy> = bases().collect();
     for choice in &CHOICES {
@@ -154,5 +153,5 @@ fn every_combination_is_proved() {
         .map(prove)
         .fold((slowest, 0), |(slowest, pages), (took, views)| (slowest.max(took), pages.max(views)));
     println!("{} proofs, the slowest took {slowest:?}", legal.len());
-    assert_eq!((legal.len(), pages), (0, 0));
+    assert_eq!((legal.len(), pages), (4032, 1));
 }
