@@ -9,8 +9,6 @@
 //! costs nothing then, where the process would otherwise be frozen; but a destination that is not told of a cancel goes on
 //! expecting, and takes up no other migration (defect `cancel-unsaid`).
 
-use std::mem::swap;
-
 use super::{AfterControl, Taken, to};
 use crate::condition::Condition;
 use crate::control::{Control, Phase};
@@ -23,20 +21,12 @@ impl Migration {
         self.strategy.real.start == Start::Announced
     }
 
-    /// What the start of a migration is where it is announced: nothing happens to a page, but that the destination is named.
+    /// What the start of a migration is where it is announced. Nothing happens to a page: at rest no other host has one, so
+    /// whether it goes back or onward makes no difference to any.
     pub(super) fn announced_first(&self, step: ControlStep, started: Taken) -> Taken {
-        if !self.announces() {
-            return started;
-        }
+        let starts = matches!(step, ControlStep::MigrateBack | ControlStep::MigrateOnward);
         let rest = Control::at_rest(self.strategy.resting());
-        let announced = to(Control { phase: Phase::Announced, ..rest });
-        match step {
-            ControlStep::MigrateBack => announced,
-            ControlStep::MigrateOnward => {
-                announced.each(|_, _, page| swap(&mut page.destination, &mut page.third))
-            }
-            _ => started,
-        }
+        if starts && self.announces() { to(Control { phase: Phase::Announced, ..rest }) } else { started }
     }
 
     /// The destination hears of it, and expects it.
