@@ -10,7 +10,7 @@ use model::concrete::State;
 use model::disruption::{Leftover, Strike};
 use model::page::{Currency, Holding, Kind};
 use model::strategy::{Real, Start, Strategy};
-use model::system::{ControlMove, Judged, Properties};
+use model::system::{ControlMove, Judged, Properties, System};
 use model::{
     Concrete, Control, ControlStep, Disruption, Disruptions, Hosts, Link, Migration, Move, Page, Phase,
     Process, Property, Stage, algorithms,
@@ -150,4 +150,22 @@ fn what_is_judged_of_an_announcement() {
         assert!(phase.at_source() && phase.can_abort() && phase.message_in_flight() && phase.is_announced());
     }
     assert!(!Phase::Rest.is_announced() && !Phase::Freeze.is_announced());
+}
+
+/// Whoever has heard of it can call it off: the destination refuses instead of expecting, and gives the source up afterwards.
+#[test]
+fn who_can_call_it_off() {
+    use ControlStep::{Begin, Cancel, DeliverAnnouncement, Refuse, SuspectDestination, SuspectSource};
+    let any = Disruptions::up_to(1, EnumSet::all());
+    let system = Migration::new(algorithms::PRE_COPY_ANNOUNCED, Hosts::Two, Link::Fifo).with_disruptions(any);
+    let rest = Control::at_rest(Process::Normal);
+    let can = |phase, message_lost| {
+        let control = Control { phase, message_lost, ..rest };
+        let steps = [Cancel, Refuse, SuspectDestination, SuspectSource, DeliverAnnouncement, Begin];
+        steps.map(|step| system.control_move(step, &control).is_some())
+    };
+    assert_eq!(can(Phase::Announced, false), [true, true, true, false, true, false]);
+    assert_eq!(can(Phase::Announced, true), [true, false, true, false, false, false]);
+    assert_eq!(can(Phase::Expected, false), [true, false, true, true, false, true]);
+    assert_eq!(can(Phase::Expected, true), [true, false, true, true, false, false]);
 }
