@@ -16,6 +16,8 @@
 //! One-shot: Freeze ── state, go ──▶ Entrusted ──▶ Loading ── resume ──▶ Running. Without any hand-over the process resumes
 //! from Rebuilding.
 //!
+//! Announced: Rest ── announcement ──▶ Announced ── expected ──▶ Expected ── begins ──▶ PreCopy or Freeze.
+//!
 //! Disruptions add three phases: *Forgotten*, from which the process thaws at the source; *Doomed* and *Lost*, from which
 //! there is no way back ([`disruption`](crate::disruption) has the picture).
 //!
@@ -88,6 +90,10 @@ pub enum Phase {
     Entrusted,
     /// One-shot: the destination has them, and reconstructs the process, which it resumes as soon as it can.
     Loading,
+    /// The announcement of a migration is on its way to the destination.
+    Announced,
+    /// The destination's word that it expects the migration is on its way to the source.
+    Expected,
 }
 
 impl Phase {
@@ -104,6 +110,8 @@ impl Phase {
                 | Phase::Committed
                 | Phase::Forgotten
                 | Phase::Entrusted
+                | Phase::Announced
+                | Phase::Expected
         )
     }
 
@@ -135,7 +143,14 @@ impl Phase {
                 | Phase::Exiting
                 | Phase::Forgotten
                 | Phase::Entrusted
+                | Phase::Announced
+                | Phase::Expected
         )
+    }
+
+    /// Is a migration announced that has not begun?
+    pub fn is_announced(self) -> bool {
+        matches!(self, Phase::Announced | Phase::Expected)
     }
 }
 

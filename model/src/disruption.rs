@@ -68,6 +68,8 @@ impl Disruption {
 #[serde(rename_all = "kebab-case")]
 #[enumset(serialize_repr = "list")]
 pub enum Stage {
+    /// A migration is announced, and has not begun.
+    Announced,
     /// The process runs at the source, and pages travel or are written back already.
     PreMigration,
     /// The process is suspended, and the source has not committed.
@@ -82,8 +84,14 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in the order of a migration.
-    pub const ALL: [Stage; 5] =
-        [Stage::PreMigration, Stage::Freeze, Stage::HandOver, Stage::PostMigration, Stage::CleanUp];
+    pub const ALL: [Stage; 6] = [
+        Stage::Announced,
+        Stage::PreMigration,
+        Stage::Freeze,
+        Stage::HandOver,
+        Stage::PostMigration,
+        Stage::CleanUp,
+    ];
 }
 
 /// What may strike next: one of some kinds, in one of some stages.
@@ -184,6 +192,8 @@ pub enum Leftover {
     /// Nothing.
     #[default]
     None,
+    /// It expects a migration.
+    Expecting,
     /// Pages at most.
     Receiving,
     /// The same, and the state is on its way.
@@ -293,6 +303,8 @@ impl Control {
         match self.phase {
             Phase::Rest if strategy.pre == Pre::WriteBack => Some(Stage::PreMigration),
             Phase::Rest => (self.aftermath.for_next_attempt().is_unsettled()).then_some(Stage::CleanUp),
+            Phase::Announced | Phase::Expected => Some(Stage::Announced),
+            Phase::Forgotten if self.has_not_begun(strategy) => Some(Stage::Announced),
             Phase::Forgotten if self.process == Process::PreMigration => Some(Stage::PreMigration),
             Phase::PreCopy { .. } => Some(Stage::PreMigration),
             Phase::Freeze | Phase::Offered | Phase::Rebuilding | Phase::Accepted | Phase::Forgotten => {
@@ -303,6 +315,11 @@ impl Control {
             Phase::Running | Phase::Completing | Phase::Departing => Some(Stage::CleanUp),
             Phase::Exiting | Phase::Exited | Phase::Doomed | Phase::Lost => None,
         }
+    }
+
+    /// Is nothing of the attempt under way but its announcement, or has not been when the destination forgot it?
+    pub(crate) fn has_not_begun(&self, strategy: &Strategy) -> bool {
+        self.phase.can_abort() && self.process == strategy.resting()
     }
 
     /// Has a migration been interrupted after its commit, or a host been left in doubt about one, so that somebody

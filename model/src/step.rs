@@ -143,6 +143,10 @@ steps! {
         /// Without a hand-over: the destination resumes the process of an attempt that the source has called off.
         ResumeAbandoned: repair(&[Cut, Cancel, Suspect], Free, Migration::resume_abandoned)
             .only(|world| world.strategy.real.hand_over == HandOver::None),
+        /// The announcement arrives: the destination expects a migration, and says so.
+        DeliverAnnouncement: step(Delivery, Migration::deliver_announcement).only(Migration::announces),
+        /// The source hears that it is expected, and the migration begins.
+        Begin: step(Delivery, Migration::begin).only(Migration::announces),
     }
 }
 
@@ -211,10 +215,10 @@ steps! {
         ResendWriteBack: step(Weak, Migration::resend_write_back).only(Migration::resends_write_backs),
         /// The source, which has not heard that the destination has forgotten the attempt, sends the page.
         SendInVain: repair(&[Refuse, Suspect], Free, Migration::send_in_vain)
-            .only(|world| world.strategy.sends_before_commit()),
+            .only(Migration::leaves_strays),
         /// A message with the page's content from an aborted attempt arrives; its epoch tells, and it is dropped.
         DeliverStray: repair(&[Cancel, Refuse, Suspect], Weak, Migration::deliver_stray)
-            .only(|world| world.strategy.sends_before_commit()),
+            .only(Migration::leaves_strays),
         /// The destination has reliable word of the source's death and was still owed the page: the process is lost.
         DeclareLost: repair(&[CrashSource, CrashDestination], Weak, Migration::declare_lost)
             .only(Migration::can_lose_pages),
@@ -226,6 +230,9 @@ steps! {
             let sends = world.strategy.sends_before_commit() && world.link != Link::Fifo;
             sends && world.strategy.real.hand_over == HandOver::OneShot
         }),
+        /// The destination has reliable word of the source's death, and a backing store has the page that was owed.
+        FallBack: repair(&[CrashSource, CrashDestination], Weak, Migration::fall_back)
+            .only(|world| world.falls_back() && world.can_lose_pages()),
         /// The page's mark in the dirty log is cleared, after the log was read and before the page is sent.
         ClearLog: step(Weak, Migration::clear_log).only(|world| world.strategy.real.log == LogReading::Pass),
         /// Somebody whom the dirty log does not see writes to the page. Only defects have it.

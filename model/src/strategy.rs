@@ -61,6 +61,10 @@ pub struct Real {
     pub log: LogReading,
     /// What ends pre-copy.
     pub stop: Stop,
+    /// Whether a migration is announced.
+    pub start: Start,
+    /// What becomes of pages that the source owed when it dies.
+    pub fallback: Fallback,
 }
 
 impl HandOver {
@@ -72,15 +76,22 @@ impl HandOver {
 
 impl Real {
     /// As the nine algorithms have it.
-    pub const NONE: Real = Real { hand_over: HandOver::ReadyGo, log: LogReading::Page, stop: Stop::Passes };
+    pub const NONE: Real = Real {
+        hand_over: HandOver::ReadyGo,
+        log: LogReading::Page,
+        stop: Stop::Passes,
+        start: Start::AtOnce,
+        fallback: Fallback::None,
+    };
 
-    /// Every choice with every other.
+    /// Every hand-over, log and stop with every other.
     pub fn all() -> impl Iterator<Item = Real> {
         let hand_overs = [HandOver::ReadyGo, HandOver::OneShot, HandOver::Acknowledged, HandOver::None];
         let logs = [LogReading::Page, LogReading::Pass];
         let stops = [Stop::Passes, Stop::Target, Stop::Switch];
         let with_log = move |hand_over| {
-            logs.into_iter().flat_map(move |log| stops.map(|stop| Real { hand_over, log, stop }))
+            logs.into_iter()
+                .flat_map(move |log| stops.map(|stop| Real { hand_over, log, stop, ..Real::NONE }))
         };
         hand_overs.into_iter().flat_map(with_log)
     }
@@ -124,6 +135,29 @@ pub enum Stop {
     Target,
     /// The same; or the operator switches to post-copy at any moment, and what was not sent is owed.
     Switch,
+}
+
+/// Whether a migration is announced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// The first message to the destination is one of the migration.
+    #[default]
+    AtOnce,
+    /// The destination is told of it ahead, and it begins when the source has heard that it is expected (libvirt's *prepare*,
+    /// Cloud Hypervisor's *start*).
+    Announced,
+}
+
+/// What becomes of pages that the source owed when it dies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fallback {
+    /// They are lost, and the process with them.
+    #[default]
+    None,
+    /// Those whose last content a backing store has come from there: from the file server, or from the local replica.
+    Store,
 }
 
 /// Pre-migration transfer.
@@ -272,8 +306,6 @@ impl Strategy {
                 self.freeze != Freeze::None || owes),
             ("freeze", "unbounded passes end when no page is left to be owed: say \"not-in-step\"",
                 self.freeze != Freeze::None || !self.is_endless()),
-            ("missing", "\"split\" asks for pages by kind, which pre = \"copy\" does not: say \"source\"",
-                self.missing != Missing::Split || !copies),
             ("clean", "missing = \"split\" loads clean pages from the store: say \"local-store\"",
                 self.missing != Missing::Split || !travels_whole),
             ("push", "the source owes no page that it could push: say \"none\"",
@@ -294,6 +326,10 @@ impl Strategy {
                 !switches || self.missing == Missing::Source),
             ("clean", "stop = \"switch\" leaves only pages behind that were to be copied: say \"travel\"",
                 !switches || travels_whole),
+            ("fallback", "no backing store has what the source owes: say \"none\"",
+                self.real.fallback == Fallback::None || self.owes_what_a_store_has()),
+            ("start", "with push = \"none\" the process may move on with pages elsewhere, and goes on faulting while it is announced: say \"at-once\"",
+                self.real.start == Start::AtOnce || !self.is_lazy()),
             ("rest", "pre = \"write-back\" never stops, so the process rests in \"pre-migration\"",
                 !writes_back || self.rest == Rest::PreMigration),
             // Choices about pages and threads.
@@ -318,6 +354,14 @@ impl Strategy {
         matches!(self.missing, Missing::Source | Missing::Split)
     }
 
+    /// Can a backing store have the last content of a page that the source owes? One that is written back, or one that nobody
+    /// has written to, where those are left to the source and not all copied.
+    fn owes_what_a_store_has(&self) -> bool {
+        let copied = self.copies() && self.real.stop == Stop::Passes;
+        let unwritten = self.clean == Clean::Travel && !copied;
+        self.owes_pages() && (unwritten || self.pre == Pre::WriteBack)
+    }
+
     /// Does the source send pages unasked?
     pub fn pushes(&self) -> bool {
         matches!(self.push, Push::Next | Push::Pivot)
@@ -337,6 +381,7 @@ impl Strategy {
     pub fn tracks_dirty(&self) -> bool {
         self.clean == Clean::LocalStore
             || self.pre == Pre::WriteBack
+            || self.real.fallback == Fallback::Store
             || matches!(self.freeze, Freeze::Modified | Freeze::FlushModified)
     }
 

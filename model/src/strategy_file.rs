@@ -9,8 +9,8 @@ use toml::Spanned;
 
 use crate::paging::{Channels, Mappings, Paging, Waking};
 use crate::strategy::{
-    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Real, Rest, Stop,
-    Strategy,
+    Clean, Contradiction, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Real, Rest,
+    Start, Stop, Strategy,
 };
 
 /// What is wrong with a strategy file.
@@ -84,6 +84,8 @@ impl Strategy {
             hand_over: unless_default(self.real.hand_over),
             log: unless_default(self.real.log),
             stop: unless_default(self.real.stop),
+            start: unless_default(self.real.start),
+            fallback: unless_default(self.real.fallback),
             wake: unless_default(self.paging.wake),
             pages: unless_default(self.paging.pages),
             channels: unless_default(self.paging.channels),
@@ -120,6 +122,10 @@ struct File {
     log: Option<Spanned<LogReading>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop: Option<Spanned<Stop>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<Spanned<Start>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fallback: Option<Spanned<Fallback>>,
     // Choices about pages and threads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wake: Option<Spanned<Waking>>,
@@ -186,6 +192,8 @@ impl File {
                 hand_over: chosen(self.hand_over.as_ref()),
                 log: chosen(self.log.as_ref()),
                 stop: chosen(self.stop.as_ref()),
+                start: chosen(self.start.as_ref()),
+                fallback: chosen(self.fallback.as_ref()),
             },
             paging: Paging {
                 wake: chosen(self.wake.as_ref()),
@@ -209,6 +217,8 @@ impl File {
             "hand-over" => self.hand_over.as_ref().map_or(self.freeze.span(), Spanned::span),
             "log" => self.log.as_ref().map_or(self.pre.span(), Spanned::span),
             "stop" => self.stop.as_ref().map_or(self.pre.span(), Spanned::span),
+            "start" => self.start.as_ref().map_or(self.push.span(), Spanned::span),
+            "fallback" => self.fallback.as_ref().map_or(self.missing.span(), Spanned::span),
             "wake" => self.wake.as_ref().map_or(self.missing.span(), Spanned::span),
             "pages" => self.pages.as_ref().map_or(self.push.span(), Spanned::span),
             "channels" => self.channels.as_ref().map_or(self.missing.span(), Spanned::span),

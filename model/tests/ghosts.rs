@@ -37,7 +37,11 @@ fn without_ghosts(state: &State<Migration>) -> State<Migration> {
 
 #[test]
 fn no_guard_reads_a_ghost() {
-    let everything = algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS).chain(algorithms::CHOICES);
+    let everything = algorithms::BUILT_IN
+        .into_iter()
+        .chain(algorithms::VARIANTS)
+        .chain(algorithms::CHOICES)
+        .chain(algorithms::PRECAUTIONS);
     let mut states = 0;
     for strategy in everything {
         for link in [Link::Fifo, Link::Unordered, Link::Lossy] {
@@ -54,7 +58,12 @@ fn no_guard_reads_a_ghost() {
 #[test]
 fn no_guard_reads_a_ghost_when_things_go_wrong() {
     let mut states = 0;
-    for strategy in algorithms::BUILT_IN.into_iter().chain(algorithms::VARIANTS).chain(algorithms::CHOICES) {
+    for strategy in algorithms::BUILT_IN
+        .into_iter()
+        .chain(algorithms::VARIANTS)
+        .chain(algorithms::CHOICES)
+        .chain(algorithms::PRECAUTIONS)
+    {
         for link in Link::ALL {
             for budget in 1..=2 {
                 let system = Migration::new(strategy.clone(), Hosts::Two, link)

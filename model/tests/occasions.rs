@@ -69,7 +69,7 @@ fn without_disruptions() {
             }
         }
     }
-    assert_eq!(acting, 2173);
+    assert_eq!(acting, 2129);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn with_one_disruption_of_each_kind() {
             }
         }
     }
-    assert_eq!(acting, 7535);
+    assert_eq!(acting, 7443);
 }
 
 #[test]
@@ -93,14 +93,14 @@ fn with_two_disruptions() {
         let sound = Migration::new(strategy, Hosts::Two, Link::Unordered);
         acting += compare(&sound.with_disruptions(Disruptions::up_to(2, EnumSet::all())), 1);
     }
-    assert_eq!(acting, 548);
+    assert_eq!(acting, 546);
 }
 
-/// Of the algorithms that make a choice about pages and threads: undisturbed, and with one disruption of each kind.
+/// Of the algorithms that make a choice about pages and threads, or take a precaution: undisturbed, and with one disruption of each kind.
 #[test]
 fn with_choices_about_pages_and_threads() {
     let mut acting = 0;
-    for strategy in algorithms::CHOICES {
+    for strategy in algorithms::CHOICES.into_iter().chain(algorithms::PRECAUTIONS) {
         for link in Link::ALL {
             let sound = Migration::new(strategy.clone(), Hosts::Two, link);
             acting += compare(&sound, 1);
@@ -124,7 +124,7 @@ fn with_every_legal_combination_of_choices() {
             acting += compare(&Migration::new(strategy.clone(), Hosts::Two, link), 1);
         }
     }
-    assert_eq!(acting, 1961);
+    assert_eq!(acting, 2089);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use common::legal_combinations;
 use model::concrete::State;
 use model::paging::{Channels, Mappings, Paging, Waking};
 use model::strategy::{
-    Clean, Freeze, HandOver, LogReading, Missing, PASSES_MAX, Passes, Pre, Push, Real, Rest, Stop, Strategy,
+    Clean, Fallback, Freeze, HandOver, LogReading, Missing, PASSES_MAX, Passes, Pre, Push, Real, Rest, Start,
+    Stop, Strategy,
 };
 use model::system::Properties;
 use model::{Concrete, Expectation, Hosts, Link, Migration, Property, algorithms};
@@ -19,7 +20,7 @@ use quickcheck::{Arbitrary, Gen, quickcheck};
 #[derive(Clone, Debug)]
 struct AnyStrategy(Strategy);
 
-fn choose(seed: [u8; 14], name: String) -> Strategy {
+fn choose(seed: [u8; 16], name: String) -> Strategy {
     let pick = |index: usize, count: u8| seed[index] % count;
     Strategy {
         name: name.into(),
@@ -41,6 +42,8 @@ fn choose(seed: [u8; 14], name: String) -> Strategy {
                 [usize::from(pick(8, 4))],
             log: [LogReading::Page, LogReading::Pass][usize::from(pick(9, 2))],
             stop: [Stop::Passes, Stop::Target, Stop::Switch][usize::from(pick(10, 3))],
+            start: [Start::AtOnce, Start::Announced][usize::from(pick(14, 2))],
+            fallback: [Fallback::None, Fallback::Store][usize::from(pick(15, 2))],
         },
         paging: Paging {
             wake: [Waking::WithPage, Waking::Apart][usize::from(pick(11, 2))],
@@ -75,7 +78,7 @@ proptest! {
 
     /// Every legal combination of choices, not only the built-in ones, keeps its safety properties.
     #[test]
-    fn legal_strategies_are_safe(seed: [u8; 14], lossy: bool, three: bool) {
+    fn legal_strategies_are_safe(seed: [u8; 16], lossy: bool, three: bool) {
         let Ok(strategy) = choose(seed, "any".into()).check() else { return Ok(()) };
         let link = if lossy { Link::Lossy } else { Link::Unordered };
         let hosts = if three { Hosts::Three } else { Hosts::Two };
@@ -106,7 +109,7 @@ fn explore(concrete: &Concrete<Migration>) -> (usize, Properties) {
 /// Pinned, so that a rule that is dropped or added shows.
 #[test]
 fn legal_combinations_are_counted() {
-    assert_eq!(legal_combinations().len(), 42);
+    assert_eq!(legal_combinations().len(), 44);
 }
 
 /// The rules are neither too lax nor blind: whatever they accept keeps every safety property. The number of states is
@@ -122,7 +125,7 @@ fn every_legal_combination_is_safe() {
             states += count;
         }
     }
-    assert_eq!(states, 215_995);
+    assert_eq!(states, 270_213);
 }
 
 #[test]
@@ -163,4 +166,24 @@ fn expectations_differ_between_algorithms() {
     assert_eq!(expectation(&algorithms::LAZY_COPY), Expectation::Fails);
     assert_eq!(expectation(&algorithms::POST_COPY), Expectation::Holds);
     assert_eq!(expectation(&algorithms::TOTAL_COPY), Expectation::NotApplicable);
+}
+
+/// A name can say what is to be otherwise; what it says is a strategy file's, and refused as there.
+#[test]
+fn a_name_can_make_other_choices() {
+    let varied = |name: &str| algorithms::varied(name).map(|read| read.map_err(|error| error.to_string()));
+    let pulling = varied("post-copy+push=pull+hand-over=one-shot").expect("a name").expect("legal");
+    let Strategy { name, push, real, .. } = pulling;
+    assert_eq!((&*name, push), ("post-copy+push=pull+hand-over=one-shot", Push::Pull));
+    assert_eq!(real, Real { hand_over: HandOver::OneShot, ..Real::NONE });
+    let passes = algorithms::built_in("pre-copy+passes=4").expect("a name that is understood");
+    assert_eq!(passes.pre, Pre::Copy(Passes::AtMost(4)));
+    assert!(algorithms::built_in("generic+working-set=false").is_some_and(|strategy| !strategy.working_set));
+    for none in ["post-copy", "nobody+push=pull", "post-copy+pull", "post-copy+"] {
+        assert_eq!(varied(none), None, "{none}");
+    }
+    let refused = |name: &str| varied(name).expect("a name").expect_err("refused");
+    assert!(refused("post-copy+speed=high").contains("speed: unknown field"));
+    assert!(refused("total-copy+push=next").contains("push: the source owes no page"));
+    assert_eq!(algorithms::built_in("total-copy+push=next"), None);
 }

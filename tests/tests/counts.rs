@@ -6,9 +6,9 @@ use std::fmt::Write;
 
 use checker::judge::Engine;
 use checker::report::Conclusion;
-use checker::setting::Pages;
+use checker::setting::{Pages, Setting};
 use enumset::EnumSet;
-use model::{Hosts, Link, Property, algorithms};
+use model::{Disruptions, Hosts, Link, Property, algorithms};
 
 use common::{everything, exactly, run, safety, sound};
 
@@ -59,6 +59,41 @@ fn choices_about_pages() {
             }
             let run = run(&setting, Pages::Any, EnumSet::all() - Property::L7, Engine::Native);
             assert_eq!(run.conclusion(), Conclusion::AsExpected, "{} over {link}, any number", strategy.name);
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// The precautions likewise; also when something goes wrong.
+#[test]
+fn precautions() {
+    let mut table = format!(
+        "{:24}{:10}{:>6}{:>9}{:>13}{:>7}\n",
+        "algorithm", "", "pages", "states", "transitions", "depth"
+    );
+    for strategy in algorithms::PRECAUTIONS {
+        for budget in 0..=1 {
+            let disruptions = Disruptions::up_to(budget, EnumSet::all());
+            let setting = Setting { disruptions, ..sound(strategy.clone(), Hosts::Two, Link::Fifo) };
+            for pages in 1..=2 {
+                let run = run(&setting, exactly(pages), EnumSet::all(), Engine::Native);
+                assert_eq!(run.conclusion(), Conclusion::AsExpected, "{} with {budget}", strategy.name);
+                let transitions = run.transitions.expect("explored");
+                let with = if budget == 0 { "" } else { "disrupted" };
+                writeln!(
+                    table,
+                    "{:24}{with:10}{pages:>6}{:>9}{transitions:>13}{:>7}",
+                    run.algorithm, run.states, run.depth
+                )
+                .expect("a string takes it");
+            }
+            let any = run(&setting, Pages::Any, EnumSet::all() - Property::L7, Engine::Native);
+            assert_eq!(
+                any.conclusion(),
+                Conclusion::AsExpected,
+                "{} with {budget}, any number",
+                strategy.name
+            );
         }
     }
     insta::assert_snapshot!(table);

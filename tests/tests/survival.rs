@@ -5,7 +5,8 @@ mod common;
 use std::num::NonZeroUsize;
 
 use checker::survival::{
-    Blow, PAGES, SurvivalCell, SurvivalOutcome, cell, cells, pairs_table, setting, table, witness,
+    Blow, PAGES, SurvivalCell, SurvivalOutcome, cell, cells, hand_over_table, pairs_table, setting,
+    shortest_losses, table, with_each_hand_over, witness, worse_than_ready_go,
 };
 use model::{Disruption, Move, Phase, Stage, Strategy, algorithms};
 
@@ -28,6 +29,51 @@ fn choices_about_pages() {
     let cells = cells(&algorithms::CHOICES, None, &Blow::singles(), THREADS, &|| true);
     assert!(cells.iter().all(|cell| !cell.is_avoidable()));
     insta::assert_snapshot!(table(&cells));
+}
+
+/// What is announced can be called off before it has begun, and what a store has can be fallen back on.
+#[test]
+fn precautions() {
+    let blows = Blow::singles_of(&algorithms::PRECAUTIONS);
+    let cells = cells(&algorithms::PRECAUTIONS, None, &blows, THREADS, &|| true);
+    assert!(cells.iter().all(|cell| !cell.is_avoidable()));
+    insta::assert_snapshot!(table(&cells));
+}
+
+/// A process of which nobody has written to a page survives the death of its source, where it can fall back.
+#[test]
+fn a_process_that_has_written_nothing_survives_its_source() {
+    let unwritten = |strategy| {
+        let blow = Blow::Single { disruption: Disruption::CrashSource, stage: Stage::PostMigration };
+        let setting = setting(strategy, blow.disruptions());
+        let story = witness(&setting, SurvivalOutcome::Lost, PAGES, &|| true).expect("few states");
+        let writes = |step: &_| matches!(step, Move::Page(model::PageStep::Write, _));
+        let story = story.expect("a page that was written to is lost");
+        story.steps.iter().all(|(step, _)| !writes(step))
+    };
+    assert!(unwritten(algorithms::POST_COPY));
+    assert!(!unwritten(algorithms::POST_COPY_FALLBACK));
+}
+
+/// Ready-go loses nothing but with a machine; what the others lose beside it is named, each with a run of its own.
+#[test]
+fn ways_to_hand_over() {
+    let strategies = with_each_hand_over(&algorithms::BUILT_IN);
+    assert_eq!(strategies.len(), 36);
+    let cells = cells(&strategies, None, &Blow::singles(), THREADS, &|| true);
+    let ready_go = cells.iter().filter(|cell| cell.algorithm.ends_with("=ready-go"));
+    assert!(ready_go.clone().all(|cell| !cell.is_avoidable()) && ready_go.count() == 9 * 35);
+    assert!(worse_than_ready_go(&cells).iter().all(|cell| !cell.algorithm.ends_with("=ready-go")));
+    let mut told = hand_over_table(&cells);
+    for cell in shortest_losses(&cells) {
+        let (algorithm, worst) = (&cell.algorithm, cell.worst.expect("it strikes"));
+        let strategy = strategies.iter().find(|strategy| strategy.name == *algorithm).expect("one of them");
+        let setting = setting(strategy.clone(), cell.blow.disruptions());
+        let story = witness(&setting, worst, PAGES, &|| true).expect("few states").expect("a run of it");
+        assert_eq!(Some(story.steps.len()), cell.steps);
+        told += &format!("\n{} ({} steps)", cell.witness.as_deref().unwrap_or_default(), story.steps.len());
+    }
+    insta::assert_snapshot!(told);
 }
 
 #[test]

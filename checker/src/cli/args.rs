@@ -139,8 +139,8 @@ pub enum Command {
 /// Which algorithms. Every command that is about several takes them so.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Algorithms {
-    /// Algorithms: built-in ones by name, your own as strategy files, `-` for one on standard input [default: all
-    /// built-in ones]
+    /// Algorithms: built-in ones by name, as in post-copy+push=pull with other choices, your own as strategy files, `-` for
+    /// one on standard input [default: all built-in ones]
     #[arg(value_name = "ALGORITHM", value_parser = AlgorithmParser)]
     pub algorithms: Vec<String>,
     /// An algorithm of your own, as a strategy file; `-` reads standard input; may be repeated
@@ -154,7 +154,8 @@ pub struct Algorithms {
 /// Which algorithm. Every command that is about one takes it so.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Algorithm {
-    /// The algorithm: a built-in one by name, your own as a strategy file, `-` for one on standard input
+    /// The algorithm: a built-in one by name, as in post-copy+push=pull with other choices, your own as a strategy file, `-`
+    /// for one on standard input
     #[arg(value_name = "ALGORITHM", value_parser = AlgorithmParser, required_unless_present = "strategy")]
     pub algorithm: Option<String>,
     /// The algorithm as a strategy file, instead; `-` reads standard input
@@ -389,6 +390,9 @@ pub struct FaultsArgs {
     /// Two disruptions in a row
     #[arg(long)]
     pub pairs: bool,
+    /// With each way to hand over: which of them lose a process where ready-go does not
+    #[arg(long, conflicts_with_all = ["pairs", "defect"])]
+    pub hand_overs: bool,
     /// Build in a deliberate defect, to see a process lost that need not be (`list` names them)
     #[arg(long, value_name = "NAME", value_parser = defects_by_name())]
     pub defect: Option<Defect>,

@@ -3,9 +3,11 @@
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use checker::report::{Conclusion, counted};
-use checker::survival::{Blow, SurvivalCell, cells, pairs_table, table};
+use checker::survival::{
+    Blow, SurvivalCell, cells, hand_over_table, pairs_table, shortest_losses, table, with_each_hand_over,
+};
 use model::{Strategy, algorithms};
 use serde_json::json;
 
@@ -14,12 +16,18 @@ use super::args::{FaultsArgs, ReportFormat};
 use super::output::{quoted, remark, say};
 use super::patience::Patience;
 use super::progress::Teller;
-use super::subject::Subject;
+use super::subject::{Place, Subject};
 
 pub(super) fn run(args: &FaultsArgs) -> Result<End> {
     let subjects = args.subjects.asked_or(algorithms::BUILT_IN)?;
-    let strategies: Vec<Strategy> = subjects.iter().map(|subject| subject.strategy.clone()).collect();
-    let blows = if args.pairs { Blow::pairs() } else { Blow::singles() };
+    let mut strategies: Vec<Strategy> = subjects.iter().map(|subject| subject.strategy.clone()).collect();
+    if args.hand_overs {
+        if let Some(own) = subjects.iter().find(|subject| subject.place != Place::BuiltIn) {
+            bail!("--hand-overs compares built-in algorithms: {} is not", own.strategy.name);
+        }
+        strategies = with_each_hand_over(&strategies);
+    }
+    let blows = if args.pairs { Blow::pairs() } else { Blow::singles_of(&strategies) };
     let threads = args.threads.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let patience = Patience::start(args.timeout.timeout)?;
     let teller = Teller::new();
@@ -28,6 +36,9 @@ pub(super) fn run(args: &FaultsArgs) -> Result<End> {
     teller.end();
     let complete = cells.len() == strategies.len() * blows.len();
     name_as_asked(&mut cells, &subjects, args);
+    if args.hand_overs {
+        return compare_hand_overs(args, &cells, |conclusion| patience.end(conclusion, complete));
+    }
     if let Some(lost) = cells.iter().find(|cell| cell.is_avoidable()) {
         let witness = lost.witness.as_deref().unwrap_or_default();
         remark(format_args!("{} loses a process although nothing was killed: {witness}", lost.algorithm));
@@ -40,6 +51,30 @@ pub(super) fn run(args: &FaultsArgs) -> Result<End> {
         ReportFormat::Text => say(format_args!("{}\n\n{}", table(&cells), legend(args, &cells)))?,
     }
     Ok(patience.end(conclusion(&cells), complete))
+}
+
+/// What each way to hand over loses. That ready-go loses nothing is expected, and that the others do is the answer.
+fn compare_hand_overs(
+    args: &FaultsArgs,
+    cells: &[SurvivalCell],
+    end: impl FnOnce(Conclusion) -> End,
+) -> Result<End> {
+    let ready_go: Vec<SurvivalCell> =
+        cells.iter().filter(|cell| cell.algorithm.ends_with("=ready-go")).cloned().collect();
+    match args.format {
+        ReportFormat::Json => say(serde_json::to_string_pretty(&json!({ "version": 1, "cells": cells }))?)?,
+        ReportFormat::Text => {
+            let runs: Vec<&str> =
+                shortest_losses(cells).into_iter().filter_map(|cell| cell.witness.as_deref()).collect();
+            say(format_args!(
+                "{}\n\nThe worst that can come of it, whenever it strikes. Where ready-go does not lose the process, a run that \
+                 does:\n  {}",
+                hand_over_table(cells),
+                runs.join("\n  ")
+            ))?
+        }
+    }
+    Ok(end(conclusion(&ready_go)))
 }
 
 /// A process that is lost although nothing was killed is a finding.

@@ -18,6 +18,7 @@ struct Listing {
     algorithms: Vec<Strategy>,
     variants: Vec<Strategy>,
     choices: Vec<Strategy>,
+    precautions: Vec<Strategy>,
     profiles: Vec<Strategy>,
     properties: Vec<PropertyEntry>,
     defects: Vec<DefectEntry>,
@@ -61,6 +62,7 @@ fn listing() -> Listing {
         algorithms: algorithms::BUILT_IN.to_vec(),
         variants: algorithms::VARIANTS.to_vec(),
         choices: algorithms::CHOICES.to_vec(),
+        precautions: algorithms::PRECAUTIONS.to_vec(),
         profiles: algorithms::PROFILES.to_vec(),
         properties: EnumSet::<Property>::all()
             .iter()
@@ -86,6 +88,8 @@ fn text(listing: &Listing) -> String {
     lines.extend(algorithms.map(|strategy| format!("  {}", strategy.name)));
     lines.push("\nAlgorithms with a choice about pages, threads or connections".to_owned());
     lines.extend(listing.choices.iter().map(|strategy| format!("  {}", strategy.name)));
+    lines.push("\nAlgorithms with a precaution".to_owned());
+    lines.extend(listing.precautions.iter().map(|strategy| format!("  {}", strategy.name)));
     lines.push("\nProfiles of real systems".to_owned());
     lines.extend(listing.profiles.iter().map(|strategy| format!("  {}", strategy.name)));
     lines.push("\nProperties".to_owned());

@@ -46,8 +46,13 @@ impl Subject {
         Subject { strategy, place: Place::BuiltIn, expectations: Expectations::of_specification() }
     }
 
-    /// As the argument of a command has it.
+    /// As the argument of a command has it. Of a built-in algorithm with other choices nothing is expected that fails.
     pub fn named(name: &str) -> Result<Self> {
+        if let Some(varied) = algorithms::varied(name) {
+            let strategy = varied.with_context(|| name.to_owned())?;
+            let expectations = Expectations::of_author([]);
+            return Ok(Subject { strategy, place: Place::BuiltIn, expectations });
+        }
         match algorithms::built_in(name) {
             Some(strategy) => Ok(Self::built_in(strategy)),
             None if name == STANDARD_INPUT || Path::new(name).exists() => Self::in_file(Path::new(name)),

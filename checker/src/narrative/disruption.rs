@@ -1,7 +1,7 @@
 //! What goes wrong, and what is made of it, in words.
 
 use model::disruption::Connection;
-use model::page::Plan;
+use model::page::{Plan, Transit};
 use model::{Control, ControlStep, Page, PageStep, Phase};
 
 use super::event::{Manner, StoryEvent, local, message};
@@ -27,6 +27,9 @@ pub(super) fn tell_control(
         ControlStep::Cut => message(Lost, forth, "✗ the link is cut"),
         ControlStep::Outage => local(StoryPlace::FileServer, "✗ out of reach"),
         ControlStep::Cancel => local(here, format!("✗ operator: cancel; {}", or("too late"))),
+        ControlStep::Refuse if control.phase == Phase::Loading => {
+            local(destination, "✗ cannot load what was handed over; the process is lost")
+        }
         ControlStep::Refuse => message(Sent, back, format!("✗ refuse; {}", or("nothing comes of it"))),
         ControlStep::SuspectDestination => {
             local(source, format!("✗ takes {destination} for dead; {}", or("nothing comes of it")))
@@ -112,7 +115,7 @@ fn fence(hosts: &Hosts, control: &Control, after: &Control) -> StoryEvent {
 pub(super) fn tell_page(
     hosts: &Hosts,
     control: &Control,
-    page: &Page,
+    (page, after): (&Page, &Page),
     step: PageStep,
     name: &str,
 ) -> Option<StoryEvent> {
@@ -123,6 +126,19 @@ pub(super) fn tell_page(
     let told = match step {
         PageStep::SendInVain => message(Manner::Sent, forth, format!("{name}, in vain")),
         PageStep::DeliverStray => message(Manner::Arrived, forth, format!("{name} of an aborted attempt")),
+        PageStep::FallBack if after.plan == Plan::FromStore && after.request != Transit::Idle => message(
+            Manner::Sent,
+            (hosts.destination, StoryPlace::FileServer),
+            format!("told that {} is dead, which owed {name}: request {name}", hosts.source),
+        ),
+        PageStep::FallBack if after.plan == Plan::FromStore => local(
+            hosts.destination,
+            format!("told that {} is dead, which owed {name}: the file server has it", hosts.source),
+        ),
+        PageStep::FallBack => local(
+            hosts.destination,
+            format!("told that {} is dead, which owed {name}: loads it from local store", hosts.source),
+        ),
         PageStep::DeclareLost if !matches!(page.plan, Plan::FromSource | Plan::FromThird) => local(
             hosts.destination,
             format!(

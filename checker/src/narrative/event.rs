@@ -127,13 +127,17 @@ fn tell_control(hosts: &Hosts, control: &Control, step: ControlStep, after: &Con
 
 fn in_flight(hosts: &Hosts, control: &Control) -> (StoryPlace, StoryPlace) {
     match control.phase {
-        Phase::Accepted | Phase::Completing | Phase::Forgotten => (hosts.destination, hosts.source),
+        Phase::Accepted | Phase::Completing | Phase::Forgotten | Phase::Expected => {
+            (hosts.destination, hosts.source)
+        }
         _ => (hosts.source, hosts.destination),
     }
 }
 
 fn control_message(control: &Control) -> &'static str {
     match control.phase {
+        Phase::Announced => "announcement",
+        Phase::Expected => "expected",
         Phase::Offered => "state",
         Phase::Entrusted => "state, go",
         Phase::Accepted => "ready",
@@ -163,7 +167,7 @@ fn tell_page(
     let content = if matches!(page.plan, Plan::Travelled | Plan::Settled) { forth } else { content };
     let keeper = write_back_host(hosts, control, page);
     let name = format!("page {index}");
-    let told = disruption::tell_page(hosts, control, page, step, &name);
+    let told = disruption::tell_page(hosts, control, (page, after), step, &name);
     if let Some(told) = told.or_else(|| real::tell_page(hosts, step, &name)) {
         return told;
     }

@@ -50,6 +50,11 @@ fn control_has_arrived(step: ControlStep, before: &Control) -> bool {
         ControlStep::DeliverOldState => return before.aftermath.leftover == Leftover::Offered,
         ControlStep::DeliverCancel => return before.aftermath.leftover != Leftover::None,
         ControlStep::DeliverState if before.phase == Phase::Entrusted => Phase::Entrusted,
+        ControlStep::DeliverAnnouncement => Phase::Announced,
+        ControlStep::Begin if before.phase == Phase::Rest => {
+            return before.aftermath.leftover == Leftover::Expecting;
+        }
+        ControlStep::Begin => Phase::Expected,
         ControlStep::DeliverState => Phase::Offered,
         ControlStep::DeliverAnswer => return before.unanswered,
         ControlStep::Commit => Phase::Accepted,
@@ -67,7 +72,11 @@ fn page_has_left(step: PageStep, before: &Page, after: &Page) -> bool {
     let contents = |page: &Page| page.older + u8::from(page.content != Transit::Idle);
     let again = matches!((before.content, after.content), (Transit::Lost(_), Transit::Flying(_)));
     match step {
-        PageStep::Fault | PageStep::ResendRequest | PageStep::HearFault | PageStep::Pull => {
+        PageStep::Fault
+        | PageStep::ResendRequest
+        | PageStep::HearFault
+        | PageStep::Pull
+        | PageStep::FallBack => {
             after.request != Transit::Idle
                 && (before.request == Transit::Idle || matches!(before.request, Transit::Lost(())))
         }

@@ -16,6 +16,19 @@ pub(super) fn tell_control(
     let (source, destination) = (hosts.source, hosts.destination);
     let (forth, back) = ((source, destination), (destination, source));
     let told = match step {
+        ControlStep::MigrateBack | ControlStep::MigrateOnward if after.phase == Phase::Announced => {
+            message(Sent, forth, format!("operator: migrate to {destination}; announces it"))
+        }
+        ControlStep::DeliverAnnouncement => {
+            message(Arrived, forth, "announcement; expects a migration, says so")
+        }
+        ControlStep::Begin if control.phase == Phase::Expected => {
+            message(Arrived, back, format!("expected; {}", begins(after)))
+        }
+        ControlStep::Begin if control.phase == Phase::Rest => {
+            message(Arrived, back, format!("expected, in a migration that was called off; {}", begins(after)))
+        }
+        ControlStep::Begin => local(source, format!("is not told whether it is expected; {}", begins(after))),
         ControlStep::SendState if after.phase == Phase::Entrusted => {
             message(Sent, forth, "state, dirty map, go; commits")
         }
@@ -42,6 +55,10 @@ pub(super) fn tell_control(
         _ => return None,
     };
     Some(told)
+}
+
+fn begins(after: &Control) -> &'static str {
+    if after.source_runs { "begins to copy" } else { "suspends the process" }
 }
 
 /// `None` for a step that is told as it always is.

@@ -7,6 +7,7 @@
 //!
 //! The process is not obliged to do anything, and it may not end a run by exiting.
 
+mod hand_over;
 mod search;
 mod table;
 
@@ -18,12 +19,14 @@ use std::sync::Mutex;
 
 use enumset::EnumSet;
 use model::disruption::Strike;
+use model::strategy::Start;
 use model::{Defect, Disruption, Disruptions, Hosts, Link, Stage, Strategy};
 use serde::Serialize;
 
 use crate::narrative::Story;
 use crate::setting::Setting;
 
+pub use hand_over::{hand_over_table, shortest_losses, with_each_hand_over, worse_than_ready_go};
 pub use search::{Search, SurvivalUnfinished};
 pub use table::{pairs_table, table};
 
@@ -114,9 +117,20 @@ pub enum Blow {
 }
 
 impl Blow {
-    /// Every disruption in every stage.
+    /// Every disruption in every stage that a migration has whether it is announced or not.
     pub fn singles() -> Vec<Blow> {
-        let of = |disruption| Stage::ALL.into_iter().map(move |stage| Blow::Single { disruption, stage });
+        Blow::in_stages(|stage| stage != Stage::Announced)
+    }
+
+    /// Every disruption in every stage that there is in a table of these algorithms.
+    pub fn singles_of(strategies: &[Strategy]) -> Vec<Blow> {
+        let announced = strategies.iter().any(|strategy| strategy.real.start == Start::Announced);
+        if announced { Blow::in_stages(|_| true) } else { Blow::singles() }
+    }
+
+    fn in_stages(wanted: fn(Stage) -> bool) -> Vec<Blow> {
+        let stages = move || Stage::ALL.into_iter().filter(move |stage| wanted(*stage));
+        let of = |disruption| stages().map(move |stage| Blow::Single { disruption, stage });
         Disruption::ALL.into_iter().flat_map(of).collect()
     }
 

@@ -152,7 +152,9 @@ fn outcome_of(step: Step<Migration>, before: &State<Migration>, after: &State<Mi
         Move::Control(ControlStep::Reconnect | ControlStep::Fence) if was.phase.committed() => {
             SurvivalOutcome::Recovers
         }
-        Move::Page(PageStep::ResendRequest | PageStep::ResendWriteBack, _) => SurvivalOutcome::Recovers,
+        Move::Page(PageStep::ResendRequest | PageStep::ResendWriteBack | PageStep::FallBack, _) => {
+            SurvivalOutcome::Recovers
+        }
         _ => SurvivalOutcome::Unaffected,
     }
 }

@@ -8,7 +8,9 @@ use super::{Blow, SurvivalCell, SurvivalOutcome};
 
 /// Algorithms and disruptions by stages: the worst that can come of it, and the best in brackets where it differs.
 pub fn table(cells: &[SurvivalCell]) -> String {
-    let stages = Stage::ALL.map(|stage| stage.to_string());
+    let has =
+        |wanted| cells.iter().any(|cell| matches!(cell.blow, Blow::Single { stage, .. } if stage == wanted));
+    let stages = Stage::ALL.into_iter().filter(|stage| has(*stage)).map(|stage| stage.to_string());
     let rows = algorithms(cells).into_iter().flat_map(|algorithm| {
         let of = cells.iter().filter(move |cell| cell.algorithm == algorithm);
         Disruption::ALL.into_iter().enumerate().map(move |(nth, row)| {
@@ -53,11 +55,11 @@ fn entry(cell: &SurvivalCell) -> String {
     }
 }
 
-fn title(outcome: Option<SurvivalOutcome>) -> String {
+pub(super) fn title(outcome: Option<SurvivalOutcome>) -> String {
     outcome.map_or("–", SurvivalOutcome::title).to_owned()
 }
 
-fn rendered(titles: Vec<String>, rows: Vec<Vec<String>>) -> String {
+pub(super) fn rendered(titles: Vec<String>, rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(NOTHING);
     table.set_header(titles);

@@ -5,7 +5,7 @@
 
 use model::concrete::Step;
 use model::disruption::Disruption;
-use model::strategy::{HandOver, Pre};
+use model::strategy::{HandOver, Pre, Start};
 use model::{Control, ControlStep, Migration, Move, PageStep, Phase};
 use steplog::event::Event;
 use steplog::message::MessageKind;
@@ -44,7 +44,11 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
     use PageStep::*;
     let copies = matches!(migration.strategy.pre, Pre::Copy(_));
     let migrate = || [control(ControlStep::MigrateBack), control(ControlStep::MigrateOnward)].concat();
+    let announces = migration.strategy.real.start == Start::Announced;
     match event {
+        Event::MigrationExpected { .. } if announces => announced(),
+        Event::MigrationStarted { .. } if announces && copies => control(ControlStep::Begin),
+        Event::ProcessSuspended { .. } if announces && !copies => control(ControlStep::Begin),
         Event::MigrationStarted { .. } if copies => migrate(),
         Event::ProcessSuspended { .. } if copies => {
             [control(ControlStep::Suspend), control(ControlStep::Switch)].concat()
@@ -125,6 +129,17 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         | Event::ReadinessLearned { .. }
         | Event::DestructionLearned { at_rest: false, .. } => vec![vec![]],
     }
+}
+
+/// Where the destination is told ahead, that is the announcement; word of an earlier attempt's end may come with it.
+fn announced() -> Vec<Explanation> {
+    use ControlStep::{DeliverAnnouncement, DeliverCancel, MigrateBack, MigrateOnward};
+    let steps: [&[ControlStep]; 3] = [
+        &[MigrateBack, DeliverAnnouncement],
+        &[MigrateOnward, DeliverAnnouncement],
+        &[MigrateBack, DeliverCancel, DeliverAnnouncement],
+    ];
+    steps.map(|steps| steps.iter().copied().map(Move::Control).collect()).into()
 }
 
 /// What came too late to matter may still be a message that the model counts.

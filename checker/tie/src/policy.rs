@@ -1,7 +1,9 @@
 //! The same algorithm in the words of the model and of the reference.
 
 use model::paging::{Channels, Mappings, Paging, Waking};
-use model::strategy::{Clean, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Rest, Stop};
+use model::strategy::{
+    Clean, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Rest, Start, Stop,
+};
 use model::{Contradiction, Strategy};
 use protocol::policy::{self as endpoint, Policy};
 
@@ -34,6 +36,8 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
         ("hand-over", real.hand_over != HandOver::ReadyGo),
         ("log", real.log != LogReading::Page),
         ("stop", real.stop == Stop::Switch),
+        ("start", real.start != Start::AtOnce),
+        ("fallback", real.fallback != Fallback::None),
         ("pages", pages != Mappings::Fixed),
         ("channels", channels != Channels::One),
         ("wake", wake != Waking::WithPage),

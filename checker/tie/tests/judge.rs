@@ -1,6 +1,8 @@
 //! The judge of logs says no where it must, at the line in question and for the reason in question; and it says yes to
 //! what is right though it looks odd.
 
+use model::Strategy;
+use model::strategy::{Real, Start};
 use protocol::policy::Policy;
 use steplog::event::{Event, Step};
 use steplog::header::{Header, LinkOrder, Unseen};
@@ -109,6 +111,33 @@ fn a_request_that_is_ignored() {
 #[test]
 fn two_threads_that_touch_one_page() {
     assert_eq!(conform(&text("two-threads-fault")[..], None).expect("it is right").steps, 65);
+}
+
+/// Where the destination is told ahead, that line is the announcement; the migration begins with a later one, and the process
+/// goes on in between.
+#[test]
+fn a_migration_that_is_announced() {
+    for policy in [Policy::TOTAL_COPY, Policy::PRE_COPY, Policy::POST_COPY, Policy::GENERIC] {
+        let (header, mut log) = run(&policy, FrameOrder::Fifo, Ending::Idle);
+        let plain = strategy(&policy).expect("a built-in algorithm");
+        let real = Real { start: Start::Announced, ..plain.real };
+        let announced = Strategy { real, ..plain };
+        let expected = find(&log, 0, |event| matches!(event, Event::MigrationExpected { .. }));
+        let line = log.remove(expected);
+        let written = find(&log, 0, |event| matches!(event, Event::PageWritten { .. }));
+        assert!(written < expected, "the process runs before it moves");
+        log.insert(written, Step { at_ns: log[written].at_ns, ..line });
+        let accepted = conform_steps(header.clone(), announced.clone(), &log);
+        assert_eq!(accepted.map(|accepted| accepted.steps).map_err(|error| error.to_string()), Ok(log.len()));
+        // What is not announced does not begin.
+        let line = log.remove(written);
+        let began = find(&log, 0, |event| matches!(event, Event::MigrationStarted { .. }));
+        log.insert(began + 1, Step { at_ns: log[began].at_ns, ..line });
+        match conform_steps(header, announced, &log) {
+            Err(TraceError::Rejected(rejection)) => assert_eq!(rejection.line, began + 2, "{rejection}"),
+            other => panic!("{}: {other:?}", policy.name),
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::lazy_copy::LAZY_COPY;
 use super::post_copy::POST_COPY;
 use super::pre_copy::PRE_COPY;
-use crate::strategy::{Freeze, HandOver, LogReading, Missing, Passes, Pre, Real, Stop, Strategy};
+use crate::strategy::{Freeze, HandOver, LogReading, Missing, Passes, Pre, Push, Real, Stop, Strategy};
 
 const UNBOUNDED: Pre = Pre::Copy(Passes::Unbounded);
 
@@ -15,7 +15,7 @@ const UNBOUNDED: Pre = Pre::Copy(Passes::Unbounded);
 pub const QEMU_PRE_COPY: Strategy = Strategy {
     name: Cow::Borrowed("qemu-pre-copy"),
     pre: UNBOUNDED,
-    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Target },
+    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Target, ..Real::NONE },
     ..PRE_COPY
 };
 
@@ -24,7 +24,7 @@ pub const QEMU_PRE_COPY: Strategy = Strategy {
 pub const QEMU_POST_COPY: Strategy = Strategy {
     name: Cow::Borrowed("qemu-post-copy"),
     pre: UNBOUNDED,
-    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Target },
+    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Target, ..Real::NONE },
     ..POST_COPY
 };
 
@@ -34,23 +34,26 @@ pub const QEMU_HYBRID: Strategy = Strategy {
     pre: UNBOUNDED,
     freeze: Freeze::NotInStep,
     missing: Missing::Source,
-    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Switch },
+    real: Real { hand_over: HandOver::OneShot, log: LogReading::Pass, stop: Stop::Switch, ..Real::NONE },
     ..POST_COPY
 };
 
 /// CRIU with lazy pages. Images are copied, and `restore` runs the process; no message says so. The source keeps its frozen
-/// process until the page server has served all, and lets it run where that fails. What is not asked for is fetched in the
-/// background; here the source pushes it.
+/// process until the page server has served all, and lets it run where that fails. The destination asks for everything, in the
+/// background for what nobody has touched.
 pub const CRIU_LAZY: Strategy = Strategy {
     name: Cow::Borrowed("criu-lazy"),
+    push: Push::Pull,
     real: Real { hand_over: HandOver::None, ..Real::NONE },
     ..POST_COPY
 };
 
 /// Cloud Hypervisor with post-copy. Every command is answered: the answer to *state* is the *ready*, *complete* is the *go*, and
-/// a source that hears no answer to that resumes. What is not asked for is fetched in the background; here the source pushes it.
+/// a source that hears no answer to that resumes. The destination asks for everything, in the background for what nobody has
+/// touched.
 pub const CLOUD_HYPERVISOR_POST_COPY: Strategy = Strategy {
     name: Cow::Borrowed("cloud-hypervisor-post-copy"),
+    push: Push::Pull,
     real: Real { hand_over: HandOver::Acknowledged, ..Real::NONE },
     ..POST_COPY
 };

@@ -81,6 +81,13 @@ pub enum Defect {
     SwitchForgetsRedirtied,
     ForgetEntrusted,
     AnswerUnheard,
+    BeginUnexpected,
+    BeginCalledOff,
+    CancelUnsaid,
+    AwaitExpected,
+    FallBackBlindly,
+    NeverFallBack,
+    TrustUnacknowledged,
     // Of the choices about pages, threads and connections.
     ForgetWake,
     DropLateFault,
@@ -148,7 +155,7 @@ const fn striking(
 
 /// Every defect, by the property that must catch it.
 #[rustfmt::skip]
-pub const DEFECTS: [Entry; 73] = {
+pub const DEFECTS: [Entry; 80] = {
     use Defect::*;
     use Disruption::{Cancel, CrashSource, Cut, Outage};
     use Property::*;
@@ -265,8 +272,22 @@ pub const DEFECTS: [Entry; 73] = {
             "At a switch to post-copy what was modified after it was sent is not discarded."),
         striking(CrashSource, ForgetEntrusted, S12, "qemu-pre-copy",
             "A destination that has been handed everything in one message gives it up when the source dies."),
-        entry(AnswerUnheard, L1, "cloud-hypervisor-post-copy",
+        entry(AnswerUnheard, L1, "post-copy+hand-over=acknowledged",
             "The source does not react to the answer to go."),
+        entry(BeginUnexpected, S9, "pre-copy-announced",
+            "The source begins a migration that it has announced before it has heard that it is expected."),
+        striking(Cancel, BeginCalledOff, S9, "pre-copy-announced",
+            "A migration that was cancelled when it had been announced begins when the destination says that it expects it."),
+        striking(Cancel, CancelUnsaid, L2, "pre-copy-announced",
+            "A cancel before the start is not sent, and the destination, which expects that migration, takes up no other."),
+        striking(Cut, AwaitExpected, L2, "pre-copy-announced",
+            "The source does not give up a migration that it has announced when the connection is lost."),
+        striking(CrashSource, FallBackBlindly, S2, "post-copy-fallback",
+            "Whatever a dead source owed is loaded from the backing store, modified since or not."),
+        striking(CrashSource, NeverFallBack, S12, "post-copy-fallback",
+            "The process is declared lost for a page that the backing store has."),
+        striking(CrashSource, TrustUnacknowledged, S1, "generic-fallback",
+            "A write-back that was on its way when the source died is taken for stored."),
         // Of the choices about pages, threads and connections.
         entry(ForgetWake, L3, "post-copy-threads",
             "A page is installed, and whoever waits for it is not woken."),

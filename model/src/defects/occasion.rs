@@ -115,7 +115,7 @@ impl Migration {
         let strategy = &self.strategy;
         let hits = |kinds: &[Disruption]| kinds.iter().any(|kind| self.disruptions.include(*kind));
         let one_shot = strategy.real.hand_over == HandOver::OneShot;
-        let refuses = hits(&[Refuse]) && self.is_repaired_after(Refuse);
+        let refuses = hits(&[Refuse]) && self.undoes_attempt_after(Refuse);
         let aborts = refuses || hits(&[Cancel, Suspect, Cut, CrashDestination]);
         let interrupts = hits(&[Cut, Suspect]);
         // A return that is aborted is what makes the host returned to a source that can die.
@@ -177,6 +177,11 @@ impl Migration {
             SwitchForgetsRedirtied => strategy.real.stop == Stop::Switch,
             ForgetEntrusted => hits(&[CrashSource]) && one_shot,
             AnswerUnheard => strategy.real.hand_over == HandOver::Acknowledged,
+            BeginUnexpected => self.announces(),
+            BeginCalledOff | CancelUnsaid => self.announces() && hits(&[Cancel, Suspect]),
+            AwaitExpected => self.announces() && hits(&[Cut]),
+            FallBackBlindly | NeverFallBack => self.falls_back() && owner_dies,
+            TrustUnacknowledged => self.falls_back() && writes_back && hits(&[CrashSource]),
             // Of the choices about pages, threads and connections.
             ForgetWake | DropLateFault | RequestHeldPage | MapBeforeFill => self.wakes_apart(),
             BornInStep | ZeroUnsaid | HintInUse => self.comes_and_goes() && copies,

@@ -3,8 +3,9 @@
 
 use crate::control::{Control, Phase};
 use crate::defects::Defect;
+use crate::disruption::Leftover;
 use crate::migration::Migration;
-use crate::moves::{AfterControl, AfterPage, LOST, alone, to};
+use crate::moves::{AfterControl, AfterPage, LOST, alone, to, with_leftover};
 use crate::page::{DirtyLog, Page, Plan};
 use crate::step::{ControlStep, PageStep};
 
@@ -16,9 +17,22 @@ impl Migration {
         step: ControlStep,
         control: &Control,
     ) -> Option<AfterControl> {
+        let expected = control.aftermath.leftover == Leftover::Expecting && control.aftermath.is_connected();
         let orphaned = control.phase == Phase::Loading && control.aftermath.source_down;
         match (defect, step) {
             (Defect::AnswerUnheard, ControlStep::DeliverAnswer) => Some(None),
+            (Defect::BeginUnexpected, ControlStep::Begin) if control.phase == Phase::Announced => {
+                Some(self.sound_control_step(step, &Control { phase: Phase::Expected, ..*control }))
+            }
+            // The answer that it still waits for has come.
+            (Defect::BeginCalledOff, ControlStep::Begin) if control.phase == Phase::Rest && expected => {
+                let aftermath = with_leftover(control, Leftover::None).aftermath;
+                Some(
+                    self.sound_control_step(step, &Control { phase: Phase::Expected, aftermath, ..*control }),
+                )
+            }
+            (Defect::CancelUnsaid, ControlStep::DeliverCancel) if expected => Some(None),
+            (Defect::AwaitExpected, ControlStep::Abort) if control.phase.is_announced() => Some(None),
             (Defect::ForgetEntrusted, ControlStep::Fence) if orphaned => {
                 Some(Some(to(LOST).each(|_, _, page| *page = Page::GONE)))
             }
@@ -28,13 +42,18 @@ impl Migration {
 
     /// What becomes of a page in a control step.
     pub(super) fn broken_real_effect(&self, defect: Defect, step: ControlStep, page: &Page, next: &mut Page) {
-        use ControlStep::{NextPass, Suspend, Switch};
+        use ControlStep::{CrashSource, NextPass, Suspend, Switch};
         match (defect, step) {
             (Defect::CutPassCountsAsSent, Suspend | Switch) if page.log.is_due() => {
                 next.log = DirtyLog::InStep
             }
             (Defect::SwitchForgetsRedirtied, Switch) if page.log == DirtyLog::Redirtied => {
                 next.log = DirtyLog::InStep;
+            }
+            (Defect::TrustUnacknowledged, CrashSource)
+                if self.falls_back() && next.plan == Plan::FromSource =>
+            {
+                next.dirty = page.dirty;
             }
             // The mark was not cleared, so the page is due again.
             (Defect::ClearAfterCopy, Suspend | Switch | NextPass) => next.sent = false,
@@ -51,6 +70,7 @@ impl Migration {
         page: &Page,
     ) -> Option<AfterPage> {
         let sound = |page: &Page| self.sound_page_step(step, control, page);
+        let owed = page.plan == Plan::FromSource;
         let copying = matches!(control.phase, Phase::PreCopy { .. });
         let uncleared = page.log == DirtyLog::Uncleared && copying;
         match (defect, step) {
@@ -67,6 +87,13 @@ impl Migration {
             }
             (Defect::ClearUnread, PageStep::ClearLog) if copying && page.log == DirtyLog::Redirtied => {
                 Some(alone(control, Page { log: DirtyLog::InStep, ..*page }))
+            }
+            (Defect::FallBackBlindly, PageStep::FallBack) if owed => {
+                Some(sound(&Page { dirty: false, ..*page }))
+            }
+            (Defect::NeverFallBack, PageStep::FallBack) => Some(None),
+            (Defect::NeverFallBack, PageStep::DeclareLost) if owed => {
+                Some(sound(&Page { dirty: true, ..*page }))
             }
             (Defect::UntrackedWriter, PageStep::WriteUnlogged) => {
                 Some(if copying { self.write_unlogged(control, page) } else { None })

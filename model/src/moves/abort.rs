@@ -17,7 +17,6 @@ use crate::control::{Control, Phase, Process};
 use crate::disruption::{Aftermath, Connection, Leftover};
 use crate::migration::{Link, Migration};
 use crate::page::{Currency, DirtyLog, Holding, Page, Plan, Transit};
-use crate::strategy::Pre;
 
 impl Migration {
     /// The operator's cancel. After the commit it is answered with *too late*, which changes nothing.
@@ -29,11 +28,12 @@ impl Migration {
         }
     }
 
-    /// The destination could say *ready*, and says that it will not.
+    /// The destination could say *ready*, or that it expects the migration, and says that it will not.
     pub(crate) fn refuse(&self, control: &Control) -> AfterControl {
         match control.phase {
             Phase::Rebuilding => Some(forgets(control).when(Condition::Arrived)),
             Phase::Loading => Some(perishes().when(Condition::Arrived)),
+            Phase::Announced if !control.message_lost => Some(forgets(control)),
             _ => None,
         }
     }
@@ -50,7 +50,7 @@ impl Migration {
     /// The destination takes the source for dead, and is wrong.
     pub(crate) fn suspect_source(&self, control: &Control) -> AfterControl {
         match control.phase {
-            Phase::Rest | Phase::Forgotten => None,
+            Phase::Rest | Phase::Forgotten | Phase::Announced => None,
             phase if is_before_ready(phase) => Some(forgets(control)),
             _ => self.cut(control),
         }
@@ -107,6 +107,9 @@ impl Migration {
 
     /// What is left of a page's part in an attempt that the destination has forgotten, or will.
     pub(super) fn forsake(&self, control: &Control, page: &mut Page) {
+        if control.has_not_begun(&self.strategy) {
+            return;
+        }
         let owed_by_destination = control.returning && !page.source.is_held();
         *page = Page {
             destination: if owed_by_destination { page.destination } else { Holding::Absent },
@@ -124,7 +127,8 @@ impl Migration {
 
     /// The source of a forgotten attempt sends on until it hears of it.
     pub(crate) fn send_in_vain(&self, control: &Control, page: &Page) -> AfterPage {
-        let sends = matches!(self.strategy.pre, Pre::Copy(_)) || control.process == Process::Migration;
+        let copies = self.strategy.copies() && control.process == Process::PreMigration;
+        let sends = copies || control.process == Process::Migration;
         let nothing_moved = self.strategy.is_lazy() && !control.returning;
         let in_vain = control.phase == Phase::Forgotten && control.aftermath.is_connected();
         if !in_vain || !sends || nothing_moved || !page.source.is_held() {
@@ -181,7 +185,7 @@ impl Migration {
             return Some(forgets(control));
         }
         match control.aftermath.leftover {
-            Leftover::Receiving | Leftover::Offered | Leftover::Rebuilding => {
+            Leftover::Expecting | Leftover::Receiving | Leftover::Offered | Leftover::Rebuilding => {
                 Some(to(with_leftover(control, Leftover::None)))
             }
             Leftover::None | Leftover::InDoubt => None,
@@ -195,7 +199,7 @@ impl Migration {
 
 /// Can the destination still forget the attempt on its own?
 pub(super) fn is_before_ready(phase: Phase) -> bool {
-    phase.can_abort() && !matches!(phase, Phase::Accepted | Phase::Forgotten)
+    phase.can_abort() && !matches!(phase, Phase::Accepted | Phase::Forgotten | Phase::Announced)
 }
 
 /// The destination has forgotten the attempt, and all earlier ones; word of it goes to the source.
@@ -221,6 +225,7 @@ fn left_behind(control: &Control) -> (Leftover, bool) {
         return (earlier, old_ready);
     }
     match control.phase {
+        Phase::Announced | Phase::Expected => (Leftover::Expecting, old_ready),
         Phase::PreCopy { .. } | Phase::Freeze => (Leftover::Receiving, old_ready),
         Phase::Offered if control.message_lost => (Leftover::Receiving, old_ready),
         Phase::Offered => (Leftover::Offered, old_ready),

@@ -29,9 +29,21 @@ impl Migration {
         if self.strategy.real.hand_over == HandOver::OneShot { Phase::Entrusted } else { Phase::Offered }
     }
 
-    /// Does such a disruption leave anything to be repaired? A one-shot that is refused does not.
+    /// Does such a disruption leave anything to be repaired? A one-shot that is refused does not, unless it was announced.
     pub(crate) fn is_repaired_after(&self, kind: Disruption) -> bool {
+        self.undoes_attempt_after(kind) || self.announces()
+    }
+
+    /// The same of an attempt that has begun.
+    pub(crate) fn undoes_attempt_after(&self, kind: Disruption) -> bool {
         kind != Disruption::Refuse || self.strategy.real.hand_over != HandOver::OneShot
+    }
+
+    /// Can an attempt that is undone have pages on a link that does not break?
+    pub(crate) fn leaves_strays(&self) -> bool {
+        let undoes = |kind| self.disruptions.include(kind) && self.undoes_attempt_after(kind);
+        let undone = [Disruption::Cancel, Disruption::Refuse, Disruption::Suspect].into_iter().any(undoes);
+        undone && self.strategy.sends_before_commit()
     }
 
     /// Where the destination may resume the process.

@@ -41,6 +41,7 @@ impl Migration {
 
     fn die_with_source(&self, control: &Control, page: &mut Page) {
         self.lose_in_flight(control, page);
+        self.settle_write_back(page);
         let write_back = if page.plan == Plan::FromSource { WriteBack::Idle } else { page.write_back };
         // Nobody is left who would send it again; a destination that cannot resume without it knows what it lacks.
         let lacked = control.phase == Phase::Loading && page.plan == Plan::Travelled;

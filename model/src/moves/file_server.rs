@@ -17,7 +17,7 @@ impl Migration {
     pub(crate) fn write_back(&self, control: &Control, page: &Page) -> AfterPage {
         let holder = match control.phase {
             Phase::Freeze if page.sent => Holding::Absent,
-            Phase::Rest | Phase::Freeze => page.source,
+            Phase::Rest | Phase::Announced | Phase::Expected | Phase::Freeze => page.source,
             Phase::Running | Phase::Completing | Phase::Departing => page.destination,
             _ => Holding::Absent,
         };

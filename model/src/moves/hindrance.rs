@@ -19,7 +19,7 @@ impl Migration {
         if step == ControlStep::Suspend && control.phase == Phase::Forgotten {
             return self.suspend_in_vain(control);
         }
-        let taken = (step.row().take)(self, control)?;
+        let taken = self.announced_first(step, (step.row().take)(self, control)?);
         if self.hinders_control(step, control) { None } else { Some(self.disturbed(step, control, taken)) }
     }
 
@@ -32,8 +32,11 @@ impl Migration {
         page: &Page,
     ) -> AfterPage {
         // A source writes back until it hears that the destination has forgotten the attempt.
-        let frozen = step == PageStep::WriteBack && control.phase == Phase::Forgotten;
-        let phase = if frozen { Phase::Freeze } else { control.phase };
+        let phase = match (step, control.phase) {
+            (PageStep::WriteBack, Phase::Forgotten) if control.has_not_begun(&self.strategy) => Phase::Rest,
+            (PageStep::WriteBack, Phase::Forgotten) => Phase::Freeze,
+            (_, phase) => phase,
+        };
         let mut next = take(self, &Control { phase, ..*control }, page)?;
         if self.hinders_page(step, control, page) {
             return None;
@@ -50,7 +53,7 @@ impl Migration {
             ControlStep::MigrateBack | ControlStep::MigrateOnward => connection != Connection::Up,
             ControlStep::Destroy | ControlStep::ResendMessage => connection != Connection::Up,
             // What is left of an aborted attempt is forgotten first.
-            ControlStep::DeliverState => leftover != Leftover::None,
+            ControlStep::DeliverState | ControlStep::DeliverAnnouncement => leftover != Leftover::None,
             _ => false,
         }
     }

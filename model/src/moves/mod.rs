@@ -6,10 +6,10 @@
 //! what disruptions add to their steps is in `hindrance`, and what deliberate defects make of them in
 //! [`defects`](crate::defects).
 //!
-//! What real systems do otherwise is in `agreement` (the hand-over), `log` (when pre-copy reads what was written) and `stop`
-//! (what ends it); each is off in the nine algorithms.
+//! What real systems do otherwise is in `announcement` (what comes before the start), `agreement` (the hand-over), `log` (when
+//! pre-copy reads what was written) and `stop` (what ends it); each is off in the nine algorithms.
 //!
-//! What goes wrong is in `cut` and `outage`, what is made of it in `abort` and `recovery`. Choices that the plain algorithms
+//! What goes wrong is in `cut` and `outage`, what is made of it in `abort`, `recovery` and `fallback`. Choices that the plain algorithms
 //! leave out ([`paging`](crate::paging)) have a file each: `waking`, `come_and_go`, `channels`, `pull`.
 //!
 //! A guard reads protocol variables only (see [`crate::page`]); where a step also depends on other pages,
@@ -17,9 +17,11 @@
 
 mod abort;
 mod agreement;
+mod announcement;
 mod channels;
 mod come_and_go;
 mod cut;
+mod fallback;
 mod file_server;
 mod freeze;
 mod hand_over;

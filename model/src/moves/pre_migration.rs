@@ -25,7 +25,7 @@ impl Migration {
 
     /// Only from rest, but for lazy copy, which may move on while pages are still elsewhere; faults are
     /// served first.
-    fn started(&self, control: &Control) -> Option<Control> {
+    pub(super) fn started(&self, control: &Control) -> Option<Control> {
         let may_start = match control.phase {
             Phase::Rest => true,
             Phase::Running => self.strategy.is_lazy(),
@@ -41,7 +41,7 @@ impl Migration {
     }
 
     /// What the start of a migration does to a page: roles move on, and the dirty log starts afresh.
-    fn begin_back(&self, control: &Control, page: &mut Page) {
+    pub(super) fn begin_back(&self, control: &Control, page: &mut Page) {
         if control.phase == Phase::Running {
             swap(&mut page.source, &mut page.destination);
         }

@@ -86,7 +86,7 @@ impl Migration {
 
     /// The only place that had the page is dead.
     pub(crate) fn declare_lost(&self, control: &Control, page: &Page) -> AfterPage {
-        let owed = page.plan == Plan::FromSource;
+        let owed = page.plan == Plan::FromSource && !self.can_fall_back(page);
         if !control.aftermath.source_down || control.phase != Phase::Running || !owed {
             return None;
         }

@@ -1,11 +1,12 @@
-//! S12, lost only if lost. Caught: `hasty-lost`, `lost-on-time-out`.
+//! S12, lost only if lost. Caught: `hasty-lost`, `lost-on-time-out`, `never-fall-back`.
 //!
 //! A process is given up where it died with its machine (phase *Doomed*), or where the page that was the reason existed
-//! on a dead machine alone. A connection that is lost is no reason.
+//! on a dead machine alone: where a backing store is fallen back on, not one that it has. A connection that is lost is no
+//! reason.
 
 use crate::control::{Control, Phase};
 use crate::migration::Migration;
-use crate::page::{Page, Plan};
+use crate::page::{Currency, Page, Plan};
 use crate::step::PageStep;
 use crate::system::PageMove;
 
@@ -29,8 +30,9 @@ impl Migration {
         let needed = page.plan == Plan::FromSource || travels;
         let gone = control.aftermath.source_down && needed;
         // What travels is needed as it was sent last, whatever is there.
-        let elsewhere =
-            page.plan == Plan::FromSource && (page.destination.is_current() || page.content.is_current());
+        let stored = self.falls_back() && page.store == Currency::Current;
+        let held = page.destination.is_current() || page.content.is_current();
+        let elsewhere = page.plan == Plan::FromSource && (held || stored);
         let declared = step == PageStep::DeclareLost || after.control.phase == Phase::Lost;
         declared && (!gone || elsewhere)
     }

@@ -18,7 +18,9 @@ impl Migration {
             Phase::Rebuilding | Phase::Accepted | Phase::Committed | Phase::Loading => {
                 left && page.write_back != WriteBack::Idle
             }
-            Phase::Rest => page.third.is_held() || page.destination.is_held(),
+            Phase::Rest | Phase::Announced | Phase::Expected => {
+                page.third.is_held() || page.destination.is_held()
+            }
             Phase::Departing => owed || page.third.is_held(),
             Phase::Running | Phase::Completing => self.is_at_rest(control) && owed,
             _ => false,

@@ -1,4 +1,4 @@
-//! S9, state cycle. Caught: `skip-post-migration`, `resume-before-state`.
+//! S9, state cycle. Caught: `skip-post-migration`, `resume-before-state`, `begin-unexpected`, `begin-called-off`.
 //!
 //! ```text
 //!         ┌──────────────── without pre-copy ───────────────┐
@@ -6,6 +6,8 @@
 //!                                        └── nothing owed ──────────▶ Normal
 //!  generic:       Pre-migration ──▶ Migration ──▶ Post-migration ──▶ Pre-migration
 //! ```
+//!
+//! A migration that is announced begins at a destination that expects it.
 //!
 //! Under disruptions an attempt that is aborted goes back to where it began, before its commit and never after it;
 //! and a process that needs nothing any more from a host that has died is at rest.
@@ -43,6 +45,13 @@ impl Migration {
             (Process::PostMigration, to) => to == rest && (!lazy || before.returning),
             _ => false,
         };
-        resumes_early || !legal
+        resumes_early || !legal || self.begins_unexpected(before, after)
+    }
+
+    /// Does a migration that is to be announced begin at a destination that does not expect it?
+    fn begins_unexpected(&self, before: &Control, after: &Control) -> bool {
+        let rest = self.strategy.resting();
+        let begins = after.phase.can_abort() && before.process == rest && after.process != rest;
+        self.announces() && begins && before.phase != Phase::Expected
     }
 }

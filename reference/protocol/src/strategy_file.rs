@@ -61,6 +61,10 @@ pub enum NoPolicy {
     Log,
     /// The endpoints decide what the freeze sends before they start.
     Switch,
+    /// Whoever starts a migration tells both hosts; they do not ask each other.
+    Announced,
+    /// What a dead machine owed is lost to the endpoints.
+    FallsBack,
     /// What the threads of a process wait for is between them and their host's driver.
     WakesApart,
     /// The endpoints know the pages that the process was loaded with.
@@ -81,6 +85,8 @@ impl NoPolicy {
             Self::HandOver => "hand-over",
             Self::Log => "log",
             Self::Switch => "stop",
+            Self::Announced => "start",
+            Self::FallsBack => "fallback",
             Self::WakesApart => "wake",
             Self::PagesComeAndGo => "pages",
             Self::Channels => "channels",
@@ -98,6 +104,8 @@ impl NoPolicy {
             Self::HandOver => "these endpoints have \"ready-go\" alone",
             Self::Log => "these endpoints have \"page\" alone",
             Self::Switch => "these endpoints have \"passes\" and \"target\" alone",
+            Self::Announced => "these endpoints have \"at-once\" alone",
+            Self::FallsBack => "these endpoints have \"none\" alone",
             Self::CleanPagesCopied => "pre = \"copy\" copies clean pages too: say \"travel\"",
             Self::WakesApart => "the endpoints wake with the page: say \"with-page\", or leave it out",
             Self::PagesComeAndGo => "the endpoints move pages that stay: say \"fixed\", or leave it out",
@@ -127,6 +135,10 @@ pub(crate) struct File {
     hand_over: Option<String>,
     #[serde(default, skip_serializing)]
     log: Option<String>,
+    #[serde(default, skip_serializing)]
+    start: Option<String>,
+    #[serde(default, skip_serializing)]
+    fallback: Option<String>,
     // Choices of an algorithm that is checked which the endpoints do not have.
     #[serde(default, skip_serializing)]
     wake: WakeName,
@@ -261,6 +273,12 @@ impl TryFrom<File> for Policy {
         if file.log.is_some_and(|word| word != "page") {
             return Err(NoPolicy::Log);
         }
+        if file.start.is_some_and(|word| word != "at-once") {
+            return Err(NoPolicy::Announced);
+        }
+        if file.fallback.is_some_and(|word| word != "none") {
+            return Err(NoPolicy::FallsBack);
+        }
         let stop = match file.stop {
             StopName::Passes => Stop::Passes,
             StopName::Target => Stop::Target,
@@ -359,6 +377,8 @@ impl From<Policy> for File {
             },
             hand_over: None,
             log: None,
+            start: None,
+            fallback: None,
             wake: WakeName::default(),
             pages: PagesName::default(),
             channels: ChannelsName::default(),

@@ -127,6 +127,7 @@ fn phase_words(phase: Phase) -> &'static str {
         Phase::Exited => "the process has exited",
         Phase::Forgotten => "the destination has forgotten the attempt",
         Phase::Doomed | Phase::Lost => "the process is lost",
+        Phase::Announced | Phase::Expected => "a migration is announced, and has not begun",
         Phase::Entrusted => "the state and *go* are on their way",
         Phase::Loading => "the destination has the state and *go*, and does not run the process yet",
     }
@@ -136,6 +137,8 @@ fn phase_words(phase: Phase) -> &'static str {
 fn control_event(step: ControlStep) -> Option<&'static str> {
     Some(match step {
         ControlStep::MigrateBack | ControlStep::MigrateOnward => "migration-started",
+        ControlStep::DeliverAnnouncement => "migration-expected",
+        ControlStep::Begin => "migration-started",
         ControlStep::NextPass => "pass-begun",
         ControlStep::Suspend | ControlStep::Switch => "process-suspended",
         ControlStep::SendState => "state-sent",
@@ -172,7 +175,7 @@ fn control_event(step: ControlStep) -> Option<&'static str> {
 fn page_event(step: PageStep) -> Option<&'static str> {
     Some(match step {
         PageStep::Write => "page-written",
-        PageStep::LoadLocal => "page-loaded",
+        PageStep::LoadLocal | PageStep::FallBack => "page-loaded",
         PageStep::Fault | PageStep::FaultAgain => "page-faulted",
         PageStep::Copy => "page-copied",
         PageStep::SendFrozen | PageStep::SendWorkingSet | PageStep::SendInVain => "page-transferred",
