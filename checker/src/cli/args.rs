@@ -282,7 +282,7 @@ pub struct Check {
     pub property: Vec<Property>,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: ReportFormat,
+    pub format: TableFormat,
     /// Which engine explores: ours, stateright's, or both to compare them
     #[arg(long, default_value = "native")]
     pub engine: EngineName,
@@ -396,7 +396,7 @@ pub struct FaultsArgs {
     pub timeout: Timeout,
     /// How to print it
     #[arg(long, default_value = "text")]
-    pub format: ReportFormat,
+    pub format: TableFormat,
     /// How many threads explore [default: all cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
@@ -421,7 +421,7 @@ pub struct BoundsArgs {
     pub max_states: usize,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: ReportFormat,
+    pub format: TableFormat,
 }
 
 #[derive(Args, Debug)]
@@ -440,7 +440,7 @@ pub struct Claims {
     pub timeout: Timeout,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: ReportFormat,
+    pub format: TableFormat,
 }
 
 #[derive(Args, Debug)]
@@ -555,6 +555,22 @@ pub enum ReportFormat {
     #[default]
     Text,
     Json,
+}
+
+/// How a table is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// For a terminal
+    #[default]
+    Text,
+    /// One versioned document
+    Json,
+    /// As Markdown
+    Markdown,
+    /// As LaTeX
+    Latex,
+    /// For spreadsheets
+    Csv,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -25,7 +25,7 @@ use crate::narrative::Story;
 use crate::setting::Setting;
 
 pub use search::{Search, SurvivalUnfinished};
-pub use table::{pairs_table, table};
+pub use table::{outcomes_table, pairs_table, table};
 
 /// How many pages the process has. One is enough: what becomes of the process is decided page by page, and a test
 /// compares with two.

@@ -14,7 +14,7 @@ use checker::simulate::{
 use clap::{Args, ValueEnum};
 use protocol::policy::{Passes, Policy};
 
-use crate::cli::args::Timeout;
+use crate::cli::args::{TableFormat, Timeout};
 
 /// Values of a swept parameter.
 const POINTS: usize = 9;
@@ -45,7 +45,7 @@ pub struct Simulate {
     pub plot: Option<PathBuf>,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: SimulateFormat,
+    pub format: TableFormat,
 }
 
 /// What decides the cost.
@@ -197,14 +197,6 @@ pub struct SimulateSetting {
 /// A size, or none.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound(pub Option<u64>);
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SimulateFormat {
-    #[default]
-    Text,
-    Json,
-    Csv,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum WorkloadName {
