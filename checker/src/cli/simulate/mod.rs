@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use checker::report::Conclusion;
 use checker::simulate::bounds::{Bounded, bounded_all};
-use checker::simulate::figure;
+use checker::simulate::figure::{self, FigureStyle};
 use checker::simulate::paper;
 use checker::simulate::published::{self, PublishedComparison, Row};
 use checker::simulate::report::{self, SimulationDocument, SimulationRun, Swept};
@@ -137,7 +137,7 @@ fn once(
     let complete = runs.len() == count;
     let document = || SimulationDocument::new(Runs { runs: &runs });
     say_sheet(args.format, || report::table(&runs), || report::rows(&runs), document)?;
-    plot(args, || figure::durations(&runs))?;
+    plot(args, |style| figure::durations(&runs, style))?;
     Ok((conclusion, complete))
 }
 
@@ -171,7 +171,7 @@ fn swept(
     let swept = Swept { sweep, curves };
     let document = || SimulationDocument::new(&swept);
     say_sheet(args.format, || report::sweep_table(&swept), || report::sweep_rows(&swept), document)?;
-    plot(args, || figure::curves(&swept))?;
+    plot(args, |style| figure::curves(&swept, style))?;
     Ok((Conclusion::AsExpected, complete))
 }
 
@@ -179,7 +179,7 @@ fn reproduced(args: &Simulate) -> Result<End> {
     let paper = paper::reproduce()?;
     let document = || SimulationDocument::new(&paper);
     say_sheet(args.format, || report::paper_table(&paper), || report::paper_rows(&paper), document)?;
-    plot(args, figure::cases)?;
+    plot(args, |style| figure::cases(style))?;
     let reproduced = paper.cells.iter().all(paper::PublishedCell::is_reproduced);
     Ok(End::Concluded(if reproduced { Conclusion::AsExpected } else { Conclusion::Surprise }))
 }
@@ -195,7 +195,10 @@ fn compared(args: &Simulate) -> Result<End> {
     Ok(End::Concluded(if as_said { Conclusion::AsExpected } else { Conclusion::Surprise }))
 }
 
-fn plot(args: &Simulate, draw: impl FnOnce() -> Result<String, figure::FigureError>) -> Result<()> {
-    let Some(path) = &args.plot else { return Ok(()) };
-    fs::write(path, draw()?).with_context(|| format!("{}", path.display()))
+fn plot(
+    args: &Simulate,
+    draw: impl FnOnce(&FigureStyle) -> Result<String, figure::FigureError>,
+) -> Result<()> {
+    let Some((path, style)) = args.figure.asked() else { return Ok(()) };
+    fs::write(path, draw(&style)?).with_context(|| format!("{}", path.display()))
 }
