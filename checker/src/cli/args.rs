@@ -95,7 +95,7 @@ pub enum Command {
     /// Answer what the source text claims, row by row: holds, fails, or not checkable
     #[command(after_help = EXIT_CODES)]
     Claims(Claims),
-    /// Walk through an algorithm's states in a browser, with the stateright Explorer
+    /// Walk through an algorithm's states in a browser, with the stateright Explorer, or print them as a graph
     Explore(Explore),
     /// What survives what: the end of a migration for every algorithm, disruption and stage
     #[command(after_help = EXIT_CODES)]
@@ -443,6 +443,9 @@ pub struct Claims {
     pub format: TableFormat,
 }
 
+/// Larger graphs are drawn by nobody.
+const GRAPH_STATES_MAX: usize = 10_000;
+
 #[derive(Args, Debug)]
 pub struct Explore {
     #[command(flatten)]
@@ -453,8 +456,14 @@ pub struct Explore {
     #[command(flatten)]
     pub world: World,
     /// Where to serve it: a loopback address
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000", conflicts_with = "dot")]
     pub address: std::net::SocketAddr,
+    /// Print all states and steps as a graph in DOT instead; states that differ in the order of pages alone are one
+    #[arg(long)]
+    pub dot: bool,
+    /// Give up on more states than this
+    #[arg(long, value_name = "N", default_value_t = GRAPH_STATES_MAX, requires = "dot")]
+    pub max_states: usize,
 }
 
 #[derive(Args, Debug)]
@@ -583,7 +592,10 @@ pub enum ListFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TraceFormat {
     Text,
+    /// A sequence diagram
     Mermaid,
+    /// The states as a graph
+    Dot,
     Json,
 }
 

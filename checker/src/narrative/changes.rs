@@ -36,6 +36,17 @@ fn push<T: Serialize + PartialEq>(lines: &mut Vec<String>, prefix: &str, before:
     lines.push(format!("{prefix}{}", changed.join(", ")));
 }
 
+/// A record in words: its variables, but for those that say no.
+pub(super) fn record<T: Serialize>(record: &T) -> String {
+    let Ok(Value::Object(fields)) = serde_json::to_value(record) else { return String::new() };
+    let said = fields.iter().filter(|(_, value)| !matches!(value, Value::Bool(false) | Value::Null));
+    let words = said.map(|(field, value)| match value {
+        Value::Bool(true) => field.replace('_', " "),
+        value => format!("{} {}", field.replace('_', " "), word(value)),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
 /// What a variable is that is left out of the record while no disruption has touched it.
 fn without(field: &str) -> &'static str {
     match field {

@@ -15,6 +15,7 @@ use crate::simulate::sweep::Point;
 const PANEL_WIDTH: u32 = 360;
 const PANEL_HEIGHT: u32 = 320;
 const MARGIN: u32 = 10;
+const RIGHT_MARGIN: u32 = 28;
 const X_LABELS: u32 = 44;
 const Y_LABELS: u32 = 66;
 
@@ -180,6 +181,8 @@ impl<B: DrawingBackend> Panel<'_, B> {
         let parameter = self.swept.sweep.parameter;
         let mut chart = ChartBuilder::on(self.area)
             .margin(MARGIN)
+            // Half of the last value of the axis.
+            .margin_right(self.style.scaled(RIGHT_MARGIN))
             .x_label_area_size(self.style.scaled(X_LABELS))
             .y_label_area_size(self.style.scaled(Y_LABELS))
             .build_cartesian_2d(x, y)
@@ -209,7 +212,8 @@ impl<B: DrawingBackend> Panel<'_, B> {
                 let points: Vec<_> =
                     part.iter().filter_map(|point| Some((point.value, value(point)?))).collect();
                 is_drawn |= !points.is_empty();
-                places.extend(points.iter().map(|&(x, y)| place(x, y)));
+                let corners: Vec<Place> = points.iter().map(|&(x, y)| place(x, y)).collect();
+                places.extend(corners.windows(2).flat_map(|ends| between(ends[0], ends[1])));
                 let dots: Vec<_> =
                     points.iter().map(|&point| Circle::new(point, 2, style.color.filled())).collect();
                 chart.draw_series(LineSeries::new(points, style)).map_err(wrong)?;
@@ -231,7 +235,7 @@ impl<B: DrawingBackend> Panel<'_, B> {
         self.style.panels.iter().any(|measure| curve.iter().any(|point| measure.value(point).is_some()))
     }
 
-    /// The corner in which the fewest points are hidden.
+    /// Where the least of any line is hidden: in a corner, or in the middle of a side.
     fn corner(&self, area: &Canvas<B>, entries: &[LegendEntry], places: &[Place]) -> (i32, i32) {
         let (width, height) = legend::size(entries, self.style);
         let (across, down) = area.dim_in_pixel();
@@ -244,9 +248,20 @@ impl<B: DrawingBackend> Panel<'_, B> {
             };
             places.iter().filter(is_in).count()
         };
+        let (centre, middle) = (right / 2, bottom / 2);
         let corners = [(6, 6), (right, 6), (6, bottom), (right, bottom)];
-        corners.into_iter().min_by_key(hidden).unwrap_or((6, 6))
+        let sides = [(6, middle), (right, middle), (centre, 6), (centre, bottom)];
+        corners.into_iter().chain(sides).min_by_key(hidden).unwrap_or((6, 6))
     }
+}
+
+/// Places on the line from one to the other.
+fn between((x, y): Place, (to_x, to_y): Place) -> impl Iterator<Item = Place> {
+    const STEPS: u32 = 8;
+    (0..=STEPS).map(move |step| {
+        let share = f64::from(step) / f64::from(STEPS);
+        (x + (to_x - x) * share, y + (to_y - y) * share)
+    })
 }
 
 fn name(curve: &[Point]) -> &str {
