@@ -7,6 +7,8 @@ mod latex;
 mod markdown;
 mod text;
 
+use std::fmt;
+
 pub use latex::escaped as latex_escaped;
 
 /// Tables and lines of text, in the order in which they are printed.
@@ -147,6 +149,13 @@ impl Table {
         }
         let bytes = writer.into_inner().unwrap_or_default();
         String::from_utf8_lossy(&bytes).trim_end().to_owned()
+    }
+}
+
+/// As on a terminal.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&text::table(self))
     }
 }
 

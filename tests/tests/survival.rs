@@ -19,7 +19,7 @@ fn built_in(blows: &[Blow]) -> Vec<SurvivalCell> {
 
 #[test]
 fn one_disruption() {
-    insta::assert_snapshot!(table(&built_in(&Blow::singles())));
+    insta::assert_snapshot!(table(&built_in(&Blow::singles())).to_string());
 }
 
 /// The choices about pages, threads and connections cost nothing: in each cell a process fares as without them.
@@ -27,12 +27,12 @@ fn one_disruption() {
 fn choices_about_pages() {
     let cells = cells(&algorithms::CHOICES, None, &Blow::singles(), THREADS, &|| true);
     assert!(cells.iter().all(|cell| !cell.is_avoidable()));
-    insta::assert_snapshot!(table(&cells));
+    insta::assert_snapshot!(table(&cells).to_string());
 }
 
 #[test]
 fn two_disruptions() {
-    insta::assert_snapshot!(pairs_table(&built_in(&Blow::pairs())));
+    insta::assert_snapshot!(pairs_table(&built_in(&Blow::pairs())).to_string());
 }
 
 /// No connection that breaks, no word that is wrong, and no outage costs the process.

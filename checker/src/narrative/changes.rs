@@ -36,11 +36,20 @@ fn push<T: Serialize + PartialEq>(lines: &mut Vec<String>, prefix: &str, before:
     lines.push(format!("{prefix}{}", changed.join(", ")));
 }
 
-/// A record in words: its variables, but for those that say no.
+/// Whether it says that there is nothing.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Bool(yes) => !yes,
+        Value::String(word) => matches!(word.as_str(), "absent" | "idle" | "none" | "undecided"),
+        Value::Number(number) => number.as_u64() == Some(0),
+        value => value.is_null(),
+    }
+}
+
+/// A record in words: its variables, but for those that say that there is nothing.
 pub(super) fn record<T: Serialize>(record: &T) -> String {
     let Ok(Value::Object(fields)) = serde_json::to_value(record) else { return String::new() };
-    let said = fields.iter().filter(|(_, value)| !matches!(value, Value::Bool(false) | Value::Null));
-    let words = said.map(|(field, value)| match value {
+    let words = fields.iter().filter(|(_, value)| !is_nothing(value)).map(|(field, value)| match value {
         Value::Bool(true) => field.replace('_', " "),
         value => format!("{} {}", field.replace('_', " "), word(value)),
     });

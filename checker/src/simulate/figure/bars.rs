@@ -117,7 +117,14 @@ fn figure(panels: Vec<Panel>, caption: &str, style: &FigureStyle) -> Result<Stri
     let panel_width = ((size.width - label_width) / count.max(1)) as i32;
     let scale = f64::from(panel_width - style.scaled(MARGIN) as i32) / longest_ms;
     let (left, head) = (label_width as i32, style.scaled(HEAD_HEIGHT) as i32);
-    let bars = Bars { panels, caption, style, size, left, head, row_height, panel_width, longest_ms, scale };
+    let mut bars =
+        Bars { panels, caption, style, size, left, head, row_height, panel_width, longest_ms, scale };
+    let (legend_width, _) = legend::size(&bars.entries(), style);
+    if bars.corner().is_some_and(|(_, hidden)| hidden > 0) {
+        // Where there is no room beside the bars, they are shorter.
+        let rest = (panel_width - legend_width - style.scaled(MARGIN) as i32).max(panel_width / 4);
+        bars.scale = f64::from(rest) / longest_ms;
+    }
     drawn(&bars, style.notation)
 }
 
@@ -155,7 +162,7 @@ impl Drawing for Bars<'_> {
             }
         }
         let entries = self.entries();
-        if let Some(corner) = self.corner(legend::size(&entries, self.style)) {
+        if let Some((corner, _)) = self.corner() {
             legend::draw(area, &entries, self.style, corner)?;
         }
         let below = self.size.height - self.style.caption_height(self.caption.len());
@@ -248,8 +255,10 @@ impl Bars<'_> {
         entries
     }
 
-    /// Where a box of this size hides the least of any bar: at the right of some panel, beside some rows.
-    fn corner(&self, (width, height): (i32, i32)) -> Option<(i32, i32)> {
+    /// Where the legend hides the least of any bar, at the right of some panel and beside some rows; and how many pixels of
+    /// bars it hides there.
+    fn corner(&self) -> Option<((i32, i32), i32)> {
+        let (width, height) = legend::size(&self.entries(), self.style);
         let rows = self.panels.iter().map(|panel| panel.bars.len()).max()? as i32;
         let places = (0..).zip(&self.panels).flat_map(|(at, panel)| {
             let right = self.left + (at + 1) * self.panel_width - 4;
@@ -269,8 +278,9 @@ impl Bars<'_> {
             let below = (top + height - (self.head + rows * self.row_height)).max(0);
             (below, hidden)
         };
-        let (_, _, right, row) = places.min_by_key(hidden)?;
-        Some((right - width, self.head + row * self.row_height + 1))
+        let place = places.min_by_key(hidden)?;
+        let ((_, hidden), (_, _, right, row)) = (hidden(&place), place);
+        Some(((right - width, self.head + row * self.row_height + 1), hidden))
     }
 
     fn at(&self, left: i32, ms: f64) -> i32 {

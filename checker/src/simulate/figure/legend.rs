@@ -27,7 +27,7 @@ pub(super) enum LegendKey {
 
 const TEXT_SIZE: u32 = 10;
 const LEADING: u32 = 14;
-const KEY_WIDTH: i32 = 22;
+const KEY_WIDTH: i32 = 32;
 
 /// Width and height of the box.
 pub(super) fn size(entries: &[LegendEntry], style: &FigureStyle) -> (i32, i32) {
