@@ -10,6 +10,8 @@
 
 use serde::Serialize;
 
+use crate::Fraction;
+
 /// Bytes of a page message besides the page in the protocol of the reference: header, two numbers, encoding.
 pub const CONTENT_MESSAGE_OVERHEAD_BYTES: u64 = protocol::wire::HEADER_LEN as u64 + 8 + 8 + 1;
 
@@ -49,7 +51,7 @@ pub struct CostModel {
     /// Bytes of a message that says that a page is all zero; `None`: such a page travels as others do.
     pub zero_page_bytes: Option<u64>,
     /// The length to which other pages are compressed, in millionths of the page; `None`: they are not.
-    pub compressed: Option<super::Fraction>,
+    pub compressed: Option<Fraction>,
     /// Fixed time of a freeze: stop, collect the state, build and start the process.
     pub freeze_ns: u64,
     /// Fixed time of a pass.
@@ -244,7 +246,7 @@ impl CostModel {
     };
 
     /// Bits on the line, and what they are divided by, of so many bytes among others.
-    pub(super) fn wire_bits(&self, bytes: u64) -> (u128, u128) {
+    pub fn wire_bits(&self, bytes: u64) -> (u128, u128) {
         let bits = u128::from(bytes) * 8;
         match self.framing {
             None => (bits, 1),
@@ -274,12 +276,32 @@ impl CostModel {
     }
 
     /// What a place receives in a second, in bits.
-    pub(super) fn receive(&self) -> u64 {
+    pub fn receive(&self) -> u64 {
         self.receive_bits_per_s.unwrap_or(self.bandwidth_bits_per_s)
     }
 
+    /// How many page messages the line carries in a second.
+    pub fn pages_per_s(&self, page_size_bytes: u64) -> f64 {
+        let bytes = self.page_overhead_bytes + page_size_bytes;
+        self.goodput_bits_per_s() / (bytes as f64 * 8.0)
+    }
+
+    /// For how long so many pages occupy the line, or the software at either end before the resume, whichever is slower.
+    pub fn pages_ns(&self, pages: u64, page_size_bytes: u64) -> u64 {
+        let line_ns = 1e9 / self.pages_per_s(page_size_bytes);
+        let software_ns = self.shared(self.page_ns.max(self.install_ns)) as f64;
+        (pages as f64 * line_ns.max(software_ns)) as u64
+    }
+
+    /// For how long any freeze lasts in which no page is sent: the software, a state of so many bytes, and the three ways of
+    /// the hand-over.
+    pub fn bare_freeze_ns(&self, state_bytes: u64) -> u64 {
+        let state_ns = state_bytes as f64 * 8e9 / self.goodput_bits_per_s().max(1.0);
+        self.freeze_ns.saturating_add(state_ns as u64).saturating_add(3 * self.latency_ns)
+    }
+
     /// A page's share of what it costs one stream.
-    pub(super) fn shared(&self, ns: u64) -> u64 {
+    pub fn shared(&self, ns: u64) -> u64 {
         ns / u64::from(self.streams.max(1))
     }
 }
