@@ -129,9 +129,10 @@ impl Process {
             let placed = |page: u64| PageNumber(window.start + page);
             thread.next = match &mut thread.touches {
                 Touches::None => None,
-                Touches::Pattern(accesses) => accesses
-                    .next()
-                    .map(|access| Access { page: placed(access.page.0), writes: falls(*write_share, random) }),
+                Touches::Pattern(accesses) => accesses.next().map(|access| Access {
+                    page: placed(access.page.0),
+                    writes: falls(*write_share, random),
+                }),
                 Touches::Local { at, left } => {
                     (*at, *left) = match *left {
                         0 => (random.below(pages), RUN_PAGES - 1),

@@ -68,9 +68,12 @@ fn situation(
     Some(match role {
         Role::Source(Source::PreMigration(pre)) => match &pre.pass {
             Some(pass) => copying(policy, pass, pace, pages, now),
-            None if policy.freeze == Freeze::All => Situation::Freezing { pages, follow: 0 },
-            // What is modified is not known before the process stands still.
-            None => Situation::Freezing { pages: 0, follow: follows() },
+            None => match policy.freeze {
+                Freeze::All | Freeze::NotInStep => Situation::Freezing { pages, follow: 0 },
+                // What is modified is not known before the process stands still.
+                Freeze::Modified | Freeze::Flush => return None,
+                Freeze::None => Situation::Freezing { pages: 0, follow: pages },
+            },
         },
         Role::Source(Source::Frozen(frozen)) => {
             let waits = count(frozen.to_transfer.len()) + count(frozen.to_flush.len());
