@@ -10,6 +10,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -136,6 +138,57 @@ fn the_profile_of_a_program_that_is_known_says_what_is_known() {
     let run = simulated("pre-copy", &file, &["--runs", "1"]).expect("a simulation");
     assert_eq!(run["outcome"]["page_count"].as_u64(), Some(numbers("pages")[0]));
     assert!(run["summary"]["freeze_ns"]["mean"].as_f64().is_some_and(|ns| ns > 4e6), "{run}");
+}
+
+/// What is said of a migration while it goes on: how long it and the freeze are going to be, in milliseconds.
+fn said_meanwhile(desks: &Path, until: &AtomicBool) -> Vec<(f64, f64)> {
+    let mut said = Vec::new();
+    while !until.load(Ordering::Relaxed) {
+        let status = Command::new(sojourn())
+            .args(["status", "--format", "json"])
+            .env("SOJOURN_RUNTIME_DIR", desks)
+            .output();
+        let document: Value =
+            status.ok().and_then(|it| serde_json::from_slice(&it.stdout).ok()).unwrap_or_default();
+        for process in document["processes"].as_array().into_iter().flatten() {
+            let ms = |name: &str| process[name].as_u64().map(|ns| ns as f64 / 1e6);
+            said.extend(ms("total_expected_ns").zip(ms("freeze_expected_ns")));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    said
+}
+
+/// On a line of 100 Mbit/s total copy takes most of a second in all, and pre-copy one and a little. Half-way through, `sojourn
+/// status` knows.
+#[test]
+fn a_migration_under_way_says_how_long_it_is_going_to_take() {
+    if let Some(reason) = missing("SOJOURN_PROCESSES") {
+        println!("SKIPPED: NO MIGRATION IS ASKED HOW LONG IT TAKES: {reason}");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let bed = Bed::open(directory.path(), sojourn(), Links::Shaped(RATE)).expect("a bed");
+    let exercise = built("sojourn", "sojourn-exercise");
+    let pages = ExercisePages { private: 2 * PAGES, ..ExercisePages::default() };
+    for algorithm in ["total-copy", "pre-copy", "post-copy"] {
+        let plan =
+            ExercisePlan { algorithm, strategy: None, load: Load::Rewrite, pages, suspend_within: None };
+        let (over, desks) = (AtomicBool::new(false), bed.desks(0));
+        let (run, said) = std::thread::scope(|scope| {
+            let listener = scope.spawn(|| said_meanwhile(&desks, &over));
+            let run = measure_known(&bed, &exercise, &plan, |_| Ok(()));
+            over.store(true, Ordering::Relaxed);
+            (run, listener.join().expect("it listens"))
+        });
+        let (_, run) = run.expect("it moves");
+        let total_ms = (run.pre_ns + run.freeze_ns + run.post_ns.unwrap_or(0)) as f64 / 1e6;
+        let freeze_ms = run.freeze_ns as f64 / 1e6;
+        println!("{algorithm}: {total_ms:.0} ms, frozen for {freeze_ms:.1} ms; said meanwhile: {said:.0?}");
+        let (late, _) = said.get(said.len() / 2).expect("something is said");
+        // Others use this machine as well.
+        assert!((late / total_ms - 1.0).abs() < 0.5, "{algorithm}: {late} instead of {total_ms} ms");
+    }
 }
 
 /// What was foretold beside what it came to.
