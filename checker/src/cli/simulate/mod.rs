@@ -179,7 +179,7 @@ fn reproduced(args: &Simulate) -> Result<End> {
     let paper = paper::reproduce()?;
     let document = || SimulationDocument::new(&paper);
     say_sheet(args.format, || report::paper_table(&paper), || report::paper_rows(&paper), document)?;
-    plot(args, |style| figure::cases(style))?;
+    plot(args, figure::cases)?;
     let reproduced = paper.cells.iter().all(paper::PublishedCell::is_reproduced);
     Ok(End::Concluded(if reproduced { Conclusion::AsExpected } else { Conclusion::Surprise }))
 }
