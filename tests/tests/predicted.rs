@@ -159,8 +159,8 @@ fn said_meanwhile(desks: &Path, until: &AtomicBool) -> Vec<(f64, f64)> {
     said
 }
 
-/// On a line of 100 Mbit/s total copy takes most of a second in all, and pre-copy one and a little. Half-way through, `sojourn
-/// status` knows.
+/// `sojourn status` says no less than it will be, within what a busy machine does to it, and is right in the end. Before, it
+/// may say more: pages that turn out to be all zero take less than the line takes for a page.
 #[test]
 fn a_migration_under_way_says_how_long_it_is_going_to_take() {
     if let Some(reason) = missing("SOJOURN_PROCESSES") {
@@ -185,9 +185,9 @@ fn a_migration_under_way_says_how_long_it_is_going_to_take() {
         let total_ms = (run.pre_ns + run.freeze_ns + run.post_ns.unwrap_or(0)) as f64 / 1e6;
         let freeze_ms = run.freeze_ns as f64 / 1e6;
         println!("{algorithm}: {total_ms:.0} ms, frozen for {freeze_ms:.1} ms; said meanwhile: {said:.0?}");
-        let (late, _) = said.get(said.len() / 2).expect("something is said");
-        // Others use this machine as well.
-        assert!((late / total_ms - 1.0).abs() < 0.5, "{algorithm}: {late} instead of {total_ms} ms");
+        let ((middle, _), (last, _)) = (said[said.len() / 2], said[said.len() - 1]);
+        assert!(middle > 0.7 * total_ms, "{algorithm}: {middle} instead of {total_ms} ms");
+        assert!((last / total_ms - 1.0).abs() < 0.25, "{algorithm}: {last} instead of {total_ms} ms");
     }
 }
 

@@ -33,7 +33,8 @@ pub struct Status {
     pub bytes_per_s: u64,
     /// How long the process stood still for this migration, in nanoseconds; only the source knows.
     pub freeze_ns: Option<u64>,
-    /// How long it is going to stand still from now on, by what has been seen of the link and of its writes, in nanoseconds.
+    /// How long it is going to stand still from now on, by what has been seen of the link and of its writes, in nanoseconds;
+    /// less where pages turn out to be all zero.
     pub freeze_expected_ns: Option<u64>,
     /// How long the migration is going to take in all; nobody can tell where copying makes no headway.
     #[serde(default)]

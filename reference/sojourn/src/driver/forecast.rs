@@ -38,6 +38,8 @@ impl PaceOfWrites {
 }
 
 /// What is to come, on a link that takes so many bytes in a second: nothing before that is known, and nothing once all is over.
+/// Each page counts as a whole one; that some are all zero is seen when they are sent, so it may say too much, and less and
+/// less so.
 pub(super) fn forecast(
     role: &Role,
     policy: &Policy,
