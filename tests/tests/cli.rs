@@ -668,7 +668,7 @@ fn a_cell_of_the_survival_table_has_its_run() {
 #[test]
 fn tables_have_other_formats() {
     let commands: [(&[&str], &str, usize); 4] = [
-        (&["check", "post-copy", "--pages", "1"], "algorithm,pages,", 23),
+        (&["check", "post-copy", "--pages", "1"], "algorithm,pages,", 24),
         (&["faults", "post-copy"], "algorithm,disruption,stage,then,worst,best,steps,witness", 36),
         (&["bounds", "post-copy", "generic", "--pages", "2"], "algorithm,pages,sent_least,sent_most,", 5),
         (&["claims", "C15", "C29"], "claim,section,says,expected,actual,as_expected,because,command", 3),
@@ -722,5 +722,5 @@ fn states_are_drawn_as_a_graph() {
     let large = checker(&["explore", "total-copy", "--dot", "--max-states", "3"]);
     assert_eq!((large.status.code(), large.stdout.len()), (Some(3), 0));
     let run = stdout(&checker(&["trace", "lazy-copy", "L1", "--pages", "1", "--format", "dot"]));
-    assert!(run.contains("0 -> 1 [ label = \"1 start\" ]") && run.contains("for ever"), "{run}");
+    assert!(run.contains("0 -> 1 [ label = \"1 migrate-") && run.contains("for ever"), "{run}");
 }
