@@ -19,7 +19,7 @@ pub struct Sheet {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Block {
-    Table(Table),
+    Table(SheetTable),
     /// Lines; an empty one is a gap.
     Text(String),
 }
@@ -39,10 +39,10 @@ pub enum Notation {
 
 /// Rows under titles.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Table {
+pub struct SheetTable {
     titles: Vec<String>,
     sides: Vec<Side>,
-    rows: Vec<Vec<Entry>>,
+    rows: Vec<Vec<SheetEntry>>,
     layout: Layout,
 }
 
@@ -66,7 +66,7 @@ pub enum Layout {
 
 /// What stands in a cell.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct SheetEntry {
     text: String,
     ink: Option<Ink>,
 }
@@ -80,31 +80,31 @@ pub struct Ink {
     pub bold: bool,
 }
 
-impl From<String> for Entry {
+impl From<String> for SheetEntry {
     fn from(text: String) -> Self {
-        Entry { text, ink: None }
+        SheetEntry { text, ink: None }
     }
 }
 
-impl From<&str> for Entry {
+impl From<&str> for SheetEntry {
     fn from(text: &str) -> Self {
         text.to_owned().into()
     }
 }
 
-impl Entry {
+impl SheetEntry {
     /// In this colour, where there are colours.
     pub fn inked(self, ink: Ink) -> Self {
-        Entry { ink: Some(ink), ..self }
+        SheetEntry { ink: Some(ink), ..self }
     }
 }
 
-impl Table {
+impl SheetTable {
     /// A table with these titles: words in the first column, numbers in all others.
     pub fn new<T: Into<String>>(titles: impl IntoIterator<Item = T>) -> Self {
         let titles: Vec<String> = titles.into_iter().map(Into::into).collect();
         let sides = (0..titles.len()).map(|at| if at == 0 { Side::Left } else { Side::Right }).collect();
-        Table { titles, sides, rows: Vec::new(), layout: Layout::Ruled(1) }
+        SheetTable { titles, sides, rows: Vec::new(), layout: Layout::Ruled(1) }
     }
 
     /// With words in all columns but these first ones.
@@ -117,12 +117,12 @@ impl Table {
     /// With this look on a terminal.
     #[must_use]
     pub fn laid_out(self, layout: Layout) -> Self {
-        Table { layout, ..self }
+        SheetTable { layout, ..self }
     }
 
     /// Adds a row; what it lacks is empty.
-    pub fn add<E: Into<Entry>>(&mut self, row: impl IntoIterator<Item = E>) {
-        let mut row: Vec<Entry> = row.into_iter().map(Into::into).collect();
+    pub fn add<E: Into<SheetEntry>>(&mut self, row: impl IntoIterator<Item = E>) {
+        let mut row: Vec<SheetEntry> = row.into_iter().map(Into::into).collect();
         debug_assert!(row.len() <= self.titles.len(), "more entries than titles: {row:?}");
         row.resize_with(self.titles.len(), || "".into());
         self.rows.push(row);
@@ -153,14 +153,14 @@ impl Table {
 }
 
 /// As on a terminal.
-impl fmt::Display for Table {
+impl fmt::Display for SheetTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&text::table(self))
     }
 }
 
-impl From<Table> for Sheet {
-    fn from(table: Table) -> Self {
+impl From<SheetTable> for Sheet {
+    fn from(table: SheetTable) -> Self {
         Sheet::default().table(table)
     }
 }
@@ -168,7 +168,7 @@ impl From<Table> for Sheet {
 impl Sheet {
     /// With this table at the end.
     #[must_use]
-    pub fn table(mut self, table: Table) -> Self {
+    pub fn table(mut self, table: SheetTable) -> Self {
         self.blocks.push(Block::Table(table));
         self
     }
@@ -217,7 +217,7 @@ mod tests {
 
     /// Whatever means something in one of the notations.
     fn hostile() -> Sheet {
-        let mut table = Table::new(["name", "100 %", "a & b"]);
+        let mut table = SheetTable::new(["name", "100 %", "a & b"]);
         table.add(["pre_copy", "50 %", "\"so\", he said"]);
         table.add(["a|b", "{x}", "$1 #2 ~ ^ \\"]);
         table.add(["[0]", "* 3", "∞ ≤ ∀"]);
@@ -282,7 +282,7 @@ a\textbar{}b & \{x\} & \$1 \#2 \textasciitilde{} \textasciicircum{} \textbacksla
 
     #[test]
     fn a_terminal_has_columns_and_a_line() {
-        let mut table = Table::new(["what", "n"]);
+        let mut table = SheetTable::new(["what", "n"]);
         table.add(["a", "10"]);
         assert_eq!(Sheet::from(table.clone()).written(Notation::Text), "what   n \n─────────\na     10");
         let bare = Sheet::from(table.laid_out(Layout::Bare)).written(Notation::Text);
@@ -291,7 +291,7 @@ a\textbar{}b & \{x\} & \$1 \#2 \textasciitilde{} \textasciicircum{} \textbacksla
 
     #[test]
     fn a_sign_is_shown_where_it_stands_alone() {
-        let mut table = Table::new(["what", "n"]);
+        let mut table = SheetTable::new(["what", "n"]);
         table.add(["a", "0 ≤ 3 ≤ ∞"]);
         assert!(table.shows("∞") && !table.shows("–") && !table.shows("n"));
     }

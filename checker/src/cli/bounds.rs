@@ -8,7 +8,7 @@ use checker::narrative::Story;
 use checker::observed::{Population, Writes};
 use checker::report::{Conclusion, counted};
 use checker::setting::{Pages, Setting};
-use checker::sheet::{Layout, Sheet, Table};
+use checker::sheet::{Layout, Sheet, SheetTable};
 use engine::state_graph::TooLarge;
 use model::page::Kind;
 use model::{Defect, Hosts, Link, algorithms};
@@ -136,7 +136,7 @@ fn name(row: &Row) -> String {
 
 fn sheet(args: &BoundsArgs, rows: &[Row]) -> Sheet {
     let titles = ["algorithm".to_owned()].into_iter().chain(Cost::ALL.map(|cost| cost.to_string()));
-    let mut table = Table::new(titles).laid_out(Layout::Ruled(2));
+    let mut table = SheetTable::new(titles).laid_out(Layout::Ruled(2));
     for row in rows {
         let cells =
             Cost::ALL.map(|cost| row.bounds.get(&cost).map_or("–".to_owned(), |found| range(*found)));
@@ -166,10 +166,10 @@ fn sheet(args: &BoundsArgs, rows: &[Row]) -> Sheet {
 }
 
 /// A row for each of them, for programs: the least and the most of each cost.
-fn numbers(args: &BoundsArgs, rows: &[Row]) -> Table {
+fn numbers(args: &BoundsArgs, rows: &[Row]) -> SheetTable {
     let costs = Cost::ALL.map(|cost| cost.to_string().replace('-', "_"));
     let costs = costs.iter().flat_map(|cost| [format!("{cost}_least"), format!("{cost}_most")]);
-    let mut table = Table::new(["algorithm".to_owned(), "pages".to_owned()].into_iter().chain(costs));
+    let mut table = SheetTable::new(["algorithm".to_owned(), "pages".to_owned()].into_iter().chain(costs));
     for row in rows {
         let cells = Cost::ALL.into_iter().flat_map(|cost| match row.bounds.get(&cost) {
             Some(Found { minimum, maximum }) => {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use checker::claims::{self, Answer, Claim, ClaimFinding, Lab, LabError};
 use checker::report::{Conclusion, counted};
-use checker::sheet::{Sheet, Side, Table};
+use checker::sheet::{Sheet, SheetTable, Side};
 use model::{Strategy, algorithms};
 use serde::Serialize;
 use serde_json::json;
@@ -139,7 +139,7 @@ fn reason(row: &Row) -> (&str, &str) {
 
 fn sheet(rows: &[Row]) -> Sheet {
     let titles = ["claim", "section", "says", "answer", "because", "command"];
-    let mut table = Table::new(titles).aligned(|_| Side::Left);
+    let mut table = SheetTable::new(titles).aligned(|_| Side::Left);
     for row in rows {
         let (reason, command) = reason(row);
         let answer = answer(row);
@@ -149,9 +149,9 @@ fn sheet(rows: &[Row]) -> Sheet {
 }
 
 /// A row for each, for programs.
-fn answers(rows: &[Row]) -> Table {
+fn answers(rows: &[Row]) -> SheetTable {
     let titles = ["claim", "section", "says", "expected", "actual", "as_expected", "because", "command"];
-    let mut table = Table::new(titles);
+    let mut table = SheetTable::new(titles);
     for row in rows {
         let (reason, command) = reason(row);
         let actual = row.actual.map_or("inconclusive".to_owned(), |actual| actual.to_string());

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 
 use anyhow::Result;
 use checker::report::{Conclusion, counted};
-use checker::sheet::{Sheet, Table};
+use checker::sheet::{Sheet, SheetTable};
 use checker::survival::{Blow, SurvivalCell, cells, outcomes_table, pairs_table, table};
 use model::{Strategy, algorithms};
 use serde_json::json;
@@ -62,7 +62,7 @@ fn name_as_asked(cells: &mut [SurvivalCell], subjects: &[Subject], args: &Faults
 }
 
 /// What an entry means, and the command that shows a run; for a single algorithm, the command of each entry.
-fn legend(args: &FaultsArgs, table: &Table, cells: &[SurvivalCell]) -> String {
+fn legend(args: &FaultsArgs, table: &SheetTable, cells: &[SurvivalCell]) -> String {
     let mut meaning = match args.pairs {
         true => "The worst that can come of two disruptions in a row, whenever they strike".to_owned(),
         false => "The worst that can come of it".to_owned(),

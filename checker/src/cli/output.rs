@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use checker::console;
-use checker::sheet::{Notation, Sheet, Table};
+use checker::sheet::{Notation, Sheet, SheetTable};
 use model::algorithms;
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ use super::args::{TableFormat, World};
 pub(super) fn say_sheet<D: Serialize>(
     format: TableFormat,
     sheet: impl FnOnce() -> Sheet,
-    rows: impl FnOnce() -> Table,
+    rows: impl FnOnce() -> SheetTable,
     document: impl FnOnce() -> D,
 ) -> Result<()> {
     match format {

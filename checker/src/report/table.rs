@@ -8,7 +8,7 @@ use model::Property;
 
 use super::{Actual, CheckDocument, CheckRun, Conclusion, counted};
 use crate::setting::Pages;
-use crate::sheet::{Entry, Ink, Sheet, Side, Table};
+use crate::sheet::{Ink, Sheet, SheetEntry, SheetTable, Side};
 
 /// The table, with a legend of what its marks mean.
 pub fn table(document: &CheckDocument) -> Sheet {
@@ -16,22 +16,22 @@ pub fn table(document: &CheckDocument) -> Sheet {
         document.runs.iter().flat_map(|run| run.verdicts.iter().map(|verdict| verdict.property)).collect();
     let titles = ["algorithm".to_owned(), "states".to_owned()];
     let titles = titles.into_iter().chain(judged.iter().map(|property| property.to_string()));
-    let mut table = Table::new(titles).aligned(|at| if at == 1 { Side::Right } else { Side::Left });
+    let mut table = SheetTable::new(titles).aligned(|at| if at == 1 { Side::Right } else { Side::Left });
     let mut marks = BTreeSet::new();
     for runs in by_algorithm(document) {
         let states: u64 = runs.iter().filter(|run| run.pages != Pages::Any).map(|run| run.states).sum();
         let states = if states == 0 { String::new() } else { states.to_string() };
         let row: Vec<Mark> = judged.iter().map(|property| Mark::of(&runs, property)).collect();
         marks.extend(&row);
-        let head: [Entry; 2] = [runs[0].algorithm.clone().into(), states.into()];
+        let head: [SheetEntry; 2] = [runs[0].algorithm.clone().into(), states.into()];
         table.add(head.into_iter().chain(row.into_iter().map(Mark::entry)));
     }
     Sheet::from(table).text(legend(&marks))
 }
 
 /// A row for each verdict, for programs.
-pub fn verdicts(document: &CheckDocument) -> Table {
-    let mut table = Table::new([
+pub fn verdicts(document: &CheckDocument) -> SheetTable {
+    let mut table = SheetTable::new([
         "algorithm",
         "pages",
         "hosts",
@@ -130,7 +130,7 @@ impl Mark {
         )
     }
 
-    fn entry(self) -> Entry {
+    fn entry(self) -> SheetEntry {
         let colour = match self {
             _ if self.is_surprise() => Color::Red,
             Mark::Holds { .. } => Color::Green,
@@ -139,7 +139,7 @@ impl Mark {
             Mark::Open | Mark::Vacuous { .. } => Color::Yellow,
         };
         let mark = if self.is_surprise() { "!" } else { "" };
-        Entry::from(format!("{}{mark}", self.symbol())).inked(Ink { colour, bold: self.is_surprise() })
+        SheetEntry::from(format!("{}{mark}", self.symbol())).inked(Ink { colour, bold: self.is_surprise() })
     }
 
     fn symbol(self) -> String {

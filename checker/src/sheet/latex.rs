@@ -1,8 +1,8 @@
 //! As LaTeX, without any package.
 
-use super::{Side, Table, spoken};
+use super::{SheetTable, Side, spoken};
 
-pub(super) fn table(table: &Table) -> String {
+pub(super) fn table(table: &SheetTable) -> String {
     let columns: String =
         table.sides.iter().map(|side| if *side == Side::Left { 'l' } else { 'r' }).collect();
     let row = |cells: Vec<String>| format!("{} \\\\", cells.join(" & "));

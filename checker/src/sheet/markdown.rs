@@ -1,8 +1,8 @@
 //! As Markdown, with the tables that GitHub, pandoc and most others read.
 
-use super::{Side, Table, spoken};
+use super::{SheetTable, Side, spoken};
 
-pub(super) fn table(table: &Table) -> String {
+pub(super) fn table(table: &SheetTable) -> String {
     let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     let rule = table.sides.iter().map(|side| match side {
         Side::Left => ":---".to_owned(),

@@ -3,10 +3,10 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, Table as Grid, TableComponent};
 
-use super::{Entry, Layout, Side, Table};
+use super::{Layout, SheetEntry, SheetTable, Side};
 
 /// The table, with a line end between its lines.
-pub(super) fn table(table: &Table) -> String {
+pub(super) fn table(table: &SheetTable) -> String {
     let mut grid = Grid::new();
     grid.load_preset(NOTHING);
     let gap = match table.layout {
@@ -37,7 +37,7 @@ pub(super) fn table(table: &Table) -> String {
     }
 }
 
-fn cell(entry: &Entry) -> Cell {
+fn cell(entry: &SheetEntry) -> Cell {
     let cell = Cell::new(&entry.text);
     match entry.ink {
         None => cell,

@@ -3,10 +3,10 @@
 use model::{Disruption, Stage};
 
 use super::{Blow, SurvivalCell, SurvivalOutcome};
-use crate::sheet::{Layout, Side, Table};
+use crate::sheet::{Layout, SheetTable, Side};
 
 /// Algorithms and disruptions by stages: the worst that can come of it, and the best in brackets where it differs.
-pub fn table(cells: &[SurvivalCell]) -> Table {
+pub fn table(cells: &[SurvivalCell]) -> SheetTable {
     let titles = ["algorithm".to_owned(), "disruption".to_owned()].into_iter();
     let in_row =
         |cell: &SurvivalCell, row| matches!(cell.blow, Blow::Single { disruption, .. } if disruption == row);
@@ -14,7 +14,7 @@ pub fn table(cells: &[SurvivalCell]) -> Table {
 }
 
 /// Algorithms and first disruptions by second ones.
-pub fn pairs_table(cells: &[SurvivalCell]) -> Table {
+pub fn pairs_table(cells: &[SurvivalCell]) -> SheetTable {
     let titles = ["algorithm".to_owned(), "first".to_owned()].into_iter();
     let in_row =
         |cell: &SurvivalCell, row| matches!(cell.blow, Blow::Pair { disruption, .. } if disruption == row);
@@ -23,9 +23,9 @@ pub fn pairs_table(cells: &[SurvivalCell]) -> Table {
 }
 
 /// A row for each cell, for programs.
-pub fn outcomes_table(cells: &[SurvivalCell]) -> Table {
+pub fn outcomes_table(cells: &[SurvivalCell]) -> SheetTable {
     let titles = ["algorithm", "disruption", "stage", "then", "worst", "best", "steps", "witness"];
-    let mut table = Table::new(titles);
+    let mut table = SheetTable::new(titles);
     for cell in cells {
         let (disruption, stage, then) = match cell.blow {
             Blow::Single { disruption, stage } => (disruption, stage.to_string(), String::new()),
@@ -52,8 +52,8 @@ fn filled(
     cells: &[SurvivalCell],
     in_row: impl Fn(&SurvivalCell, Disruption) -> bool,
     entry: fn(&SurvivalCell) -> String,
-) -> Table {
-    let mut table = Table::new(titles).aligned(|_| Side::Left).laid_out(Layout::Bare);
+) -> SheetTable {
+    let mut table = SheetTable::new(titles).aligned(|_| Side::Left).laid_out(Layout::Bare);
     for of in cells.chunk_by(|a, b| a.algorithm == b.algorithm) {
         for (nth, row) in Disruption::ALL.into_iter().enumerate() {
             let name = of.first().filter(|_| nth == 0).map_or(String::new(), |cell| cell.algorithm.clone());

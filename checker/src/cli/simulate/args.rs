@@ -44,7 +44,7 @@ pub struct Simulate {
     #[arg(long, value_name = "PARAMETER=FROM..TO", value_parser = sweep)]
     pub sweep: Option<Sweep>,
     #[command(flatten)]
-    pub figure: Figure,
+    pub figure: FigureArgs,
     /// How to print the result
     #[arg(long, default_value = "text")]
     pub format: TableFormat,
@@ -52,7 +52,7 @@ pub struct Simulate {
 
 /// A figure, and how it looks.
 #[derive(Args, Debug)]
-pub struct Figure {
+pub struct FigureArgs {
     /// Draw a figure into this file, as SVG or, for LaTeX, as TikZ: durations stacked by state, or the curves of a sweep
     #[arg(long, value_name = "FILE.svg|FILE.tex", value_parser = plot, help_heading = "The figure")]
     pub plot: Option<PathBuf>,
@@ -85,7 +85,7 @@ pub struct Figure {
     pub caption: Switch,
 }
 
-impl Figure {
+impl FigureArgs {
     /// The file, and how it looks.
     pub fn asked(&self) -> Option<(&Path, FigureStyle)> {
         let path = self.plot.as_deref()?;

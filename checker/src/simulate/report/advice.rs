@@ -1,7 +1,7 @@
 //! Advice and comparisons for people.
 
 use super::{in_words, ms};
-use crate::sheet::{Sheet, Table};
+use crate::sheet::{Sheet, SheetTable};
 use crate::simulate::advise::{Advice, DowntimeTable, Miss, Remedy, Wish};
 use crate::simulate::published::{Figure, PublishedComparison, TOLERANCE_PERCENT};
 use crate::simulate::sweep::Unit;
@@ -19,7 +19,7 @@ pub fn advice_table(wish: &Wish, advice: &[Advice]) -> Sheet {
         "total s",
         "it would with",
     ];
-    let mut table = Table::new(titles);
+    let mut table = SheetTable::new(titles);
     for each in advice {
         let missed = |miss: Miss| if each.misses.contains(&miss) { " !" } else { "" };
         let bound = |ns: Option<u64>, none: &str| ns.map_or(none.to_owned(), |ns| ms(ns as f64 / 1e6));
@@ -82,7 +82,7 @@ fn remedies(remedies: &[Remedy]) -> String {
 pub fn downtime_table(table: &DowntimeTable) -> Sheet {
     let DowntimeTable { downtimes_ns, rows } = table;
     let titles = downtimes_ns.iter().map(|ns| Unit::Nanoseconds.show(*ns as f64));
-    let mut shown = Table::new(std::iter::once("downtime".to_owned()).chain(titles));
+    let mut shown = SheetTable::new(std::iter::once("downtime".to_owned()).chain(titles));
     for (rate, totals) in rows {
         let totals = totals
             .iter()
@@ -96,7 +96,7 @@ pub fn downtime_table(table: &DowntimeTable) -> Sheet {
 
 /// What was published, what is simulated, and why they differ where they do.
 pub fn comparison_table(comparisons: &[PublishedComparison]) -> Sheet {
-    let mut table = Table::new(["what", "of", "published", "here", "%", ""]);
+    let mut table = SheetTable::new(["what", "of", "published", "here", "%", ""]);
     for each in comparisons {
         let deviation = each.deviation_percent().map_or(String::new(), |percent| format!("{percent:+.1}"));
         let mark = match (each.is_as_said(), each.reason) {

@@ -4,7 +4,7 @@ use steplog::place::Place;
 
 use super::{SimulationRun, Swept};
 use crate::bounds::Cost;
-use crate::sheet::Table;
+use crate::sheet::SheetTable;
 use crate::simulate::advise::{Advice, DowntimeTable, Miss, Remedy};
 use crate::simulate::bounds::Bounded;
 use crate::simulate::paper::{Paper, Time};
@@ -23,7 +23,7 @@ const WAYS: [(&str, Place, Place); 6] = [
 ];
 
 /// A line for each migration.
-pub fn rows(runs: &[SimulationRun]) -> Table {
+pub fn rows(runs: &[SimulationRun]) -> SheetTable {
     let header = [vec!["algorithm".to_owned()], header(), summary_header(), bounds_header()].concat();
     let line = |run: &SimulationRun| {
         [vec![name(&run.setup)], fields(&run.outcome), summary_fields(&run.summary), bounds_fields(run)]
@@ -34,7 +34,7 @@ pub fn rows(runs: &[SimulationRun]) -> Table {
 }
 
 /// A line for each algorithm and value of the parameter.
-pub fn sweep_rows(swept: &Swept) -> Table {
+pub fn sweep_rows(swept: &Swept) -> SheetTable {
     let header =
         [vec![swept.sweep.parameter.to_string(), "algorithm".to_owned()], header(), summary_header()]
             .concat();
@@ -47,7 +47,7 @@ pub fn sweep_rows(swept: &Swept) -> Table {
 }
 
 /// A line for each figure that others have published.
-pub fn comparison_rows(comparisons: &[PublishedComparison]) -> Table {
+pub fn comparison_rows(comparisons: &[PublishedComparison]) -> SheetTable {
     let header =
         ["what", "of", "published", "simulated", "deviation_percent", "reason"].map(str::to_owned).to_vec();
     let figure = |figure| match figure {
@@ -71,7 +71,7 @@ pub fn comparison_rows(comparisons: &[PublishedComparison]) -> Table {
 }
 
 /// A line for each cell of the published tables.
-pub fn paper_rows(paper: &Paper) -> Table {
+pub fn paper_rows(paper: &Paper) -> SheetTable {
     let header = ["state", "algorithm", "case", "published_ms", "simulated_ms", "deviation_percent"];
     let time = |time| match time {
         Time::Ms(ms) => format!("{ms:.6}"),
@@ -86,7 +86,7 @@ pub fn paper_rows(paper: &Paper) -> Table {
 }
 
 /// A line for each algorithm that was asked about.
-pub fn advice_rows(advice: &[Advice]) -> Table {
+pub fn advice_rows(advice: &[Advice]) -> SheetTable {
     let titles = [
         "algorithm",
         "meets_it",
@@ -101,7 +101,7 @@ pub fn advice_rows(advice: &[Advice]) -> Table {
         "bandwidth_bits_per_s",
         "access_interval_ns",
     ];
-    let mut table = Table::new(titles);
+    let mut table = SheetTable::new(titles);
     for each in advice {
         let words = each.misses.iter().map(|miss| match miss {
             Miss::Freeze => "freeze",
@@ -131,8 +131,8 @@ pub fn advice_rows(advice: &[Advice]) -> Table {
 }
 
 /// A line for each rate and downtime target.
-pub fn downtime_rows(table: &DowntimeTable) -> Table {
-    let mut rows = Table::new(["bandwidth_bits_per_s", "downtime_ns", "total_ns"]);
+pub fn downtime_rows(table: &DowntimeTable) -> SheetTable {
+    let mut rows = SheetTable::new(["bandwidth_bits_per_s", "downtime_ns", "total_ns"]);
     for (rate, totals) in &table.rows {
         for (downtime_ns, total) in table.downtimes_ns.iter().zip(totals) {
             let total = total.map_or("never".to_owned(), |ns| ns.to_string());
@@ -269,8 +269,8 @@ fn span(span: Span) -> String {
     }
 }
 
-fn filled(header: Vec<String>, lines: impl Iterator<Item = Vec<String>>) -> Table {
-    let mut table = Table::new(header);
+fn filled(header: Vec<String>, lines: impl Iterator<Item = Vec<String>>) -> SheetTable {
+    let mut table = SheetTable::new(header);
     lines.for_each(|line| table.add(line));
     table
 }

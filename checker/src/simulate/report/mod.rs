@@ -19,7 +19,7 @@ use super::{
     SimulationSetup, Span,
 };
 use crate::bounds::Cost;
-use crate::sheet::{Sheet, Table};
+use crate::sheet::{Sheet, SheetTable};
 
 /// Version of the JSON documents.
 const VERSION: u32 = 2;
@@ -61,7 +61,7 @@ pub fn table(runs: &[SimulationRun]) -> Sheet {
     let waits = ["stall", "p50", "p99", "faults"];
     let titles =
         ["pre", "freeze", "post", "total"].into_iter().chain(waits).chain(ways).chain(["again", "MB"]);
-    let mut table = Table::new(std::iter::once("algorithm").chain(titles));
+    let mut table = SheetTable::new(std::iter::once("algorithm").chain(titles));
     let mut has_spread = false;
     for SimulationRun { setup, outcome, summary, .. } in runs {
         let times = [
@@ -112,7 +112,7 @@ pub fn table(runs: &[SimulationRun]) -> Sheet {
 }
 
 /// What the signs mean that stand in the table.
-fn signs(table: &Table, runs: &[SimulationRun]) -> Option<String> {
+fn signs(table: &SheetTable, runs: &[SimulationRun]) -> Option<String> {
     let has = |endless: fn(&SimulationRun) -> bool| runs.iter().any(endless);
     let endless = [
         (
@@ -141,7 +141,7 @@ fn spread_ms(spread: &Spread) -> String {
 
 /// For each algorithm and cost what any run costs at least, what this one cost, and what any costs at most; and what that
 /// means.
-fn bounds_table(runs: &[SimulationRun]) -> Option<(Table, Vec<String>)> {
+fn bounds_table(runs: &[SimulationRun]) -> Option<(SheetTable, Vec<String>)> {
     let titles = Cost::ALL.into_iter().filter(|cost| runs.iter().any(|run| of(run, *cost).is_some()));
     let titles: Vec<Cost> = titles.collect();
     if titles.is_empty() {
@@ -149,7 +149,7 @@ fn bounds_table(runs: &[SimulationRun]) -> Option<(Table, Vec<String>)> {
     }
     let header =
         titles.iter().map(|cost| if *cost == Cost::Bytes { "MB".to_owned() } else { cost.to_string() });
-    let mut table = Table::new(std::iter::once("least ≤ here ≤ most".to_owned()).chain(header));
+    let mut table = SheetTable::new(std::iter::once("least ≤ here ≤ most".to_owned()).chain(header));
     for run in runs {
         let cells = titles.iter().map(|cost| of(run, *cost).map_or("–".to_owned(), between));
         table.add(std::iter::once(run.setup.policy.name.to_string()).chain(cells));
@@ -352,7 +352,7 @@ pub fn sweep_table(swept: &Swept) -> Sheet {
     let mut signs = String::new();
     for (measure, show) in measures {
         let values = sweep.values().into_iter().map(|value| unit.show(value));
-        let mut table = Table::new(std::iter::once(measure.to_owned()).chain(values));
+        let mut table = SheetTable::new(std::iter::once(measure.to_owned()).chain(values));
         for curve in curves {
             let name = curve.first().map_or(String::new(), |point| point.setup.policy.name.to_string());
             table.add(std::iter::once(name).chain(curve.iter().map(show)));

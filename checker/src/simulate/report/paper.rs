@@ -3,14 +3,14 @@
 use steplog::message::MessageKind;
 
 use super::ms;
-use crate::sheet::{Sheet, Table};
+use crate::sheet::{Sheet, SheetTable};
 use crate::simulate::paper::{Case, Paper, PublishedState, TOLERANCE_PERCENT, Time};
 use crate::simulate::sweep::Unit;
 use crate::simulate::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, message_bytes};
 
 /// The published tables, cell by cell.
 pub fn paper_table(paper: &Paper) -> Sheet {
-    let mut table = Table::new(["ms", "normal", "", "", "best", "", "", "worst", "", ""]);
+    let mut table = SheetTable::new(["ms", "normal", "", "", "best", "", "", "worst", "", ""]);
     table.add(["", "paper", "here", "%", "paper", "here", "%", "paper", "here", "%"]);
     for state in PublishedState::ALL {
         table.add([title(state)]);
