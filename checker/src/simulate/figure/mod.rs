@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn an_algorithm_has_its_colour_whoever_stands_beside_it() {
-        let colour = |name, all: &[&str]| style(name, all).color.0;
+        let colour = |name, all: &[&str]| style(name, all).color.rgb();
         let all = ["mine", "generic", "yours", "post-copy"];
         assert_eq!(colour("generic", &all), colour("generic", &["generic"]));
         let mut colours: Vec<_> = all.iter().map(|name| colour(name, &all)).collect();
