@@ -10,6 +10,7 @@ pub mod observed;
 pub mod proof;
 pub mod report;
 pub mod setting;
+pub mod sheet;
 pub mod simulate;
 pub mod smt;
 pub mod survival;

@@ -57,6 +57,30 @@ fn rates_and_downtimes_make_a_table() {
 }
 
 #[test]
+fn advice_is_a_table_elsewhere_too() {
+    let arguments = ["post-copy", "total-copy", "--freeze", "50ms", "--runs", "1", "--format"];
+    let csv = text(&advise(&[&arguments[..], &["csv"]].concat()));
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!((rows.len(), rows[1][..3].to_vec()), (3, vec!["post-copy", "true", ""]), "{csv}");
+    assert_eq!(rows[2][..3], ["total-copy", "false", "freeze"], "{csv}");
+    let table = ["--table", "--bandwidths", "100Mbit/s", "--downtimes", "10ms,500ms", "--format", "csv"];
+    assert_eq!(text(&advise(&table)).lines().count(), 3);
+    let latex = text(&advise(&[&arguments[..], &["latex"]].concat()));
+    assert!(latex.is_ascii() && latex.contains("total-copy & no"), "{latex}");
+}
+
+/// Every preset is one for every command that has presets.
+#[test]
+fn every_preset_can_be_asked_about() {
+    for preset in ["paper", "qemu", "criu", "sojourn"] {
+        let output = advise(&["lazy-copy", "--freeze", "500ms", "--runs", "1", "--preset", preset]);
+        assert_eq!(output.status.code(), Some(0), "{preset}: {}", text(&output));
+        let table = ["--table", "--bandwidths", "1Gbit/s", "--downtimes", "500ms", "--preset", preset];
+        assert_eq!(advise(&table).status.code(), Some(0), "{preset}");
+    }
+}
+
+#[test]
 fn bad_input_is_refused_by_name() {
     for (arguments, culprit) in [
         (&[][..], "--freeze"),

@@ -404,6 +404,12 @@ fn a_result_that_cannot_be_written_is_an_error() {
         &["claims", "C3"],
         &["storm", "--runs", "3"],
         &["simulate", "total-copy"],
+        &["simulate", "total-copy", "--runs", "1", "--format", "latex"],
+        &["advise", "total-copy", "--freeze", "10s", "--runs", "1"],
+        &["faults", "total-copy", "--format", "csv"],
+        &["bounds", "total-copy", "--format", "markdown"],
+        &["claims", "C1", "--format", "csv"],
+        &["explore", "total-copy", "--pages", "1", "--dot"],
         &["log", "total-copy"],
         &["invariant", "total-copy"],
         &["completions", "bash"],
@@ -656,4 +662,65 @@ fn a_cell_of_the_survival_table_has_its_run() {
     let text = stdout(&output);
     assert!(text.contains("✗ crashes") && text.contains("which owed page 0: lost"), "{text}");
     assert!(text.trim_end().ends_with(&format!("show it again: {witness}")), "{text}");
+}
+
+/// What is judged goes into papers and spreadsheets.
+#[test]
+fn tables_have_other_formats() {
+    let commands: [(&[&str], &str, usize); 4] = [
+        (&["check", "post-copy", "--pages", "1"], "algorithm,pages,", 24),
+        (&["faults", "post-copy"], "algorithm,disruption,stage,then,worst,best,steps,witness", 36),
+        (&["bounds", "post-copy", "generic", "--pages", "2"], "algorithm,pages,sent_least,sent_most,", 5),
+        (&["claims", "C15", "C29"], "claim,section,says,expected,actual,as_expected,because,command", 3),
+    ];
+    for (arguments, titles, lines) in commands {
+        let written = |format: &str| stdout(&checker(&[arguments, &["--format", format]].concat()));
+        let csv = written("csv");
+        assert!(csv.starts_with(titles), "{csv}");
+        assert_eq!(csv.lines().count(), lines, "{csv}");
+        let latex = written("latex");
+        assert!(latex.starts_with("\\begin{tabular}{l") && latex.is_ascii(), "{latex}");
+        let markdown = written("markdown");
+        let columns: Vec<usize> = markdown
+            .lines()
+            .filter(|line| line.starts_with('|'))
+            .map(|line| line.replace("\\|", "").matches('|').count())
+            .collect();
+        assert!(columns.len() >= 3 && columns.iter().all(|count| *count == columns[0]), "{markdown}");
+    }
+    // A comma in what is said does not make a column.
+    assert!(stdout(&checker(&["claims", "C29", "--format", "csv"])).contains("\nC29,\"7, 9\","));
+    let runs = checker(&["bounds", "pre-copy", "--show", "resent", "--format", "latex"]);
+    assert_eq!(runs.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&runs.stderr).contains("which are no table"));
+}
+
+/// Legends have the signs that stand in the table.
+#[test]
+fn legends_say_what_occurs() {
+    let text = |arguments: &[&str]| stdout(&checker(arguments));
+    assert!(!text(&["bounds", "post-copy", "--pages", "1"]).contains('∞'));
+    assert!(text(&["bounds", "pre-copy-unbounded", "--pages", "1"]).contains("∞ without bound"));
+    let faults = text(&["faults", "post-copy"]);
+    assert!(faults.contains("in brackets the best; – where it cannot strike"), "{faults}");
+    let pairs = text(&["faults", "post-copy", "--pairs"]);
+    assert_eq!(pairs.contains("– where"), pairs.lines().any(|line| line.contains("  –")), "{pairs}");
+}
+
+#[test]
+fn states_are_drawn_as_a_graph() {
+    let dot = stdout(&checker(&["explore", "total-copy", "--pages", "1", "--dot"]));
+    assert!(dot.starts_with("digraph {\n    0 [ label = \"initial\\l"), "{dot}");
+    let nodes = dot.lines().filter(|line| line.contains("label = ") && !line.contains("->")).count();
+    let document =
+        stdout(&checker(&["check", "total-copy", "--pages", "1", "--proof", "off", "--format", "json"]));
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    assert_eq!(
+        Some(nodes as u64),
+        document["runs"][0]["orbits"].as_u64().or(document["runs"][0]["states"].as_u64())
+    );
+    let large = checker(&["explore", "total-copy", "--dot", "--max-states", "3"]);
+    assert_eq!((large.status.code(), large.stdout.len()), (Some(3), 0));
+    let run = stdout(&checker(&["trace", "lazy-copy", "L1", "--pages", "1", "--format", "dot"]));
+    assert!(run.contains("0 -> 1 [ label = \"1 migrate-") && run.contains("for ever"), "{run}");
 }

@@ -23,7 +23,7 @@ fn dependencies(of: &str) -> BTreeSet<String> {
 }
 
 /// The packages of `reference/`.
-const REFERENCE: [&str; 3] = ["steplog", "protocol", "world"];
+const REFERENCE: [&str; 4] = ["steplog", "protocol", "cost", "world"];
 
 #[test]
 fn model_and_reference_do_not_know_each_other() {
@@ -39,6 +39,7 @@ fn the_log_of_steps_stands_alone_and_the_protocol_knows_no_world() {
         assert!(!dependencies("steplog").contains(package), "steplog knows {package}");
     }
     assert!(dependencies("protocol").contains("steplog"));
+    assert!(!dependencies("protocol").contains("cost"));
     assert!(!dependencies("protocol").contains("world"));
 }
 

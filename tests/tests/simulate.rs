@@ -71,6 +71,77 @@ fn the_figures_of_the_documents_are_reproduced_byte_for_byte() {
     }
 }
 
+/// A figure of post-copy over some sizes, with these options.
+fn figure(options: &[&str], name: &str) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(name);
+    let sweep = [
+        "post-copy",
+        "pre-copy-unbounded",
+        "--sweep",
+        "memory=1MiB..64MiB",
+        "--plot",
+        path.to_str().expect("text"),
+    ];
+    stdout(&simulate(&[&sweep, options].concat()));
+    fs::read_to_string(&path).expect("a figure")
+}
+
+#[test]
+fn a_figure_is_as_it_was_asked_for() {
+    let usual = figure(&[], "figure.svg");
+    let has = |text: &str, parts: &[&str]| {
+        parts.iter().for_each(|part| assert!(text.contains(part), "{part}: {text}"))
+    };
+    has(
+        &usual,
+        &["width=\"1080\"", "Freeze in ms", "Total in ms", "Faults that wait", "Size of the address space"],
+    );
+    has(&usual, &["100 Mbit/s on the line", "pre-copy-unbounded", "font-family=\"sans-serif\""]);
+    let options = ["--plot-size", "480x320", "--panels", "traffic", "--font", "serif", "--caption", "off"];
+    let small = figure(&options, "figure.svg");
+    has(&small, &["width=\"480\" height=\"320\"", "Sent in MB", "font-family=\"serif\""]);
+    assert!(!small.contains("Freeze in ms") && !small.contains("Mbit/s on the line"), "{small}");
+    // By equal factors, each power of ten is as far from the next.
+    let panel = ["--panels", "total", "--y-axis"];
+    let [linear, log] = ["linear", "log"].map(|axis| figure(&[&panel[..], &[axis]].concat(), "figure.svg"));
+    assert!(linear != log && log.contains(">\n1000\n<") && !linear.contains(">\n10\n<"), "{linear}");
+    let tikz = figure(&options, "figure.tex");
+    has(&tikz, &["\\begin{tikzpicture}", "\\rmfamily", "{Sent in MB}", "\\end{tikzpicture}"]);
+}
+
+/// What is not said is not explained: a sign has its meaning below where it stands in the table, and nowhere else.
+#[test]
+fn legends_have_the_signs_that_occur() {
+    let endless = "depends on the source as long as";
+    let text = |arguments: &[&str]| stdout(&simulate(&[arguments, &["--runs", "1"]].concat()));
+    assert!(!text(&["post-copy"]).contains('∞') && !text(&["post-copy"]).contains('±'));
+    assert!(
+        text(&["lazy-copy"]).contains(&format!("∞: {endless}"))
+            && !text(&["lazy-copy"]).contains("copying never ends")
+    );
+    let never = text(&["pre-copy-unbounded", "--access-interval", "50us"]);
+    assert!(
+        never.contains("∞: copying never ends") && !never.contains(endless) && never.contains("–: "),
+        "{never}"
+    );
+}
+
+#[test]
+fn tables_go_into_papers() {
+    let markdown = stdout(&simulate(&["post-copy", "--runs", "1", "--format", "markdown"]));
+    assert!(
+        markdown.starts_with("| algorithm | pre |") && markdown.contains("\n| post-copy |"),
+        "{markdown}"
+    );
+    let latex = stdout(&simulate(&["post-copy", "--runs", "1", "--format", "latex"]));
+    assert!(latex.starts_with("\\begin{tabular}{lrrr") && latex.contains("$\\le$"), "{latex}");
+    for arguments in [&["--published"][..], &["--paper"], &["post-copy", "--sweep", "memory=1MiB..2MiB"]] {
+        let latex = stdout(&simulate(&[arguments, &["--format", "latex"]].concat()));
+        assert!(latex.is_ascii() && latex.contains("\\hline"), "{latex}");
+    }
+}
+
 #[test]
 fn the_same_seed_prints_the_same_bytes_and_another_seed_others() {
     let run = |seed: &str, format: &str| {
@@ -246,7 +317,23 @@ fn bad_input_is_refused_by_name() {
         (&["--write-share", "1.5"], "not a share from 0 to 1"),
         (&["--passes", "0"], "passes are a number from 1"),
         (&["--workload", "idle"], "--workload"),
-        (&["--plot", "figure.png"], "FILE.svg"),
+        (&["--plot", "figure.png"], "FILE.svg or FILE.tex"),
+        (&["--plot", "-"], "FILE.svg or FILE.tex"),
+        (&["--plot-size", "300x200"], "--plot"),
+        (&["--plot", "figure.svg", "--plot-size", "wide"], "WIDTHxHEIGHT"),
+        (
+            &["post-copy", "--runs", "1", "--plot", "figure.svg", "--plot-size", "120x120"],
+            "too few for this figure",
+        ),
+        (&["--plot", "figure.svg", "--y-axis", "log"], "--sweep"),
+        (
+            &["--plot", "figure.svg", "--sweep", "memory=1MiB..2MiB", "--panels", "colour"],
+            "no measure 'colour'",
+        ),
+        (
+            &["post-copy", "--plot", "figure.svg", "--sweep", "mapped-share=0..1", "--x-axis", "log"],
+            "no axis of equal factors",
+        ),
         (&["--plot", "/no/such/directory/figure.svg"], "/no/such/directory/figure.svg"),
         (&["--sweep", "colour=1..2"], "there is no parameter 'colour'"),
         (&["--sweep", "memory=1MiB"], "PARAMETER=FROM..TO"),

@@ -20,7 +20,7 @@ fn built_in(blows: &[Blow]) -> Vec<SurvivalCell> {
 
 #[test]
 fn one_disruption() {
-    insta::assert_snapshot!(table(&built_in(&Blow::singles())));
+    insta::assert_snapshot!(table(&built_in(&Blow::singles())).to_string());
 }
 
 /// The choices about pages, threads and connections cost nothing: in each cell a process fares as without them.
@@ -28,7 +28,7 @@ fn one_disruption() {
 fn choices_about_pages() {
     let cells = cells(&algorithms::CHOICES, None, &Blow::singles(), THREADS, &|| true);
     assert!(cells.iter().all(|cell| !cell.is_avoidable()));
-    insta::assert_snapshot!(table(&cells));
+    insta::assert_snapshot!(table(&cells).to_string());
 }
 
 /// What is announced can be called off before it has begun, and what a store has can be fallen back on.
@@ -64,7 +64,7 @@ fn ways_to_hand_over() {
     let ready_go = cells.iter().filter(|cell| cell.algorithm.ends_with("=ready-go"));
     assert!(ready_go.clone().all(|cell| !cell.is_avoidable()) && ready_go.count() == 9 * 35);
     assert!(worse_than_ready_go(&cells).iter().all(|cell| !cell.algorithm.ends_with("=ready-go")));
-    let mut told = hand_over_table(&cells);
+    let mut told = hand_over_table(&cells).to_string();
     for cell in shortest_losses(&cells) {
         let (algorithm, worst) = (&cell.algorithm, cell.worst.expect("it strikes"));
         let strategy = strategies.iter().find(|strategy| strategy.name == *algorithm).expect("one of them");
@@ -78,7 +78,7 @@ fn ways_to_hand_over() {
 
 #[test]
 fn two_disruptions() {
-    insta::assert_snapshot!(pairs_table(&built_in(&Blow::pairs())));
+    insta::assert_snapshot!(pairs_table(&built_in(&Blow::pairs())).to_string());
 }
 
 /// No connection that breaks, no word that is wrong, and no outage costs the process.

@@ -13,8 +13,8 @@ use serde::Serialize;
 use std::num::NonZeroU64;
 
 use super::End;
-use super::args::{ReportFormat, Timeout};
-use super::output::{remark, say};
+use super::args::{TableFormat, Timeout};
+use super::output::{remark, say_sheet};
 use super::simulate::args::SimulateSetting;
 use super::simulate::{Waiter, setups};
 
@@ -53,7 +53,7 @@ pub struct Advise {
     pub timeout: Timeout,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: ReportFormat,
+    pub format: TableFormat,
 }
 
 #[derive(Serialize)]
@@ -86,13 +86,13 @@ pub(super) fn run(args: &Advise) -> Result<End> {
         }
     }
     waiter.teller.end();
-    match args.format {
-        ReportFormat::Text => say(report::advice_table(&wish, &advice))?,
-        ReportFormat::Json => {
-            let document = SimulationDocument::new(Advised { wish: &wish, advice: &advice });
-            say(serde_json::to_string_pretty(&document).context("cannot write JSON")?)?;
-        }
-    }
+    let document = || SimulationDocument::new(Advised { wish: &wish, advice: &advice });
+    say_sheet(
+        args.format,
+        || report::advice_table(&wish, &advice),
+        || report::advice_rows(&advice),
+        document,
+    )?;
     for each in &advice {
         for outside in &each.outside {
             let name = &each.setup.policy.name;
@@ -117,12 +117,7 @@ fn table(args: &Advise) -> Result<End> {
         table => table?,
     };
     waiter.teller.end();
-    match args.format {
-        ReportFormat::Text => say(report::downtime_table(&table))?,
-        ReportFormat::Json => {
-            say(serde_json::to_string_pretty(&SimulationDocument::new(&table))
-                .context("cannot write JSON")?)?
-        }
-    }
+    let document = || SimulationDocument::new(&table);
+    say_sheet(args.format, || report::downtime_table(&table), || report::downtime_rows(&table), document)?;
     Ok(waiter.patience.end(Conclusion::AsExpected, true))
 }

@@ -95,7 +95,7 @@ pub enum Command {
     /// Answer what the source text claims, row by row: holds, fails, or not checkable
     #[command(after_help = EXIT_CODES)]
     Claims(Claims),
-    /// Walk through an algorithm's states in a browser, with the stateright Explorer
+    /// Walk through an algorithm's states in a browser, with the stateright Explorer, or print them as a graph
     Explore(Explore),
     /// What survives what: the end of a migration for every algorithm, disruption and stage
     #[command(after_help = EXIT_CODES)]
@@ -283,7 +283,7 @@ pub struct Check {
     pub property: Vec<Property>,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: ReportFormat,
+    pub format: TableFormat,
     /// Which engine explores: ours, stateright's, or both to compare them
     #[arg(long, default_value = "native")]
     pub engine: EngineName,
@@ -400,7 +400,7 @@ pub struct FaultsArgs {
     pub timeout: Timeout,
     /// How to print it
     #[arg(long, default_value = "text")]
-    pub format: ReportFormat,
+    pub format: TableFormat,
     /// How many threads explore [default: all cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
@@ -425,7 +425,7 @@ pub struct BoundsArgs {
     pub max_states: usize,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: ReportFormat,
+    pub format: TableFormat,
 }
 
 #[derive(Args, Debug)]
@@ -444,8 +444,11 @@ pub struct Claims {
     pub timeout: Timeout,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: ReportFormat,
+    pub format: TableFormat,
 }
+
+/// Larger graphs are drawn by nobody.
+const GRAPH_STATES_MAX: usize = 10_000;
 
 #[derive(Args, Debug)]
 pub struct Explore {
@@ -457,8 +460,14 @@ pub struct Explore {
     #[command(flatten)]
     pub world: World,
     /// Where to serve it: a loopback address
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000", conflicts_with = "dot")]
     pub address: std::net::SocketAddr,
+    /// Print all states and steps as a graph in DOT instead; states that differ in the order of pages alone are one
+    #[arg(long)]
+    pub dot: bool,
+    /// Give up on more states than this
+    #[arg(long, value_name = "N", default_value_t = GRAPH_STATES_MAX, requires = "dot")]
+    pub max_states: usize,
 }
 
 #[derive(Args, Debug)]
@@ -561,6 +570,22 @@ pub enum ReportFormat {
     Json,
 }
 
+/// How a table is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// For a terminal
+    #[default]
+    Text,
+    /// One versioned document
+    Json,
+    /// As Markdown
+    Markdown,
+    /// As LaTeX
+    Latex,
+    /// For spreadsheets
+    Csv,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
     Text,
@@ -571,7 +596,10 @@ pub enum ListFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TraceFormat {
     Text,
+    /// A sequence diagram
     Mermaid,
+    /// The states as a graph
+    Dot,
     Json,
 }
 

@@ -6,18 +6,17 @@ use anyhow::{Context, Result, bail};
 use checker::bounds::{Bounds as Found, Cost, Migrations, Way, observed};
 use checker::narrative::Story;
 use checker::observed::{Population, Writes};
-use checker::report::Conclusion;
+use checker::report::{Conclusion, counted};
 use checker::setting::{Pages, Setting};
-use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, Table, TableComponent};
+use checker::sheet::{Layout, Sheet, SheetTable};
 use engine::state_graph::TooLarge;
 use model::page::Kind;
 use model::{Defect, Hosts, Link, algorithms};
 use serde::Serialize;
 use serde_json::json;
 
-use super::args::{BoundsArgs, ReportFormat};
-use super::output::{remark, say};
+use super::args::{BoundsArgs, TableFormat};
+use super::output::{remark, say, say_sheet};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::{End, refuse_idle_defect, setting};
@@ -76,12 +75,8 @@ fn compute(args: &BoundsArgs) -> Result<End> {
                 }
             }
             teller.end();
-            match args.format {
-                ReportFormat::Json => say(serde_json::to_string_pretty(
-                    &json!({ "version": 1, "pages": args.pages, "migrations": rows }),
-                )?)?,
-                ReportFormat::Text => say(text(args, &rows))?,
-            }
+            let document = || json!({ "version": 1, "pages": args.pages, "migrations": rows });
+            say_sheet(args.format, || sheet(args, &rows), || numbers(args, &rows), document)?;
         }
     }
     Ok(patience.end(Conclusion::AsExpected, complete))
@@ -129,34 +124,62 @@ fn row(
     Ok(migrations.any().then(|| Row { algorithm: name(), way, kind, hosts, link, defect, bounds }))
 }
 
-fn text(args: &BoundsArgs, rows: &[Row]) -> String {
-    let mut table = Table::new();
-    table.load_preset(NOTHING);
-    table.set_style(TableComponent::HeaderLines, '─');
-    table.set_style(TableComponent::MiddleHeaderIntersections, '─');
-    table.set_header(["algorithm".to_owned()].into_iter().chain(Cost::ALL.map(|cost| cost.to_string())));
+/// Whose costs they are.
+fn name(row: &Row) -> String {
+    match (row.way, row.kind) {
+        (Way::Return, _) => format!("{}, return", row.algorithm),
+        (Way::Forth, Some(Kind::Private)) => format!("{}, private", row.algorithm),
+        (Way::Forth, Some(Kind::FileMapped)) => format!("{}, file-mapped", row.algorithm),
+        (Way::Forth, None) => row.algorithm.clone(),
+    }
+}
+
+fn sheet(args: &BoundsArgs, rows: &[Row]) -> Sheet {
+    let titles = ["algorithm".to_owned()].into_iter().chain(Cost::ALL.map(|cost| cost.to_string()));
+    let mut table = SheetTable::new(titles).laid_out(Layout::Ruled(2));
     for row in rows {
-        let name = match (row.way, row.kind) {
-            (Way::Return, _) => format!("{}, return", row.algorithm),
-            (Way::Forth, Some(Kind::Private)) => format!("{}, private", row.algorithm),
-            (Way::Forth, Some(Kind::FileMapped)) => format!("{}, file-mapped", row.algorithm),
-            (Way::Forth, None) => row.algorithm.clone(),
-        };
-        let cells = Cost::ALL.map(|cost| {
-            let text = row.bounds.get(&cost).map_or("–".to_owned(), |found| range(*found));
-            Cell::new(text).set_alignment(CellAlignment::Right)
+        let cells =
+            Cost::ALL.map(|cost| row.bounds.get(&cost).map_or("–".to_owned(), |found| range(*found)));
+        table.add([name(row)].into_iter().chain(cells));
+    }
+    let found = || rows.iter().flat_map(|row| row.bounds.values());
+    let pages = counted(args.pages.get(), "page");
+    let mut legend = format!(
+        "one migration of {pages}, from the operator's start to the next: least–most over all interleavings"
+    );
+    if found().any(|found| found.maximum.is_none()) {
+        legend += "; ∞ without bound";
+    }
+    if table.shows("–") {
+        legend += "; – of no migration";
+    }
+    let resends =
+        rows.iter().find(|row| row.bounds.get(&Cost::Resent).is_some_and(|found| found.maximum != Some(0)));
+    let shown = match (resends, rows.first()) {
+        (Some(row), _) => format!("{} --show resent", row.algorithm),
+        (None, Some(row)) => format!("{} --show sent", row.algorithm),
+        (None, None) => "--show".to_owned(),
+    };
+    Sheet::from(table).text(format!(
+        "{legend}\nSee the runs: checker bounds {shown} · what is counted: checker bounds --help"
+    ))
+}
+
+/// A row for each of them, for programs: the least and the most of each cost.
+fn numbers(args: &BoundsArgs, rows: &[Row]) -> SheetTable {
+    let costs = Cost::ALL.map(|cost| cost.to_string().replace('-', "_"));
+    let costs = costs.iter().flat_map(|cost| [format!("{cost}_least"), format!("{cost}_most")]);
+    let mut table = SheetTable::new(["algorithm".to_owned(), "pages".to_owned()].into_iter().chain(costs));
+    for row in rows {
+        let cells = Cost::ALL.into_iter().flat_map(|cost| match row.bounds.get(&cost) {
+            Some(Found { minimum, maximum }) => {
+                [minimum.to_string(), maximum.map_or("unbounded".to_owned(), |most| most.to_string())]
+            }
+            None => [String::new(), String::new()],
         });
-        table.add_row([Cell::new(name)].into_iter().chain(cells));
+        table.add([name(row), args.pages.to_string()].into_iter().chain(cells));
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    format!(
-        "{table}\none migration of {} pages, from the operator's start to the next: least–most over all \
-         interleavings; ∞ without bound\nSee the runs: checker bounds pre-copy --show resent · what is counted: \
-         checker bounds --help",
-        args.pages
-    )
+    table
 }
 
 fn range(found: Found) -> String {
@@ -188,8 +211,11 @@ fn show(
         bail!("{} never completes a migration", setting.strategy.name)
     };
     match args.format {
-        ReportFormat::Text => say(format_args!("{}\n{}", least.to_text(), most.to_text().trim_end()))?,
-        ReportFormat::Json => {
+        TableFormat::Text => say(format_args!("{}\n{}", least.to_text(), most.to_text().trim_end()))?,
+        TableFormat::Markdown | TableFormat::Latex | TableFormat::Csv => {
+            bail!("--show tells two runs, which are no table: as text or json")
+        }
+        TableFormat::Json => {
             let run = |story: &Story| json!({ "title": story.title, "steps": story.lines(), "loop_from": story.loop_from });
             let document = json!({ "version": 1, "least": run(&least), "most": run(&most) });
             say(serde_json::to_string_pretty(&document)?)?

@@ -9,13 +9,13 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
 use checker::judge::{self, JudgeCheckpoint, JudgeOptions, judge, judged};
-use checker::report::{Actual, CheckDocument, CheckRun, counted};
+use checker::report::{Actual, CheckDocument, CheckRun, counted, verdicts};
 use checker::setting::{Pages, Setting};
 use enumset::EnumSet;
 use model::{Link, Property, algorithms};
 
-use super::args::{Check, EngineName, ReportFormat, Switch};
-use super::output::{remark, say};
+use super::args::{Check, EngineName, Switch};
+use super::output::{remark, say_sheet};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::subject::Subject;
@@ -96,10 +96,7 @@ pub(super) fn run(args: &Check) -> Result<End> {
     }
     teller.end();
     let document = CheckDocument::new(runs);
-    match args.format {
-        ReportFormat::Json => say(serde_json::to_string_pretty(&document)?)?,
-        ReportFormat::Text => say(told::text(&document, args, &subjects))?,
-    }
+    say_sheet(args.format, || told::sheet(&document, args, &subjects), || verdicts(&document), || &document)?;
     if let (Some(defect), false) = (args.world.defect, idle.is_empty()) {
         remark(format_args!("the defect {defect} cannot act on {}: not judged", idle.join(", ")));
     }

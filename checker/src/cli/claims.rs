@@ -3,13 +3,14 @@
 use anyhow::{Context, Result, bail};
 use checker::claims::{self, Answer, Claim, ClaimFinding, Lab, LabError};
 use checker::report::{Conclusion, counted};
+use checker::sheet::{Sheet, SheetTable, Side};
 use model::{Strategy, algorithms};
 use serde::Serialize;
 use serde_json::json;
 
 use super::End;
-use super::args::{Claims, ReportFormat};
-use super::output::say;
+use super::args::{Claims, TableFormat};
+use super::output::{say, say_sheet};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::subject::Subject;
@@ -58,9 +59,12 @@ pub(super) fn run(args: &Claims) -> Result<End> {
     }
     teller.end();
     match args.format {
-        ReportFormat::Json => say(serde_json::to_string_pretty(&json!({ "version": 1, "claims": rows }))?)?,
-        ReportFormat::Text if args.ids.is_empty() => say(table(&rows))?,
-        ReportFormat::Text => say(rows.iter().map(details).collect::<Vec<_>>().join("\n\n"))?,
+        TableFormat::Text if args.ids.is_empty() => say(table(&rows))?,
+        TableFormat::Text => say(rows.iter().map(details).collect::<Vec<_>>().join("\n\n"))?,
+        format => {
+            let document = || json!({ "version": 1, "claims": rows });
+            say_sheet(format, || sheet(&rows), || answers(&rows), document)?;
+        }
     }
     let complete = rows.len() == claims && !given_up;
     Ok(patience.end(conclusion(&rows), complete))
@@ -104,26 +108,57 @@ fn conclusion(rows: &[Row]) -> Conclusion {
 /// A line for each claim.
 fn table(rows: &[Row]) -> String {
     let mut lines: Vec<String> = rows.iter().map(line).collect();
-    let surprises = rows.iter().filter(|row| !row.as_expected && row.inconclusive.is_none()).count();
-    let open = rows.iter().filter(|row| row.inconclusive.is_some()).count();
-    lines.push(format!(
-        "\n{} as expected, {surprises} not, {open} inconclusive. One with all it rests on: checker claims C29",
-        counted(rows.len() - surprises - open, "answer")
-    ));
+    lines.push(format!("\n{}. One with all it rests on: checker claims C29", summary(rows)));
     lines.join("\n")
 }
 
+fn summary(rows: &[Row]) -> String {
+    let surprises = rows.iter().filter(|row| !row.as_expected && row.inconclusive.is_none()).count();
+    let open = rows.iter().filter(|row| row.inconclusive.is_some()).count();
+    let expected = counted(rows.len() - surprises - open, "answer");
+    let mark = if surprises > 0 { " (!)" } else { "" };
+    format!("{expected} as expected, {surprises} not{mark}, {open} inconclusive")
+}
+
 fn line(row: &Row) -> String {
-    let Row { id, finding, inconclusive, .. } = row;
-    let (reason, command) = match (finding, inconclusive) {
+    let (reason, command) = reason(row);
+    format!("{:4}{:15}{reason} · {command}", row.id, answer(row))
+}
+
+/// Why, and the command that shows it.
+fn reason(row: &Row) -> (&str, &str) {
+    match (&row.finding, &row.inconclusive) {
         (Some(finding), _) if finding.reason().is_empty() => {
             ("argued, not computed", finding.command.as_str())
         }
         (Some(finding), _) => (finding.reason(), finding.command.as_str()),
         (None, Some(why)) => (why.as_str(), ""),
         (None, None) => ("", ""),
-    };
-    format!("{id:4}{:15}{reason} · {command}", answer(row))
+    }
+}
+
+fn sheet(rows: &[Row]) -> Sheet {
+    let titles = ["claim", "section", "says", "answer", "because", "command"];
+    let mut table = SheetTable::new(titles).aligned(|_| Side::Left);
+    for row in rows {
+        let (reason, command) = reason(row);
+        let answer = answer(row);
+        table.add([row.id, row.section, row.says, &answer, reason, command]);
+    }
+    Sheet::from(table).text(format!("{}.", summary(rows)))
+}
+
+/// A row for each, for programs.
+fn answers(rows: &[Row]) -> SheetTable {
+    let titles = ["claim", "section", "says", "expected", "actual", "as_expected", "because", "command"];
+    let mut table = SheetTable::new(titles);
+    for row in rows {
+        let (reason, command) = reason(row);
+        let actual = row.actual.map_or("inconclusive".to_owned(), |actual| actual.to_string());
+        let (expected, as_expected) = (row.expected.to_string(), row.as_expected.to_string());
+        table.add([row.id, row.section, row.says, &expected, &actual, &as_expected, reason, command]);
+    }
+    table
 }
 
 fn answer(row: &Row) -> String {

@@ -5,15 +5,17 @@ use std::thread::available_parallelism;
 
 use anyhow::{Result, bail};
 use checker::report::{Conclusion, counted};
+use checker::sheet::{Sheet, SheetTable};
 use checker::survival::{
-    Blow, SurvivalCell, cells, hand_over_table, pairs_table, shortest_losses, table, with_each_hand_over,
+    Blow, SurvivalCell, cells, hand_over_table, outcomes_table, pairs_table, shortest_losses, table,
+    with_each_hand_over,
 };
 use model::{Strategy, algorithms};
 use serde_json::json;
 
 use super::End;
-use super::args::{FaultsArgs, ReportFormat};
-use super::output::{quoted, remark, say};
+use super::args::FaultsArgs;
+use super::output::{quoted, remark, say_sheet};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::subject::{Place, Subject};
@@ -43,13 +45,12 @@ pub(super) fn run(args: &FaultsArgs) -> Result<End> {
         let witness = lost.witness.as_deref().unwrap_or_default();
         remark(format_args!("{} loses a process although nothing was killed: {witness}", lost.algorithm));
     }
-    match args.format {
-        ReportFormat::Json => say(serde_json::to_string_pretty(&json!({ "version": 1, "cells": cells }))?)?,
-        ReportFormat::Text if args.pairs => {
-            say(format_args!("{}\n\n{}", pairs_table(&cells), legend(args, &cells)))?
-        }
-        ReportFormat::Text => say(format_args!("{}\n\n{}", table(&cells), legend(args, &cells)))?,
-    }
+    let sheet = || {
+        let table = if args.pairs { pairs_table(&cells) } else { table(&cells) };
+        let legend = legend(args, &table, &cells);
+        Sheet::from(table).text(format!("\n{legend}"))
+    };
+    say_sheet(args.format, sheet, || outcomes_table(&cells), || json!({ "version": 1, "cells": cells }))?;
     Ok(patience.end(conclusion(&cells), complete))
 }
 
@@ -61,19 +62,16 @@ fn compare_hand_overs(
 ) -> Result<End> {
     let ready_go: Vec<SurvivalCell> =
         cells.iter().filter(|cell| cell.algorithm.ends_with("=ready-go")).cloned().collect();
-    match args.format {
-        ReportFormat::Json => say(serde_json::to_string_pretty(&json!({ "version": 1, "cells": cells }))?)?,
-        ReportFormat::Text => {
-            let runs: Vec<&str> =
-                shortest_losses(cells).into_iter().filter_map(|cell| cell.witness.as_deref()).collect();
-            say(format_args!(
-                "{}\n\nThe worst that can come of it, whenever it strikes. Where ready-go does not lose the process, a run that \
-                 does:\n  {}",
-                hand_over_table(cells),
-                runs.join("\n  ")
-            ))?
-        }
-    }
+    let sheet = || {
+        let runs: Vec<&str> =
+            shortest_losses(cells).into_iter().filter_map(|cell| cell.witness.as_deref()).collect();
+        Sheet::from(hand_over_table(cells)).text(format!(
+            "\nThe worst that can come of it, whenever it strikes. Where ready-go does not lose the process, a run that \
+             does:\n  {}",
+            runs.join("\n  ")
+        ))
+    };
+    say_sheet(args.format, sheet, || outcomes_table(cells), || json!({ "version": 1, "cells": cells }))?;
     Ok(end(conclusion(&ready_go)))
 }
 
@@ -97,11 +95,17 @@ fn name_as_asked(cells: &mut [SurvivalCell], subjects: &[Subject], args: &Faults
 }
 
 /// What an entry means, and the command that shows a run; for a single algorithm, the command of each entry.
-fn legend(args: &FaultsArgs, cells: &[SurvivalCell]) -> String {
-    let meaning = match args.pairs {
-        true => "The worst that can come of two disruptions in a row, whenever they strike.",
-        false => "The worst that can come of it, in brackets the best; – where it cannot strike.",
+fn legend(args: &FaultsArgs, table: &SheetTable, cells: &[SurvivalCell]) -> String {
+    let mut meaning = match args.pairs {
+        true => "The worst that can come of two disruptions in a row, whenever they strike".to_owned(),
+        false => "The worst that can come of it".to_owned(),
     };
+    if !args.pairs && cells.iter().any(|cell| cell.best != cell.worst) {
+        meaning += ", in brackets the best";
+    }
+    if table.shows("–") {
+        meaning += "; – where it cannot strike";
+    }
     let commands: Vec<&str> = match args.subjects.algorithms.len() + args.subjects.strategy.len() {
         1 => cells.iter().filter_map(|cell| cell.witness.as_deref()).collect(),
         _ if args.pairs => {
@@ -109,5 +113,8 @@ fn legend(args: &FaultsArgs, cells: &[SurvivalCell]) -> String {
         }
         _ => vec!["checker trace ALGORITHM OUTCOME --disruptions DISRUPTION --stage STAGE --pages 1"],
     };
-    format!("{meaning} A run that shows it:\n  {}", commands.join("\n  "))
+    match commands.is_empty() {
+        true => format!("{meaning}."),
+        false => format!("{meaning}. A run that shows it:\n  {}", commands.join("\n  ")),
+    }
 }

@@ -3,9 +3,11 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use checker::console;
+use checker::sheet::{Notation, Sheet, SheetTable};
 use model::algorithms;
+use serde::Serialize;
 
 pub(super) use checker::console::remark;
 
@@ -17,7 +19,26 @@ pub(super) fn say(text: impl Display) -> Result<()> {
     Ok(console::say(text)?)
 }
 
-use super::args::World;
+use super::args::{TableFormat, World};
+
+/// Writes a sheet to standard output, or what programs read instead: a document, or the rows of a table.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn say_sheet<D: Serialize>(
+    format: TableFormat,
+    sheet: impl FnOnce() -> Sheet,
+    rows: impl FnOnce() -> SheetTable,
+    document: impl FnOnce() -> D,
+) -> Result<()> {
+    match format {
+        TableFormat::Text => say(sheet().written(Notation::Text)),
+        TableFormat::Markdown => say(sheet().written(Notation::Markdown)),
+        TableFormat::Latex => say(sheet().written(Notation::Latex)),
+        TableFormat::Csv => say(Sheet::from(rows()).written(Notation::Csv)),
+        TableFormat::Json => say(serde_json::to_string_pretty(&document()).context("cannot write JSON")?),
+    }
+}
 
 /// The last line below a run: the command that shows it again. The algorithm is a name or, as
 /// [`file_argument`] has it, a path.

@@ -127,6 +127,7 @@ fn print(
             say(format_args!("{}\n{again}", story.to_text()))?
         }
         TraceFormat::Mermaid => say(story.to_mermaid().trim_end())?,
+        TraceFormat::Dot => say(story.to_dot().trim_end())?,
         TraceFormat::Json => {
             let document = json!({
                 "version": 1,

@@ -36,6 +36,26 @@ fn push<T: Serialize + PartialEq>(lines: &mut Vec<String>, prefix: &str, before:
     lines.push(format!("{prefix}{}", changed.join(", ")));
 }
 
+/// Whether it says that there is nothing.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Bool(yes) => !yes,
+        Value::String(word) => matches!(word.as_str(), "absent" | "idle" | "none" | "undecided"),
+        Value::Number(number) => number.as_u64() == Some(0),
+        value => value.is_null(),
+    }
+}
+
+/// A record in words: its variables, but for those that say that there is nothing.
+pub(super) fn record<T: Serialize>(record: &T) -> String {
+    let Ok(Value::Object(fields)) = serde_json::to_value(record) else { return String::new() };
+    let words = fields.iter().filter(|(_, value)| !is_nothing(value)).map(|(field, value)| match value {
+        Value::Bool(true) => field.replace('_', " "),
+        value => format!("{} {}", field.replace('_', " "), word(value)),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
 /// What a variable is that is left out of the record while no disruption has touched it.
 fn without(field: &str) -> &'static str {
     match field {

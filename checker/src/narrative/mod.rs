@@ -7,6 +7,7 @@ mod changes;
 mod disruption;
 mod event;
 mod facts;
+mod graph;
 mod hosts;
 mod mermaid;
 mod paging;
@@ -18,6 +19,7 @@ use model::{Migration, Move};
 use serde::Serialize;
 
 pub use event::{Manner, StoryEvent};
+pub use graph::state_graph_to_dot;
 pub use hosts::StoryPlace;
 
 /// A run to be told: its first state, then each step with the state it leads to.
@@ -74,6 +76,11 @@ impl Story {
     /// A sequence diagram for a terminal, `style` deciding about colour.
     pub fn to_text(&self) -> String {
         text::render(self)
+    }
+
+    /// The states in their order as a graph in DOT.
+    pub fn to_dot(&self) -> String {
+        graph::story_to_dot(self)
     }
 
     /// A Mermaid sequence diagram.

@@ -4,7 +4,7 @@ mod basis;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use model::{Defect, Disruptions, Expectation, Hosts, Link, Property, Strategy};
 use serde::{Serialize, Serializer};
@@ -13,7 +13,7 @@ use crate::narrative::{Story, StoryLine};
 use crate::setting::{Pages, Setting};
 
 pub use basis::Basis;
-pub use table::{Paint, table};
+pub use table::{table, verdicts};
 
 /// All runs of one call.
 #[derive(Debug, Serialize)]
@@ -114,6 +114,26 @@ pub enum Actual {
     Vacuous,
     /// Neither was shown.
     Inconclusive,
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Expected::Holds => "holds",
+            Expected::Fails => "fails",
+        })
+    }
+}
+
+impl fmt::Display for Actual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Actual::Holds => "holds",
+            Actual::Fails => "fails",
+            Actual::Vacuous => "vacuous",
+            Actual::Inconclusive => "inconclusive",
+        })
+    }
 }
 
 /// The conclusion from a document.

@@ -2,50 +2,74 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent};
+use comfy_table::Color;
 use enumset::EnumSet;
 use model::Property;
 
 use super::{Actual, CheckDocument, CheckRun, Conclusion, counted};
 use crate::setting::Pages;
-
-/// With or without colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paint {
-    /// Plain text.
-    Plain,
-    /// ANSI colours.
-    Colour,
-}
+use crate::sheet::{Ink, Sheet, SheetEntry, SheetTable, Side};
 
 /// The table, with a legend of what its marks mean.
-pub fn table(document: &CheckDocument, paint: Paint) -> String {
-    let mut table = Table::new();
-    table.load_preset(NOTHING);
-    table.set_style(TableComponent::HeaderLines, '─');
-    table.set_style(TableComponent::MiddleHeaderIntersections, '─');
-    if paint == Paint::Colour {
-        table.enforce_styling();
-    }
+pub fn table(document: &CheckDocument) -> Sheet {
     let judged: EnumSet<Property> =
         document.runs.iter().flat_map(|run| run.verdicts.iter().map(|verdict| verdict.property)).collect();
     let titles = ["algorithm".to_owned(), "states".to_owned()];
-    table.set_header(titles.into_iter().chain(judged.iter().map(|property| property.to_string())));
+    let titles = titles.into_iter().chain(judged.iter().map(|property| property.to_string()));
+    let mut table = SheetTable::new(titles).aligned(|at| if at == 1 { Side::Right } else { Side::Left });
     let mut marks = BTreeSet::new();
     for runs in by_algorithm(document) {
         let states: u64 = runs.iter().filter(|run| run.pages != Pages::Any).map(|run| run.states).sum();
         let states = if states == 0 { String::new() } else { states.to_string() };
-        let name = Cell::new(&runs[0].algorithm);
         let row: Vec<Mark> = judged.iter().map(|property| Mark::of(&runs, property)).collect();
         marks.extend(&row);
-        let cells = row.into_iter().map(|mark| mark.cell(paint));
-        table.add_row([name, Cell::new(states).set_alignment(CellAlignment::Right)].into_iter().chain(cells));
+        let head: [SheetEntry; 2] = [runs[0].algorithm.clone().into(), states.into()];
+        table.add(head.into_iter().chain(row.into_iter().map(Mark::entry)));
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 1));
+    Sheet::from(table).text(legend(&marks))
+}
+
+/// A row for each verdict, for programs.
+pub fn verdicts(document: &CheckDocument) -> SheetTable {
+    let mut table = SheetTable::new([
+        "algorithm",
+        "pages",
+        "hosts",
+        "link",
+        "defect",
+        "disruptions",
+        "engine",
+        "states",
+        "property",
+        "expected",
+        "actual",
+        "as_expected",
+        "basis",
+    ]);
+    for run in &document.runs {
+        let pages = match run.pages {
+            Pages::Exactly(pages) => pages.to_string(),
+            Pages::Any => "any".to_owned(),
+        };
+        for verdict in &run.verdicts {
+            table.add([
+                run.algorithm.clone(),
+                pages.clone(),
+                run.hosts.to_string(),
+                run.link.to_string(),
+                run.defect.map(|defect| defect.to_string()).unwrap_or_default(),
+                run.disruptions.budget().to_string(),
+                run.engine.to_owned(),
+                run.states.to_string(),
+                verdict.property.to_string(),
+                verdict.expected.to_string(),
+                verdict.actual.to_string(),
+                (run.conclusion_of(verdict) == Conclusion::AsExpected).to_string(),
+                verdict.basis.as_ref().map(ToString::to_string).unwrap_or_default(),
+            ]);
+        }
     }
-    format!("{table}\n{}", legend(&marks))
+    table
 }
 
 /// The runs of one algorithm, in the order of their first appearance.
@@ -106,7 +130,7 @@ impl Mark {
         )
     }
 
-    fn cell(self, paint: Paint) -> Cell {
+    fn entry(self) -> SheetEntry {
         let colour = match self {
             _ if self.is_surprise() => Color::Red,
             Mark::Holds { .. } => Color::Green,
@@ -114,12 +138,8 @@ impl Mark {
             Mark::NotJudged => Color::DarkGrey,
             Mark::Open | Mark::Vacuous { .. } => Color::Yellow,
         };
-        let cell = Cell::new(format!("{}{}", self.symbol(), if self.is_surprise() { "!" } else { "" }));
-        match paint {
-            Paint::Plain => cell,
-            Paint::Colour if self.is_surprise() => cell.fg(colour).add_attribute(Attribute::Bold),
-            Paint::Colour => cell.fg(colour),
-        }
+        let mark = if self.is_surprise() { "!" } else { "" };
+        SheetEntry::from(format!("{}{mark}", self.symbol())).inked(Ink { colour, bold: self.is_surprise() })
     }
 
     fn symbol(self) -> String {

@@ -25,7 +25,6 @@
 
 pub mod advise;
 pub mod bounds;
-mod cost_model;
 mod costs;
 mod dirty_log;
 pub mod figure;
@@ -43,14 +42,11 @@ pub mod units;
 pub mod workload_file;
 mod world;
 
-pub use cost_model::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, Framing, Preset};
+pub use cost::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, Fraction, Framing, Preset, ShareError};
 pub use dirty_log::DirtyMarks;
 pub use network::message_bytes;
 pub use outcome::{Divergence, FaultCounts, PageCounts, SentCounts, SimulationOutcome, Span, Stalls};
-pub use setup::{
-    Fraction, Intervals, ShareError, SimulatedWorkload, SimulationSetup, SimulationSetupError, StopRule,
-    Throttling,
-};
+pub use setup::{Intervals, SimulatedWorkload, SimulationSetup, SimulationSetupError, StopRule, Throttling};
 
 use std::sync::Arc;
 

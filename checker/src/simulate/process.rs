@@ -7,6 +7,7 @@ use world::random::Random;
 use world::workload::{self, AccessSequence};
 
 use super::mix::Mix;
+use super::setup::falls;
 use super::{Fraction, Intervals, SOURCE, SimulatedWorkload, SimulationSetup};
 
 /// Pages that a local workload touches one after the other before it goes elsewhere.
@@ -128,15 +129,16 @@ impl Process {
             let placed = |page: u64| PageNumber(window.start + page);
             thread.next = match &mut thread.touches {
                 Touches::None => None,
-                Touches::Pattern(accesses) => accesses
-                    .next()
-                    .map(|access| Access { page: placed(access.page.0), writes: write_share.falls(random) }),
+                Touches::Pattern(accesses) => accesses.next().map(|access| Access {
+                    page: placed(access.page.0),
+                    writes: falls(*write_share, random),
+                }),
                 Touches::Local { at, left } => {
                     (*at, *left) = match *left {
                         0 => (random.below(pages), RUN_PAGES - 1),
                         left => ((*at + 1) % pages.max(1), left - 1),
                     };
-                    Some(Access { page: placed(*at), writes: write_share.falls(random) })
+                    Some(Access { page: placed(*at), writes: falls(*write_share, random) })
                 }
                 Touches::Mix(mix) => mix.access(random),
                 Touches::Listed { at, .. } => match &setup.workload {

@@ -1,16 +1,14 @@
 //! What decides the cost of a migration.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
+use cost::{CostModel, Fraction, Preset};
 use protocol::page::{Image, PAGE_COUNT_MAX};
 use protocol::policy::{Freeze, Passes, Policy, Pre};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use world::random::Random;
 use world::workload::Pattern;
 
-use super::cost_model::{CostModel, Preset};
 use super::dirty_log::DirtyMarks;
 use super::workload_file::{AccessList, Profile};
 
@@ -123,15 +121,6 @@ pub enum SimulatedWorkload {
     All,
 }
 
-/// A share of a whole, in millionths.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fraction(u32);
-
-/// Not a share.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a share from 0 to 1, such as 0.5 or 50%")]
-pub struct ShareError;
-
 /// Why a setup cannot be simulated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SimulationSetupError {
@@ -196,63 +185,6 @@ pub enum SimulationSetupError {
         /// How many pages there are.
         pages: u64,
     },
-}
-
-impl Fraction {
-    /// Nothing.
-    pub const NONE: Self = Self(0);
-    /// A half.
-    pub const HALF: Self = Self(Self::WHOLE / 2);
-    /// Everything.
-    pub const ALL: Self = Self(Self::WHOLE);
-
-    const WHOLE: u32 = 1_000_000;
-
-    /// The share closest to this number.
-    ///
-    /// # Errors
-    /// It is not from 0 to 1.
-    pub fn new(share: f64) -> Result<Self, ShareError> {
-        let possible = (0.0..=1.0).contains(&share);
-        possible.then_some(Self((share * f64::from(Self::WHOLE)).round() as u32)).ok_or(ShareError)
-    }
-
-    /// As a number from 0 to 1.
-    pub fn as_f64(self) -> f64 {
-        f64::from(self.0) / f64::from(Self::WHOLE)
-    }
-
-    /// So much of a number, rounded to the nearest.
-    pub fn of(self, whole: u64) -> u64 {
-        let millionths = u128::from(whole) * u128::from(self.0);
-        ((millionths + u128::from(Self::WHOLE) / 2) / u128::from(Self::WHOLE)) as u64
-    }
-
-    /// True in so many cases.
-    pub(super) fn falls(self, random: &mut Random) -> bool {
-        random.below(u64::from(Self::WHOLE)) < u64::from(self.0)
-    }
-}
-
-impl FromStr for Fraction {
-    type Err = ShareError;
-
-    fn from_str(text: &str) -> Result<Self, ShareError> {
-        let (number, divisor) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 100.0));
-        number.trim().parse::<f64>().map_err(|_| ShareError).and_then(|number| Self::new(number / divisor))
-    }
-}
-
-impl fmt::Display for Fraction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_f64().fmt(f)
-    }
-}
-
-impl Serialize for Fraction {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(self.as_f64())
-    }
 }
 
 /// The longest run.
@@ -379,9 +311,7 @@ impl SimulationSetup {
 
     /// For how long any freeze lasts in which no page is sent: the software, the state, and the three ways of the hand-over.
     pub fn bare_freeze_ns(&self) -> u64 {
-        let state_bytes = super::message_bytes(steplog::message::MessageKind::State, self);
-        let state_ns = state_bytes as f64 * 8e9 / self.costs.goodput_bits_per_s().max(1.0);
-        self.costs.freeze_ns.saturating_add(state_ns as u64).saturating_add(3 * self.costs.latency_ns)
+        self.costs.bare_freeze_ns(super::message_bytes(steplog::message::MessageKind::State, self))
     }
 
     /// One page in so many, on a line as much slower: what takes time takes as long, and there is as much less of it. For
@@ -436,13 +366,7 @@ impl SimulationSetup {
 
     /// Takes over what was measured of a process besides its accesses.
     pub fn take_over(&mut self, profile: &Profile) {
-        let share = |pages: u64| match profile.pages {
-            0 => Fraction::NONE,
-            all => Fraction(
-                u32::try_from(u128::from(pages) * u128::from(Fraction::WHOLE) / u128::from(all))
-                    .unwrap_or(Fraction::WHOLE),
-            ),
-        };
+        let share = |pages: u64| Fraction::ratio(pages, profile.pages);
         if profile.page_size_bytes > 0 {
             self.page_size_bytes = profile.page_size_bytes;
         }
@@ -496,17 +420,18 @@ impl SimulationSetup {
 
     /// How many page messages the line carries in a second.
     pub fn pages_per_s(&self) -> f64 {
-        let bytes = self.costs.page_overhead_bytes + self.page_size_bytes;
-        self.costs.goodput_bits_per_s() / (bytes as f64 * 8.0)
+        self.costs.pages_per_s(self.page_size_bytes)
     }
 
     /// For how long so many pages would freeze the process: on the line, and in the software at both ends.
     pub fn frozen_ns(&self, pages: u64) -> u64 {
-        let costs = &self.costs;
-        let line_ns = 1e9 / self.pages_per_s();
-        let software_ns = costs.shared(costs.page_ns.max(costs.install_ns)) as f64;
-        (pages as f64 * line_ns.max(software_ns)) as u64
+        self.costs.pages_ns(pages, self.page_size_bytes)
     }
+}
+
+/// True in so many cases.
+pub(super) fn falls(share: Fraction, random: &mut Random) -> bool {
+    random.below(u64::from(Fraction::WHOLE)) < u64::from(share.millionths())
 }
 
 impl SimulatedWorkload {
@@ -530,25 +455,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_read_as_numbers_and_percentages() {
-        assert_eq!("0.5".parse(), Ok(Fraction::HALF));
-        assert_eq!("100%".parse(), Ok(Fraction::ALL));
-        assert_eq!("0".parse(), Ok(Fraction::NONE));
-        for wrong in ["", "half", "-0.1", "1.1", "101%", "NaN", "0,5"] {
-            assert_eq!(wrong.parse::<Fraction>(), Err(ShareError), "{wrong}");
-        }
-        assert_eq!(
-            (Fraction::HALF.of(5), Fraction::NONE.of(7), Fraction::ALL.of(u64::MAX)),
-            (3, 0, u64::MAX)
-        );
-    }
-
-    #[test]
     fn a_share_falls_as_often_as_it_says() {
         let mut random = Random::new(1);
         let share = Fraction::new(0.3).expect("a share");
-        let count = (0..10_000).filter(|_| share.falls(&mut random)).count();
+        let count = (0..10_000).filter(|_| falls(share, &mut random)).count();
         assert!((2800..3200).contains(&count), "{count}");
-        assert!((0..100).all(|_| Fraction::ALL.falls(&mut random) && !Fraction::NONE.falls(&mut random)));
+        assert!((0..100).all(|_| falls(Fraction::ALL, &mut random) && !falls(Fraction::NONE, &mut random)));
     }
 }

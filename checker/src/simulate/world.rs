@@ -24,6 +24,7 @@ use super::dirty_log::{DirtyMarks, Logged};
 use super::network::{Frame, Network, When, has_page, message_bytes};
 use super::outcome::Stalls;
 use super::process::{Access, Process};
+use super::setup::falls;
 use super::{
     DESTINATION, Divergence, Patience, SOURCE, SimulatedWorkload, SimulationError, SimulationOutcome,
     SimulationSetup, Span,
@@ -97,7 +98,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             busy_ns: [0; 2],
             process: Process::new(setup, pages),
             faults: VecDeque::new(),
-            zero: PageSet::filled(pages, |_| setup.zero_share.falls(&mut random)),
+            zero: PageSet::filled(pages, |_| falls(setup.zero_share, &mut random)),
             code_and_stack: (code, stack),
             write_backs_ahead: 0,
             throttled_since_ns: 0,
@@ -142,7 +143,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         let mut random = Random::new(self.setup.seed);
         for page in self.image.page_numbers() {
             let dirty =
-                self.setup.workload == SimulatedWorkload::All || self.setup.dirty_share.falls(&mut random);
+                self.setup.workload == SimulatedWorkload::All || falls(self.setup.dirty_share, &mut random);
             if dirty {
                 self.ensemble.act(SOURCE, |host| host.write(page, 0, &BYTE))?;
                 self.write_backs_ahead += u64::from(self.image.kind(page) == PageKind::FileMapped);

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use model::strategy::{HandOver, Real};
 use model::{Disruption, Strategy};
 
-use super::table::{rendered, title};
+use super::table::title;
 use super::{Blow, SurvivalCell, SurvivalOutcome};
+use crate::sheet::{Layout, SheetTable, Side};
 
 /// The ways to hand over, as strategy files spell them; ready-go first.
 const STYLES: [(HandOver, &str); 4] = [
@@ -49,18 +50,19 @@ pub fn worse_than_ready_go(cells: &[SurvivalCell]) -> Vec<&SurvivalCell> {
 }
 
 /// Ways to hand over by disruptions: the worst that can come of one in any stage, to any of the algorithms.
-pub fn hand_over_table(cells: &[SurvivalCell]) -> String {
-    let rows = STYLES.into_iter().map(|(_, style)| {
+pub fn hand_over_table(cells: &[SurvivalCell]) -> SheetTable {
+    let titles = ["hand-over".to_owned()].into_iter().chain(Disruption::ALL.map(|kind| kind.to_string()));
+    let mut table = SheetTable::new(titles).aligned(|_| Side::Left).laid_out(Layout::Bare);
+    for (_, style) in STYLES {
         let worst = |kind| {
             let of = cells.iter().filter(|cell| parts(cell).1 == style);
             let struck =
                 of.filter(|cell| matches!(cell.blow, Blow::Single { disruption, .. } if disruption == kind));
             title(struck.filter_map(|cell| cell.worst).max())
         };
-        [style.to_owned()].into_iter().chain(Disruption::ALL.map(worst)).collect()
-    });
-    let titles = ["hand-over".to_owned()].into_iter().chain(Disruption::ALL.map(|kind| kind.to_string()));
-    rendered(titles.collect(), rows.collect())
+        table.add([style.to_owned()].into_iter().chain(Disruption::ALL.map(worst)));
+    }
+    table
 }
 
 /// For each way to hand over and each blow under which it loses more than ready-go: the shortest run of any algorithm.

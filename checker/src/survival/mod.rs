@@ -28,7 +28,7 @@ use crate::setting::Setting;
 
 pub use hand_over::{hand_over_table, shortest_losses, with_each_hand_over, worse_than_ready_go};
 pub use search::{Search, SurvivalUnfinished};
-pub use table::{pairs_table, table};
+pub use table::{outcomes_table, pairs_table, table};
 
 /// How many pages the process has. One is enough: what becomes of the process is decided page by page, and a test
 /// compares with two.

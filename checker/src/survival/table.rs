@@ -1,51 +1,70 @@
-//! The tables of survival, for people.
+//! The tables of survival.
 
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use model::{Disruption, Stage};
 
 use super::{Blow, SurvivalCell, SurvivalOutcome};
+use crate::sheet::{Layout, SheetTable, Side};
 
 /// Algorithms and disruptions by stages: the worst that can come of it, and the best in brackets where it differs.
-pub fn table(cells: &[SurvivalCell]) -> String {
+pub fn table(cells: &[SurvivalCell]) -> SheetTable {
+    let titles = ["algorithm".to_owned(), "disruption".to_owned()].into_iter();
     let has =
         |wanted| cells.iter().any(|cell| matches!(cell.blow, Blow::Single { stage, .. } if stage == wanted));
     let stages = Stage::ALL.into_iter().filter(|stage| has(*stage)).map(|stage| stage.to_string());
-    let rows = algorithms(cells).into_iter().flat_map(|algorithm| {
-        let of = cells.iter().filter(move |cell| cell.algorithm == algorithm);
-        Disruption::ALL.into_iter().enumerate().map(move |(nth, row)| {
-            let in_row =
-                |cell: &&SurvivalCell| matches!(cell.blow, Blow::Single { disruption, .. } if disruption == row);
-            let name = if nth == 0 { algorithm } else { "" };
-            let entries = of.clone().filter(in_row).map(entry);
-            [name.to_owned(), row.to_string()].into_iter().chain(entries).collect()
-        })
-    });
-    let titles = ["algorithm".to_owned(), "disruption".to_owned()].into_iter().chain(stages);
-    rendered(titles.collect(), rows.collect())
+    let in_row =
+        |cell: &SurvivalCell, row| matches!(cell.blow, Blow::Single { disruption, .. } if disruption == row);
+    filled(titles.chain(stages), cells, in_row, entry)
 }
 
 /// Algorithms and first disruptions by second ones.
-pub fn pairs_table(cells: &[SurvivalCell]) -> String {
-    let rows = algorithms(cells).into_iter().flat_map(|algorithm| {
-        let of = cells.iter().filter(move |cell| cell.algorithm == algorithm);
-        Disruption::ALL.into_iter().enumerate().map(move |(nth, row)| {
-            let in_row =
-                |cell: &&SurvivalCell| matches!(cell.blow, Blow::Pair { disruption, .. } if disruption == row);
-            let name = if nth == 0 { algorithm } else { "" };
-            let entries = of.clone().filter(in_row).map(|cell| title(cell.worst));
-            [name.to_owned(), row.to_string()].into_iter().chain(entries).collect()
-        })
-    });
+pub fn pairs_table(cells: &[SurvivalCell]) -> SheetTable {
+    let titles = ["algorithm".to_owned(), "first".to_owned()].into_iter();
+    let in_row =
+        |cell: &SurvivalCell, row| matches!(cell.blow, Blow::Pair { disruption, .. } if disruption == row);
     let seconds = Disruption::ALL.map(|then| format!("… {then}"));
-    let titles = ["algorithm".to_owned(), "first".to_owned()].into_iter().chain(seconds);
-    rendered(titles.collect(), rows.collect())
+    filled(titles.chain(seconds), cells, in_row, |cell| title(cell.worst))
 }
 
-fn algorithms(cells: &[SurvivalCell]) -> Vec<&str> {
-    let mut names: Vec<&str> = cells.iter().map(|cell| cell.algorithm.as_str()).collect();
-    names.dedup();
-    names
+/// A row for each cell, for programs.
+pub fn outcomes_table(cells: &[SurvivalCell]) -> SheetTable {
+    let titles = ["algorithm", "disruption", "stage", "then", "worst", "best", "steps", "witness"];
+    let mut table = SheetTable::new(titles);
+    for cell in cells {
+        let (disruption, stage, then) = match cell.blow {
+            Blow::Single { disruption, stage } => (disruption, stage.to_string(), String::new()),
+            Blow::Pair { disruption, then } => (disruption, String::new(), then.to_string()),
+        };
+        let outcome = |outcome: Option<SurvivalOutcome>| outcome.map(|it| it.to_string()).unwrap_or_default();
+        table.add([
+            cell.algorithm.clone(),
+            disruption.to_string(),
+            stage,
+            then,
+            outcome(cell.worst),
+            outcome(cell.best),
+            cell.steps.map(|steps| steps.to_string()).unwrap_or_default(),
+            cell.witness.clone().unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+/// A row for each algorithm and disruption, with the cells that are in it.
+fn filled(
+    titles: impl Iterator<Item = String>,
+    cells: &[SurvivalCell],
+    in_row: impl Fn(&SurvivalCell, Disruption) -> bool,
+    entry: fn(&SurvivalCell) -> String,
+) -> SheetTable {
+    let mut table = SheetTable::new(titles).aligned(|_| Side::Left).laid_out(Layout::Bare);
+    for of in cells.chunk_by(|a, b| a.algorithm == b.algorithm) {
+        for (nth, row) in Disruption::ALL.into_iter().enumerate() {
+            let name = of.first().filter(|_| nth == 0).map_or(String::new(), |cell| cell.algorithm.clone());
+            let entries = of.iter().filter(|cell| in_row(cell, row)).map(entry);
+            table.add([name, row.to_string()].into_iter().chain(entries));
+        }
+    }
+    table
 }
 
 fn entry(cell: &SurvivalCell) -> String {
@@ -57,16 +76,4 @@ fn entry(cell: &SurvivalCell) -> String {
 
 pub(super) fn title(outcome: Option<SurvivalOutcome>) -> String {
     outcome.map_or("–", SurvivalOutcome::title).to_owned()
-}
-
-pub(super) fn rendered(titles: Vec<String>, rows: Vec<Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_preset(NOTHING);
-    table.set_header(titles);
-    table.add_rows(rows);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n")
 }

@@ -3,6 +3,8 @@
 //! Writes are noted as for a migration, from one moment on, and counted after growing times: the curve of different pages.
 //! The process is stopped once, for a fraction of a millisecond.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use linux::pagemap::{PageState, PagemapRun};
@@ -30,7 +32,7 @@ pub struct ProcessProfile {
     pub zero_pages: u64,
     /// Those that are the process's own, and not as in a file.
     pub modified_pages: u64,
-    /// Different pages written, against time.
+    /// Different pages written and used, against time.
     pub curve: Vec<WrittenWithin>,
 }
 
@@ -42,6 +44,9 @@ pub struct WrittenWithin {
     pub after_ns: u64,
     /// How many.
     pub written: u64,
+    /// How many were written or read; `None` where the kernel does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub touched: Option<u64>,
 }
 
 impl ProcessProfile {
@@ -60,6 +65,7 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
     source.track()?;
     // Everything counts as written until it is taken for the first time.
     source.take_written()?;
+    let marks = ReferenceMarks::cleared(pid);
     let began = Instant::now();
     let mut curve: Vec<WrittenWithin> = Vec::new();
     let mut next = FIRST;
@@ -69,7 +75,11 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
         let counted = pages(source.written()?.into_iter());
         // A page that the process has given up is no longer counted; it has been written all the same.
         let written = counted.max(curve.last().map_or(0, |point| point.written));
-        curve.push(WrittenWithin { after_ns: u64::try_from(after.as_nanos()).unwrap_or(u64::MAX), written });
+        let before = curve.last().and_then(|point| point.touched).unwrap_or(0);
+        let touched = marks.as_ref().and_then(ReferenceMarks::count);
+        let touched = touched.map(|touched| touched.max(before).max(written));
+        let after_ns = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        curve.push(WrittenWithin { after_ns, written, touched });
         if after >= time {
             break;
         }
@@ -92,15 +102,40 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
         runs.extend(here);
     }
     let (own, zero) = (of_state(PageState::Own, &runs), of_state(PageState::Zero, &runs));
-    let written = curve.last().map_or(0, |point| point.written);
+    let used = curve.last().map_or(0, |point| point.touched.unwrap_or(point.written));
     Ok(ProcessProfile {
-        pages: all.max(written),
+        pages: all.max(used),
         page_size_bytes: PAGE_SIZE,
         file_mapped_pages,
         zero_pages: zero + own_zero(&source, &runs, own),
         modified_pages: own,
         curve,
     })
+}
+
+/// The kernel's marks of pages that were used, which it takes for all of a process at once. What it forgets to mark, since the
+/// processor still knows the page, is counted later or not at all: a little too few.
+struct ReferenceMarks(PathBuf);
+
+impl ReferenceMarks {
+    /// None is marked from now on. `None` where the kernel cannot.
+    fn cleared(pid: i32) -> Option<Self> {
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        fs::write(process.join("clear_refs"), "1").ok()?;
+        Some(Self(process.join("smaps_rollup")))
+    }
+
+    /// Pages that are marked.
+    fn count(&self) -> Option<u64> {
+        referenced_pages(&fs::read_to_string(&self.0).ok()?)
+    }
+}
+
+/// From a line such as `Referenced:         1234 kB`.
+fn referenced_pages(rollup: &str) -> Option<u64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Referenced:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024 / PAGE_SIZE)
 }
 
 fn pages(ranges: impl Iterator<Item = AddressRange>) -> u64 {
@@ -120,4 +155,32 @@ fn own_zero(source: &TrackedProcess, runs: &[PagemapRun], own: u64) -> u64 {
         }
     }
     if read == 0 { 0 } else { (u128::from(own) * u128::from(zero) / u128::from(read)) as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn used_pages_are_those_that_the_kernel_calls_referenced() {
+        assert_eq!(referenced_pages("Rss:  9 kB\nReferenced:         1234 kB\nAnonymous: 0 kB\n"), Some(308));
+        assert_eq!(referenced_pages("Rss:  9 kB\n"), None);
+    }
+
+    #[test]
+    fn a_profile_is_a_workload_file() {
+        let point = |touched| WrittenWithin { after_ns: 20, written: 3, touched };
+        let profile = |touched| ProcessProfile {
+            pages: 9,
+            page_size_bytes: 4096,
+            file_mapped_pages: 1,
+            zero_pages: 2,
+            modified_pages: 4,
+            curve: vec![point(touched)],
+        };
+        let text = profile(Some(5)).to_toml();
+        assert!(text.starts_with("pages = 9\npage-size-bytes = 4096\nfile-mapped-pages = 1\n"), "{text}");
+        assert!(text.ends_with("[[curve]]\nafter-ns = 20\nwritten = 3\ntouched = 5\n"), "{text}");
+        assert!(!profile(None).to_toml().contains("touched"));
+    }
 }

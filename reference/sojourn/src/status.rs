@@ -33,8 +33,12 @@ pub struct Status {
     pub bytes_per_s: u64,
     /// How long the process stood still for this migration, in nanoseconds; only the source knows.
     pub freeze_ns: Option<u64>,
-    /// How long it would stand still if it were suspended now, in nanoseconds.
+    /// How long it is going to stand still from now on, by what has been seen of the link and of its writes, in nanoseconds;
+    /// less where pages turn out to be all zero.
     pub freeze_expected_ns: Option<u64>,
+    /// How long the migration is going to take in all; nobody can tell where copying makes no headway.
+    #[serde(default)]
+    pub total_expected_ns: Option<u64>,
     /// What has become of the migration, once something has.
     pub fate: Option<Fate>,
     /// When what came of the migration last, in nanoseconds since 1970 by the clock of this host.
@@ -90,6 +94,7 @@ impl Status {
             bytes_per_s: 0,
             freeze_ns: None,
             freeze_expected_ns: None,
+            total_expected_ns: None,
             fate: None,
             moments: BTreeMap::new(),
             judged: None,

@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use checker::report::{
-    Actual, Basis, CheckDocument, CheckRun, Conclusion, Paint, PropertyVerdict, counted, table,
-};
+use checker::report::{Actual, Basis, CheckDocument, CheckRun, Conclusion, PropertyVerdict, counted, table};
 use checker::setting::Pages;
+use checker::sheet::Sheet;
 use model::Property;
 
 use super::Subject;
 use crate::cli::args::{Check, World};
 use crate::cli::output::show_again;
 
-pub(super) fn text(document: &CheckDocument, args: &Check, subjects: &[Subject]) -> String {
-    let mut blocks = vec![format!("{}\n", table(document, Paint::Colour))];
+pub(super) fn sheet(document: &CheckDocument, args: &Check, subjects: &[Subject]) -> Sheet {
+    table(document).text(format!("\n{}", words(document, args, subjects)))
+}
+
+fn words(document: &CheckDocument, args: &Check, subjects: &[Subject]) -> String {
+    let mut blocks = Vec::new();
     blocks.extend(surprises(document, args, subjects));
     for run in document.runs.iter().filter(|run| run.is_idle()) {
         blocks.push(format!("{}: no explored state takes {}\n", run.algorithm, run.untaken.join(", ")));

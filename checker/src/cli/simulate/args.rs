@@ -4,6 +4,9 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use checker::console::read_text;
+use checker::simulate::figure::{
+    AxisScale, FONT_SIZE, FigureMeasure, FigureNotation, FigureSize, FigureStyle,
+};
 use checker::simulate::sweep::{Parameter, Sweep};
 use checker::simulate::units::{bits_per_second, bytes, nanoseconds, per_second};
 use checker::simulate::workload_file::{self, WORKLOAD_BYTES_MAX};
@@ -14,7 +17,7 @@ use checker::simulate::{
 use clap::{Args, ValueEnum};
 use protocol::policy::{Passes, Policy};
 
-use crate::cli::args::Timeout;
+use crate::cli::args::{Switch, TableFormat, Timeout};
 
 /// Values of a swept parameter.
 const POINTS: usize = 9;
@@ -40,12 +43,85 @@ pub struct Simulate {
     /// Vary one parameter over a range, as in bandwidth=10Mbit/s..10Gbit/s
     #[arg(long, value_name = "PARAMETER=FROM..TO", value_parser = sweep)]
     pub sweep: Option<Sweep>,
-    /// Draw a figure into this file: durations stacked by state, or the curves of a sweep
-    #[arg(long, value_name = "FILE.svg", value_parser = svg)]
-    pub plot: Option<PathBuf>,
+    #[command(flatten)]
+    pub figure: FigureArgs,
     /// How to print the result
     #[arg(long, default_value = "text")]
-    pub format: SimulateFormat,
+    pub format: TableFormat,
+}
+
+/// A figure, and how it looks.
+#[derive(Args, Debug)]
+pub struct FigureArgs {
+    /// Draw a figure into this file, as SVG or, for LaTeX, as TikZ: durations stacked by state, or the curves of a sweep
+    #[arg(long, value_name = "FILE.svg|FILE.tex", value_parser = plot, help_heading = "The figure")]
+    pub plot: Option<PathBuf>,
+    /// Its size in pixels, 96 of them an inch [default: as large as what is in it needs]
+    #[arg(long, value_name = "WIDTHxHEIGHT", requires = "plot", help_heading = "The figure")]
+    pub plot_size: Option<FigureSize>,
+    /// Its font: sans-serif, serif, monospace, or a name; in TikZ, a name leaves the font of the text
+    #[arg(
+        long,
+        value_name = "FAMILY",
+        default_value = "sans-serif",
+        requires = "plot",
+        help_heading = "The figure"
+    )]
+    pub font: String,
+    /// How high titles of axes are, in pixels; the rest accordingly
+    #[arg(long, value_name = "PIXELS", default_value_t = FONT_SIZE, value_parser = clap::value_parser!(u32).range(4..=100), requires = "plot", help_heading = "The figure")]
+    pub font_size: u32,
+    /// The axis of the swept parameter: by equal factors where the values grow so, or as said
+    #[arg(long, default_value = "auto", requires = "plot", requires = "sweep", help_heading = "The figure")]
+    pub x_axis: AxisName,
+    /// The other axis: by equal factors where the largest value is twenty times the smallest, or as said
+    #[arg(long, default_value = "auto", requires = "plot", requires = "sweep", help_heading = "The figure")]
+    pub y_axis: AxisName,
+    /// What is drawn against the parameter, a panel for each: freeze, total, faults, stall, slowdown, traffic
+    #[arg(long, value_name = "MEASURE", value_delimiter = ',', default_value = "freeze,total,faults", value_parser = measure, requires = "plot", requires = "sweep", help_heading = "The figure")]
+    pub panels: Vec<FigureMeasure>,
+    /// Whether the setting stands below
+    #[arg(long, value_name = "on|off", default_value = "on", requires = "plot", help_heading = "The figure")]
+    pub caption: Switch,
+}
+
+impl FigureArgs {
+    /// The file, and how it looks.
+    pub fn asked(&self) -> Option<(&Path, FigureStyle)> {
+        let path = self.plot.as_deref()?;
+        let notation = if is_tex(path) { FigureNotation::Tikz } else { FigureNotation::Svg };
+        let style = FigureStyle {
+            notation,
+            size: self.plot_size,
+            font: self.font.clone(),
+            font_size: self.font_size,
+            x_axis: self.x_axis.scale(),
+            y_axis: self.y_axis.scale(),
+            panels: self.panels.clone(),
+            caption: self.caption == Switch::On,
+        };
+        Some((path, style))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AxisName {
+    /// As the range asks for
+    Auto,
+    /// Equal steps
+    Linear,
+    /// Equal factors
+    Log,
+}
+
+impl AxisName {
+    fn scale(self) -> AxisScale {
+        match self {
+            Self::Auto => AxisScale::Auto,
+            Self::Linear => AxisScale::Linear,
+            Self::Log => AxisScale::Logarithmic,
+        }
+    }
 }
 
 /// What decides the cost.
@@ -197,14 +273,6 @@ pub struct SimulateSetting {
 /// A size, or none.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound(pub Option<u64>);
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SimulateFormat {
-    #[default]
-    Text,
-    Json,
-    Csv,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum WorkloadName {
@@ -450,8 +518,21 @@ fn sweep(text: &str) -> Result<Sweep, String> {
     Ok(Sweep { parameter, from: from?, to: to?, points: POINTS })
 }
 
-fn svg(text: &str) -> Result<PathBuf, String> {
+fn measure(text: &str) -> Result<FigureMeasure, String> {
+    let all = FigureMeasure::ALL;
+    all.into_iter().find(|measure| measure.to_string() == text).ok_or_else(|| {
+        format!("there is no measure '{text}', but {}", all.map(|measure| measure.to_string()).join(", "))
+    })
+}
+
+fn plot(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     let is_svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
-    is_svg.then_some(path).ok_or_else(|| "figures are drawn as SVG: FILE.svg".to_owned())
+    (is_svg || is_tex(&path))
+        .then_some(path)
+        .ok_or_else(|| "figures are drawn as SVG or TikZ: FILE.svg or FILE.tex".to_owned())
+}
+
+fn is_tex(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tex"))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use checker::report::Conclusion;
 use checker::simulate::bounds::{Bounded, bounded_all};
-use checker::simulate::figure;
+use checker::simulate::figure::{self, FigureStyle};
 use checker::simulate::paper;
 use checker::simulate::published::{self, PublishedComparison, Row};
 use checker::simulate::report::{self, SimulationDocument, SimulationRun, Swept};
@@ -20,11 +20,11 @@ use model::{Strategy, algorithms};
 use serde::Serialize;
 use tie::policy::policy;
 
-use super::output::{remark, say};
+use super::output::{remark, say_sheet};
 use super::patience::Patience;
 use super::progress::Teller;
 use super::{End, algorithm};
-use args::{Simulate, SimulateFormat, SimulateSetting};
+use args::{Simulate, SimulateSetting};
 
 #[derive(Serialize)]
 struct Runs<'a> {
@@ -135,12 +135,9 @@ fn once(
     }
     waiter.teller.end();
     let complete = runs.len() == count;
-    match args.format {
-        SimulateFormat::Text => say(report::table(&runs).trim_end())?,
-        SimulateFormat::Json => document(Runs { runs: &runs })?,
-        SimulateFormat::Csv => say(report::csv(&runs))?,
-    }
-    plot(args, || figure::durations(&runs))?;
+    let document = || SimulationDocument::new(Runs { runs: &runs });
+    say_sheet(args.format, || report::table(&runs), || report::rows(&runs), document)?;
+    plot(args, |style| figure::durations(&runs, style))?;
     Ok((conclusion, complete))
 }
 
@@ -172,22 +169,16 @@ fn swept(
     waiter.teller.end();
     let complete = curves.len() == setups.len();
     let swept = Swept { sweep, curves };
-    match args.format {
-        SimulateFormat::Text => say(report::sweep_table(&swept))?,
-        SimulateFormat::Json => document(&swept)?,
-        SimulateFormat::Csv => say(report::sweep_csv(&swept))?,
-    }
-    plot(args, || figure::curves(&swept))?;
+    let document = || SimulationDocument::new(&swept);
+    say_sheet(args.format, || report::sweep_table(&swept), || report::sweep_rows(&swept), document)?;
+    plot(args, |style| figure::curves(&swept, style))?;
     Ok((Conclusion::AsExpected, complete))
 }
 
 fn reproduced(args: &Simulate) -> Result<End> {
     let paper = paper::reproduce()?;
-    match args.format {
-        SimulateFormat::Text => say(report::paper_table(&paper))?,
-        SimulateFormat::Json => document(&paper)?,
-        SimulateFormat::Csv => say(report::paper_csv(&paper))?,
-    }
+    let document = || SimulationDocument::new(&paper);
+    say_sheet(args.format, || report::paper_table(&paper), || report::paper_rows(&paper), document)?;
     plot(args, figure::cases)?;
     let reproduced = paper.cells.iter().all(paper::PublishedCell::is_reproduced);
     Ok(End::Concluded(if reproduced { Conclusion::AsExpected } else { Conclusion::Surprise }))
@@ -197,20 +188,17 @@ fn reproduced(args: &Simulate) -> Result<End> {
 fn compared(args: &Simulate) -> Result<End> {
     let comparisons: Vec<PublishedComparison> =
         published::ROWS.iter().map(Row::compare).collect::<Result<_, _>>()?;
-    match args.format {
-        SimulateFormat::Text => say(report::comparison_table(&comparisons))?,
-        SimulateFormat::Json => document(Compared { comparisons: &comparisons })?,
-        SimulateFormat::Csv => say(report::comparison_csv(&comparisons))?,
-    }
+    let document = || SimulationDocument::new(Compared { comparisons: &comparisons });
+    let rows = || report::comparison_rows(&comparisons);
+    say_sheet(args.format, || report::comparison_table(&comparisons), rows, document)?;
     let as_said = comparisons.iter().all(PublishedComparison::is_as_said);
     Ok(End::Concluded(if as_said { Conclusion::AsExpected } else { Conclusion::Surprise }))
 }
 
-fn document(content: impl Serialize) -> Result<()> {
-    say(serde_json::to_string_pretty(&SimulationDocument::new(content)).context("cannot write JSON")?)
-}
-
-fn plot(args: &Simulate, draw: impl FnOnce() -> Result<String, figure::FigureError>) -> Result<()> {
-    let Some(path) = &args.plot else { return Ok(()) };
-    fs::write(path, draw()?).with_context(|| format!("{}", path.display()))
+fn plot(
+    args: &Simulate,
+    draw: impl FnOnce(&FigureStyle) -> Result<String, figure::FigureError>,
+) -> Result<()> {
+    let Some((path, style)) = args.figure.asked() else { return Ok(()) };
+    fs::write(path, draw(&style)?).with_context(|| format!("{}", path.display()))
 }

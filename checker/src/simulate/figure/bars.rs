@@ -1,23 +1,27 @@
 //! Durations as bars, stacked by the state of the process.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::HPos;
 use protocol::policy::Policy;
 
-use super::{Canvas, FigureError, drawing, drawn, font};
+use super::legend::{self, LegendEntry, LegendKey};
+use super::{Canvas, Drawing, FigureError, FigureSize, FigureStyle, drawn, roomy, wrong};
 use crate::simulate::paper::Case;
-use crate::simulate::report::SimulationRun;
+use crate::simulate::report::{SimulationRun, in_words};
 use crate::simulate::{Fraction, SimulationError, SimulationOutcome, SimulationSetup, Span, run};
 
 /// Of Pre-migration, Migration and Post-migration.
 const COLOURS: [RGBColor; 3] = [RGBColor(158, 202, 225), RGBColor(217, 72, 1), RGBColor(161, 217, 155)];
 const STATES: [&str; 3] = ["Pre-migration", "Migration (frozen)", "Post-migration"];
 
-const LABEL_WIDTH: i32 = 140;
-const ROW_HEIGHT: i32 = 26;
-const HEAD_HEIGHT: i32 = 44;
-const FOOT_HEIGHT: i32 = 64;
-const PANEL_WIDTH: i32 = 330;
+/// Pixels, where titles of axes have thirteen.
+const ROW_HEIGHT: u32 = 26;
+const HEAD_HEIGHT: u32 = 36;
+const FOOT_HEIGHT: u32 = 44;
+const PANEL_WIDTH: u32 = 330;
+const LABEL_SIZE: u32 = 13;
+/// To the right of a panel, where what never ends says so.
+const MARGIN: u32 = 50;
 
 /// One bar.
 struct Bar {
@@ -38,15 +42,26 @@ impl Bar {
         let bar: f64 = self.states.iter().filter_map(|state| state.ns()).map(|ns| ns as f64 / 1e6).sum();
         self.range_ms.map_or(bar, |(_, longest)| longest.max(bar))
     }
+
+    fn is_endless(&self) -> bool {
+        self.states.contains(&Span::Endless)
+    }
+}
+
+/// Bars below a title.
+struct Panel {
+    title: String,
+    bars: Vec<Bar>,
 }
 
 /// A bar for each of these runs.
 ///
 /// # Errors
 /// It cannot be drawn.
-pub fn durations(runs: &[SimulationRun]) -> Result<String, FigureError> {
+pub fn durations(runs: &[SimulationRun], style: &FigureStyle) -> Result<String, FigureError> {
     let bars = runs.iter().map(|run| Bar::of(&run.setup, &run.outcome)).collect();
-    panels(vec![("duration in ms".to_owned(), bars)])
+    let caption = runs.first().map_or(String::new(), |run| in_words(&run.setup));
+    figure(vec![Panel { title: String::new(), bars }], &caption, style)
 }
 
 /// All algorithms in the published setting, normal, best and worst case side by side; generic as a range over the mix
@@ -54,7 +69,7 @@ pub fn durations(runs: &[SimulationRun]) -> Result<String, FigureError> {
 ///
 /// # Errors
 /// Something cannot be simulated, or the figure not be drawn.
-pub fn cases() -> Result<String, FigureError> {
+pub fn cases(style: &FigureStyle) -> Result<String, FigureError> {
     let panel = |case: Case| -> Result<_, SimulationError> {
         let bar = |policy: Policy| {
             let setup = case.setup(policy);
@@ -65,9 +80,10 @@ pub fn cases() -> Result<String, FigureError> {
             Ok(bar)
         };
         let bars = Policy::ALL.into_iter().map(bar).collect::<Result<_, SimulationError>>()?;
-        Ok((format!("{} case, duration in ms", case.name()), bars))
+        Ok(Panel { title: format!("{} case", case.name()), bars })
     };
-    panels(Case::ALL.into_iter().map(panel).collect::<Result<_, _>>()?)
+    let panels = Case::ALL.into_iter().map(panel).collect::<Result<_, _>>()?;
+    figure(panels, &in_words(&Case::Normal.setup(Policy::GENERIC)), style)
 }
 
 /// Shortest and longest total over all mixes of file-mapped and private, modified and unmodified pages.
@@ -84,51 +100,111 @@ fn range_ms(setup: &SimulationSetup) -> Result<(f64, f64), SimulationError> {
     Ok(range_ms)
 }
 
-fn panels(panels: Vec<(String, Vec<Bar>)>) -> Result<String, FigureError> {
-    let rows = panels.iter().map(|(_, bars)| bars.len()).max().unwrap_or(0) as i32;
-    let longest_ms = panels.iter().flat_map(|(_, bars)| bars).map(Bar::length_ms).fold(1.0, f64::max);
-    let width = LABEL_WIDTH + PANEL_WIDTH * panels.len() as i32;
-    let height = HEAD_HEIGHT + rows * ROW_HEIGHT + FOOT_HEIGHT;
-    drawn((width as u32, height as u32), |canvas| {
-        for (at, (title, bars)) in (0..).zip(&panels) {
-            let left = LABEL_WIDTH + at * PANEL_WIDTH;
-            let panel = Panel { canvas, left, scale: f64::from(PANEL_WIDTH - 50) / longest_ms, longest_ms };
-            panel.draw(title, bars)?;
-            if at == 0 {
-                for (row, bar) in (0..).zip(bars) {
-                    text(canvas, &bar.name, (LABEL_WIDTH - 8, middle(row)), HPos::Right)?;
-                }
-            }
-        }
-        legend(canvas, height - 18)
-    })
+fn figure(panels: Vec<Panel>, caption: &str, style: &FigureStyle) -> Result<String, FigureError> {
+    let bars = || panels.iter().flat_map(|panel| &panel.bars);
+    let rows = panels.iter().map(|panel| panel.bars.len()).max().unwrap_or(0) as u32;
+    let longest_ms = bars().map(Bar::length_ms).fold(1.0, f64::max);
+    let label_width = bars().map(|bar| style.width_of(&bar.name, LABEL_SIZE)).max().unwrap_or(0) + 16;
+    let count = panels.len() as u32;
+    let usual_width = label_width + style.scaled(PANEL_WIDTH) * count;
+    let width = style.size.map_or(usual_width, |size| size.width);
+    let caption = style.caption_lines(caption, width);
+    let fixed = style.scaled(HEAD_HEIGHT) + style.scaled(FOOT_HEIGHT) + style.caption_height(caption.len());
+    let usual = FigureSize { width, height: fixed + rows * style.scaled(ROW_HEIGHT) };
+    let least = (label_width + count * style.scaled(MARGIN) * 2, fixed + rows * style.scaled(LABEL_SIZE));
+    let size = roomy(style.size.unwrap_or(usual), least.0, least.1)?;
+    let row_height = size.height.saturating_sub(fixed).checked_div(rows).unwrap_or(0) as i32;
+    let panel_width = ((size.width - label_width) / count.max(1)) as i32;
+    let scale = f64::from(panel_width - style.scaled(MARGIN) as i32) / longest_ms;
+    let (left, head) = (label_width as i32, style.scaled(HEAD_HEIGHT) as i32);
+    let mut bars =
+        Bars { panels, caption, style, size, left, head, row_height, panel_width, longest_ms, scale };
+    let (legend_width, _) = legend::size(&bars.entries(), style);
+    if bars.corner().is_some_and(|(_, hidden)| hidden > 0) {
+        // Where there is no room beside the bars, they are shorter.
+        let rest = (panel_width - legend_width - style.scaled(MARGIN) as i32).max(panel_width / 4);
+        bars.scale = f64::from(rest) / longest_ms;
+    }
+    drawn(&bars, style.notation)
 }
 
-struct Panel<'a, 'b> {
-    canvas: &'a Canvas<'b>,
-    /// Where its zero is, in pixels.
+struct Bars<'a> {
+    panels: Vec<Panel>,
+    caption: Vec<String>,
+    style: &'a FigureStyle,
+    size: FigureSize,
+    /// Where the first panel begins, and where its bars do.
     left: i32,
+    head: i32,
+    row_height: i32,
+    panel_width: i32,
+    longest_ms: f64,
     /// Pixels for a millisecond.
     scale: f64,
-    longest_ms: f64,
 }
 
-impl Panel<'_, '_> {
-    fn draw(&self, title: &str, bars: &[Bar]) -> Result<(), FigureError> {
-        let bottom = middle(bars.len() as i32 - 1) + ROW_HEIGHT / 2;
-        text(self.canvas, title, (self.left, 16), HPos::Left)?;
+impl Drawing for Bars<'_> {
+    fn size(&self) -> (u32, u32) {
+        (self.size.width, self.size.height)
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &Canvas<B>) -> Result<(), FigureError> {
+        for (at, panel) in (0..).zip(&self.panels) {
+            self.panel(area, panel, self.left + at * self.panel_width)?;
+        }
+        if let Some(panel) = self.panels.first() {
+            for (row, bar) in (0..).zip(&panel.bars) {
+                let mut label = self.style.anchored(LABEL_SIZE, HPos::Right);
+                if bar.name == "generic" {
+                    label.font = label.font.style(FontStyle::Bold);
+                }
+                area.draw_text(&bar.name, &label, (self.left - 8, self.middle(row))).map_err(wrong)?;
+            }
+        }
+        let entries = self.entries();
+        if let Some((corner, _)) = self.corner() {
+            legend::draw(area, &entries, self.style, corner)?;
+        }
+        let below = self.size.height - self.style.caption_height(self.caption.len());
+        let (_, foot) = area.split_vertically(below);
+        self.style.draw_caption(&foot, &self.caption)
+    }
+}
+
+impl Bars<'_> {
+    fn panel<B: DrawingBackend>(
+        &self,
+        area: &Canvas<B>,
+        panel: &Panel,
+        left: i32,
+    ) -> Result<(), FigureError> {
+        let bottom = self.head + panel.bars.len() as i32 * self.row_height;
+        let small = self.style.anchored(11, HPos::Center);
+        let axis_middle = left + (self.longest_ms * self.scale) as i32 / 2;
+        let title = self.style.anchored(LABEL_SIZE, HPos::Center);
+        area.draw_text(&panel.title, &title, (axis_middle, self.style.scaled(14) as i32)).map_err(wrong)?;
         let step_ms = step(self.longest_ms);
         for tick in 0..=(self.longest_ms / step_ms) as i32 {
             let ms = f64::from(tick) * step_ms;
-            let grid = [(self.at(ms), HEAD_HEIGHT - 6), (self.at(ms), bottom)];
-            self.canvas.draw(&PathElement::new(grid, RGBColor(221, 221, 221))).map_err(drawing)?;
-            text(self.canvas, &format!("{ms}"), (self.at(ms), bottom + 12), HPos::Center)?;
+            let at = self.at(left, ms);
+            let grid = [(at, self.head - 6), (at, bottom)];
+            area.draw(&PathElement::new(grid, RGBColor(221, 221, 221))).map_err(wrong)?;
+            let below = bottom + self.style.scaled(10) as i32;
+            area.draw_text(&format!("{ms}"), &small, (at, below)).map_err(wrong)?;
         }
-        (0..).zip(bars).try_for_each(|(row, bar)| self.bar(middle(row), bar))
+        let below = bottom + self.style.scaled(28) as i32;
+        area.draw_text("Duration in ms", &title, (axis_middle, below)).map_err(wrong)?;
+        (0..).zip(&panel.bars).try_for_each(|(row, bar)| self.bar(area, bar, left, self.middle(row)))
     }
 
-    fn bar(&self, middle: i32, bar: &Bar) -> Result<(), FigureError> {
-        let (top, bottom) = (middle - ROW_HEIGHT / 3, middle + ROW_HEIGHT / 3);
+    fn bar<B: DrawingBackend>(
+        &self,
+        area: &Canvas<B>,
+        bar: &Bar,
+        left: i32,
+        middle: i32,
+    ) -> Result<(), FigureError> {
+        let (top, bottom) = (middle - self.row_height / 3, middle + self.row_height / 3);
         let mut done_ms = 0.0;
         for (state, colour) in bar.states.into_iter().zip(COLOURS) {
             let end_ms = match state {
@@ -136,30 +212,83 @@ impl Panel<'_, '_> {
                 Span::Endless => self.longest_ms,
                 Span::NotReached => done_ms,
             };
-            let corners = [(self.at(done_ms), top), (self.at(end_ms), bottom)];
+            let corners = [(self.at(left, done_ms), top), (self.at(left, end_ms), bottom)];
             let style = if state == Span::Endless { colour.mix(0.5).filled() } else { colour.filled() };
             if end_ms > done_ms {
-                self.canvas.draw(&Rectangle::new(corners, style)).map_err(drawing)?;
+                area.draw(&Rectangle::new(corners, style)).map_err(wrong)?;
             }
             if state == Span::Endless {
-                text(self.canvas, "→ ∞", (self.at(end_ms) + 4, middle), HPos::Left)?;
+                let sign = self.style.anchored(LABEL_SIZE, HPos::Left);
+                area.draw_text("→ ∞", &sign, (self.at(left, end_ms) + 4, middle)).map_err(wrong)?;
             }
             done_ms = end_ms;
         }
-        bar.range_ms.map_or(Ok(()), |range_ms| self.range(middle, range_ms))
-    }
-
-    fn range(&self, middle: i32, (from_ms, to_ms): (f64, f64)) -> Result<(), FigureError> {
-        let (from, to) = (self.at(from_ms), self.at(to_ms));
-        let tick = |at| [(at, middle - 5), (at, middle + 5)];
-        for line in [[(from, middle), (to, middle)], tick(from), tick(to)] {
-            self.canvas.draw(&PathElement::new(line, BLACK)).map_err(drawing)?;
+        match bar.range_ms {
+            Some((from_ms, to_ms)) => {
+                legend::range(area, (self.at(left, from_ms), self.at(left, to_ms)), middle, 5)
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn at(&self, ms: f64) -> i32 {
-        self.left + (ms * self.scale).round() as i32
+    /// What occurs.
+    fn entries(&self) -> Vec<LegendEntry> {
+        let bars = || self.panels.iter().flat_map(|panel| &panel.bars);
+        let occurs = |at: usize| {
+            bars().any(|bar| match bar.states[at] {
+                Span::Ns(ns) => ns > 0,
+                Span::Endless => true,
+                Span::NotReached => false,
+            })
+        };
+        let states = STATES.into_iter().zip(COLOURS).enumerate().filter(|(at, _)| occurs(*at));
+        let mut entries: Vec<LegendEntry> = states
+            .map(|(_, (state, colour))| LegendEntry { key: LegendKey::Box(colour), text: state.to_owned() })
+            .collect();
+        if bars().any(|bar| bar.range_ms.is_some()) {
+            let text = "over all mixes of pages".to_owned();
+            entries.push(LegendEntry { key: LegendKey::Range, text });
+        }
+        if bars().any(Bar::is_endless) {
+            entries.push(LegendEntry { key: LegendKey::Sign("→ ∞"), text: "never ends".to_owned() });
+        }
+        entries
+    }
+
+    /// Where the legend hides the least of any bar, at the right of some panel and beside some rows; and how many pixels of
+    /// bars it hides there.
+    fn corner(&self) -> Option<((i32, i32), i32)> {
+        let (width, height) = legend::size(&self.entries(), self.style);
+        let rows = self.panels.iter().map(|panel| panel.bars.len()).max()? as i32;
+        let places = (0..).zip(&self.panels).flat_map(|(at, panel)| {
+            let right = self.left + (at + 1) * self.panel_width - 4;
+            (0..rows).map(move |row| (panel, self.left + at * self.panel_width, right, row))
+        });
+        let hidden = |(panel, left, right, row): &(&Panel, i32, i32, i32)| {
+            let top = self.head + row * self.row_height;
+            let beside = (0..).zip(&panel.bars).filter(|(row, _)| {
+                self.middle(*row) + self.row_height / 3 > top
+                    && self.middle(*row) - self.row_height / 3 < top + height
+            });
+            let end = |bar: &Bar| {
+                let ms = if bar.is_endless() { self.longest_ms } else { bar.length_ms() };
+                self.at(*left, ms) + if bar.is_endless() { self.style.scaled(30) as i32 } else { 0 }
+            };
+            let hidden: i32 = beside.map(|(_, bar)| (end(bar) - (right - width)).max(0)).sum();
+            let below = (top + height - (self.head + rows * self.row_height)).max(0);
+            (below, hidden)
+        };
+        let place = places.min_by_key(hidden)?;
+        let ((_, hidden), (_, _, right, row)) = (hidden(&place), place);
+        Some(((right - width, self.head + row * self.row_height + 1), hidden))
+    }
+
+    fn at(&self, left: i32, ms: f64) -> i32 {
+        left + (ms * self.scale).round() as i32
+    }
+
+    fn middle(&self, row: i32) -> i32 {
+        self.head + row * self.row_height + self.row_height / 2
     }
 }
 
@@ -170,20 +299,25 @@ fn step(longest_ms: f64) -> f64 {
     magnitude * factors.into_iter().find(|factor| longest_ms / (magnitude * factor) <= 5.0).unwrap_or(10.0)
 }
 
-fn middle(row: i32) -> i32 {
-    HEAD_HEIGHT + row * ROW_HEIGHT + ROW_HEIGHT / 2
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn legend(canvas: &Canvas<'_>, middle: i32) -> Result<(), FigureError> {
-    for (at, (state, colour)) in (0..).zip(STATES.into_iter().zip(COLOURS)) {
-        let left = LABEL_WIDTH + 170 * at;
-        let corners = [(left, middle - 6), (left + 12, middle + 6)];
-        canvas.draw(&Rectangle::new(corners, colour.filled())).map_err(drawing)?;
-        text(canvas, state, (left + 18, middle), HPos::Left)?;
+    fn drawn_with(states: [Span; 3]) -> String {
+        let bar = Bar { name: "post_copy".to_owned(), states, range_ms: None };
+        figure(vec![Panel { title: String::new(), bars: vec![bar] }], "", &FigureStyle::default())
+            .expect("a figure")
     }
-    Ok(())
-}
 
-fn text(canvas: &Canvas<'_>, text: &str, at: (i32, i32), anchor: HPos) -> Result<(), FigureError> {
-    canvas.draw_text(text, &font(13).pos(Pos::new(anchor, VPos::Center)), at).map_err(drawing)
+    #[test]
+    fn the_legend_has_what_occurs_and_nothing_else() {
+        let ends = drawn_with([Span::Ns(0), Span::Ns(5_000_000), Span::Ns(9_000_000)]);
+        let words = |figure: &str| {
+            ["Pre-migration", "frozen", "Post-migration", "never ends", "∞", "mixes"]
+                .map(|word| figure.contains(word))
+        };
+        assert_eq!(words(&ends), [false, true, true, false, false, false]);
+        let endless = drawn_with([Span::Endless, Span::NotReached, Span::NotReached]);
+        assert_eq!(words(&endless), [true, false, false, true, true, false]);
+    }
 }

@@ -1,10 +1,11 @@
-//! Outcomes for spreadsheets: a header, then a line for each migration or cell.
+//! Outcomes for spreadsheets: titles, then a row for each migration or cell.
 
-use csv::Writer;
 use steplog::place::Place;
 
 use super::{SimulationRun, Swept};
 use crate::bounds::Cost;
+use crate::sheet::SheetTable;
+use crate::simulate::advise::{Advice, DowntimeTable, Miss, Remedy};
 use crate::simulate::bounds::Bounded;
 use crate::simulate::paper::{Paper, Time};
 use crate::simulate::published::{Figure, PublishedComparison};
@@ -22,18 +23,18 @@ const WAYS: [(&str, Place, Place); 6] = [
 ];
 
 /// A line for each migration.
-pub fn csv(runs: &[SimulationRun]) -> String {
+pub fn rows(runs: &[SimulationRun]) -> SheetTable {
     let header = [vec!["algorithm".to_owned()], header(), summary_header(), bounds_header()].concat();
     let line = |run: &SimulationRun| {
         [vec![name(&run.setup)], fields(&run.outcome), summary_fields(&run.summary), bounds_fields(run)]
             .concat()
     };
     let lines = runs.iter().map(line);
-    written(std::iter::once(header).chain(lines))
+    filled(header, lines)
 }
 
 /// A line for each algorithm and value of the parameter.
-pub fn sweep_csv(swept: &Swept) -> String {
+pub fn sweep_rows(swept: &Swept) -> SheetTable {
     let header =
         [vec![swept.sweep.parameter.to_string(), "algorithm".to_owned()], header(), summary_header()]
             .concat();
@@ -42,11 +43,11 @@ pub fn sweep_csv(swept: &Swept) -> String {
         let key = vec![point.value.to_string(), name(&point.setup)];
         [key, fields(&point.outcome), summary_fields(&point.summary)].concat()
     });
-    written(std::iter::once(header).chain(lines))
+    filled(header, lines)
 }
 
 /// A line for each figure that others have published.
-pub fn comparison_csv(comparisons: &[PublishedComparison]) -> String {
+pub fn comparison_rows(comparisons: &[PublishedComparison]) -> SheetTable {
     let header =
         ["what", "of", "published", "simulated", "deviation_percent", "reason"].map(str::to_owned).to_vec();
     let figure = |figure| match figure {
@@ -66,11 +67,11 @@ pub fn comparison_csv(comparisons: &[PublishedComparison]) -> String {
             reason,
         ]
     };
-    written(std::iter::once(header).chain(comparisons.iter().map(line)))
+    filled(header, comparisons.iter().map(line))
 }
 
 /// A line for each cell of the published tables.
-pub fn paper_csv(paper: &Paper) -> String {
+pub fn paper_rows(paper: &Paper) -> SheetTable {
     let header = ["state", "algorithm", "case", "published_ms", "simulated_ms", "deviation_percent"];
     let time = |time| match time {
         Time::Ms(ms) => format!("{ms:.6}"),
@@ -81,7 +82,64 @@ pub fn paper_csv(paper: &Paper) -> String {
         let (state, case) = (cell.state.name().to_owned(), cell.case.name().to_owned());
         vec![state, cell.algorithm.clone(), case, time(cell.published), time(cell.simulated), deviation]
     });
-    written(std::iter::once(header.map(str::to_owned).to_vec()).chain(lines))
+    filled(header.map(str::to_owned).to_vec(), lines)
+}
+
+/// A line for each algorithm that was asked about.
+pub fn advice_rows(advice: &[Advice]) -> SheetTable {
+    let titles = [
+        "algorithm",
+        "meets_it",
+        "misses",
+        "margin",
+        "runs",
+        "freeze_ns_most",
+        "freeze_ns_bound_least",
+        "freeze_ns_bound_most",
+        "slowdown_most",
+        "total_ns_most",
+        "bandwidth_bits_per_s",
+        "access_interval_ns",
+    ];
+    let mut table = SheetTable::new(titles);
+    for each in advice {
+        let words = each.misses.iter().map(|miss| match miss {
+            Miss::Freeze => "freeze",
+            Miss::Slowdown => "slowdown",
+            Miss::Total => "total",
+        });
+        let bound = |ns: Option<u64>| ns.map(|ns| ns.to_string()).unwrap_or_default();
+        let time =
+            |spread: Option<Spread>| spread.map_or("endless".to_owned(), |it| format!("{:.0}", it.most));
+        let remedy = |of: fn(&Remedy) -> Option<u64>| bound(each.remedies.iter().find_map(of));
+        table.add([
+            name(&each.setup),
+            each.misses.is_empty().to_string(),
+            words.collect::<Vec<_>>().join(" "),
+            each.margin.map(|margin| format!("{margin:.6}")).unwrap_or_default(),
+            each.summary.runs.to_string(),
+            time(each.summary.freeze_ns),
+            bound(each.freeze_least_ns),
+            bound(each.freeze_most_ns),
+            format!("{:.6}", each.summary.slowdown.most),
+            time(each.summary.total_ns),
+            remedy(|remedy| if let Remedy::Bandwidth(rate) = remedy { Some(*rate) } else { None }),
+            remedy(|remedy| if let Remedy::AccessIntervalNs(ns) = remedy { Some(*ns) } else { None }),
+        ]);
+    }
+    table
+}
+
+/// A line for each rate and downtime target.
+pub fn downtime_rows(table: &DowntimeTable) -> SheetTable {
+    let mut rows = SheetTable::new(["bandwidth_bits_per_s", "downtime_ns", "total_ns"]);
+    for (rate, totals) in &table.rows {
+        for (downtime_ns, total) in table.downtimes_ns.iter().zip(totals) {
+            let total = total.map_or("never".to_owned(), |ns| ns.to_string());
+            rows.add([rate.to_string(), downtime_ns.to_string(), total]);
+        }
+    }
+    rows
 }
 
 fn name(setup: &SimulationSetup) -> String {
@@ -211,12 +269,8 @@ fn span(span: Span) -> String {
     }
 }
 
-fn written(lines: impl Iterator<Item = Vec<String>>) -> String {
-    let mut writer = Writer::from_writer(Vec::new());
-    for line in lines {
-        // Writing to memory cannot fail, and all lines of a document are equally long.
-        let _ = writer.write_record(line);
-    }
-    let bytes = writer.into_inner().unwrap_or_default();
-    String::from_utf8_lossy(&bytes).trim_end().to_owned()
+fn filled(header: Vec<String>, lines: impl Iterator<Item = Vec<String>>) -> SheetTable {
+    let mut table = SheetTable::new(header);
+    lines.for_each(|line| table.add(line));
+    table
 }

@@ -5,11 +5,9 @@ mod csv;
 mod paper;
 
 pub use advice::{advice_table, comparison_table, downtime_table};
-pub use csv::{comparison_csv, csv, paper_csv, sweep_csv};
+pub use csv::{advice_rows, comparison_rows, downtime_rows, paper_rows, rows, sweep_rows};
 pub use paper::paper_table;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, Table, TableComponent};
 use serde::Serialize;
 use steplog::place::Place;
 
@@ -21,6 +19,7 @@ use super::{
     SimulationSetup, Span,
 };
 use crate::bounds::Cost;
+use crate::sheet::{Sheet, SheetTable};
 
 /// Version of the JSON documents.
 const VERSION: u32 = 2;
@@ -57,12 +56,13 @@ const WAYS: [(&str, Place, Place); 4] = [
 ];
 
 /// A row for each algorithm.
-pub fn table(runs: &[SimulationRun]) -> String {
+pub fn table(runs: &[SimulationRun]) -> Sheet {
     let ways = WAYS.map(|(name, ..)| name);
     let waits = ["stall", "p50", "p99", "faults"];
     let titles =
         ["pre", "freeze", "post", "total"].into_iter().chain(waits).chain(ways).chain(["again", "MB"]);
-    let mut table = plain(std::iter::once("algorithm").chain(titles));
+    let mut table = SheetTable::new(std::iter::once("algorithm").chain(titles));
+    let mut has_spread = false;
     for SimulationRun { setup, outcome, summary, .. } in runs {
         let times = [
             (summary.pre_migration_ns, outcome.pre_migration),
@@ -72,34 +72,65 @@ pub fn table(runs: &[SimulationRun]) -> String {
         ];
         let counts = WAYS.map(|(_, from, to)| pages_sent(outcome, from, to).to_string());
         let percentiles = [outcome.stalls.median_ns, outcome.stalls.p99_ns].map(|ns| ms(ns as f64 / 1e6));
+        let times =
+            times.map(|(spread, first)| spread.map_or_else(|| span(first), |spread| spread_ms(&spread)));
+        has_spread |= times.iter().any(|time| time.contains('±'));
         let row = std::iter::once(setup.policy.name.to_string())
-            .chain(
-                times.map(|(spread, first)| spread.map_or_else(|| span(first), |spread| spread_ms(&spread))),
-            )
+            .chain(times)
             .chain(std::iter::once(ms(summary.stall_ns.mean / 1e6)))
             .chain(percentiles)
             .chain(std::iter::once(format!("{:.0}", summary.faults.mean)))
             .chain(counts)
             .chain([outcome.pages.sent_again.to_string(), format!("{:.1}", summary.bytes.mean / 1e6)]);
-        add(&mut table, row);
+        table.add(row);
     }
-    let divergences = runs.iter().filter_map(|run| Some((&run.setup, run.outcome.divergence?)));
-    let remarks: String = divergences.map(|(setup, divergence)| never_ends(setup, divergence)).collect();
-    let switches = runs.iter().filter(|run| run.outcome.switched);
-    let switches = switches.map(|run| {
-        format!(
-            "{}: the downtime target was missed: after {} passes the process was resumed, and what was left followed.\n",
-            run.setup.policy.name, run.outcome.passes
-        )
+    let Some(first) = runs.first() else { return Sheet::default() };
+    let remarks = runs.iter().flat_map(|run| {
+        let divergence = run.outcome.divergence.map(|divergence| never_ends(&run.setup, divergence));
+        let switch = run.outcome.switched.then(|| {
+            let (name, passes) = (&run.setup.policy.name, run.outcome.passes);
+            format!(
+                "{name}: the downtime target was missed: after {passes} passes the process was resumed, and what was left followed."
+            )
+        });
+        divergence.into_iter().chain(switch)
     });
-    let remarks = remarks + &switches.collect::<String>();
-    let setup = runs.first().map_or(String::new(), |run| in_words(&run.setup));
-    let count = runs.first().map_or(1, |run| run.summary.runs);
-    let means = match count {
-        1 => "One run.".to_owned(),
-        _ => format!("Means of {count} runs, ± the standard deviation; p50, p99 and pages of the first."),
+    let legend = [LEGEND.to_owned()].into_iter().chain(signs(&table, runs));
+    let means = match (first.summary.runs, has_spread) {
+        (1, _) => "One run.".to_owned(),
+        (count, true) => {
+            format!("Means of {count} runs, ± the standard deviation; p50, p99 and pages of the first.")
+        }
+        (count, false) => format!("Means of {count} runs; p50, p99 and pages of the first."),
     };
-    format!("{table}\n{LEGEND}\n{means}\n{setup}\n{remarks}{}", bounds_table(runs))
+    let lines = legend.chain([means, in_words(&first.setup)]).chain(remarks);
+    let sheet = Sheet::from(table).lines(lines);
+    match bounds_table(runs) {
+        Some((table, legend)) => sheet.text("").table(table).lines(legend),
+        None => sheet,
+    }
+}
+
+/// What the signs mean that stand in the table.
+fn signs(table: &SheetTable, runs: &[SimulationRun]) -> Option<String> {
+    let has = |endless: fn(&SimulationRun) -> bool| runs.iter().any(endless);
+    let endless = [
+        (
+            has(|run| run.outcome.post_migration == Span::Endless),
+            "depends on the source as long as some page is not touched",
+        ),
+        (has(|run| run.outcome.divergence.is_some()), "copying never ends"),
+    ];
+    let endless: Vec<&str> =
+        endless.into_iter().filter(|(is_so, _)| *is_so).map(|(_, words)| words).collect();
+    let mut signs = Vec::new();
+    if table.shows("∞") {
+        signs.push(format!("∞: {}", endless.join(", or ")));
+    }
+    if table.shows("–") {
+        signs.push("–: it does not come to that".to_owned());
+    }
+    (!signs.is_empty()).then(|| format!("{}.", signs.join("; ")))
 }
 
 /// A mean, and how far single runs are from it.
@@ -108,25 +139,38 @@ fn spread_ms(spread: &Spread) -> String {
     if deviation < 0.05 { ms(mean) } else { format!("{mean:.1} ±{deviation:.1}") }
 }
 
-/// For each algorithm and cost what any run costs at least, what this one cost, and what any costs at most.
-fn bounds_table(runs: &[SimulationRun]) -> String {
+/// For each algorithm and cost what any run costs at least, what this one cost, and what any costs at most; and what that
+/// means.
+fn bounds_table(runs: &[SimulationRun]) -> Option<(SheetTable, Vec<String>)> {
     let titles = Cost::ALL.into_iter().filter(|cost| runs.iter().any(|run| of(run, *cost).is_some()));
     let titles: Vec<Cost> = titles.collect();
     if titles.is_empty() {
-        return String::new();
+        return None;
     }
     let header =
         titles.iter().map(|cost| if *cost == Cost::Bytes { "MB".to_owned() } else { cost.to_string() });
-    let mut table = plain(std::iter::once("least ≤ here ≤ most".to_owned()).chain(header));
+    let mut table = SheetTable::new(std::iter::once("least ≤ here ≤ most".to_owned()).chain(header));
     for run in runs {
         let cells = titles.iter().map(|cost| of(run, *cost).map_or("–".to_owned(), between));
-        add(&mut table, std::iter::once(run.setup.policy.name.to_string()).chain(cells));
+        table.add(std::iter::once(run.setup.policy.name.to_string()).chain(cells));
     }
     let [fewer, more] = PAGES;
-    format!(
-        "\n{table}\nleast, most: over all interleavings and workloads, continued from {fewer} and {more} pages; ∞ without \
-         bound (checker bounds).\nMB: contents of pages alone"
-    )
+    let mut signs = String::new();
+    for (sign, meaning) in [("∞", "without bound"), ("–", "the model does not have this setting")] {
+        if table.shows(sign) {
+            signs += &format!("; {sign} {meaning}");
+        }
+    }
+    if runs.iter().flat_map(|run| &run.bounds).any(|bounded| !bounded.is_within()) {
+        signs += "; ! which no run can have";
+    }
+    let legend = vec![
+        format!(
+            "least, most: over all interleavings and workloads, continued from {fewer} and {more} pages{signs} (checker bounds)."
+        ),
+        "MB: contents of pages alone".to_owned(),
+    ];
+    Some((table, legend))
 }
 
 fn of(run: &SimulationRun, cost: Cost) -> Option<&Bounded> {
@@ -147,8 +191,7 @@ fn between(bounded: &Bounded) -> String {
 const LEGEND: &str = "pre, freeze, post, total: time in Pre-migration, Migration and Post-migration, in ms; stall: time \
                       for which the running process\nwaited for pages, in all; p50, p99: a single wait of fifty and of \
                       ninety-nine in a hundred. Then pages: faults that asked another\nplace; sent from A, the source, to \
-                      B, the destination, to and from the file server S; sent to B again. MB: all messages.\n∞: depends \
-                      on the source as long as some page is not touched, or copying never ends.";
+                      B, the destination, to and from the file server S; sent to B again. MB: all messages.";
 
 /// The setting, but for the algorithm.
 pub fn in_words(setup: &SimulationSetup) -> String {
@@ -283,7 +326,7 @@ pub fn never_ends(setup: &SimulationSetup, divergence: Divergence) -> String {
     format!(
         "{}: copying never ends: each of the last {passes_in_vain} of {passes} passes left {fewest_left} to {most_left} \
          pages, and no fewer than before. The process writes {writes}; the link carries {pages_per_s:.0} pages a second. \
-         It ends with a downtime target of {least_ms:.1}ms.\n",
+         It ends with a downtime target of {least_ms:.1}ms.",
         setup.policy.name
     )
 }
@@ -296,7 +339,7 @@ fn pages_sent(outcome: &SimulationOutcome, from: Place, to: Place) -> u64 {
 type Show = fn(&Point) -> String;
 
 /// For each measure a row for each algorithm and a column for each value.
-pub fn sweep_table(swept: &Swept) -> String {
+pub fn sweep_table(swept: &Swept) -> Sheet {
     let Swept { sweep, curves } = swept;
     let unit = sweep.parameter.unit();
     let measures: [(&str, Show); 4] = [
@@ -305,37 +348,25 @@ pub fn sweep_table(swept: &Swept) -> String {
         ("faults", |point| format!("{:.0}", point.summary.faults.mean)),
         ("MB", |point| format!("{:.1}", point.summary.bytes.mean / 1e6)),
     ];
-    let tables = measures.map(|(measure, show)| {
+    let mut sheet = Sheet::default();
+    let mut signs = String::new();
+    for (measure, show) in measures {
         let values = sweep.values().into_iter().map(|value| unit.show(value));
-        let mut table = plain(std::iter::once(measure.to_owned()).chain(values));
+        let mut table = SheetTable::new(std::iter::once(measure.to_owned()).chain(values));
         for curve in curves {
             let name = curve.first().map_or(String::new(), |point| point.setup.policy.name.to_string());
-            add(&mut table, std::iter::once(name).chain(curve.iter().map(show)));
+            table.add(std::iter::once(name).chain(curve.iter().map(show)));
         }
-        table.to_string()
-    });
+        for (sign, meaning) in [("∞", "it never ends"), ("–", "it does not come to that")] {
+            if table.shows(sign) && !signs.contains(sign) {
+                signs += &format!("{sign}: {meaning}; ");
+            }
+        }
+        sheet = sheet.table(table).text("");
+    }
     let first = curves.first().and_then(|curve| curve.first());
     let setup = first.map_or(String::new(), |point| in_words(&point.setup));
-    format!("{}\n\n{} is swept; at its first value:\n{setup}", tables.join("\n\n"), sweep.parameter)
-}
-
-fn plain<T: Into<Cell>>(titles: impl IntoIterator<Item = T>) -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING);
-    table.set_style(TableComponent::HeaderLines, '─');
-    table.set_style(TableComponent::MiddleHeaderIntersections, '─');
-    table.set_header(titles);
-    for (at, column) in (0..).zip(table.column_iter_mut()) {
-        column.set_padding((0, 1));
-        if at > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
-}
-
-fn add(table: &mut Table, row: impl IntoIterator<Item = String>) {
-    table.add_row(row);
+    sheet.text(format!("{signs}{} is swept; at its first value:\n{setup}", sweep.parameter))
 }
 
 fn mean_ms(spread: Option<Spread>, first: Span) -> String {

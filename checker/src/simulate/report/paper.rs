@@ -2,20 +2,18 @@
 
 use steplog::message::MessageKind;
 
-use super::{add, ms, plain};
+use super::ms;
+use crate::sheet::{Sheet, SheetTable};
 use crate::simulate::paper::{Case, Paper, PublishedState, TOLERANCE_PERCENT, Time};
 use crate::simulate::sweep::Unit;
 use crate::simulate::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, message_bytes};
 
 /// The published tables, cell by cell.
-pub fn paper_table(paper: &Paper) -> String {
-    let mut table = plain(["ms", "normal", "", "", "best", "", "", "worst", "", ""].map(str::to_owned));
-    add(
-        &mut table,
-        ["", "paper", "here", "%", "paper", "here", "%", "paper", "here", "%"].map(str::to_owned),
-    );
+pub fn paper_table(paper: &Paper) -> Sheet {
+    let mut table = SheetTable::new(["ms", "normal", "", "", "best", "", "", "worst", "", ""]);
+    table.add(["", "paper", "here", "%", "paper", "here", "%", "paper", "here", "%"]);
     for state in PublishedState::ALL {
-        add(&mut table, std::iter::once(title(state).to_owned()));
+        table.add([title(state)]);
         for row in paper.cells.chunk_by(|a, b| (a.state, &a.algorithm) == (b.state, &b.algorithm)) {
             if row.first().is_none_or(|cell| cell.state != state) {
                 continue;
@@ -31,10 +29,12 @@ pub fn paper_table(paper: &Paper) -> String {
                 };
                 [time(cell.published), time(cell.simulated), deviation]
             });
-            add(&mut table, std::iter::once(name).chain(cells));
+            table.add(std::iter::once(name).chain(cells));
         }
     }
-    format!("{table}\n{}", constants(paper))
+    let marked = paper.cells.iter().any(|cell| !cell.is_reproduced());
+    let constants = constants(paper);
+    Sheet::from(table).text(if marked { format!("{constants}\n! it is not") } else { constants })
 }
 
 fn title(state: PublishedState) -> &'static str {

@@ -45,6 +45,9 @@ pub(super) fn line(status: &Status) -> String {
     if let Some(expected_ns) = status.freeze_expected_ns {
         line += &format!("  freeze about {:.1} ms", expected_ns as f64 / 1e6);
     }
+    if let Some(expected_ns) = status.total_expected_ns {
+        line += &format!("  {:.1} s in all", expected_ns as f64 / 1e9);
+    }
     if let Some(freeze_ns) = status.freeze_ns {
         line += &format!("  frozen for {:.2} ms", freeze_ns as f64 / 1e6);
     }

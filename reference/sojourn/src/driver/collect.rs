@@ -8,9 +8,10 @@ use steplog::event::{Event, Step};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, Place};
 
+use super::forecast::forecast;
 use super::{Driver, wall_clock_ns};
 use crate::aside::{DriverMessage, StepBatch};
-use crate::status::HostPhase;
+use crate::status::{HostPhase, MigrationMoment};
 
 impl Driver {
     /// Takes what the endpoint has to say: steps first, so that they are in the log before anything comes of them.
@@ -127,9 +128,19 @@ impl Driver {
         let mut status = self.handle.status.lock();
         (status.phase, status.remaining, status.fate, status.bytes_per_s) = (phase, remaining, fate, rate);
         status.connected = connected;
-        if phase == HostPhase::PreMigration && rate > 0 {
-            status.freeze_expected_ns = Some(remaining * 4137 * 1_000_000_000 / rate);
-        }
+        let since =
+            status.moment(MigrationMoment::Started).map(|at_ns| wall_clock_ns().saturating_sub(at_ns));
+        let forecast = forecast(
+            self.host.role(),
+            self.host.policy(),
+            &mut self.pace_of_writes,
+            (self.layout.page_count(), rate),
+        );
+        // What has come to an end is known, and expected no more.
+        status.freeze_expected_ns =
+            forecast.map(|forecast| forecast.freeze_ns).filter(|_| status.freeze_ns.is_none());
+        status.total_expected_ns =
+            forecast.zip(since).map(|(forecast, since)| since.saturating_add(forecast.rest_ns));
     }
 }
 

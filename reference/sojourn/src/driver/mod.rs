@@ -9,6 +9,7 @@
 
 mod awaited;
 mod collect;
+mod forecast;
 mod hear;
 mod operate;
 mod peers;
@@ -38,6 +39,7 @@ use crate::recorder::{Outgoing, SharedLog, StepRecorder, Unrecorded};
 use crate::status::SharedStatus;
 use crate::subject::{Shared, Stopped};
 use awaited::Awaited;
+use forecast::PaceOfWrites;
 use peers::Peers;
 
 /// The token of the waker.
@@ -217,6 +219,8 @@ pub struct Driver {
     stopped_at: Option<Instant>,
     /// What a process that was stopped is in the middle of, while its last pages are brought into step.
     held: Option<Stopped>,
+    /// How fast the subject has turned out to write, while its pages are copied ahead.
+    pace_of_writes: PaceOfWrites,
     /// The state that came cannot be used.
     unfit: bool,
     vacant_since: Option<Instant>,

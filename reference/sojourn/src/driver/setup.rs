@@ -213,6 +213,7 @@ impl Driver {
             state: None,
             stopped_at: None,
             held: None,
+            pace_of_writes: super::forecast::PaceOfWrites::default(),
             unfit: false,
             vacant_since: None,
             awaited: Default::default(),

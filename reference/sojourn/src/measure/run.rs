@@ -69,6 +69,8 @@ pub struct MeasuredRun {
     pub work: Option<f64>,
     /// Pages that came from the source after the process was resumed, or in the freeze.
     pub pages: u64,
+    /// Pages of the address space.
+    pub all_pages: u64,
     /// Pages by way.
     pub steps: std::collections::BTreeMap<String, u64>,
 }
@@ -150,8 +152,26 @@ impl Drop for Exercising {
 /// # Errors
 /// It cannot be moved, or is not what it was.
 pub fn measure(bed: &Bed, exercise: &Path, plan: &ExercisePlan<'_>) -> anyhow::Result<MeasuredRun> {
+    Ok(measure_known(bed, exercise, plan, |_| Ok(()))?.1)
+}
+
+/// Moves the program once, after something was found out about it while it works undisturbed: told by its PID.
+///
+/// # Errors
+/// It cannot be moved, or is not what it was; or it could not be found out.
+pub fn measure_known<T>(
+    bed: &Bed,
+    exercise: &Path,
+    plan: &ExercisePlan<'_>,
+    find_out: impl FnOnce(u32) -> anyhow::Result<T>,
+) -> anyhow::Result<(T, MeasuredRun)> {
     let program = Exercising::start(bed, exercise, plan.load, plan.pages)?;
     std::thread::sleep(BEFORE);
+    let known = find_out(program.pid())?;
+    Ok((known, moved(bed, plan, program)?))
+}
+
+fn moved(bed: &Bed, plan: &ExercisePlan<'_>, program: Exercising) -> anyhow::Result<MeasuredRun> {
     let lazy = plan.algorithm == "lazy-copy";
     let mut migrate = Migrating::begin(bed, plan, program.pid())?;
     let source = if lazy {
@@ -212,6 +232,7 @@ pub fn measured(source: &Status, destination: &Status, report: &ExerciseReport) 
         stalls_ns: report.stalls_ns(runs, post_until),
         work: before.zip(during).filter(|(before, _)| *before > 0.0).map(|(before, during)| during / before),
         pages: destination.count("installed"),
+        all_pages: source.pages,
         steps,
     })
 }
