@@ -95,6 +95,37 @@ fn bad_strategy_files_are_refused_by_file_line_field_and_reason() {
     assert!(stderr(&output).contains("absent.toml"), "{}", stderr(&output));
 }
 
+/// Every command that is about algorithms takes a file of one in the same ways.
+#[test]
+fn a_strategy_file_is_taken_wherever_an_algorithm_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("own.toml");
+    let printed = checker(&["list", "--algorithm", "total-copy", "--format", "toml"]);
+    fs::write(&path, &printed.stdout).expect("written");
+    let file = path.to_str().expect("text");
+    let help = stdout(&checker(&["--help"]));
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let names: Vec<&str> = commands.map_while(|line| line.split_whitespace().next()).collect();
+    let is_about_one = |name: &&str| stdout(&checker(&[name, "--help"])).contains("[ALGORITHM]");
+    let about_one: Vec<&str> = names.into_iter().filter(is_about_one).collect();
+    assert!(about_one.len() >= 11, "{about_one:?}");
+    for name in about_one {
+        // What it would take besides is not given, so that most end at once; none is to object to the file.
+        for taken in [&["--strategy", file][..], &[file]] {
+            let output = checker(&[&[name, "--no-such-option"], taken].concat());
+            assert!(stderr(&output).contains("'--no-such-option'"), "{name}: {}", stderr(&output));
+            let output = checker(&[&[name], taken, &["--no-such-option"]].concat());
+            assert!(stderr(&output).contains("'--no-such-option'"), "{name}: {}", stderr(&output));
+        }
+    }
+    for name in ["simulate", "bounds", "check", "storm"] {
+        let output = checker(&[name, "--strategy", file]);
+        assert!(code(&output) == 0 && stdout(&output).contains("total-copy"), "{name}: {}", stderr(&output));
+    }
+    let output = checker(&["advise", "--freeze", "10s", "--strategy", file]);
+    assert!(code(&output) == 0 && stdout(&output).contains("total-copy"), "{}", stderr(&output));
+}
+
 /// A printed algorithm is a strategy file that checks as the built-in one does.
 #[test]
 fn printed_algorithms_check_identically() {

@@ -9,20 +9,21 @@ use checker::simulate::report::{self, SimulationDocument};
 use checker::simulate::summary::runs_by_default;
 use checker::simulate::units::{bits_per_second, nanoseconds};
 use clap::Args;
+use model::algorithms;
 use serde::Serialize;
 use std::num::NonZeroU64;
 
 use super::End;
-use super::args::{TableFormat, Timeout};
+use super::args::{Algorithms, TableFormat, Timeout};
 use super::output::{remark, say_sheet};
 use super::simulate::args::SimulateSetting;
 use super::simulate::{Waiter, setups};
+use super::subject::Subject;
 
 #[derive(Args, Debug)]
 pub struct Advise {
-    /// Built-in algorithms, or paths of strategy files; all built-in ones by default
-    #[arg(value_name = "ALGORITHM")]
-    pub algorithms: Vec<String>,
+    #[command(flatten)]
+    pub subjects: Algorithms,
     /// For how long the process may be frozen, as in 50ms; algorithms that copy ahead are given what it leaves as their
     /// downtime target
     #[arg(long, value_name = "TIME", value_parser = nanoseconds)]
@@ -34,7 +35,7 @@ pub struct Advise {
     #[arg(long, value_name = "TIME", value_parser = nanoseconds)]
     pub total: Option<u64>,
     /// Print how long pre-copy takes for each bandwidth and downtime target instead
-    #[arg(long, conflicts_with_all = ["freeze", "slowdown", "total", "algorithms"])]
+    #[arg(long, conflicts_with_all = ["freeze", "slowdown", "total", "Algorithms"])]
     pub table: bool,
     /// The bandwidths of the table
     #[arg(long, value_name = "RATE", value_delimiter = ',', value_parser = bits_per_second, requires = "table", conflicts_with_all = ["freeze", "slowdown", "total"],
@@ -69,7 +70,7 @@ pub(super) fn run(args: &Advise) -> Result<End> {
     let wish =
         Wish { freeze_ns: args.freeze, slowdown: args.slowdown.map(Fraction::as_f64), total_ns: args.total };
     ensure!(wish != Wish::default(), "say what is asked for: --freeze, --slowdown or --total, or --table");
-    let setups = setups(&args.algorithms, &args.setting)?;
+    let setups = setups(args.subjects.asked_or(algorithms::BUILT_IN)?, &args.setting)?;
     let waiter = Waiter::start(args.timeout.timeout)?;
     let count = setups.len();
     let mut advice = Vec::new();
@@ -106,7 +107,7 @@ pub(super) fn run(args: &Advise) -> Result<End> {
 }
 
 fn table(args: &Advise) -> Result<End> {
-    let (_, setup) = setups(&["pre-copy".to_owned()], &args.setting)?.swap_remove(0);
+    let (_, setup) = setups(vec![Subject::built_in(algorithms::PRE_COPY)], &args.setting)?.swap_remove(0);
     let waiter = Waiter::start(args.timeout.timeout)?;
     waiter.begin(&setup);
     let table = match downtime_table(&setup, &args.bandwidths, &args.downtimes, &waiter) {

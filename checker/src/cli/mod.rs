@@ -81,11 +81,6 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// The algorithm of that name, in that strategy file, or on standard input.
-fn algorithm(name: &str) -> Result<Strategy> {
-    Ok(Subject::named(name)?.strategy)
-}
-
 /// The algorithm in that strategy file, or on standard input.
 fn strategy_file(path: &Path) -> Result<Strategy> {
     Ok(Subject::in_file(path)?.strategy)

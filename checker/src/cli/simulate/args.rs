@@ -17,16 +17,15 @@ use checker::simulate::{
 use clap::{Args, ValueEnum};
 use protocol::policy::{Passes, Policy};
 
-use crate::cli::args::{Switch, TableFormat, Timeout};
+use crate::cli::args::{Algorithms, Switch, TableFormat, Timeout};
 
 /// Values of a swept parameter.
 const POINTS: usize = 9;
 
 #[derive(Args, Debug)]
 pub struct Simulate {
-    /// Built-in algorithms, or paths of strategy files; all built-in ones by default
-    #[arg(value_name = "ALGORITHM")]
-    pub algorithms: Vec<String>,
+    #[command(flatten)]
+    pub subjects: Algorithms,
     #[command(flatten)]
     pub setting: SimulateSetting,
     /// How many runs, with seeds from --seed on: figures are their means [default: up to 8, 1 of what is large]
@@ -35,10 +34,10 @@ pub struct Simulate {
     #[command(flatten)]
     pub timeout: Timeout,
     /// Reproduce the published tables: all cells from one set of constants, which are printed
-    #[arg(long, conflicts_with_all = ["algorithms", "SimulateSetting", "sweep", "runs"])]
+    #[arg(long, conflicts_with_all = ["Algorithms", "SimulateSetting", "sweep", "runs"])]
     pub paper: bool,
     /// Simulate what others have measured or predicted, next to their figures
-    #[arg(long, conflicts_with_all = ["algorithms", "SimulateSetting", "sweep", "runs", "paper", "plot"])]
+    #[arg(long, conflicts_with_all = ["Algorithms", "SimulateSetting", "sweep", "runs", "paper", "plot"])]
     pub published: bool,
     /// Vary one parameter over a range, as in bandwidth=10Mbit/s..10Gbit/s
     #[arg(long, value_name = "PARAMETER=FROM..TO", value_parser = sweep)]

@@ -20,10 +20,11 @@ use model::{Strategy, algorithms};
 use serde::Serialize;
 use tie::policy::policy;
 
+use super::End;
 use super::output::{remark, say_sheet};
 use super::patience::Patience;
 use super::progress::Teller;
-use super::{End, algorithm};
+use super::subject::Subject;
 use args::{Simulate, SimulateSetting};
 
 #[derive(Serialize)]
@@ -43,7 +44,7 @@ pub(super) fn run(args: &Simulate) -> Result<End> {
     if args.published {
         return compared(args);
     }
-    let setups = setups(&args.algorithms, &args.setting)?;
+    let setups = setups(args.subjects.asked_or(algorithms::BUILT_IN)?, &args.setting)?;
     let waiter = Waiter::start(args.timeout.timeout)?;
     let (conclusion, complete) = match &args.sweep {
         Some(sweep) => swept(args, *sweep, &setups, &waiter)?,
@@ -96,20 +97,16 @@ fn unless_given_up<T>(result: Result<T, SimulationError>, name: &str) -> Result<
 
 /// Each algorithm with its setting.
 pub(super) fn setups(
-    named: &[String],
+    subjects: Vec<Subject>,
     setting: &SimulateSetting,
 ) -> Result<Vec<(Strategy, SimulationSetup)>> {
-    let strategies = match named {
-        [] => algorithms::BUILT_IN.into_iter().collect(),
-        names => names.iter().map(|name| algorithm(name)).collect::<Result<Vec<_>>>()?,
-    };
-    let setup = |strategy: Strategy| {
+    let setup = |Subject { strategy, .. }: Subject| {
         let policy = policy(&strategy).with_context(|| strategy.name.to_string())?;
         let setup = setting.setup(policy)?;
         setup.page_count()?;
         Ok((strategy, setup))
     };
-    strategies.into_iter().map(setup).collect()
+    subjects.into_iter().map(setup).collect()
 }
 
 fn once(
