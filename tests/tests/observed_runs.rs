@@ -72,7 +72,7 @@ fn recorded_runs_are_runs_of_the_model() {
         ("pre-copy", 0, "qemu-pre-copy; 4421 steps"),
         ("post-copy", 1, "qemu-post-copy; 4394 steps"),
         ("post-copy-cut-recovered", 1, "qemu-post-copy; 4415 steps"),
-        ("criu-lazy", 0, "criu-lazy; 1085 steps"),
+        ("criu-lazy", 0, "criu-lazy+push=next; 1085 steps"),
     ];
     for (run, ended, accepted) in runs {
         let (_folder, log, observed) = observed(run);

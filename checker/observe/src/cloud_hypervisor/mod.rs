@@ -72,7 +72,8 @@ pub fn tell(
         limits,
         dumps: Dumps::default(),
         unseen,
-        algorithms: ["pre-copy", "cloud-hypervisor-post-copy"],
+        // What comes without a fault counts as pushed: that it was asked for, and when, is not told.
+        algorithms: ["pre-copy", "cloud-hypervisor-post-copy+push=next"],
         without_go: false,
     };
     observation::tell(merge, &layout, known, task, log, progress)

@@ -86,7 +86,8 @@ pub fn tell(
         limits,
         dumps: Dumps::default(),
         unseen: unseen(inputs, with_state),
-        algorithms: ["total-copy", "criu-lazy"],
+        // What its daemon asks for by itself counts as pushed: it asks also while the process waits, which `pull` never does.
+        algorithms: ["total-copy", "criu-lazy+push=next"],
         without_go: inputs.are_pages_fetched(),
     };
     observation::tell(merge, &layout, known, task, log, progress)
