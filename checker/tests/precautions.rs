@@ -1,10 +1,13 @@
 //! A migration that is announced, and pages of a dead source that come from a store, for any number of pages.
 
+mod common;
+
 use std::time::{Duration, Instant};
 
-use engine::views::{ProofBounds, ProofOutcome, prove, ranking};
+use common::liveness_is_ranked_as_expected;
+use engine::views::{ProofBounds, ProofOutcome, prove};
 use model::strategy::{Fallback, Real, Start, Strategy};
-use model::{Disruption, Disruptions, Expectation, Hosts, Link, Migration, Property, algorithms};
+use model::{Disruption, Disruptions, Hosts, Link, Migration, algorithms};
 
 /// Views of one page or two are enough.
 const PAGES_MAX: usize = 2;
@@ -90,20 +93,5 @@ fn it_is_safe_with_any_number_of_pages_when_something_goes_wrong() {
 /// What is announced begins, and ends; what falls back comes.
 #[test]
 fn liveness_has_a_ranking_exactly_where_it_is_expected_to_hold() {
-    for strategy in announced().chain(falling_back()) {
-        for link in [Link::Fifo, Link::Unordered] {
-            let system = Migration::new(strategy.clone(), Hosts::Two, link);
-            let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
-            for property in [Property::L1, Property::L2, Property::L3, Property::L4, Property::L5] {
-                let expected = strategy.expectation(property) != Expectation::Fails;
-                match ranking::find(&system, property, &pairs) {
-                    Ok(found) => {
-                        assert!(expected, "{property} of {strategy:?}, {link:?}");
-                        assert_eq!(ranking::check(&system, &pairs, &found), Ok(()));
-                    }
-                    Err(left) => assert!(!expected, "{property} of {strategy:?}, {link:?}: {left:?}"),
-                }
-            }
-        }
-    }
+    liveness_is_ranked_as_expected(announced().chain(falling_back()));
 }

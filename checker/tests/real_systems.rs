@@ -1,11 +1,14 @@
 //! What real systems do otherwise is proved for any number of pages: every choice alone and with each other one, every
 //! profile, and what fails where something goes wrong.
 
+mod common;
+
 use std::time::Duration;
 
-use engine::views::{ProofBounds, ProofOutcome, prove, ranking};
+use common::liveness_is_ranked_as_expected;
+use engine::views::{ProofBounds, ProofOutcome, prove};
 use model::strategy::{Real, Strategy};
-use model::{Expectation, Hosts, Link, Migration, Property, algorithms};
+use model::{Hosts, Link, Migration, algorithms};
 
 /// Every choice with each other one, for every algorithm that they go with; and the profiles.
 fn strategies() -> Vec<Strategy> {
@@ -36,20 +39,5 @@ fn every_choice_is_safe_with_any_number_of_pages() {
 
 #[test]
 fn liveness_has_a_ranking_exactly_where_it_is_expected_to_hold() {
-    for strategy in strategies() {
-        for link in [Link::Fifo, Link::Unordered] {
-            let system = Migration::new(strategy.clone(), Hosts::Two, link);
-            let pairs = prove(&system, ProofBounds::default()).invariant.pairs();
-            for property in [Property::L1, Property::L2, Property::L3, Property::L4, Property::L5] {
-                let expected = strategy.expectation(property) != Expectation::Fails;
-                match ranking::find(&system, property, &pairs) {
-                    Ok(found) => {
-                        assert!(expected, "{property} of {strategy:?}, {link:?}");
-                        assert_eq!(ranking::check(&system, &pairs, &found), Ok(()));
-                    }
-                    Err(left) => assert!(!expected, "{property} of {strategy:?}, {link:?}: {left:?}"),
-                }
-            }
-        }
-    }
+    liveness_is_ranked_as_expected(strategies());
 }

@@ -2,15 +2,13 @@
 
 mod common;
 
-use std::collections::HashSet;
-
-use common::legal_combinations;
+use common::{explore, legal_combinations};
 use enumset::EnumSet;
 use model::concrete::State;
 use model::disruption::{Leftover, Strike};
 use model::page::{Currency, Holding, Kind};
 use model::strategy::{Real, Start, Strategy};
-use model::system::{ControlMove, Judged, Properties, System};
+use model::system::{ControlMove, Judged, System};
 use model::{
     Concrete, Control, ControlStep, Disruption, Disruptions, Hosts, Link, Migration, Move, Page, Phase,
     Process, Property, Stage, algorithms,
@@ -19,25 +17,6 @@ use model::{
 fn announced(strategy: Strategy) -> Option<Strategy> {
     let real = Real { start: Start::Announced, ..strategy.real };
     Strategy { real, ..strategy }.check().ok()
-}
-
-/// Every state that can be reached, with what is violated on the way.
-fn explore(concrete: &Concrete<Migration>) -> (HashSet<State<Migration>>, Properties) {
-    let mut seen: HashSet<State<Migration>> =
-        concrete.initial().into_iter().map(|state| state.sorted()).collect();
-    let mut open: Vec<State<Migration>> = seen.iter().cloned().collect();
-    let mut violated = Properties::empty();
-    while let Some(state) = open.pop() {
-        violated |= concrete.judge(&state);
-        for (step, next) in concrete.successors(&state) {
-            violated |= concrete.judge_step(&state, step);
-            let next = next.sorted();
-            if seen.insert(next.clone()) {
-                open.push(next);
-            }
-        }
-    }
-    (seen, violated)
 }
 
 /// With every legal combination of the other choices, whatever the links do.

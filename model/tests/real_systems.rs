@@ -1,9 +1,12 @@
 //! What real systems do otherwise: where nothing goes wrong every choice keeps every safety property, alone and with each
 //! other one; and what each way to hand over loses when something does.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod common;
 
-use model::concrete::State;
+use std::collections::BTreeMap;
+
+use common::explore;
+
 use model::strategy::{HandOver, Real, Strategy};
 use model::system::Properties;
 use model::{Concrete, Disruption, Disruptions, Hosts, Link, Migration, Property, algorithms};
@@ -15,35 +18,16 @@ fn choices() -> Vec<Strategy> {
     algorithms.flat_map(with).filter_map(|strategy| strategy.check().ok()).collect()
 }
 
-/// The number of reachable states, and what they and the steps between them violate.
-fn explore(system: Migration, pages: usize) -> (usize, Properties) {
-    let concrete = Concrete { system, pages };
-    let mut seen: BTreeSet<State<Migration>> =
-        concrete.initial().into_iter().map(|state| state.sorted()).collect();
-    let mut open: Vec<State<Migration>> = seen.iter().cloned().collect();
-    let mut violated = Properties::empty();
-    while let Some(state) = open.pop() {
-        violated |= concrete.judge(&state);
-        for (step, next) in concrete.successors(&state) {
-            violated |= concrete.judge_step(&state, step);
-            let next = next.sorted();
-            if seen.insert(next.clone()) {
-                open.push(next);
-            }
-        }
-    }
-    (seen.len(), violated)
-}
-
 #[test]
 fn every_choice_is_safe_where_nothing_goes_wrong() {
     let all = choices();
     let mut states = 0;
     for strategy in &all {
         for (link, pages) in [(Link::Fifo, 2), (Link::Unordered, 2), (Link::Lossy, 1)] {
-            let (count, violated) = explore(Migration::new(strategy.clone(), Hosts::Two, link), pages);
+            let (seen, violated) =
+                explore(&Concrete { system: Migration::new(strategy.clone(), Hosts::Two, link), pages });
             assert!(violated.is_empty(), "{strategy:?} over {link:?} violates {violated:?}");
-            states += count;
+            states += seen.len();
         }
     }
     assert_eq!((all.len(), states), (80, 138_702));
@@ -57,7 +41,10 @@ fn each_hand_over_loses_what_its_table_says() {
         for kind in Disruption::ALL {
             for link in Link::ALL {
                 let system = Migration::new(strategy.clone(), Hosts::Two, link);
-                let (_, violated) = explore(system.with_disruptions(Disruptions::up_to(1, kind.into())), 1);
+                let (_, violated) = explore(&Concrete {
+                    system: system.with_disruptions(Disruptions::up_to(1, kind.into())),
+                    pages: 1,
+                });
                 let of = (format!("{:?}", strategy.real.hand_over), kind.to_string());
                 *lost.entry(of).or_default() |= violated;
             }
