@@ -39,7 +39,7 @@ pub enum Installed {
     Done,
     /// There was one already, which stays; whoever waited goes on.
     AlreadyThere,
-    /// The process has unmapped the place.
+    /// The process has unmapped the place; whoever waited there goes on.
     NoSuchPlace,
     /// The address space is being changed: read the events first, then try again.
     EventsFirst,
@@ -220,7 +220,11 @@ impl Userfault {
                 let _ = self.wake(page);
                 Installed::AlreadyThere
             }
-            Errno::NOENT | Errno::FAULT => Installed::NoSuchPlace,
+            Errno::NOENT | Errno::FAULT => {
+                // It waited for what it has no place for any more: it is to see that.
+                let _ = self.wake(page);
+                Installed::NoSuchPlace
+            }
             Errno::AGAIN => Installed::EventsFirst,
             Errno::SRCH => Installed::ProcessEnded,
             error => return Err(error).doing(|| format!("install page {page:#x}")),

@@ -3,17 +3,24 @@
 
 mod net;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use protocol::policy::Policy;
 
-use net::{Net, await_that, ends_in_time, lacks, missing};
+use net::{Net, await_that, compiled, ends_in_time, lacks, missing};
 
 /// There, back and there again.
 const HOPS: usize = 3;
 
 /// Moves a program there and back under each of these and compares what it prints.
 fn same_when_moved(tag: &str, program: &str, arguments: &[&str], policies: &[Policy]) {
+    same_after(HOPS, tag, program, arguments, policies);
+}
+
+/// The same after so many moves.
+fn same_after(hops: usize, tag: &str, program: &str, arguments: &[&str], policies: &[Policy]) {
     let lacking = [program, "bash"].into_iter().find(|program| lacks(program));
     if let Some(reason) = missing().or_else(|| lacking.map(|program| format!("{program} is not installed"))) {
         eprintln!("SKIPPED: {tag}: {reason}");
@@ -29,7 +36,7 @@ fn same_when_moved(tag: &str, program: &str, arguments: &[&str], policies: &[Pol
         // Where pages stay behind until they are touched, the migration is over when the process is.
         net.migrate(0, child.id(), policy);
         if !policy.leaves_pages_behind() {
-            for hop in 1..HOPS {
+            for hop in 1..hops {
                 let there = await_that("the process has come", || net.arrived(hop % 2));
                 net.migrate(hop % 2, there, policy);
             }
@@ -96,11 +103,70 @@ fn a_compiled_program_that_computes() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let (source, program) = (directory.path().join("computes.c"), directory.path().join("computes"));
-    std::fs::write(&source, COMPUTES).unwrap();
-    let compiled = Command::new("gcc").args(["-O1", "-o"]).args([&program, &source]).status().unwrap();
-    assert!(compiled.success());
+    let program = compiled(directory.path(), "computes", COMPUTES);
     same_when_moved("c", program.to_str().unwrap(), &[], &ending());
+}
+
+/// Gets memory and gives it back all the time, while another thread goes through what it has had from the beginning.
+const CHANGES: &str = r#"
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+enum { PAGE = 4096, OLD = 2000, NEW = 64, ROUNDS = 600 };
+static unsigned char old[OLD][PAGE];
+static uint64_t changed;
+static void *changes(void *_) {
+    for (int round = 0; round < ROUNDS; round++) {
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS, both = PROT_READ | PROT_WRITE;
+        unsigned char *fresh = mmap(0, NEW * PAGE, both, flags, -1, 0);
+        for (int page = 0; page < NEW; page++) fresh[page * PAGE] = round + page;
+        fresh = mremap(fresh, NEW * PAGE, 2 * NEW * PAGE, MREMAP_MAYMOVE);
+        for (int page = 0; page < 2 * NEW; page++) changed = changed * 31 + fresh[page * PAGE];
+        munmap(fresh, 2 * NEW * PAGE);
+        usleep(3000);
+    }
+    return 0;
+}
+int main(void) {
+    for (int page = 0; page < OLD; page++) memset(old[page], page % 251 + 1, PAGE);
+    printf("begin\n"); fflush(stdout);
+    pthread_t thread;
+    pthread_create(&thread, 0, changes, 0);
+    uint64_t sum = 0;
+    for (int i = 0; i < ROUNDS * 8; i++) { sum = sum * 31 + old[i * 1009 % OLD][i % PAGE]; usleep(300); }
+    pthread_join(thread, 0);
+    printf("%016llx %016llx\n", (unsigned long long)sum, (unsigned long long)changed);
+}
+"#;
+
+/// What is put into memory while the process changes its address space has to wait for it, however long it waits for a processor.
+#[test]
+fn one_that_changes_its_memory_on_a_busy_machine() {
+    if lacks("gcc") {
+        eprintln!("SKIPPED: busy: gcc is not installed");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let program = compiled(directory.path(), "changes", CHANGES);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 * std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let arguments = ["-n", "19", program.to_str().unwrap()];
+        let moved = AssertUnwindSafe(|| same_after(1, "busy", "nice", &arguments, &[Policy::POST_COPY]));
+        let moved = catch_unwind(moved);
+        over.store(true, Ordering::Relaxed);
+        moved.unwrap_or_else(|panicked| resume_unwind(panicked));
+    });
 }
 
 #[test]

@@ -4,11 +4,14 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::policy::Policy;
+use sojourn::aside::{Hello, Purpose, SessionId, StoreRequest};
+use sojourn::dial::dial;
 use sojourn::driver::DriverCommand;
 use sojourn::key::{Key, Trust};
+use sojourn::layout::AddressSpaceLayout;
 use sojourn::status::HostPhase;
 use sojourn::store::Store;
 use steplog::place::{HostId, Place};
@@ -118,6 +121,41 @@ fn the_file_server_is_restarted() {
         world.check();
         conform(&world, &policy);
     }
+}
+
+#[test]
+fn a_file_server_keeps_nothing_open_for_those_who_have_gone() {
+    let root = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let store = Store::open(listener, root.path().to_owned(), Trust::default(), None).unwrap();
+    let greet = |session| {
+        let request = StoreRequest { layout: AddressSpaceLayout::plain(64, 64, "data"), log: false };
+        let purpose = Purpose::Store(request);
+        let hello = Hello { session: SessionId(session), from: HostId(0), address: None, purpose };
+        dial(&store.address().to_string(), &Trust::default(), hello, None).unwrap().0
+    };
+    let open_files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let await_sessions = |count| {
+        let begun = Instant::now();
+        while store.session_count() != count {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{} and not {count}", store.session_count());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    // Two hosts of one process: it is open until both have gone.
+    let (one, other) = (greet(1), greet(1));
+    await_sessions(1);
+    drop(one);
+    std::thread::sleep(Duration::from_millis(20));
+    await_sessions(1);
+    drop(other);
+    await_sessions(0);
+    let before = open_files();
+    (0..200).for_each(|session| drop(greet(session)));
+    await_sessions(0);
+    // Other tests open files at the same time.
+    let after = open_files();
+    assert!(after < before + 100, "{before} open files have become {after}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! (`epoll_wait`, `semop`, …) would return an error that no signal handler explains; and calls that a signal ends are the
 //! kernel's to judge, by the handler, wherever the thread goes on.
 
-use super::waiting::SeenWaiting;
+use super::waiting::{self, SeenWaiting};
 use crate::state::{InterruptedWait, Registers};
 
 const RESTART: [i64; 3] = [-512, -513, -514];
@@ -76,16 +76,35 @@ pub(crate) fn for_travelling(
                 call => Some(call),
             };
             let again = Registers { orig_rax: call.unwrap_or(registers.orig_rax), ..registers };
-            let goes_on = registers.orig_rax == RESTART_CALL;
-            let this = |seen: &SeenWaiting| Some(seen.call) == call && (goes_on || !seen.stale);
-            let wait = seen.filter(this).and_then(|seen| {
-                let remaining_ns = seen.remaining_ns(known.now_ns)?;
-                Some(InterruptedWait { call: seen.call, arguments: arguments(&registers), remaining_ns })
+            let wait = call.and_then(|call| {
+                let remaining_ns = remaining_ns(call, &registers, seen, known)?;
+                Some(InterruptedWait { call, arguments: arguments(&registers), remaining_ns })
             });
             (wound_back(again), wait)
         }
         _ if is_spurious(&registers, known.signal_to_deliver) => (made_again(registers, known), None),
         _ => (not_in_call(registers), None),
+    }
+}
+
+/// What is left of an interrupted wait, where that is known. What was seen may have been another wait, made by the same instruction: what the
+/// thread has in its registers and memory now that it is stopped is this one's.
+fn remaining_ns(
+    call: u64,
+    registers: &Registers,
+    seen: Option<SeenWaiting>,
+    known: &Circumstances<impl Fn(u64, &mut [u8]) -> bool>,
+) -> Option<u64> {
+    let arguments = arguments(registers);
+    let goes_on = registers.orig_rax == RESTART_CALL;
+    let asked_ns = waiting::relative_wait_ns(call, &arguments, &known.read)?;
+    let this = seen.filter(|seen| seen.call == call && (goes_on || !seen.stale));
+    let expected_ns = this.and_then(|seen| seen.remaining_ns(known.now_ns)).map(|ns| ns.min(asked_ns));
+    match waiting::noted_rest_ns(call, &arguments, &known.read) {
+        // It may have been noted at an earlier stop.
+        Some(noted_ns) if goes_on => Some(expected_ns.unwrap_or(noted_ns).min(noted_ns)),
+        Some(noted_ns) => Some(noted_ns),
+        None => expected_ns,
     }
 }
 
@@ -134,8 +153,11 @@ fn made_again(registers: Registers, known: &Circumstances<impl Fn(u64, &mut [u8]
         let same = (seen.call, seen.instruction) == (registers.orig_rax, registers.rip);
         same && !seen.stale && is_wait_for_events(seen.call)
     });
-    if let Some(remaining_ns) = seen.and_then(|seen| seen.remaining_ns(known.now_ns)) {
-        again.r10 = remaining_ns.div_ceil(1_000_000);
+    let asked_ns = waiting::relative_wait_ns(registers.orig_rax, &arguments(&registers), &known.read);
+    if let (Some(seen), Some(asked_ns)) = (seen, asked_ns)
+        && let Some(remaining_ns) = seen.remaining_ns(known.now_ns)
+    {
+        again.r10 = remaining_ns.min(asked_ns).div_ceil(1_000_000);
     }
     again
 }
@@ -209,6 +231,25 @@ mod tests {
         code.get(at..at + bytes.len()).map(|found| bytes.copy_from_slice(found)).is_some()
     }
 
+    /// Where there is the time that a sleep was asked for, ten milliseconds, and where the kernel notes what is left: seven.
+    const ASKED: u64 = 0x8000;
+    const NOTED: u64 = 0x9000;
+
+    fn sleeping(orig_rax: i64, noted: u64) -> Registers {
+        Registers { rdi: ASKED, rsi: noted, ..registers(orig_rax, -516) }
+    }
+
+    fn times(address: u64, bytes: &mut [u8]) -> bool {
+        let nanoseconds: u64 = match address {
+            ASKED => 10_000_000,
+            NOTED => 7_000_000,
+            _ => return false,
+        };
+        bytes.fill(0);
+        bytes[8..].copy_from_slice(&nanoseconds.to_ne_bytes());
+        true
+    }
+
     fn seen(call: i64) -> Option<SeenWaiting> {
         let instruction = IN_CODE + 2;
         Some(SeenWaiting {
@@ -255,10 +296,37 @@ mod tests {
 
     #[test]
     fn a_restarted_sleep_has_the_rest_of_its_time() {
-        let known = known(false, seen(libc::SYS_nanosleep), 4_000);
-        let (again, wait) = for_travelling(registers(libc::SYS_restart_syscall, -516), &known);
+        let seen = seen(libc::SYS_nanosleep);
+        let known = Circumstances { signal_to_deliver: false, seen, now_ns: 4_000, read: times };
+        let (again, wait) = for_travelling(sleeping(libc::SYS_restart_syscall, 0), &known);
         assert_eq!((again.rip, again.rax), (IN_CODE, 35));
         assert_eq!(wait.map(|wait| (wait.call, wait.remaining_ns)), Some((35, 9_997_000)));
+    }
+
+    #[test]
+    fn a_sleep_is_no_longer_than_was_asked_for_whatever_was_seen_before_the_stop() {
+        let rest_ns = |seen: Option<SeenWaiting>, noted| {
+            let known = Circumstances { signal_to_deliver: false, seen, now_ns: 4_000, read: times };
+            for_travelling(sleeping(libc::SYS_nanosleep, noted), &known).1.map(|wait| wait.remaining_ns)
+        };
+        let seen = seen(libc::SYS_nanosleep);
+        assert_eq!(rest_ns(seen, 0), Some(9_997_000));
+        // A longer one, or what was no time at all when it was read.
+        let longer = seen.map(|seen| SeenWaiting { rest_ns: Some(u64::MAX), ..seen });
+        assert_eq!(rest_ns(longer, 0), Some(10_000_000));
+        assert_eq!(rest_ns(None, 0), None, "it is made again");
+        // An earlier one that was about to end: the kernel has noted what is left of this one.
+        let earlier = seen.map(|seen| SeenWaiting { since_ns: Some(-20_000_000), ..seen });
+        assert_eq!((rest_ns(earlier, NOTED), rest_ns(None, NOTED)), (Some(7_000_000), Some(7_000_000)));
+    }
+
+    #[test]
+    fn events_are_waited_for_no_longer_than_was_asked_for() {
+        let longer =
+            seen(libc::SYS_epoll_wait).map(|seen| SeenWaiting { rest_ns: Some(3_600_000_000_000), ..seen });
+        let stopped = |milliseconds| Registers { r10: milliseconds, ..registers(libc::SYS_epoll_wait, -4) };
+        let again = |milliseconds| for_going_on(stopped(milliseconds), &known(false, longer, 4_000)).r10;
+        assert_eq!((again(5), again(0), again(u64::MAX)), (5, 0, u64::MAX));
     }
 
     #[test]
@@ -270,9 +338,11 @@ mod tests {
 
     #[test]
     fn a_thread_about_to_go_on_with_a_sleep_has_not_forgotten_it() {
-        let at_instruction = Registers { rip: IN_CODE, ..registers(-1, libc::SYS_restart_syscall) };
+        let at_instruction =
+            Registers { rip: IN_CODE, rdx: ASKED, ..registers(-1, libc::SYS_restart_syscall) };
         let seen = seen(libc::SYS_clock_nanosleep);
-        let known = Circumstances { signal_to_deliver: false, seen, now_ns: 4_000, read: code };
+        let read = |address: u64, bytes: &mut [u8]| code(address, bytes) || times(address, bytes);
+        let known = Circumstances { signal_to_deliver: false, seen, now_ns: 4_000, read };
         let (again, wait) = for_travelling(at_instruction, &known);
         assert_eq!((again.rip, again.rax as i64), (IN_CODE, libc::SYS_clock_nanosleep));
         assert_eq!(wait.map(|wait| wait.remaining_ns), Some(9_997_000));
@@ -281,7 +351,7 @@ mod tests {
             for_travelling(at_instruction, &stale).1.is_some(),
             "it goes on with what it was seen in last"
         );
-        let begun = registers(libc::SYS_clock_nanosleep, -516);
+        let begun = Registers { rdx: ASKED, ..registers(libc::SYS_clock_nanosleep, -516) };
         assert!(for_travelling(begun, &stale).1.is_none(), "what has begun since is another one");
         // The same number elsewhere is a number.
         let computing = Registers { rip: IN_CODE + 1, ..at_instruction };

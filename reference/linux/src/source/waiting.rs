@@ -72,17 +72,36 @@ fn look_now(
     Some(SeenWaiting { call, instruction, since_ns, rest_ns, stale: false })
 }
 
+/// What the kernel has noted to be left of a sleep that was interrupted, where the call told it a place for that.
+pub(crate) fn noted_rest_ns(
+    call: u64,
+    arguments: &[u64; 6],
+    read: impl Fn(u64, &mut [u8]) -> bool,
+) -> Option<u64> {
+    relative_wait_ns(call, arguments, &read)?;
+    match call as i64 {
+        libc::SYS_nanosleep => time_at(arguments[1], read),
+        libc::SYS_clock_nanosleep => time_at(arguments[3], read),
+        _ => None,
+    }
+}
+
+/// A `struct timespec`, in nanoseconds.
+fn time_at(address: u64, read: impl Fn(u64, &mut [u8]) -> bool) -> Option<u64> {
+    let mut bytes = [0; 16];
+    (address != 0 && read(address, &mut bytes)).then(|| {
+        let (words, _) = bytes.as_chunks::<8>();
+        u64::from_ne_bytes(words[0]).saturating_mul(1_000_000_000).saturating_add(u64::from_ne_bytes(words[1]))
+    })
+}
+
 /// How long the call waits, where it is for a relative time and the kernel keeps the end of it.
-fn relative_wait_ns(call: u64, arguments: &[u64; 6], read: impl Fn(u64, &mut [u8]) -> bool) -> Option<u64> {
-    let timespec = |address: u64| {
-        let mut bytes = [0; 16];
-        (address != 0 && read(address, &mut bytes)).then(|| {
-            let (words, _) = bytes.as_chunks::<8>();
-            u64::from_ne_bytes(words[0])
-                .saturating_mul(1_000_000_000)
-                .saturating_add(u64::from_ne_bytes(words[1]))
-        })
-    };
+pub(crate) fn relative_wait_ns(
+    call: u64,
+    arguments: &[u64; 6],
+    read: impl Fn(u64, &mut [u8]) -> bool,
+) -> Option<u64> {
+    let timespec = |address: u64| time_at(address, &read);
     let milliseconds = |argument: u64| {
         let milliseconds = u64::try_from(argument as i32).ok()?;
         (milliseconds > 0).then_some(milliseconds * 1_000_000)

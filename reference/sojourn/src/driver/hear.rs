@@ -3,6 +3,7 @@
 use std::sync::mpsc::TryRecvError;
 
 use protocol::error::{Error, Refusal};
+use protocol::host::Role;
 use steplog::event::{Bytes, Event};
 use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
@@ -204,6 +205,8 @@ impl Driver {
             let Some(channel) = self.peers.channel_mut(place) else { return Ok(()) };
             match channel.hear()? {
                 None => return Ok(()),
+                // Nothing can be done about what is said to one that has failed.
+                Some(Heard::Protocol(_)) if matches!(self.host.role(), Role::Failed(_)) => {}
                 Some(Heard::Protocol(frame)) => {
                     let handled = self.host.handle_message(place, frame.epoch, &frame.message);
                     self.note_error("a message", handled.map(|_| ()));

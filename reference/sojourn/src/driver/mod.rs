@@ -284,6 +284,7 @@ impl Driver {
         self.look_at_clock();
         self.heed_judge();
         self.reconsider();
+        let gathers = self.gather();
         self.operate();
         let worked = self.work();
         self.collect();
@@ -291,7 +292,7 @@ impl Driver {
         self.peers.call_again(&self.setup, self.session);
         self.flush();
         self.update_status();
-        more || worked || self.is_gathering()
+        more || worked || gathers
     }
 
     fn look_at_clock(&mut self) {
@@ -327,7 +328,12 @@ impl Driver {
     /// What an endpoint refuses of its driver is written down; the endpoint is as it was.
     fn note_error(&self, what: &str, done: Result<(), Error>) -> bool {
         let Err(error) = done else { return true };
-        tracing::warn!(session = %self.session, host = %self.host.id(), %error, what, "refused");
+        match self.host.role() {
+            Role::Failed(_) => {
+                tracing::error!(session = %self.session, host = %self.host.id(), %error, what, "this end has failed");
+            }
+            _ => tracing::warn!(session = %self.session, host = %self.host.id(), %error, what, "refused"),
+        }
         self.handle.status.lock().error = Some(error.to_string());
         false
     }

@@ -39,7 +39,6 @@ const WORK_MAX: usize = 64;
 impl Driver {
     /// Suspends the process as soon as that makes sense.
     pub(super) fn operate(&mut self) {
-        self.gather();
         self.look_after_held();
         if self.unfit {
             self.unfit = false;

@@ -78,34 +78,32 @@ impl Driver {
         self.gathering.is_none() && resident.write_backs.is_empty()
     }
 
-    /// Gets what the subject has elsewhere, although it has not asked for it.
-    pub(super) fn gather(&mut self) {
-        let Some(mut page) = self.gathering else { return };
+    /// Gets what the subject has elsewhere, although it has not asked for it. True when there is more to ask for that waits for nobody.
+    pub(super) fn gather(&mut self) -> bool {
+        let Some(mut page) = self.gathering else { return false };
         for _ in 0..GATHERED_MAX {
-            let Role::Source(Source::Resting(resident)) = self.host.role() else { return };
+            let Role::Source(Source::Resting(resident)) = self.host.role() else { return false };
             let Some(record) = resident.pages.get(page.index()) else {
-                let all_here = resident.pages.iter().all(|record| record.location == Location::Here);
-                if all_here && self.subject.lock().has_come() {
+                let missing = resident.pages.iter().position(|record| record.location != Location::Here);
+                if missing.is_none() && self.subject.lock().has_come() {
                     self.settle();
                 } else {
-                    self.gathering = Some(PageNumber(0));
+                    // Some that were asked for may have to be asked for again.
+                    self.gathering = Some(PageNumber(missing.map_or(page.0, |at| at as u64)));
                 }
-                return;
+                return false;
             };
             if record.location != Location::Here && !record.requested {
                 if record.location == Location::FileServer && !self.peers.has_room(Place::FileServer) {
-                    break;
+                    self.gathering = Some(page);
+                    return false;
                 }
                 self.fault(page);
             }
             page = PageNumber(page.0 + 1);
         }
         self.gathering = Some(page);
-    }
-
-    /// Whether there is something to be gathered that waits for nobody.
-    pub(super) fn is_gathering(&self) -> bool {
-        self.gathering.is_some()
+        true
     }
 
     fn settle(&mut self) {

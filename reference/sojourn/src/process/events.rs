@@ -3,7 +3,8 @@
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
-use linux::userfault::{MemoryEvent, Userfault};
+use linux::LinuxError;
+use linux::userfault::{Installed, MemoryEvent};
 
 use steplog::page::PageNumber;
 
@@ -14,14 +15,29 @@ use crate::subject::Occurrence;
 /// How often to look whether the process has ended.
 const LIFE_CHECK: Duration = Duration::from_millis(20);
 
+/// While the process changes its address space, and until it has noted that its word of that was read, nothing can be put in. All
+/// that it needs for that is a processor.
+pub(super) const EVENTS_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const EVENTS_PAUSE: Duration = Duration::from_micros(20);
+pub(super) const CHANGES: &str = "it changes its address space and does not come to an end";
+
 impl LiveProcess {
     /// What is read from the descriptor of the memory.
     pub(super) fn read_events(&mut self) {
-        let Some(memory) = self.memory.clone() else { return };
+        loop {
+            self.take_events();
+            let Some(event) = self.events.pop_front() else { return };
+            self.note_event(event);
+        }
+    }
+
+    /// Reads what there is, which lets the process go on that waits for that.
+    fn take_events(&mut self) {
+        let Some(memory) = &self.memory else { return };
         loop {
             match memory.next_event() {
                 Ok(None) => return,
-                Ok(Some(event)) => self.note_event(&memory, event),
+                Ok(Some(event)) => self.events.push_back(event),
                 Err(error) => {
                     tracing::debug!(%error, "no more events of the memory");
                     return;
@@ -30,14 +46,14 @@ impl LiveProcess {
         }
     }
 
-    fn note_event(&mut self, memory: &Userfault, event: MemoryEvent) {
+    fn note_event(&mut self, event: MemoryEvent) {
         match event {
             MemoryEvent::Fault { page: place, .. } => match self.table.number_of(place) {
                 Some(page) if !self.void.contains(page) && !self.present.contains(page) => {
                     self.occurrences.push_back(Occurrence::Fault(page));
                 }
                 // It came while the fault was on its way here, which wakes whoever waits; or nobody has it, so it is zero.
-                _ => self.install_zero(memory, place),
+                _ => self.install_zero(place),
             },
             MemoryEvent::Removed(range) | MemoryEvent::Unmapped(range) => {
                 // Nothing is noted there any more; what was written there is in the file.
@@ -53,10 +69,21 @@ impl LiveProcess {
         }
     }
 
-    pub(super) fn install_zero(&self, memory: &Userfault, place: u64) {
-        if let Err(error) = memory.install_zero(place) {
-            tracing::error!(%error, place, "a page of zeroes could not be put in");
-        }
+    /// Nothing but zeroes, unless there is something. Whoever waits for the place goes on.
+    pub(super) fn install_zero(&mut self, place: u64) {
+        let began = Instant::now();
+        let error = loop {
+            let Some(memory) = &self.memory else { return };
+            match memory.install_zero(place) {
+                // Noted in their order, after this.
+                Ok(Installed::EventsFirst) if began.elapsed() < EVENTS_PATIENCE => self.take_events(),
+                Ok(Installed::EventsFirst) => break LinuxError::CannotFollow(CHANGES.to_owned()),
+                Ok(_) => return,
+                Err(error) => break error,
+            }
+            std::thread::sleep(EVENTS_PAUSE);
+        };
+        tracing::error!(%error, place, "a page of zeroes could not be put in");
     }
 
     /// Whether letting it go has come to its end.

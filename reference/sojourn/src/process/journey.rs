@@ -263,9 +263,9 @@ impl Subject for LiveProcess {
     }
 
     fn wake(&mut self, page: PageNumber) {
-        if let (Some(memory), Some(place)) = (self.memory.clone(), self.table.place_of(page)) {
+        if let Some(place) = self.table.place_of(page) {
             // It is there, so this changes nothing but that whoever waits goes on.
-            self.install_zero(&memory, place);
+            self.install_zero(place);
         }
     }
 

@@ -10,25 +10,22 @@ use protocol::page::{PAGE_SIZE as PAGE_LEN, PageBytes};
 use protocol::page_set::PageSet;
 use steplog::page::PageNumber;
 
+use super::events::{CHANGES, EVENTS_PATIENCE, EVENTS_PAUSE};
 use super::stock::joined;
 use super::{Body, LiveProcess};
-use crate::subject::Alarm;
+use crate::subject::{Alarm, Subject as _};
 
 impl LiveProcess {
     fn put(&self, place: u64, content: &PageBytes) -> Result<Installed, LinuxError> {
         let bytes = content.as_slice();
         let zero = bytes.iter().all(|byte| *byte == 0);
-        let installed = match (&self.body, &self.memory) {
-            (Body::Built(destination), _) => destination.put(place, bytes)?,
-            (Body::Prepared(prepared), _) => prepared.put(place, bytes)?,
-            (_, Some(memory)) if zero => memory.install_zero(place)?,
-            (_, Some(memory)) => memory.install(place, bytes)?,
-            _ => Installed::ProcessEnded,
-        };
-        if matches!(installed, Installed::EventsFirst) {
-            return Err(LinuxError::CannotFollow("events first".to_owned()));
+        match (&self.body, &self.memory) {
+            (Body::Built(destination), _) => destination.put(place, bytes),
+            (Body::Prepared(prepared), _) => prepared.put(place, bytes),
+            (_, Some(memory)) if zero => memory.install_zero(place),
+            (_, Some(memory)) => memory.install(place, bytes),
+            _ => Ok(Installed::ProcessEnded),
         }
-        Ok(installed)
     }
 }
 
@@ -79,31 +76,41 @@ impl Memory for LiveProcess {
     fn install(&mut self, page: PageNumber, content: &PageBytes) -> Result<(), MemoryError> {
         self.written.remove(page);
         self.present.insert(page);
-        if self.void.contains(page) {
-            return Ok(());
-        }
-        let Some(place) = self.table.place_of(page) else {
-            self.unplaced.insert(page, content.clone());
-            return Ok(());
-        };
-        self.stored.note_arrived(page, content);
-        for _ in 0..100 {
-            match self.put(place, content) {
+        let began = Instant::now();
+        let mut arrived = false;
+        // The process may change its address space at the same time: where the page is, and whether it is, is looked up each time.
+        loop {
+            if self.void.contains(page) {
+                // Whoever asked before it was discarded goes on.
+                self.wake(page);
+                return Ok(());
+            }
+            let Some(place) = self.table.place_of(page) else {
+                self.unplaced.insert(page, content.clone());
+                return Ok(());
+            };
+            if !std::mem::replace(&mut arrived, true) {
+                self.stored.note_arrived(page, content);
+            }
+            let error = match self.put(place, content) {
                 Ok(Installed::NoSuchPlace) => {
                     return self.stored.put(page, content).map_err(|error| {
                         tracing::error!(%error, %page, "a page could not be put into its file");
                         MemoryError::Absent(page)
                     });
                 }
-                Ok(_) => return Ok(()),
-                Err(LinuxError::CannotFollow(_)) => self.read_events(),
-                Err(error) => {
-                    tracing::error!(%error, %page, "a page could not be put in");
-                    return Err(MemoryError::Absent(page));
+                Ok(Installed::EventsFirst) if began.elapsed() < EVENTS_PATIENCE => {
+                    self.read_events();
+                    std::thread::sleep(EVENTS_PAUSE);
+                    continue;
                 }
-            }
+                Ok(Installed::EventsFirst) => LinuxError::CannotFollow(CHANGES.to_owned()),
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            tracing::error!(%error, %page, "a page could not be put in");
+            return Err(MemoryError::Absent(page));
         }
-        Err(MemoryError::Absent(page))
     }
 
     fn discard(&mut self, page: PageNumber) -> Result<(), MemoryError> {

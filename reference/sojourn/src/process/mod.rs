@@ -27,7 +27,7 @@ use linux::build::{BuiltProcess, Prepared, Resumed, Running};
 use linux::obstacle::{Obstacle, StandardStreams};
 use linux::plan::FileChoices;
 use linux::source::{DepartedSource, FrozenSource, TrackedProcess};
-use linux::userfault::Userfault;
+use linux::userfault::{MemoryEvent, Userfault};
 use protocol::page::PageBytes;
 use protocol::page_set::PageSet;
 use steplog::page::PageNumber;
@@ -55,6 +55,8 @@ pub struct LiveProcess {
     /// Content of pages whose place is not known yet.
     unplaced: BTreeMap<PageNumber, PageBytes>,
     memory: Option<Arc<Userfault>>,
+    /// Read, and not noted yet.
+    events: VecDeque<MemoryEvent>,
     stored: StoredFiles,
     occurrences: VecDeque<Occurrence>,
     alarm: Option<Alarm>,
@@ -144,6 +146,7 @@ impl LiveProcess {
             void: none,
             unplaced: BTreeMap::new(),
             memory: None,
+            events: VecDeque::new(),
             stored: StoredFiles::default(),
             occurrences: VecDeque::new(),
             alarm: None,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -46,8 +46,9 @@ struct Inner {
     sessions: Mutex<BTreeMap<SessionId, Arc<Mutex<Session>>>>,
     strangers: AtomicUsize,
     closed: AtomicBool,
-    /// The sockets of those who are being served, to hang up on when the server closes.
-    callers: Mutex<Vec<TcpStream>>,
+    /// The sockets of those who are being served, by a number of their own, to hang up on when the server closes.
+    callers: Mutex<BTreeMap<u64, TcpStream>>,
+    next_caller: AtomicU64,
 }
 
 impl Store {
@@ -78,6 +79,7 @@ impl Store {
             strangers: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             callers: Mutex::default(),
+            next_caller: AtomicU64::new(0),
         };
         let store = Self(Arc::new(inner));
         let answering = store.clone();
@@ -90,10 +92,15 @@ impl Store {
         self.0.address
     }
 
+    /// How many processes somebody is served for.
+    pub fn session_count(&self) -> usize {
+        lock(&self.0.sessions).len()
+    }
+
     /// Ends: everybody is hung up on, what is in memory is dropped.
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::SeqCst);
-        for socket in lock(&self.0.callers).drain(..) {
+        for socket in std::mem::take(&mut *lock(&self.0.callers)).into_values() {
             // It may be closed already.
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
@@ -143,9 +150,14 @@ impl Store {
                 return Ok(());
             }
         };
-        connection.welcome(Welcome { host: HostId(0), lacking: Vec::new(), steps_seen: 0 })?;
-        lock(&self.0.callers).push(connection.socket()?);
-        let served = self.serve(connection, &session, hello.from, request.log);
+        let caller = self.0.next_caller.fetch_add(1, Ordering::SeqCst);
+        let served = connection
+            .welcome(Welcome { host: HostId(0), lacking: Vec::new(), steps_seen: 0 })
+            .and_then(|()| Ok(lock(&self.0.callers).insert(caller, connection.socket()?)))
+            .map(|_| self.serve(connection, &session, hello.from, request.log));
+        lock(&self.0.callers).remove(&caller);
+        self.put_away(hello.session, session);
+        let served = served?;
         if !self.0.closed.load(Ordering::SeqCst) {
             tracing::debug!(session = %hello.session, host = %hello.from, ?served, "a host has hung up");
         }
@@ -164,6 +176,16 @@ impl Store {
         let session = Arc::new(Mutex::new(session));
         sessions.insert(id, Arc::clone(&session));
         Ok(session)
+    }
+
+    /// Nobody is served in this session by this thread any more. Without anybody it is closed: all that it has acknowledged is on the
+    /// disk, from where it is opened again for whoever asks.
+    fn put_away(&self, id: SessionId, session: Arc<Mutex<Session>>) {
+        let mut sessions = lock(&self.0.sessions);
+        drop(session);
+        if sessions.get(&id).is_some_and(|session| Arc::strong_count(session) == 1) {
+            sessions.remove(&id);
+        }
     }
 
     /// Serves one host for as long as the connection lasts.

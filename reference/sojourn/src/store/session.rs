@@ -89,7 +89,11 @@ impl Session {
         let mut journal = open_own(&own.join("journal"))?;
         let mut notes = Vec::new();
         journal.read_to_end(&mut notes).map_err(fails(&own))?;
-        let read = |page: PageNumber| read_page(&extents, &swap, page).ok();
+        // Pages of zeroes, most of which nobody has ever written to, are one and the same.
+        let read = |page: PageNumber| {
+            let content = read_page(&extents, &swap, page).ok()?;
+            content.as_slice().iter().any(|byte| *byte != 0).then_some(content)
+        };
         let image = layout.image(|page, _, _| read(page));
         let mut server = FileServer::new(&image);
         let versions = versions(&notes);
