@@ -6,6 +6,7 @@ mod net;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use protocol::policy::Policy;
 
@@ -167,6 +168,46 @@ fn one_that_changes_its_memory_on_a_busy_machine() {
         over.store(true, Ordering::Relaxed);
         moved.unwrap_or_else(|panicked| resume_unwind(panicked));
     });
+}
+
+/// Reads a file that is mapped, and ends as soon as it is on another machine.
+const READS: &str = "
+import mmap, os, sys, time
+with open(sys.argv[1], 'r+b') as file: memory = mmap.mmap(file.fileno(), 0)
+print('begin', sum(memory[at] for at in range(0, len(memory), 4096)), flush=True)
+network = lambda: os.readlink('/proc/self/ns/net')
+here = network()
+while network() == here: time.sleep(0.001)
+print('end', memory[4096], flush=True)
+";
+
+/// The pages of a file that nobody has asked for are gathered after the arrival. There is nothing to be gathered for a process that has ended.
+#[test]
+fn a_host_rests_when_a_process_has_ended_before_all_of_it_was_there() {
+    if let Some(reason) =
+        missing().or_else(|| lacks("python3").then(|| "python3 is not installed".to_owned()))
+    {
+        eprintln!("SKIPPED: ended: {reason}");
+        return;
+    }
+    let net = Net::new("end");
+    let data = net.path("data");
+    std::fs::write(&data, vec![7; 256 << 20]).unwrap();
+    let (mut child, printed) = net.start("python3", &["-c", READS, data.to_str().unwrap()]);
+    net.migrate(0, child.0.id(), &Policy::GENERIC);
+    await_that("the program has ended", || {
+        std::fs::read_to_string(&printed).unwrap().contains("end 7\n").then_some(())
+    });
+    assert!(ends_in_time(&mut child.0).is_some());
+    // Far less than a host keeps what it has to say to others.
+    let rests = (0..20).any(|_| {
+        let before = net.processor_time(1);
+        std::thread::sleep(Duration::from_millis(500));
+        net.processor_time(1) - before < Duration::from_millis(100)
+    });
+    let logs = net.logs();
+    let refused = logs.lines().filter(|line| line.contains("refused")).count();
+    assert!(rests && refused < 10, "it turns in vain, {refused} times refused\n{logs}");
 }
 
 #[test]

@@ -83,6 +83,10 @@ impl Driver {
         let Some(mut page) = self.gathering else { return false };
         for _ in 0..GATHERED_MAX {
             let Role::Source(Source::Resting(resident)) = self.host.role() else { return false };
+            if resident.exited {
+                self.gathering = None;
+                return false;
+            }
             let Some(record) = resident.pages.get(page.index()) else {
                 let missing = resident.pages.iter().position(|record| record.location != Location::Here);
                 if missing.is_none() && self.subject.lock().has_come() {

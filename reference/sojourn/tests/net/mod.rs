@@ -154,6 +154,15 @@ impl Net {
         document["processes"].as_array().cloned().unwrap_or_default()
     }
 
+    /// How long the host of a machine has kept processors busy so far.
+    pub fn processor_time(&self, at: usize) -> Duration {
+        const TICK: Duration = Duration::from_millis(10);
+        let line = std::fs::read_to_string(format!("/proc/{}/stat", self.children[1 + at].id())).unwrap();
+        let behind_name = line.rsplit_once(')').unwrap().1.split_whitespace();
+        // Ticks in user mode and in the kernel.
+        behind_name.skip(11).take(2).map(|ticks| TICK * ticks.parse::<u32>().unwrap()).sum()
+    }
+
     /// Ends a server as a machine ends, without a word: 0 the file server, 1 and 2 the hosts.
     pub fn kill_server(&mut self, which: usize) {
         self.children[which].kill().unwrap();
