@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::aside::{
     ASIDE_HEADER_LEN, AsideError, DriverMessage, Hello, PeerRejection, Purpose, Welcome, peek,
 };
-use crate::channel::Stream;
+use crate::channel::{Arrived, Stream};
 use crate::key::{KeyError, Trust};
 
 /// How long a stranger may take to show that it is none, and to say what it wants.
@@ -206,7 +206,7 @@ impl GreetingConnection {
         let socket = mio::net::TcpStream::from_std(self.socket);
         Ok(match self.tls {
             None => Stream::Plain(socket),
-            Some(tls) => Stream::Tls(tls, socket),
+            Some(tls) => Stream::Tls(tls, socket, Arrived::default()),
         })
     }
 

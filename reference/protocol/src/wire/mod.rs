@@ -164,22 +164,28 @@ pub struct EncodeError {
 
 /// The bytes of a message: a frame, or several where the plan of a State is too long for one.
 pub fn encode(epoch: Epoch, message: &Message) -> Result<Vec<u8>, EncodeError> {
-    let kind = message.kind();
-    let within = |what, len, max| if len <= max { Ok(()) } else { Err(EncodeError { kind, what, len, max }) };
     let mut bytes = Vec::with_capacity(HEADER_LEN + CONTENT_PAYLOAD_LEN_MAX);
+    encode_into(epoch, message, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same, appended to `bytes`, which stay as they are on an error.
+pub fn encode_into(epoch: Epoch, message: &Message, bytes: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let kind = message.kind();
+    let start = bytes.len();
+    let within = |what, len, max| if len <= max { Ok(()) } else { Err(EncodeError { kind, what, len, max }) };
     if let Message::State(state) = message {
         within("registers", state.registers.len(), REGISTERS_LEN_MAX)?;
         within("former hosts", state.former_hosts.len(), FORMER_HOSTS_MAX)?;
         let (ahead, rest) = payload::parts(state, STATE_PAYLOAD_LEN_MAX);
         for part in ahead {
-            seal(PLAN_AHEAD, epoch, &mut bytes, |payload| payload::encode_runs(part, payload));
+            seal(PLAN_AHEAD, epoch, bytes, |payload| payload::encode_runs(part, payload));
         }
-        seal(kind_to_byte(kind), epoch, &mut bytes, |payload| payload::encode_state(state, rest, payload));
-        return Ok(bytes);
+        seal(kind_to_byte(kind), epoch, bytes, |payload| payload::encode_state(state, rest, payload));
+        return Ok(());
     }
-    let len = seal(kind_to_byte(kind), epoch, &mut bytes, |payload| payload::encode(message, payload));
-    within("payload", len, payload_len_max(kind))?;
-    Ok(bytes)
+    let len = seal(kind_to_byte(kind), epoch, bytes, |payload| payload::encode(message, payload));
+    within("payload", len, payload_len_max(kind)).inspect_err(|_| bytes.truncate(start))
 }
 
 /// Appends a frame, and returns the length of its payload.

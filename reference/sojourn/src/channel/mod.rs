@@ -10,7 +10,7 @@ mod pace;
 mod stream;
 
 pub use pace::{Overcredited, Pace};
-pub use stream::Stream;
+pub use stream::{Arrived, Stream};
 
 use std::io::{self, Read, Write};
 use std::time::Instant;
@@ -128,9 +128,9 @@ impl PeerChannel {
     /// # Errors
     /// It is too large.
     pub fn say(&mut self, epoch: Epoch, message: &Message) -> Result<(), ChannelError> {
-        let frame = wire::encode(epoch, message)?;
-        self.pace.sent(frame.len() as u64, self.now_ns());
-        self.outbox.extend_from_slice(&frame);
+        let before = self.outbox.len();
+        wire::encode_into(epoch, message, &mut self.outbox)?;
+        self.pace.sent((self.outbox.len() - before) as u64, self.now_ns());
         Ok(())
     }
 
