@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cost::{CostModel, Fraction, Preset};
-use protocol::page::{Image, PAGE_COUNT_MAX};
+use protocol::page::{Image, PAGE_COUNT_MAX, PageKind};
 use protocol::policy::{Freeze, Passes, Policy, Pre};
 use serde::Serialize;
 use world::random::Random;
@@ -26,6 +26,9 @@ pub struct SimulationSetup {
     /// Share of pages that differ from their backing store when the migration starts. Where file-mapped pages are
     /// written back, so many of them have still to be.
     pub dirty_share: Fraction,
+    /// The same of file-mapped pages alone, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsaved_share: Option<Fraction>,
     /// Share of pages that are all zero when the migration starts. One that is written is no longer.
     pub zero_share: Fraction,
     /// Which pages the process touches, and when, where that was measured.
@@ -209,6 +212,7 @@ impl SimulationSetup {
             page_size_bytes: 4096,
             mapped_share: Fraction::HALF,
             dirty_share: Fraction::HALF,
+            unsaved_share: None,
             zero_share: Fraction::NONE,
             workload: SimulatedWorkload::Uniform,
             touched_share: Fraction::ALL,
@@ -346,6 +350,14 @@ impl SimulationSetup {
         Ok(Image::blank(pages, self.mapped_share.of(pages)))
     }
 
+    /// Share of pages of a kind that differ from their backing store when the migration starts.
+    pub(super) fn share_to_save(&self, kind: PageKind) -> Fraction {
+        match kind {
+            PageKind::FileMapped => self.unsaved_share.unwrap_or(self.dirty_share),
+            _ => self.dirty_share,
+        }
+    }
+
     /// The pages that the process touches at all.
     pub(super) fn window(&self, pages: u64) -> std::ops::Range<u64> {
         let count = self.touched_share.of(pages).clamp(1.min(pages), pages);
@@ -374,7 +386,10 @@ impl SimulationSetup {
             self.memory_bytes = profile.pages.saturating_mul(self.page_size_bytes);
             (self.mapped_share, self.zero_share) =
                 (share(profile.file_mapped_pages), share(profile.zero_pages));
-            self.dirty_share = share(profile.modified_pages);
+            let private = profile.pages.saturating_sub(profile.file_mapped_pages);
+            self.dirty_share = Fraction::ratio(profile.modified_pages.min(private), private.max(1));
+            self.unsaved_share =
+                Some(Fraction::ratio(profile.unsaved_pages, profile.file_mapped_pages.max(1)));
         }
         if profile.state_bytes > 0 {
             self.costs.state_bytes = profile.state_bytes;
@@ -453,6 +468,22 @@ impl SimulatedWorkload {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_measured_of_each_kind_of_page_is_of_that_kind() {
+        let profile = Profile {
+            pages: 1000,
+            file_mapped_pages: 200,
+            modified_pages: 400,
+            unsaved_pages: 150,
+            ..Profile::default()
+        };
+        let mut setup = SimulationSetup::new(Policy::GENERIC, Preset::Sojourn);
+        setup.take_over(&profile);
+        let shares =
+            [PageKind::FileMapped, PageKind::Private].map(|kind| setup.share_to_save(kind).millionths());
+        assert_eq!(shares, [750_000, 500_000]);
+    }
 
     #[test]
     fn a_share_falls_as_often_as_it_says() {

@@ -160,7 +160,7 @@ impl Parameter {
             Self::Streams => setup.costs.streams = value as u32,
             Self::WriteShare => setup.write_share = share,
             Self::MappedShare => setup.mapped_share = share,
-            Self::DirtyShare => setup.dirty_share = share,
+            Self::DirtyShare => (setup.dirty_share, setup.unsaved_share) = (share, None),
             Self::Passes => setup.set_passes(Passes::AtMost(value as u32)),
         }
         Ok(setup)

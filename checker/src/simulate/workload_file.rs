@@ -37,9 +37,12 @@ pub struct Profile {
     /// Pages that are all zero.
     #[serde(default)]
     pub zero_pages: u64,
-    /// Pages that differ from where they were loaded from.
+    /// Pages of the process's own that differ from where they were loaded from.
     #[serde(default)]
     pub modified_pages: u64,
+    /// Those of the file-mapped pages that the file server does not have yet, or not as they are.
+    #[serde(default)]
+    pub unsaved_pages: u64,
     /// Bytes of the state without pages.
     #[serde(default)]
     pub state_bytes: u64,
@@ -108,6 +111,14 @@ pub enum WorkloadError {
         /// What there is.
         pages: u64,
     },
+    /// More file-mapped pages are unsaved than there are.
+    #[error("{counted} unsaved pages, of {pages} that are file-mapped")]
+    TooManyUnsaved {
+        /// Those that are unsaved.
+        counted: u64,
+        /// What there is.
+        pages: u64,
+    },
 }
 
 /// The workload that a text tells, whichever form it has.
@@ -155,6 +166,10 @@ fn checked(mut profile: Profile) -> Result<Profile, WorkloadError> {
     }
     let counted = profile.curve.last().map_or(0, |point| point.touched);
     let counted = counted.max(profile.zero_pages).max(profile.file_mapped_pages).max(profile.modified_pages);
+    if profile.unsaved_pages > profile.file_mapped_pages {
+        let (counted, pages) = (profile.unsaved_pages, profile.file_mapped_pages);
+        return Err(WorkloadError::TooManyUnsaved { counted, pages });
+    }
     if profile.pages > 0 && counted > profile.pages {
         return Err(WorkloadError::TooMany { counted, pages: profile.pages });
     }
@@ -314,6 +329,9 @@ mod tests {
         let profile =
             Profile { pages: 100, page_size_bytes: 4096, zero_pages: 40, curve, ..Profile::default() };
         assert_eq!(measured(&profile.to_toml()), profile);
+        let unsaved = Profile { file_mapped_pages: 7, unsaved_pages: 8, ..profile };
+        let refused = parse(&unsaved.to_toml()).unwrap_err().to_string();
+        assert_eq!(refused, "8 unsaved pages, of 7 that are file-mapped");
     }
 
     #[test]

@@ -142,9 +142,8 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
     fn start(&mut self) -> Result<(), SimulationError> {
         let mut random = Random::new(self.setup.seed);
         for page in self.image.page_numbers() {
-            let dirty =
-                self.setup.workload == SimulatedWorkload::All || falls(self.setup.dirty_share, &mut random);
-            if dirty {
+            let share = self.setup.share_to_save(self.image.kind(page));
+            if self.setup.workload == SimulatedWorkload::All || falls(share, &mut random) {
                 self.ensemble.act(SOURCE, |host| host.write(page, 0, &BYTE))?;
                 self.write_backs_ahead += u64::from(self.image.kind(page) == PageKind::FileMapped);
                 self.ensemble.take();

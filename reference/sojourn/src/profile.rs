@@ -32,6 +32,9 @@ pub struct ProcessProfile {
     pub zero_pages: u64,
     /// Those that are the process's own, and not as in a file.
     pub modified_pages: u64,
+    /// Those of files that are mapped shared that the file server is not known to have: all of them, since no host knows what it has
+    /// before it has written a page back.
+    pub unsaved_pages: u64,
     /// Different pages written and used, against time.
     pub curve: Vec<WrittenWithin>,
 }
@@ -109,6 +112,7 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
         file_mapped_pages,
         zero_pages: zero + own_zero(&source, &runs, own),
         modified_pages: own,
+        unsaved_pages: file_mapped_pages,
         curve,
     })
 }
@@ -176,6 +180,7 @@ mod tests {
             file_mapped_pages: 1,
             zero_pages: 2,
             modified_pages: 4,
+            unsaved_pages: 1,
             curve: vec![point(touched)],
         };
         let text = profile(Some(5)).to_toml();

@@ -367,7 +367,9 @@ impl SimulateSetting {
         set(&mut setup.memory_bytes, self.memory);
         set(&mut setup.page_size_bytes, self.page_size);
         set(&mut setup.mapped_share, self.mapped_share);
-        set(&mut setup.dirty_share, self.dirty_share);
+        if let Some(share) = self.dirty_share {
+            (setup.dirty_share, setup.unsaved_share) = (share, None);
+        }
         set(&mut setup.zero_share, self.zero_share);
         set(&mut setup.touched_share, self.touches);
         set(&mut setup.touched_from, self.touches_from);

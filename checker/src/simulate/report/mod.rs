@@ -199,6 +199,10 @@ pub fn in_words(setup: &SimulationSetup) -> String {
     let time = |ns: u64| Unit::Nanoseconds.show(ns as f64);
     let dirty_share =
         if setup.workload == SimulatedWorkload::All { super::Fraction::ALL } else { setup.dirty_share };
+    let (unsaved, of_whom) = match setup.unsaved_share {
+        Some(share) => (format!(" ({share} of them unsaved)"), " of the others"),
+        None => (String::new(), ""),
+    };
     let zero = match setup.zero_share {
         super::Fraction::NONE => String::new(),
         share => format!(", {share} zero"),
@@ -208,7 +212,7 @@ pub fn in_words(setup: &SimulationSetup) -> String {
         DirtyMarks::Pass => "pass",
     };
     format!(
-        "{} in pages of {}, {} of them file-mapped, {dirty_share} modified{zero}; {}; dirty log by {log}; seed {}\n{}",
+        "{} in pages of {}, {} of them file-mapped{unsaved}, {dirty_share}{of_whom} modified{zero}; {}; dirty log by {log}; seed {}\n{}",
         bytes(setup.memory_bytes),
         bytes(setup.page_size_bytes),
         setup.mapped_share,

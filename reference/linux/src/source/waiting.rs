@@ -91,7 +91,9 @@ fn time_at(address: u64, read: impl Fn(u64, &mut [u8]) -> bool) -> Option<u64> {
     let mut bytes = [0; 16];
     (address != 0 && read(address, &mut bytes)).then(|| {
         let (words, _) = bytes.as_chunks::<8>();
-        u64::from_ne_bytes(words[0]).saturating_mul(1_000_000_000).saturating_add(u64::from_ne_bytes(words[1]))
+        u64::from_ne_bytes(words[0])
+            .saturating_mul(1_000_000_000)
+            .saturating_add(u64::from_ne_bytes(words[1]))
     })
 }
 
