@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use model::concrete::{Concrete, State, Step};
 use model::{Migration, Move, Phase};
-use protocol::host::Role;
+use protocol::host::{Host, Role};
 use protocol::page::PageKind;
 use protocol::source::Source;
+use protocol::wire::Message;
 use rustc_hash::FxHasher;
 use steplog::place::Place;
 
@@ -198,6 +199,12 @@ fn hidden(rig: &Rig) -> Vec<u64> {
     if rig.is_disrupted() {
         hidden.push(hidden_by_trouble(rig));
     }
+    // To the model it has been heard already, or need not be.
+    let latest = rig.hosts().map(Host::epoch).max().unwrap_or_default();
+    let answers = rig.network.flights().iter().filter(|flight| flight.envelope.message == Message::Resumed);
+    let mut answers: Vec<_> = answers.map(|flight| u64::from(flight.envelope.epoch != latest)).collect();
+    answers.dedup();
+    hidden.extend(answers);
     hidden
 }
 

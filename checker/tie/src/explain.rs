@@ -93,6 +93,7 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::ProcessResumed { .. } => {
             [control(ControlStep::Resume), control(ControlStep::ResumeAbandoned)].concat()
         }
+        Event::ResumptionLearned { .. } => control(ControlStep::DeliverAnswer),
         Event::RequestAccepted { page, .. } => pages(*page, &[DeliverRequest, DuplicateRequest]),
         Event::DestructionLearned { at_rest: true, .. } => control(ControlStep::Finish),
         Event::ExitLearned { .. } => with_stutter(control(ControlStep::DeliverExit)),
@@ -107,9 +108,11 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         }
         Event::RefusalLearned { .. } => control(ControlStep::Abort),
         // Where the word of it is on its way still, or was overtaken by the next attempt, it is as good.
-        Event::CancellationLearned { .. }
-        | Event::MigrationExpected { .. }
-        | Event::CompletionLearned { .. } => {
+        // The operator says so: the process has come to where it is to leave from.
+        Event::MigrationExpected { .. } => {
+            with_stutter([control(ControlStep::DeliverCancel), control(ControlStep::DeliverAnswer)].concat())
+        }
+        Event::CancellationLearned { .. } | Event::CompletionLearned { .. } => {
             with_stutter(control(ControlStep::DeliverCancel))
         }
         Event::ResyncAccepted { .. } => with_stutter(control(ControlStep::DeliverResync)),
@@ -154,6 +157,7 @@ fn of_ignored(migration: &Migration, kind: MessageKind, page: Option<PageNumber>
         (MessageKind::Cancel, _) => control(ControlStep::DeliverCancel),
         (MessageKind::State, _) => control(ControlStep::DeliverOldState),
         (MessageKind::Resync, _) => control(ControlStep::DeliverResync),
+        (MessageKind::Resumed, _) => control(ControlStep::DeliverAnswer),
         _ => vec![],
     };
     with_stutter(steps)

@@ -33,7 +33,6 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
         strategy.clone().check()?;
     let Paging { wake, pages, channels } = paging;
     let lacking = [
-        ("hand-over", real.hand_over != HandOver::ReadyGo),
         ("log", real.log != LogReading::Page),
         ("stop", real.stop == Stop::Switch),
         ("start", real.start != Start::AtOnce),
@@ -89,6 +88,12 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
         stop: match real.stop {
             Stop::Passes | Stop::Switch => endpoint::Stop::Passes,
             Stop::Target => endpoint::Stop::Target,
+        },
+        hand_over: match real.hand_over {
+            HandOver::ReadyGo => endpoint::HandOver::ReadyGo,
+            HandOver::OneShot => endpoint::HandOver::OneShot,
+            HandOver::Acknowledged => endpoint::HandOver::Acknowledged,
+            HandOver::None => endpoint::HandOver::None,
         },
     };
     policy.check()?;
@@ -217,13 +222,8 @@ mod tests {
             Strategy { clean: Clean::LocalStore, missing: Missing::Store, ..model::algorithms::PRE_COPY };
         assert_eq!(policy(&strategy), Err(Unsupported::CopiesCleanPages));
         for profile in model::algorithms::PROFILES {
-            let named =
-                ["qemu-pre-copy", "qemu-post-copy", "qemu-hybrid", "criu-lazy", "cloud-hypervisor-post-copy"];
-            let field = if profile.name == "vmotion" { "log" } else { "hand-over" };
-            let expected = match &*profile.name {
-                name if named.contains(&name) || name == "vmotion" => Some(field),
-                _ => None,
-            };
+            let logged = ["qemu-pre-copy", "qemu-post-copy", "qemu-hybrid", "vmotion"];
+            let expected = logged.contains(&&*profile.name).then_some("log");
             let refused = profile.to_toml().parse::<Policy>().err().map(|error| error.to_string());
             assert_eq!(refused.is_some(), expected.is_some(), "{}", profile.name);
             let names =

@@ -47,6 +47,8 @@ pub struct Policy {
     pub rest: Rest,
     /// When copying may end.
     pub stop: Stop,
+    /// How the hosts agree on the hand-over.
+    pub hand_over: HandOver,
 }
 
 /// Transfer before suspension.
@@ -79,6 +81,43 @@ pub enum Stop {
     /// Whenever the driver says so: what it aims at, time or downtime, is its business. What the pass has not sent is not in
     /// step.
     Target,
+}
+
+/// How the hosts agree on the hand-over.
+///
+/// | | the destination runs the process when it | the source has given it up when it |
+/// |---|---|---|
+/// | ready-go | hears *go* | says *go* |
+/// | one-shot | has what travels | has sent the state |
+/// | acknowledged | hears *go* | hears the answer to *go* |
+/// | none | has what travels | hears *complete* |
+///
+/// A source that has not given the process up runs it again when it loses the connection. A one-shot destination that cannot
+/// run what came ends the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandOver {
+    /// The destination says *ready*, the source says *go*.
+    #[default]
+    ReadyGo,
+    /// State and *go* are one message.
+    OneShot,
+    /// *Ready* and *go*, and *go* is answered.
+    Acknowledged,
+    /// Nobody says anything.
+    None,
+}
+
+impl HandOver {
+    /// Whether the destination says *ready*, and waits for *go*.
+    pub fn says_ready(self) -> bool {
+        matches!(self, Self::ReadyGo | Self::Acknowledged)
+    }
+
+    /// Whether the source may run the process again although it has done all that the destination needs to run it.
+    pub(crate) fn is_revocable(self) -> bool {
+        matches!(self, Self::Acknowledged | Self::None)
+    }
 }
 
 /// Transfer while the process is suspended, besides the working set.
@@ -170,6 +209,9 @@ pub enum Contradiction {
     /// Copying that may end at any moment, of something that copies nothing.
     #[error("without pre = copy there is nothing to stop")]
     NothingToStop,
+    /// The source pushes, and nobody tells it from when on.
+    #[error("without a hand-over the source does not hear when it may push: say \"pull\" or \"none\"")]
+    PushesUntold,
     /// Write-back goes on at rest, or the process is not at rest in Pre-migration.
     #[error("resting in pre-migration and writing back go together")]
     RestlessWriteBack,
@@ -182,7 +224,7 @@ impl Contradiction {
             Self::PagesLost | Self::StoreOutdated | Self::FlushedInVain | Self::LocalStoreOutdated => {
                 "missing"
             }
-            Self::NothingToPush | Self::NeverWrittenBack => "push",
+            Self::NothingToPush | Self::NeverWrittenBack | Self::PushesUntold => "push",
             Self::NoPass => "passes",
             Self::NothingToStop => "stop",
             Self::RestlessWriteBack => "rest",
@@ -263,8 +305,9 @@ impl Policy {
     ) -> Self {
         let writes_back = matches!(pre, Pre::WriteBack);
         let rest = if writes_back { Rest::PreMigration } else { Rest::Normal };
-        let (name, working_set, stop) = (Cow::Borrowed(name), writes_back, Stop::Passes);
-        Self { name, pre, freeze, working_set, missing, push, clean, rest, stop }
+        let (name, working_set) = (Cow::Borrowed(name), writes_back);
+        let (stop, hand_over) = (Stop::Passes, HandOver::ReadyGo);
+        Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over }
     }
 
     /// The built-in algorithm of that name.
@@ -293,6 +336,7 @@ impl Policy {
             (written_back && self.push == Push::None, Contradiction::NeverWrittenBack),
             (self.pre == Pre::Copy(Passes::AtMost(0)), Contradiction::NoPass),
             (self.stop != Stop::Passes && !matches!(self.pre, Pre::Copy(_)), Contradiction::NothingToStop),
+            (self.hand_over == HandOver::None && self.pushes(), Contradiction::PushesUntold),
             (written_back != (self.rest == Rest::PreMigration), Contradiction::RestlessWriteBack),
         ];
         contradictions.into_iter().find(|(found, _)| *found).map_or(Ok(()), |(_, which)| Err(which))

@@ -12,6 +12,7 @@
 //!     push = "next"             # none, next, pivot, pull
 //!     clean = "travel"          # travel, local-store
 //!     rest = "normal"           # normal, pre-migration
+//!     hand-over = "ready-go"    # ready-go, one-shot, acknowledged, none; may be left out
 //! "#;
 //! let policy: protocol::policy::Policy = file.parse().expect("an algorithm");
 //! assert_eq!(policy, protocol::policy::Policy { name: "my-post-copy".into(), ..protocol::policy::Policy::POST_COPY });
@@ -25,7 +26,7 @@ use std::str::FromStr;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Clean, Contradiction, Freeze, Missing, Passes, Policy, Pre, Push, Rest, Stop};
+use crate::policy::{Clean, Contradiction, Freeze, HandOver, Missing, Passes, Policy, Pre, Push, Rest, Stop};
 
 /// What is wrong with a strategy file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,8 +56,6 @@ pub enum NoPolicy {
     NothingStored,
     /// The endpoints copy every page ahead.
     CleanPagesCopied,
-    /// The endpoints say *ready* and *go*.
-    HandOver,
     /// The endpoints take a page's mark when they send it.
     Log,
     /// The endpoints decide what the freeze sends before they start.
@@ -82,7 +81,6 @@ impl NoPolicy {
             Self::PassesMissing | Self::PassesWithoutCopy => "passes",
             Self::CleanPagesForgotten | Self::NothingStored => "missing",
             Self::CleanPagesCopied => "clean",
-            Self::HandOver => "hand-over",
             Self::Log => "log",
             Self::Switch => "stop",
             Self::Announced => "start",
@@ -101,7 +99,6 @@ impl NoPolicy {
             Self::PassesWithoutCopy => "only pre = \"copy\" has passes",
             Self::CleanPagesForgotten => "clean = \"local-store\" leaves pages to the store: say \"store\"",
             Self::NothingStored => "\"store\" needs freeze = \"flush-modified\" or clean = \"local-store\"",
-            Self::HandOver => "these endpoints have \"ready-go\" alone",
             Self::Log => "these endpoints have \"page\" alone",
             Self::Switch => "these endpoints have \"passes\" and \"target\" alone",
             Self::Announced => "these endpoints have \"at-once\" alone",
@@ -131,8 +128,8 @@ pub(crate) struct File {
     rest: Rest,
     #[serde(default, skip_serializing_if = "is_default")]
     stop: StopName,
-    #[serde(default, skip_serializing)]
-    hand_over: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    hand_over: HandOver,
     #[serde(default, skip_serializing)]
     log: Option<String>,
     #[serde(default, skip_serializing)]
@@ -151,8 +148,8 @@ pub(crate) struct File {
     _expect: IgnoredAny,
 }
 
-fn is_default(stop: &StopName) -> bool {
-    *stop == StopName::Passes
+fn is_default<T: Default + PartialEq>(choice: &T) -> bool {
+    *choice == T::default()
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -267,9 +264,6 @@ impl TryFrom<File> for Policy {
 
     fn try_from(file: File) -> Result<Self, NoPolicy> {
         let File { name, pre, passes, freeze, working_set, missing, push, clean, rest, .. } = file;
-        if file.hand_over.is_some_and(|word| word != "ready-go") {
-            return Err(NoPolicy::HandOver);
-        }
         if file.log.is_some_and(|word| word != "page") {
             return Err(NoPolicy::Log);
         }
@@ -330,7 +324,8 @@ impl TryFrom<File> for Policy {
             PushName::Pivot => Push::Pivot,
             PushName::Pull => Push::Pull,
         };
-        let policy = Self { name: name.into(), pre, freeze, working_set, missing, push, clean, rest, stop };
+        let (name, hand_over) = (name.into(), file.hand_over);
+        let policy = Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over };
         policy.check()?;
         Ok(policy)
     }
@@ -338,7 +333,7 @@ impl TryFrom<File> for Policy {
 
 impl From<Policy> for File {
     fn from(policy: Policy) -> Self {
-        let Policy { name, pre, freeze, working_set, missing, push, clean, rest, stop } = policy;
+        let Policy { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over } = policy;
         let (pre, passes) = match pre {
             Pre::None => (PreName::None, None),
             Pre::Copy(Passes::AtMost(passes)) => (PreName::Copy, Some(PassesField::Number(passes))),
@@ -375,7 +370,7 @@ impl From<Policy> for File {
                 Stop::Passes => StopName::Passes,
                 Stop::Target => StopName::Target,
             },
-            hand_over: None,
+            hand_over,
             log: None,
             start: None,
             fallback: None,

@@ -104,6 +104,7 @@ impl fmt::Display for Sentence<'_> {
             }
             Event::ReadinessLearned { from } => write!(f, "learns that {from} is ready"),
             Event::ProcessResumed { from } => write!(f, "resumes the process from {from}"),
+            Event::ResumptionLearned { from } => write!(f, "learns that {from} runs the process"),
             Event::RequestAccepted { page, from } => write!(f, "is asked for {page} by {from}"),
             Event::CompletionLearned { from } => write!(f, "learns that {from} misses nothing any more"),
             Event::DestructionLearned { from, at_rest: false } => write!(f, "learns that {from} is free"),

@@ -32,6 +32,8 @@ pub enum Work {
     Repeat(PageNumber),
     /// Tell the source that everything that travels has arrived.
     DeclareReady,
+    /// Run the process, where nobody is asked before.
+    Resume,
     /// Tell the source that there is no room here for the process.
     Refuse,
     /// Tell the former hosts that nothing is missing any more.
@@ -58,6 +60,7 @@ impl Work {
             | Self::SendState
             | Self::HandOver
             | Self::DeclareReady
+            | Self::Resume
             | Self::Refuse
             | Self::DeclareComplete
             | Self::Destroy

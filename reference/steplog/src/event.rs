@@ -128,6 +128,8 @@ pub enum Event {
     ReadinessLearned { from: HostId },
     /// The process runs here from now on.
     ProcessResumed { from: HostId },
+    /// *Go* was answered: the process runs at the destination.
+    ResumptionLearned { from: HostId },
     /// A page was requested.
     RequestAccepted { page: PageNumber, from: HostId },
     /// The destination misses nothing any more.

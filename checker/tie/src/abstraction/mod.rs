@@ -80,7 +80,8 @@ pub fn canonical(mut state: State<Migration>) -> State<Migration> {
         if to_host && !aftermath.is_connected() && page.request == Transit::Lost(()) {
             page.request = Transit::Idle;
         }
-        if phase == Phase::Rebuilding && page.plan == Plan::Travelled && !page.content.is_idle() {
+        let rebuilds = matches!(phase, Phase::Rebuilding | Phase::Loading);
+        if rebuilds && page.plan == Plan::Travelled && !page.content.is_idle() {
             page.destination = Holding::Absent;
         }
     }

@@ -9,7 +9,7 @@ use model::Link;
 use model::disruption::Disruption;
 use protocol::destination::Destination;
 use protocol::error::{Error, Refusal};
-use protocol::host::{Host, Location, Role};
+use protocol::host::{Host, Location, Role, Work};
 use protocol::source::{Draining, Offered, PreMigration, Source};
 use protocol::wire::{Envelope, Message};
 use steplog::event::Event;
@@ -152,7 +152,7 @@ impl Rig {
             if !self.is_answered() {
                 actions.extend([Action::Crash(id), Action::Suspect(id)]);
             }
-            if host.is_due(protocol::host::Work::DeclareReady) {
+            if [Work::DeclareReady, Work::Resume].into_iter().any(|work| host.is_due(work)) {
                 actions.push(Action::Refuse(id));
             }
             let cut_off = self.is_parted() && peers(host).is_some_and(|peer| host.is_connected(peer));

@@ -74,6 +74,7 @@ impl Roster {
             Event::StateAccepted { from, .. } => self.state_accepted(host, epoch, from),
             Event::ReadinessLearned { from } => self.readiness_learned(host, epoch, from),
             Event::ProcessResumed { from } => self.process_resumed(host, epoch, from),
+            Event::ResumptionLearned { from } => self.resumption_learned(host, epoch, from),
             Event::RequestAccepted { from, .. } => self.request_accepted(host, epoch, from),
             Event::CompletionLearned { from } => self.completion_learned(host, epoch, from),
             Event::DestructionLearned { from, at_rest } => {
@@ -490,6 +491,11 @@ impl Roster {
         formers.push((from, epoch));
         self.process = Process { at: Some(host), epoch, formers, ..Process::default() };
         Ok(())
+    }
+
+    fn resumption_learned(&mut self, host: HostId, epoch: Epoch, from: HostId) -> Holds {
+        let left = self.left(host, epoch)?;
+        is_peer(from, left.to)
     }
 
     fn request_accepted(&mut self, host: HostId, epoch: Epoch, from: HostId) -> Holds {

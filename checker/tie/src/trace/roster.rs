@@ -24,6 +24,8 @@ pub(super) struct Roster {
     pub readiness_unseen: bool,
     /// Nobody says *go*: the process has left when it runs elsewhere.
     pub without_go: bool,
+    /// *Go* is answered.
+    pub answers_go: bool,
     pub connections_unseen: bool,
     /// Hosts part without a word.
     pub departure_unseen: bool,
@@ -106,6 +108,7 @@ impl Roster {
             disrupted: header.disrupted,
             readiness_unseen: unseen(Unseen::Readiness) || !hand_over.says_ready(),
             without_go: hand_over == HandOver::None,
+            answers_go: hand_over == HandOver::Acknowledged,
             connections_unseen: unseen(Unseen::Connections),
             departure_unseen: unseen(Unseen::Departure),
             ..Roster::default()

@@ -1,0 +1,111 @@
+//! The choices of real systems on real endpoints: what the endpoints do is what the model allows, and where nothing goes
+//! wrong they do all of it.
+
+use std::sync::Arc;
+
+use enumset::EnumSet;
+use model::disruption::Disruptions;
+use model::strategy::{HandOver, Push, Real};
+use model::{Hosts, Migration, Strategy, algorithms};
+use protocol::page::PageKind;
+use tie::drive::drive;
+use tie::network::RigOrder;
+use tie::rig::Rig;
+use tie::schedule::{self, ScheduleTally};
+
+const ORDERS: [RigOrder; 4] = [RigOrder::Fifo, RigOrder::FifoByPage, RigOrder::Unordered, RigOrder::Lossy];
+
+/// The algorithms that differ most in what travels when, with another hand-over.
+fn hand_overs() -> Vec<Strategy> {
+    let all = [
+        algorithms::TOTAL_COPY,
+        algorithms::PRE_COPY,
+        algorithms::LAZY_COPY,
+        algorithms::FLUSHING,
+        algorithms::POST_COPY,
+        algorithms::POST_COPY_PULL,
+        algorithms::GENERIC,
+    ];
+    let hand_overs = [HandOver::OneShot, HandOver::Acknowledged, HandOver::None];
+    let with = |hand_over| {
+        let fits = move |strategy: &Strategy| hand_over != HandOver::None || !pushes(strategy);
+        all.clone().into_iter().filter(fits).map(move |strategy| {
+            let name = format!("{} {hand_over:?}", strategy.name).into();
+            Strategy { name, real: Real { hand_over, ..strategy.real }, ..strategy }
+        })
+    };
+    hand_overs.into_iter().flat_map(with).collect()
+}
+
+fn pushes(strategy: &Strategy) -> bool {
+    matches!(strategy.push, Push::Next | Push::Pivot)
+}
+
+/// Every transition of the model with one page, where nothing goes wrong.
+fn drive_all(strategies: &[Strategy]) {
+    for strategy in strategies {
+        for order in [RigOrder::FifoByPage, RigOrder::Unordered, RigOrder::Lossy] {
+            let name = &strategy.name;
+            let migration = Migration::new(strategy.clone(), Hosts::Two, order.link());
+            let coverage = drive(&migration, order, 1, None)
+                .unwrap_or_else(|error| panic!("{name}, {order:?}: {error}"));
+            let unexcused: Vec<_> = coverage.unexcused().collect();
+            let few: Vec<_> = unexcused.iter().take(3).collect();
+            assert!(unexcused.is_empty(), "{name}, {order:?}: {} not driven: {few:?}", unexcused.len());
+            assert!(coverage.refuted.is_empty(), "{name}, {order:?}: {:#?}", coverage.refuted);
+            assert!(2 * coverage.driven > coverage.transitions, "{name}: most of them are driven");
+        }
+    }
+}
+
+/// Random runs, each step of which is one of the model or none.
+fn run_all(strategies: &[Strategy], hosts: Hosts, disruptions: usize, runs: u64) -> ScheduleTally {
+    let mut total = ScheduleTally::default();
+    let mut numbers = Numbers(7 + disruptions as u64);
+    for strategy in strategies {
+        for order in ORDERS {
+            for _ in 0..runs {
+                let kinds: Vec<_> = (0..1 + numbers.next() % 4)
+                    .map(|_| [PageKind::Private, PageKind::FileMapped][numbers.next() as usize % 2])
+                    .collect();
+                let migration = Migration::new(strategy.clone(), hosts, order.link());
+                let disruptions = Disruptions::up_to(disruptions, EnumSet::all());
+                let migration = Arc::new(migration.with_disruptions(disruptions));
+                let mut rig = Rig::new(migration, order, &kinds, None).unwrap();
+                let length = numbers.next() % 300;
+                let choices: Vec<u16> = (0..length).map(|_| numbers.next() as u16).collect();
+                let tally = schedule::run(&mut rig, choices.iter().copied())
+                    .unwrap_or_else(|error| panic!("{}, {order:?}: {error}\n{kinds:?}", strategy.name));
+                total.steps += tally.steps;
+                total.hops += tally.hops;
+                total.disruptions += tally.disruptions;
+            }
+        }
+    }
+    total
+}
+
+/// Numbers that look random: an xorshift.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 8
+    }
+}
+
+#[test]
+fn every_hand_over_is_driven() {
+    drive_all(&hand_overs());
+}
+
+#[test]
+fn every_hand_over_refines_the_model() {
+    for hosts in [Hosts::Two, Hosts::Three] {
+        let tally = run_all(&hand_overs(), hosts, 0, 20);
+        assert!(tally.hops > 500, "{tally:?}");
+    }
+}
