@@ -17,7 +17,7 @@ use super::rig::{Happening, Mending};
 pub type Explanation = Vec<Step<Migration>>;
 
 /// What may explain something that happened in a state of the model, most likely first. Any of the `owed` pages may be
-/// the one that shows that the process is lost with a machine.
+/// the one that shows that the process is lost with a machine or a connection.
 pub fn explanations(
     migration: &Migration,
     control: &Control,
@@ -25,6 +25,13 @@ pub fn explanations(
     what: &Happening,
 ) -> Vec<Explanation> {
     let steps = match what {
+        Happening::Step {
+            event: event @ (Event::PeerDisconnected { .. } | Event::PeerFenced { .. }),
+            ..
+        } => {
+            let perishes = owed.iter().map(|page| vec![Move::Page(PageStep::PerishWithout, *page)]);
+            of_event(migration, event).into_iter().chain(perishes).collect()
+        }
         Happening::Step { event, .. } => of_event(migration, event),
         Happening::Lost(kind, page) => of_link(*kind, *page, true),
         Happening::Resent(kind, page) => of_link(*kind, *page, false),
@@ -104,7 +111,8 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::FetchServed { page, .. } => with_stutter(pages(*page, &[ServeFromStore])),
         // What is noticed, and what the host makes of it. In a reconnection or a fence the model has it as well.
         Event::PeerDisconnected { .. } | Event::PeerTimedOut { .. } | Event::PeerFenced { .. } => {
-            [vec![vec![]], control(ControlStep::Abort), control(ControlStep::Forget)].concat()
+            let steps = [ControlStep::Abort, ControlStep::Forget, ControlStep::Perish, ControlStep::TakeBack];
+            [vec![vec![]], steps.into_iter().flat_map(control).collect()].concat()
         }
         Event::RefusalLearned { .. } => control(ControlStep::Abort),
         // Where the word of it is on its way still, or was overtaken by the next attempt, it is as good.

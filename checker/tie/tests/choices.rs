@@ -8,10 +8,17 @@ use model::disruption::Disruptions;
 use model::strategy::{HandOver, Push, Real};
 use model::{Hosts, Migration, Strategy, algorithms};
 use protocol::page::PageKind;
+use protocol::replay::Replay;
+use steplog::place::HostId;
 use tie::drive::drive;
 use tie::network::RigOrder;
+use tie::policy::policy;
 use tie::rig::Rig;
 use tie::schedule::{self, ScheduleTally};
+use tie::trace::conform_steps;
+use world::net::{FrameOrder, LinkConfig};
+use world::workload::{PageLayout, Pattern, Workload};
+use world::{Ending, Scenario, World};
 
 const ORDERS: [RigOrder; 4] = [RigOrder::Fifo, RigOrder::FifoByPage, RigOrder::Unordered, RigOrder::Lossy];
 
@@ -108,4 +115,68 @@ fn every_hand_over_refines_the_model() {
         let tally = run_all(&hand_overs(), hosts, 0, 20);
         assert!(tally.hops > 500, "{tally:?}");
     }
+}
+
+#[test]
+fn every_hand_over_refines_the_model_while_something_goes_wrong() {
+    // An operator who sends the process back tells its former host that it has been elsewhere. Without a hand-over the model
+    // has nothing that he could tell it.
+    let told = |strategy: &Strategy| !(strategy.is_lazy() && strategy.real.hand_over == HandOver::None);
+    let strategies: Vec<_> = hand_overs().into_iter().filter(told).collect();
+    for disruptions in [1, 2] {
+        let tally = run_all(&strategies, Hosts::Two, disruptions, 20);
+        assert!(tally.disruptions > 500, "{tally:?}");
+    }
+}
+
+/// What simulated runs log is a run of the model.
+fn judge_all(strategies: &[Strategy]) {
+    let lossy = FrameOrder::Lossy {
+        jitter_ns: 2_000_000,
+        loss_percent: 20,
+        duplicate_percent: 20,
+        retransmit_after_ns: 1_000_000,
+    };
+    let orders = [FrameOrder::Fifo, FrameOrder::Unordered { jitter_ns: 2_000_000 }, lossy];
+    for strategy in strategies {
+        for (order, ending) in orders
+            .into_iter()
+            .flat_map(|order| [Ending::Idle, Ending::Exit, Ending::ExitLeaving].map(|ending| (order, ending)))
+        {
+            let scenario = Scenario {
+                policy: policy(strategy).unwrap(),
+                layout: PageLayout {
+                    pages: 32,
+                    file_mapped_percent: 40,
+                    initially_dirty_percent: 50,
+                    noise_percent: 0,
+                },
+                workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 50_000 },
+                link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
+                route: [0, 1, 0, 1].map(HostId).into(),
+                accesses_per_stay: 100,
+                registers_len: 8,
+                ending,
+                seed: 1,
+            };
+            let name = &strategy.name;
+            let report = World::run(&scenario).unwrap_or_else(|error| panic!("{name}, {order:?}: {error}"));
+            conform_steps(scenario.header(false), strategy.clone(), &report.log)
+                .unwrap_or_else(|error| panic!("{name}, {order:?}, {ending:?}: {error}"));
+            let mut replay = Replay::new(
+                &scenario.policy,
+                &Arc::new(scenario.layout.image(scenario.seed)),
+                &[HostId(0), HostId(1)],
+            )
+            .unwrap();
+            for step in &report.log {
+                replay.step(step).unwrap_or_else(|error| panic!("{name}: {step:?}: {error}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_logged_of_every_hand_over_is_a_run_of_the_model() {
+    judge_all(&hand_overs());
 }

@@ -61,11 +61,16 @@ pub fn source(rig: &Rig) -> Result<Option<HostId>, Unmapped> {
 /// While the destination waits for the newest content of a page that travelled, nothing depends on whether it
 /// still has an older one: the reference has thrown it away, the model keeps it until it is overwritten. While the
 /// hosts have no connection, nothing depends on whether a request was lost on it: the destination's resync says again
-/// what it waits for. When the source is dead, nobody can say whether it had heard *complete*.
+/// what it waits for. When the source is dead, nobody can say whether it had heard *complete*, nor whether a page that is at a
+/// destination which has not resumed the process was pushed.
 pub fn canonical(mut state: State<Migration>) -> State<Migration> {
     let Control { phase, aftermath, .. } = state.control;
     if phase == Phase::Completing && aftermath.source_down {
         state.control.phase = Phase::Departing;
+    }
+    if aftermath.source_down {
+        // Nobody waits for the answer to *go* any more.
+        state.control.unanswered = false;
     }
     if phase == Phase::Exiting {
         let Aftermath { source_down, destination_down, .. } = aftermath;
@@ -73,6 +78,9 @@ pub fn canonical(mut state: State<Migration>) -> State<Migration> {
         state.control.aftermath = Aftermath { source_down, destination_down: false, ..aftermath };
     }
     for page in &mut state.pages {
+        if phase == Phase::Loading && aftermath.source_down && page.plan == Plan::Settled {
+            page.plan = Plan::Travelled;
+        }
         if phase == Phase::Lost {
             *page = Page::GONE;
         }

@@ -270,6 +270,12 @@ impl Look<'_, '_> {
 
     /// The newest content on its way to where it is missing, and the number of older ones.
     fn contents(&self) -> (Transit<Currency>, u8) {
+        // What a dead source had sent and the destination lacks has gone with it.
+        let dead = self.scene.rig.trouble.dead.contains(&self.scene.source);
+        let lacked = self.scene.awaited.is_some_and(|awaited| awaited.contains(self.page));
+        if self.scene.phase == Phase::Loading && dead && lacked {
+            return (Transit::Lost(Currency::Current), 0);
+        }
         let (mut newest, mut older) = (Transit::Idle, 0);
         for flight in self.flights() {
             let content = match &flight.envelope.message {

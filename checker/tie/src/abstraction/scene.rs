@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use model::Phase;
-use model::strategy::{HandOver, Passes, Pre};
+use model::strategy::{Passes, Pre};
 use protocol::destination::{Assembling, AwaitingGo, Completing, Destination, Post, Receiving};
 use protocol::host::{Host, Location, PageRecord, Resident, Role};
 use protocol::page_set::PageSet;
@@ -132,7 +132,7 @@ impl<'a> Scene<'a> {
     /// The source has sent the state, and has nothing more to say before the process runs.
     fn sent_off(rig: &'a Rig, me: HostId, shadow: &'a Shadow) -> Result<Option<Self>, Unmapped> {
         let route = shadow.route;
-        let one_shot = rig.migration.strategy.real.hand_over == HandOver::OneShot;
+        let one_shot = rig.is_one_shot();
         let withheld = shadow.withheld.as_deref().filter(|_| !rig.migration.strategy.says_ready());
         let phase = |before, after, loading: bool| match (one_shot, loading) {
             (true, true) => Phase::Loading,
@@ -176,6 +176,13 @@ impl<'a> Scene<'a> {
         destination: &'a Destination,
     ) -> Result<Option<Self>, Unmapped> {
         match destination {
+            // One-shot: its source is dead, and it can run the process all the same.
+            Destination::Assembling(Assembling { from, epoch: _, resident, awaited, former: _ })
+                if rig.is_one_shot() && rig.trouble.dead.contains(from) =>
+            {
+                let scene = Self::new(rig, Phase::Loading, *from, me, resident);
+                Ok(Some(Scene { awaited: Some(awaited), ..scene }))
+            }
             Destination::Receiving(_) | Destination::Assembling(_) => Ok(None),
             Destination::AwaitingGo(AwaitingGo { from, resident, former: _ }) => {
                 let committed = shadow(rig, *from).is_some_and(|shadow| shadow.route.epoch == resident.epoch);

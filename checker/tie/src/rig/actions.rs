@@ -77,7 +77,14 @@ impl Rig {
         for host in self.hosts().filter(|host| !self.trouble.dead.contains(&host.id())) {
             self.add_operator_actions(host, &mut actions);
             self.add_process_actions(host, &mut actions);
+            // To the model a process that nobody runs has died with its source.
+            let died = |work| work == Work::Resume && self.is_over();
+            // Nor does it entrust a process to a host of which it is about to hear that it has forgotten the attempt: that would
+            // be lost.
+            let forgotten = self.attempt().is_some_and(|(_, to, epoch)| self.is_forgotten(to, epoch));
+            let in_vain = |work| work == Work::SendState && self.is_one_shot() && forgotten;
             let tasks = host.tasks().filter(|task| !self.is_held_up(host.id(), task.work));
+            let tasks = tasks.filter(|task| !died(task.work) && !in_vain(task.work));
             actions.extend(tasks.map(|task| Action::Work(host.id(), task.work)));
         }
         self.add_network_actions(&mut actions);

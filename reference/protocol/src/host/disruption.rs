@@ -32,6 +32,10 @@ impl<M: Memory> Host<M> {
     pub fn connected(&mut self, peer: impl Into<Place>) -> Result<(), Error> {
         self.check_failure()?;
         let peer = peer.into();
+        // The first word over it is to be how far the process is.
+        if self.runs_alone() {
+            self.perform(Work::Resume)?;
+        }
         // A new connection means that the old one is gone, whether anybody noticed or not.
         self.lose_contact(peer, Cause::ConnectionLost)?;
         self.links.restore(peer);

@@ -80,7 +80,9 @@ impl Role {
                     && cx.policy.hand_over == HandOver::OneShot
                     && shadow.route == Route { to: from, epoch } =>
             {
+                let told = std::mem::take(&mut shadow.entrusted_with);
                 *self = Self::Source(Source::Draining(shadow.drain(None)));
+                told.into_iter().for_each(|former| cx.say_exit(former));
                 Ok(Some((epoch, Event::RefusalLearned { from })))
             }
             Self::Source(source) => source.handle(from, epoch, message, cx),

@@ -40,6 +40,8 @@ pub struct Shadow {
     pub unconfirmed: PageSet,
     /// Whether there is a new connection to the destination, over which it has not said how far it is.
     pub awaits_resync: bool,
+    /// The hosts that keep pages of earlier migrations, to be told should a one-shot hand-over lose the process.
+    pub entrusted_with: Vec<FormerHost>,
     /// The process as it can be taken back, while it has not been given up for good.
     pub withheld: Option<Box<Resident>>,
 }
@@ -71,6 +73,10 @@ impl Shadow {
             write_backs,
             unconfirmed: nothing,
             awaits_resync: false,
+            entrusted_with: match hand_over {
+                HandOver::OneShot => resident.former_hosts.clone(),
+                _ => Vec::new(),
+            },
             withheld: hand_over.is_revocable().then(|| Box::new(resident)),
         }
     }
