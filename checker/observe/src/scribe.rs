@@ -101,7 +101,7 @@ impl Scribe {
                 Event::PassBegun { pass: self.pass }
             }
             Fact::Suspended => {
-                Event::ProcessSuspended { registers: Bytes::default(), code_page: None, stack_page: None }
+                Event::ProcessSuspended { registers: Bytes::default(), code_page: None, stack_page: None, switched: false }
             }
             Fact::Sent { page, .. } => self.sent(page, sequence, account.last_role()),
             Fact::StateSent => Event::StateSent { to: DESTINATION },

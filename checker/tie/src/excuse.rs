@@ -16,6 +16,8 @@ pub enum Excuse {
     /// An empty pass of pre-copy. The model cannot ask that *some* page be due, so it begins a pass in which nothing
     /// is; the reference does not.
     EmptyPass,
+    /// A switch to post-copy that leaves nothing behind. To the reference that is a suspension like any other.
+    EmptySwitch,
     /// A pass is cut short by the next one. The reference begins a pass when the last one is over.
     PassCutShort,
     /// An attempt is started while its destination still has something of the last one. The operator announces an
@@ -80,6 +82,7 @@ pub(super) fn excuse(migration: &Migration, transition: &Transition) -> Option<E
             Some(Excuse::SettingUp)
         }
         Move::Control(NextPass) if in_step() => Some(Excuse::EmptyPass),
+        Move::Control(ControlStep::Switch) if in_step() => Some(Excuse::EmptySwitch),
         Move::Control(NextPass) if before.pages.iter().any(|page| page.log.is_due()) => {
             Some(Excuse::PassCutShort)
         }

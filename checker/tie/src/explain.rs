@@ -57,6 +57,10 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::MigrationStarted { .. } if announces && copies => control(ControlStep::Begin),
         Event::ProcessSuspended { .. } if announces && !copies => control(ControlStep::Begin),
         Event::MigrationStarted { .. } if copies => migrate(),
+        Event::ProcessSuspended { switched: true, .. } => {
+            // In vain, where the destination has forgotten the attempt.
+            [control(ControlStep::Switch), control(ControlStep::Suspend)].concat()
+        }
         Event::ProcessSuspended { .. } if copies => {
             [control(ControlStep::Suspend), control(ControlStep::Switch)].concat()
         }

@@ -34,7 +34,6 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
     let Paging { wake, pages, channels } = paging;
     let lacking = [
         ("log", real.log != LogReading::Page),
-        ("stop", real.stop == Stop::Switch),
         ("start", real.start != Start::AtOnce),
         ("fallback", real.fallback != Fallback::None),
         ("pages", pages != Mappings::Fixed),
@@ -86,7 +85,8 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
             Rest::PreMigration => endpoint::Rest::PreMigration,
         },
         stop: match real.stop {
-            Stop::Passes | Stop::Switch => endpoint::Stop::Passes,
+            Stop::Passes => endpoint::Stop::Passes,
+            Stop::Switch => endpoint::Stop::Switch,
             Stop::Target => endpoint::Stop::Target,
         },
         hand_over: match real.hand_over {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use enumset::EnumSet;
 use model::disruption::Disruptions;
-use model::strategy::{HandOver, Push, Real};
+use model::strategy::{Freeze, HandOver, Passes, Pre, Push, Real, Stop};
 use model::{Hosts, Migration, Strategy, algorithms};
 use protocol::page::PageKind;
 use protocol::replay::Replay;
@@ -42,6 +42,24 @@ fn hand_overs() -> Vec<Strategy> {
         })
     };
     hand_overs.into_iter().flat_map(with).collect()
+}
+
+/// Pre-copy that the operator stops at any moment, or switches to post-copy.
+fn stops() -> Vec<Strategy> {
+    let unbounded = Pre::Copy(Passes::Unbounded);
+    let target = Strategy { real: Real { stop: Stop::Target, ..Real::NONE }, ..algorithms::PRE_COPY };
+    let hybrid = Strategy {
+        name: "hybrid".into(),
+        freeze: Freeze::NotInStep,
+        real: Real { stop: Stop::Switch, ..Real::NONE },
+        ..algorithms::ASSISTED_POST_COPY
+    };
+    let one_shot = Real { hand_over: HandOver::OneShot, ..hybrid.real };
+    let acknowledged = Real { hand_over: HandOver::Acknowledged, ..hybrid.real };
+    let endless = Strategy { name: "hybrid endless".into(), pre: unbounded, ..hybrid.clone() };
+    let one_shot = Strategy { name: "hybrid one-shot".into(), real: one_shot, ..endless.clone() };
+    let acknowledged = Strategy { name: "hybrid acknowledged".into(), real: acknowledged, ..hybrid.clone() };
+    vec![target, hybrid, endless, one_shot, acknowledged]
 }
 
 fn pushes(strategy: &Strategy) -> bool {
@@ -179,4 +197,24 @@ fn judge_all(strategies: &[Strategy]) {
 #[test]
 fn what_is_logged_of_every_hand_over_is_a_run_of_the_model() {
     judge_all(&hand_overs());
+}
+
+#[test]
+fn every_stop_is_driven() {
+    drive_all(&stops());
+}
+
+#[test]
+fn every_stop_refines_the_model() {
+    let tally = run_all(&stops(), Hosts::Three, 0, 20);
+    assert!(tally.hops > 100, "{tally:?}");
+    for disruptions in [1, 2] {
+        let tally = run_all(&stops(), Hosts::Two, disruptions, 20);
+        assert!(tally.disruptions > 200, "{tally:?}");
+    }
+}
+
+#[test]
+fn what_is_logged_of_every_stop_is_a_run_of_the_model() {
+    judge_all(&stops());
 }

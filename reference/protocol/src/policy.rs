@@ -81,6 +81,8 @@ pub enum Stop {
     /// Whenever the driver says so: what it aims at, time or downtime, is its business. What the pass has not sent is not in
     /// step.
     Target,
+    /// The same; and the driver may have what is not in step stay at the source, to follow when the process has resumed.
+    Switch,
 }
 
 /// How the hosts agree on the hand-over.
@@ -212,6 +214,11 @@ pub enum Contradiction {
     /// The source pushes, and nobody tells it from when on.
     #[error("without a hand-over the source does not hear when it may push: say \"pull\" or \"none\"")]
     PushesUntold,
+    /// Nothing could stay behind that would have travelled otherwise, or what stays is looked for elsewhere.
+    #[error(
+        "a switch leaves what is not in step at the source: freeze = not-in-step, missing = source, clean = travel"
+    )]
+    SwitchInVain,
     /// Write-back goes on at rest, or the process is not at rest in Pre-migration.
     #[error("resting in pre-migration and writing back go together")]
     RestlessWriteBack,
@@ -226,7 +233,7 @@ impl Contradiction {
             }
             Self::NothingToPush | Self::NeverWrittenBack | Self::PushesUntold => "push",
             Self::NoPass => "passes",
-            Self::NothingToStop => "stop",
+            Self::NothingToStop | Self::SwitchInVain => "stop",
             Self::RestlessWriteBack => "rest",
         }
     }
@@ -336,10 +343,16 @@ impl Policy {
             (written_back && self.push == Push::None, Contradiction::NeverWrittenBack),
             (self.pre == Pre::Copy(Passes::AtMost(0)), Contradiction::NoPass),
             (self.stop != Stop::Passes && !matches!(self.pre, Pre::Copy(_)), Contradiction::NothingToStop),
+            (self.stop == Stop::Switch && !self.may_switch(), Contradiction::SwitchInVain),
             (self.hand_over == HandOver::None && self.pushes(), Contradiction::PushesUntold),
             (written_back != (self.rest == Rest::PreMigration), Contradiction::RestlessWriteBack),
         ];
         contradictions.into_iter().find(|(found, _)| *found).map_or(Ok(()), |(_, which)| Err(which))
+    }
+
+    fn may_switch(&self) -> bool {
+        let (frozen, left) = (self.freeze == Freeze::NotInStep, self.missing == Missing::Source);
+        frozen && left && self.clean == Clean::Travel
     }
 
     /// Whether the source can owe pages after the process has resumed elsewhere.

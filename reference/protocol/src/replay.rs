@@ -214,9 +214,9 @@ fn input(event: &Event) -> Option<Input> {
     match event {
         Event::MigrationExpected { from } => command(Command::Expect(*from)),
         Event::MigrationStarted { to } => command(Command::Start(*to)),
-        Event::ProcessSuspended { registers, code_page, stack_page } => {
+        Event::ProcessSuspended { registers, code_page, stack_page, switched } => {
             let (registers, code_page, stack_page) = (registers.0.clone(), *code_page, *stack_page);
-            command(Command::Suspend(Suspension { registers, code_page, stack_page }))
+            command(Command::Suspend(Suspension { registers, code_page, stack_page, switched: *switched }))
         }
         Event::MigrationCancelled { .. } => command(Command::Cancel),
         // By command or because there is no room: the same step.

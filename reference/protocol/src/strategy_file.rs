@@ -58,8 +58,6 @@ pub enum NoPolicy {
     CleanPagesCopied,
     /// The endpoints take a page's mark when they send it.
     Log,
-    /// The endpoints decide what the freeze sends before they start.
-    Switch,
     /// Whoever starts a migration tells both hosts; they do not ask each other.
     Announced,
     /// What a dead machine owed is lost to the endpoints.
@@ -82,7 +80,6 @@ impl NoPolicy {
             Self::CleanPagesForgotten | Self::NothingStored => "missing",
             Self::CleanPagesCopied => "clean",
             Self::Log => "log",
-            Self::Switch => "stop",
             Self::Announced => "start",
             Self::FallsBack => "fallback",
             Self::WakesApart => "wake",
@@ -100,7 +97,6 @@ impl NoPolicy {
             Self::CleanPagesForgotten => "clean = \"local-store\" leaves pages to the store: say \"store\"",
             Self::NothingStored => "\"store\" needs freeze = \"flush-modified\" or clean = \"local-store\"",
             Self::Log => "these endpoints have \"page\" alone",
-            Self::Switch => "these endpoints have \"passes\" and \"target\" alone",
             Self::Announced => "these endpoints have \"at-once\" alone",
             Self::FallsBack => "these endpoints have \"none\" alone",
             Self::CleanPagesCopied => "pre = \"copy\" copies clean pages too: say \"travel\"",
@@ -276,7 +272,7 @@ impl TryFrom<File> for Policy {
         let stop = match file.stop {
             StopName::Passes => Stop::Passes,
             StopName::Target => Stop::Target,
-            StopName::Switch => return Err(NoPolicy::Switch),
+            StopName::Switch => Stop::Switch,
         };
         if file.wake != WakeName::WithPage {
             return Err(NoPolicy::WakesApart);
@@ -369,6 +365,7 @@ impl From<Policy> for File {
             stop: match stop {
                 Stop::Passes => StopName::Passes,
                 Stop::Target => StopName::Target,
+                Stop::Switch => StopName::Switch,
             },
             hand_over,
             log: None,

@@ -48,7 +48,14 @@ pub enum Event {
     /// The host was told to move the process to another one.
     MigrationStarted { to: HostId },
     /// The process was suspended.
-    ProcessSuspended { registers: Bytes, code_page: Option<PageNumber>, stack_page: Option<PageNumber> },
+    ProcessSuspended {
+        registers: Bytes,
+        code_page: Option<PageNumber>,
+        stack_page: Option<PageNumber>,
+        /// What pre-copy has not brought into step stays here.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        switched: bool,
+    },
 
     /// The operator called the migration off.
     MigrationCancelled { to: HostId },

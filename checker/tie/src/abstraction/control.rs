@@ -1,11 +1,13 @@
 //! The control record.
 
-use model::strategy::HandOver;
+use model::strategy::{HandOver, Stop};
 use model::{Control, Phase, Process};
 use protocol::destination::Destination;
 use protocol::host::{Host, ProcessState, Role};
 use protocol::memory::{Accesses, Fault};
 use protocol::page::PageKind;
+use protocol::page_set::PageSet;
+use protocol::source::Source;
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::HostId;
@@ -38,10 +40,24 @@ pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
         code_page_sent: working_set && unresumed && sent_in_freeze(scene, PageKind::FileMapped),
         stack_page_sent: working_set && unresumed && sent_in_freeze(scene, PageKind::Private),
         returning: returning(scene),
-        switched: false,
+        switched: is_switched(scene),
         unanswered: is_unanswered(scene),
         aftermath: aftermath::aftermath(scene),
     })
+}
+
+/// Has the operator switched to post-copy? Until the process resumes, what stays behind shows it.
+fn is_switched(scene: &Scene<'_>) -> bool {
+    let Scene { rig, phase, source, .. } = *scene;
+    let unresumed = phase.at_source() || phase == Phase::Loading;
+    let owes = |owed: &PageSet, served: &PageSet| !owed.is_empty() || !served.is_empty();
+    let left = match rig.host(source).map(Host::role) {
+        Some(Role::Source(Source::Frozen(frozen))) => frozen.switched,
+        Some(Role::Source(Source::Offered(offered))) => !offered.owed.is_empty(),
+        Some(Role::Source(Source::Shadow(shadow))) => owes(&shadow.owed, &shadow.served),
+        _ => false,
+    };
+    rig.migration.strategy.real.stop == Stop::Switch && unresumed && left
 }
 
 /// Does the source wait for the answer to *go*?

@@ -68,6 +68,10 @@ pub fn canonical(mut state: State<Migration>) -> State<Migration> {
     if phase == Phase::Completing && aftermath.source_down {
         state.control.phase = Phase::Departing;
     }
+    if phase == Phase::Forgotten {
+        // What its source goes on with is in vain.
+        state.control.switched = false;
+    }
     if aftermath.source_down {
         // Nobody waits for the answer to *go* any more.
         state.control.unanswered = false;

@@ -81,7 +81,8 @@ impl<'a> Scene<'a> {
                 }
             }
             Role::Source(Source::Frozen(frozen)) => {
-                let Frozen { resident, route, registers: _, sent, to_transfer: _, to_flush: _ } = frozen;
+                let Frozen { resident, route, registers: _, sent, to_transfer: _, to_flush: _, switched: _ } =
+                    frozen;
                 if rig.is_forgotten(route.to, route.epoch) {
                     return Ok(Some(Self::new(rig, Phase::Forgotten, me, route.to, resident)));
                 }

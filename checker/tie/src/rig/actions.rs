@@ -2,7 +2,9 @@
 
 use protocol::destination::Destination;
 use protocol::host::{Host, Location, Role, Work};
+use protocol::memory::Memory;
 use protocol::page::PageKind;
+use protocol::policy::Stop;
 use protocol::source::Source;
 use protocol::wire::{Envelope, Message};
 use steplog::page::PageNumber;
@@ -27,6 +29,8 @@ pub enum Action {
         /// The page under the stack pointer.
         stack: Option<PageNumber>,
     },
+    /// The operator switches to post-copy.
+    Switch,
     /// The process writes to a page.
     Write(PageNumber),
     /// The process touches a page that is not in memory.
@@ -124,7 +128,15 @@ impl Rig {
                 let stacks = pointers(PageKind::Private).into_iter();
                 actions.extend(stacks.map(|stack| Action::Suspend { code, stack }));
             }
+            actions.extend(self.may_switch(host).then_some(Action::Switch));
         }
+    }
+
+    /// Is there anything that would stay behind?
+    fn may_switch(&self, host: &Host<FlawedMemory>) -> bool {
+        let Role::Source(Source::PreMigration(pre)) = host.role() else { return false };
+        let out_of_step = |page| !pre.sent.in_step.contains(page) || host.memory().is_written(page);
+        host.policy().stop == Stop::Switch && self.image.page_numbers().into_iter().any(out_of_step)
     }
 
     fn add_process_actions(&self, host: &Host<FlawedMemory>, actions: &mut Vec<Action>) {
@@ -191,7 +203,7 @@ impl Rig {
 
     /// Back-pressure: where nothing bounds the passes, a link takes two contents of one page at a time in an attempt.
     fn is_held_up(&self, host: HostId, work: Work) -> bool {
-        let Work::Copy(page) = work else { return false };
+        let (Work::Copy(page) | Work::Transfer(page)) = work else { return false };
         let unbounded = self.migration.strategy.crossings_max().is_none();
         let contents = self.network.flights().iter().filter(|flight| {
             let Envelope { from, message, .. } = &flight.envelope;

@@ -426,7 +426,7 @@ fn completion_due(resident: &Resident, policy: &Policy) -> bool {
 /// The process at rest: it has no former hosts.
 fn settle(resident: &mut Resident) -> Resident {
     let resident = std::mem::take(resident);
-    Resident { former_hosts: Vec::new(), returned: false, ..resident }
+    Resident { former_hosts: Vec::new(), returned: false, was_owed: false, ..resident }
 }
 
 impl Completing {

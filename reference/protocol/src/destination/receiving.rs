@@ -201,6 +201,7 @@ impl Receiving {
             former_hosts: state.former_hosts.iter().copied().chain([source]).collect(),
             registers: state.registers.clone(),
             returned: self.returns(state),
+            was_owed: state.plan.ranges().any(|(_, entry)| matches!(entry.whereabouts, Whereabouts::At(..))),
             ..Resident::with_pages(pages)
         }
     }

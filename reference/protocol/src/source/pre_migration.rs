@@ -116,7 +116,7 @@ impl PreMigration {
         }
         let copied_enough = match view.policy.pre {
             Pre::None | Pre::WriteBack => true,
-            Pre::Copy(_) if view.policy.stop == Stop::Target => true,
+            Pre::Copy(_) if view.policy.stop != Stop::Passes => true,
             Pre::Copy(Passes::AtMost(_)) => self.pass_is_over(),
             Pre::Copy(Passes::UntilInStep) => self.all_in_step(view),
         };
@@ -169,6 +169,9 @@ impl PreMigration {
         if suspension.registers.len() > REGISTERS_LEN_MAX {
             return Err(Refusal::RegistersTooLarge(suspension.registers.len()).into());
         }
+        if suspension.switched && cx.policy.stop != Stop::Switch {
+            return Err(Refusal::NoSwitch.into());
+        }
         self.check_suspension(cx.view())?;
         cx.memory.freeze().map_err(Error::NotSuspended)?;
         for page in cx.memory.take_written_pages().map_err(LocalFault::from)?.iter() {
@@ -176,7 +179,9 @@ impl PreMigration {
                 self.sent.in_step.remove(page);
             }
         }
-        let Suspension { registers, code_page, stack_page } = suspension;
+        let Suspension { registers, code_page, stack_page, switched } = suspension;
+        let out_of_step = |page| self.resident.is_here(page) && !self.sent.in_step.contains(page);
+        let switched = switched && cx.image.page_numbers().any(out_of_step);
         // Back to where the process came from, the pages kept here go with it: it is to need nobody afterwards.
         let returning = self.resident.came_from() == Some(self.route.to);
         let to_transfer = PageSet::filled(cx.image.page_count(), |page| {
@@ -184,16 +189,17 @@ impl PreMigration {
                 || (stack_page == Some(page) && cx.image.kind(page) == PageKind::Private);
             self.resident.is_here(page)
                 && (returning
-                    || self.travels(page, cx.policy.freeze)
+                    || (!switched && self.travels(page, cx.policy.freeze))
                     || (cx.policy.working_set && in_working_set))
         });
         let to_flush = PageSet::filled(cx.image.page_count(), |page| {
             cx.policy.freeze == Freeze::Flush && self.resident.is_here(page) && self.resident.page(page).dirty
         });
-        let event = Event::ProcessSuspended { registers: Bytes(registers.clone()), code_page, stack_page };
+        let registers_sent = Bytes(registers.clone());
+        let event = Event::ProcessSuspended { registers: registers_sent, code_page, stack_page, switched };
         let resident = std::mem::take(&mut self.resident);
         let sent = std::mem::take(&mut self.sent);
-        Ok((Frozen { resident, route: self.route, registers, sent, to_transfer, to_flush }, event))
+        Ok((Frozen { resident, route: self.route, registers, sent, to_transfer, to_flush, switched }, event))
     }
 
     fn travels(&self, page: PageNumber, freeze: Freeze) -> bool {

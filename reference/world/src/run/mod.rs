@@ -323,7 +323,7 @@ impl World {
             }
             return Ok(false);
         };
-        let refuses = task.work == Work::DeclareReady && self.takes_refusal();
+        let refuses = matches!(task.work, Work::DeclareReady | Work::Resume) && self.takes_refusal();
         self.ensemble.tell(id, |host| if refuses { host.refuse() } else { host.perform(task.work) })?;
         Ok(true)
     }
