@@ -138,13 +138,14 @@ struct Graph {
 impl Graph {
     fn of(migration: &Migration, pages: usize) -> Self {
         let model = Concrete { system: migration.clone(), pages };
-        let initial: Vec<_> = model.initial().into_iter().map(|state| canonical(state).sorted()).collect();
+        let initial: Vec<_> =
+            model.initial().into_iter().map(|state| canonical(migration, state).sorted()).collect();
         let mut seen: HashSet<State<Migration>> = initial.iter().cloned().collect();
         let mut queue: VecDeque<State<Migration>> = initial.iter().cloned().collect();
         let mut transitions = BTreeSet::new();
         while let Some(state) = queue.pop_front() {
             for (step, next) in model.successors(&state) {
-                let next = canonical(next).sorted();
+                let next = canonical(migration, next).sorted();
                 if next != state {
                     transitions.insert((state.clone(), of_any_page(step), next.clone()));
                 }

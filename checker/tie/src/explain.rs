@@ -71,6 +71,7 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::PagePulled { page, .. } => pages(*page, &[Pull]),
         Event::ProcessReleased { .. } => control(ControlStep::Exit),
         Event::PassBegun { .. } => with_stutter(control(ControlStep::NextPass)),
+        Event::MarkCleared { page } => pages(*page, &[ClearLog]),
         Event::PageCopied { page, .. } => pages(*page, &[Copy, SendInVain]),
         Event::PageTransferred { page, .. } => pages(*page, &[SendFrozen, SendWorkingSet, SendInVain]),
         Event::PageFlushed { page, .. } | Event::PageWrittenBack { page, .. } => pages(*page, &[WriteBack]),

@@ -73,7 +73,9 @@ pub fn refine(rig: &mut Rig, action: Action) -> Result<Explained, Box<Violation>
             .ok_or_else(|| fails(Some(before.clone()), &happenings, ViolationReason::Unmapped(unmapped())))?;
         let after = steps
             .iter()
-            .try_fold(before.clone(), |state, step| model.apply(&state, *step).map(canonical))
+            .try_fold(before.clone(), |state, step| {
+                model.apply(&state, *step).map(|next| canonical(&model.system, next))
+            })
             .unwrap_or_else(|| before.clone());
         return Ok(Explained { before, steps, after });
     }
@@ -87,9 +89,9 @@ pub fn refine(rig: &mut Rig, action: Action) -> Result<Explained, Box<Violation>
                 let same = model.apply(&before, exact) == model.apply(&before, *step);
                 *step = if same { exact } else { *step };
             }
-            let reached = steps
-                .iter()
-                .try_fold(before.clone(), |state, step| model.apply(&state, *step).map(canonical));
+            let reached = steps.iter().try_fold(before.clone(), |state, step| {
+                model.apply(&state, *step).map(|next| canonical(&model.system, next))
+            });
             let after = remembering(&after, reached.as_ref().unwrap_or(&after));
             rig.trouble.history = history(&after);
             Ok(Explained { before, steps, after })
@@ -180,7 +182,7 @@ fn explain_until(
     let pages: Vec<_> = (0..before.pages.len()).collect();
     explanations(&model.system, &before.control, &pages, first).into_iter().find_map(|steps| {
         let reached = steps.iter().try_fold(before.clone(), |state, step| model.apply(&state, *step))?;
-        let then = explain_until(model, &canonical(reached), rest, will_do)?;
+        let then = explain_until(model, &canonical(&model.system, reached), rest, will_do)?;
         Some(steps.into_iter().chain(then).collect())
     })
 }

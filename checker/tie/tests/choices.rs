@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use enumset::EnumSet;
 use model::disruption::Disruptions;
-use model::strategy::{Freeze, HandOver, Passes, Pre, Push, Real, Stop};
+use model::strategy::{Freeze, HandOver, LogReading, Passes, Pre, Push, Real, Stop};
 use model::{Hosts, Migration, Strategy, algorithms};
 use protocol::page::PageKind;
 use protocol::replay::Replay;
@@ -60,6 +60,18 @@ fn stops() -> Vec<Strategy> {
     let one_shot = Strategy { name: "hybrid one-shot".into(), real: one_shot, ..endless.clone() };
     let acknowledged = Strategy { name: "hybrid acknowledged".into(), real: acknowledged, ..hybrid.clone() };
     vec![target, hybrid, endless, one_shot, acknowledged]
+}
+
+/// Pre-copy that reads the dirty log as a whole.
+fn logs() -> Vec<Strategy> {
+    let by_pass = |strategy: &Strategy| Strategy {
+        name: format!("{} by pass", strategy.name).into(),
+        real: Real { log: LogReading::Pass, ..strategy.real },
+        ..strategy.clone()
+    };
+    let bounded = [algorithms::PRE_COPY, algorithms::PRE_COPY_UNBOUNDED, algorithms::ASSISTED_POST_COPY];
+    let profiles = algorithms::PROFILES.into_iter().filter(|profile| profile.real.log == LogReading::Pass);
+    bounded.iter().map(by_pass).chain(profiles).collect()
 }
 
 fn pushes(strategy: &Strategy) -> bool {
@@ -217,4 +229,24 @@ fn every_stop_refines_the_model() {
 #[test]
 fn what_is_logged_of_every_stop_is_a_run_of_the_model() {
     judge_all(&stops());
+}
+
+#[test]
+fn every_log_is_driven() {
+    drive_all(&logs());
+}
+
+#[test]
+fn every_log_refines_the_model() {
+    let tally = run_all(&logs(), Hosts::Three, 0, 20);
+    assert!(tally.hops > 100, "{tally:?}");
+    for disruptions in [1, 2] {
+        let tally = run_all(&logs(), Hosts::Two, disruptions, 20);
+        assert!(tally.disruptions > 200, "{tally:?}");
+    }
+}
+
+#[test]
+fn what_is_logged_of_every_log_is_a_run_of_the_model() {
+    judge_all(&logs());
 }

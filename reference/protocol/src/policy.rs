@@ -49,6 +49,8 @@ pub struct Policy {
     pub stop: Stop,
     /// How the hosts agree on the hand-over.
     pub hand_over: HandOver,
+    /// When copying looks at what was written.
+    pub log: LogReading,
 }
 
 /// Transfer before suspension.
@@ -83,6 +85,18 @@ pub enum Stop {
     Target,
     /// The same; and the driver may have what is not in step stay at the source, to follow when the process has resumed.
     Switch,
+}
+
+/// When copying looks at what was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogReading {
+    /// A page's mark is taken when the page is sent.
+    #[default]
+    Page,
+    /// All marks are read when a pass begins. Each is cleared after that, and the page sent after that: what is written in
+    /// between is in the content and in the log.
+    Pass,
 }
 
 /// How the hosts agree on the hand-over.
@@ -214,6 +228,9 @@ pub enum Contradiction {
     /// The source pushes, and nobody tells it from when on.
     #[error("without a hand-over the source does not hear when it may push: say \"pull\" or \"none\"")]
     PushesUntold,
+    /// A log is read of what is never copied.
+    #[error("without pre = copy nothing is logged")]
+    NothingLogged,
     /// Nothing could stay behind that would have travelled otherwise, or what stays is looked for elsewhere.
     #[error(
         "a switch leaves what is not in step at the source: freeze = not-in-step, missing = source, clean = travel"
@@ -234,6 +251,7 @@ impl Contradiction {
             Self::NothingToPush | Self::NeverWrittenBack | Self::PushesUntold => "push",
             Self::NoPass => "passes",
             Self::NothingToStop | Self::SwitchInVain => "stop",
+            Self::NothingLogged => "log",
             Self::RestlessWriteBack => "rest",
         }
     }
@@ -313,8 +331,8 @@ impl Policy {
         let writes_back = matches!(pre, Pre::WriteBack);
         let rest = if writes_back { Rest::PreMigration } else { Rest::Normal };
         let (name, working_set) = (Cow::Borrowed(name), writes_back);
-        let (stop, hand_over) = (Stop::Passes, HandOver::ReadyGo);
-        Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over }
+        let (stop, hand_over, log) = (Stop::Passes, HandOver::ReadyGo, LogReading::Page);
+        Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log }
     }
 
     /// The built-in algorithm of that name.
@@ -343,6 +361,7 @@ impl Policy {
             (written_back && self.push == Push::None, Contradiction::NeverWrittenBack),
             (self.pre == Pre::Copy(Passes::AtMost(0)), Contradiction::NoPass),
             (self.stop != Stop::Passes && !matches!(self.pre, Pre::Copy(_)), Contradiction::NothingToStop),
+            (self.log == LogReading::Pass && !matches!(self.pre, Pre::Copy(_)), Contradiction::NothingLogged),
             (self.stop == Stop::Switch && !self.may_switch(), Contradiction::SwitchInVain),
             (self.hand_over == HandOver::None && self.pushes(), Contradiction::PushesUntold),
             (written_back != (self.rest == Rest::PreMigration), Contradiction::RestlessWriteBack),

@@ -233,6 +233,7 @@ fn input(event: &Event) -> Option<Input> {
         Event::ProcessExited => command(Command::Exit),
 
         Event::PassBegun { .. } => work(Work::BeginPass),
+        Event::MarkCleared { page } => work(Work::ClearMark(*page)),
         Event::PageCopied { page, .. } => work(Work::Copy(*page)),
         Event::PageTransferred { page, .. } => work(Work::Transfer(*page)),
         Event::PageFlushed { page, .. } => work(Work::Flush(*page)),

@@ -13,6 +13,7 @@
 //!     clean = "travel"          # travel, local-store
 //!     rest = "normal"           # normal, pre-migration
 //!     hand-over = "ready-go"    # ready-go, one-shot, acknowledged, none; may be left out
+//!     # Only where pages are copied ahead: stop = "passes", "target", "switch"; log = "page", "pass".
 //! "#;
 //! let policy: protocol::policy::Policy = file.parse().expect("an algorithm");
 //! assert_eq!(policy, protocol::policy::Policy { name: "my-post-copy".into(), ..protocol::policy::Policy::POST_COPY });
@@ -26,7 +27,9 @@ use std::str::FromStr;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Clean, Contradiction, Freeze, HandOver, Missing, Passes, Policy, Pre, Push, Rest, Stop};
+use crate::policy::{
+    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Stop,
+};
 
 /// What is wrong with a strategy file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,8 +59,6 @@ pub enum NoPolicy {
     NothingStored,
     /// The endpoints copy every page ahead.
     CleanPagesCopied,
-    /// The endpoints take a page's mark when they send it.
-    Log,
     /// Whoever starts a migration tells both hosts; they do not ask each other.
     Announced,
     /// What a dead machine owed is lost to the endpoints.
@@ -79,7 +80,6 @@ impl NoPolicy {
             Self::PassesMissing | Self::PassesWithoutCopy => "passes",
             Self::CleanPagesForgotten | Self::NothingStored => "missing",
             Self::CleanPagesCopied => "clean",
-            Self::Log => "log",
             Self::Announced => "start",
             Self::FallsBack => "fallback",
             Self::WakesApart => "wake",
@@ -96,7 +96,6 @@ impl NoPolicy {
             Self::PassesWithoutCopy => "only pre = \"copy\" has passes",
             Self::CleanPagesForgotten => "clean = \"local-store\" leaves pages to the store: say \"store\"",
             Self::NothingStored => "\"store\" needs freeze = \"flush-modified\" or clean = \"local-store\"",
-            Self::Log => "these endpoints have \"page\" alone",
             Self::Announced => "these endpoints have \"at-once\" alone",
             Self::FallsBack => "these endpoints have \"none\" alone",
             Self::CleanPagesCopied => "pre = \"copy\" copies clean pages too: say \"travel\"",
@@ -126,8 +125,8 @@ pub(crate) struct File {
     stop: StopName,
     #[serde(default, skip_serializing_if = "is_default")]
     hand_over: HandOver,
-    #[serde(default, skip_serializing)]
-    log: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    log: LogReading,
     #[serde(default, skip_serializing)]
     start: Option<String>,
     #[serde(default, skip_serializing)]
@@ -260,9 +259,6 @@ impl TryFrom<File> for Policy {
 
     fn try_from(file: File) -> Result<Self, NoPolicy> {
         let File { name, pre, passes, freeze, working_set, missing, push, clean, rest, .. } = file;
-        if file.log.is_some_and(|word| word != "page") {
-            return Err(NoPolicy::Log);
-        }
         if file.start.is_some_and(|word| word != "at-once") {
             return Err(NoPolicy::Announced);
         }
@@ -320,8 +316,9 @@ impl TryFrom<File> for Policy {
             PushName::Pivot => Push::Pivot,
             PushName::Pull => Push::Pull,
         };
-        let (name, hand_over) = (name.into(), file.hand_over);
-        let policy = Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over };
+        let (name, hand_over, log) = (name.into(), file.hand_over, file.log);
+        let policy =
+            Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log };
         policy.check()?;
         Ok(policy)
     }
@@ -329,7 +326,8 @@ impl TryFrom<File> for Policy {
 
 impl From<Policy> for File {
     fn from(policy: Policy) -> Self {
-        let Policy { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over } = policy;
+        let Policy { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log } =
+            policy;
         let (pre, passes) = match pre {
             Pre::None => (PreName::None, None),
             Pre::Copy(Passes::AtMost(passes)) => (PreName::Copy, Some(PassesField::Number(passes))),
@@ -368,7 +366,7 @@ impl From<Policy> for File {
                 Stop::Switch => StopName::Switch,
             },
             hand_over,
-            log: None,
+            log,
             start: None,
             fallback: None,
             wake: WakeName::default(),

@@ -74,6 +74,7 @@ impl fmt::Display for Sentence<'_> {
             Event::PagePulled { page, asked } => write!(f, "asks {asked} for {page} ahead"),
             Event::ProcessExited => f.write_str("| exits"),
             Event::PassBegun { pass } => write!(f, "begins pass {pass}"),
+            Event::MarkCleared { page } => write!(f, "clears the mark of {page}"),
             Event::PageCopied { page, sequence, pass, to } => {
                 write!(f, "copies {page} to {to} in pass {pass}, number {}", sequence.0)
             }

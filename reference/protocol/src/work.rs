@@ -10,6 +10,8 @@ use steplog::place::Place;
 pub enum Work {
     /// Begin another pass of pre-copy.
     BeginPass,
+    /// Clear the mark of a page in the dirty log, before it is copied.
+    ClearMark(PageNumber),
     /// Copy a page to the destination while the process runs.
     Copy(PageNumber),
     /// Send a page to the destination while the process is suspended.
@@ -48,7 +50,8 @@ impl Work {
     /// The page that is sent, or asked for again.
     pub fn page(self) -> Option<PageNumber> {
         match self {
-            Self::Copy(page)
+            Self::ClearMark(page)
+            | Self::Copy(page)
             | Self::Transfer(page)
             | Self::Flush(page)
             | Self::Serve(page)

@@ -89,6 +89,8 @@ pub enum Event {
     // Work of a host that runs the process or is about to give it away.
     /// Another pass of pre-copy began.
     PassBegun { pass: u32 },
+    /// The page's mark in the dirty log was cleared, where that is no part of its being sent.
+    MarkCleared { page: PageNumber },
     /// A page was sent in a pass of pre-copy.
     PageCopied { page: PageNumber, sequence: Sequence, pass: u32, to: HostId },
     /// A page was sent while the process is suspended.

@@ -55,7 +55,8 @@ fn is_switched(scene: &Scene<'_>) -> bool {
         Some(Role::Source(Source::Frozen(frozen))) => frozen.switched,
         Some(Role::Source(Source::Offered(offered))) => !offered.owed.is_empty(),
         Some(Role::Source(Source::Shadow(shadow))) => owes(&shadow.owed, &shadow.served),
-        _ => false,
+        // It is dead.
+        _ => phase == Phase::Loading && scene.resident.was_owed,
     };
     rig.migration.strategy.real.stop == Stop::Switch && unresumed && left
 }

@@ -2,7 +2,7 @@
 
 use model::page::{Currency, DirtyLog, Holding, Kind, Neglect, Plan, Transit, WriteBack};
 use model::paging::Aside;
-use model::strategy::{Freeze, Pre};
+use model::strategy::{Freeze, LogReading, Pre};
 use model::{Page, Phase};
 use protocol::host::{Host, Location, PageRecord};
 use protocol::memory::Memory;
@@ -185,8 +185,13 @@ impl Look<'_, '_> {
         let written = memory.is_some_and(|memory| memory.is_written(self.page));
         let in_step = self.scene.sent.is_some_and(|sent| sent.in_step.contains(self.page)) && !written;
         match (self.scene.phase, self.scene.pass) {
-            (Phase::PreCopy { .. }, Some(Pass { number: _, due })) if due.contains(self.page) => {
-                DirtyLog::Due
+            (Phase::PreCopy { .. }, Some(Pass { number: _, due, uncleared })) if due.contains(self.page) => {
+                let by_pass = self.scene.rig.migration.strategy.real.log == LogReading::Pass;
+                match (uncleared.contains(self.page), by_pass && written) {
+                    (true, _) => DirtyLog::Uncleared,
+                    (false, true) => DirtyLog::DueAgain,
+                    (false, false) => DirtyLog::Due,
+                }
             }
             (Phase::PreCopy { .. }, Some(_)) if !in_step => DirtyLog::Redirtied,
             (Phase::Freeze, _) if self.copies() && !in_step => DirtyLog::Redirtied,

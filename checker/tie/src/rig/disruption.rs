@@ -457,6 +457,11 @@ impl Rig {
             Some(Role::Source(Source::Draining(_))) | Some(Role::Vacant | Role::Failed(_)) | None => false,
             Some(Role::Source(_)) => true,
             Some(Role::Destination(Destination::Post(_) | Destination::Completing(_))) => true,
+            Some(Role::Destination(Destination::Assembling(assembling)))
+                if self.is_one_shot() && self.trouble.dead.contains(&assembling.from) =>
+            {
+                true
+            }
             Some(Role::Destination(_)) => in_doubt(id).is_some() || entrusted(),
         }
     }

@@ -175,6 +175,7 @@ fn page_event(step: PageStep) -> Option<&'static str> {
         PageStep::Write => "page-written",
         PageStep::LoadLocal | PageStep::FallBack => "page-loaded",
         PageStep::Fault | PageStep::FaultAgain => "page-faulted",
+        PageStep::ClearLog => "mark-cleared",
         PageStep::Copy => "page-copied",
         PageStep::SendFrozen | PageStep::SendWorkingSet | PageStep::SendInVain => "page-transferred",
         PageStep::Serve => "page-served",
@@ -199,7 +200,6 @@ fn page_event(step: PageStep) -> Option<&'static str> {
         | PageStep::LosePage
         | PageStep::ResendPage
         | PageStep::LoseWriteBack
-        | PageStep::ClearLog
         | PageStep::WriteUnlogged
         | PageStep::PerishWithout
         | PageStep::DeclareLost => return None,

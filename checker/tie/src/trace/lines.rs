@@ -54,6 +54,7 @@ impl Roster {
             Event::ProcessExited => self.process_exited(host, epoch),
 
             Event::PassBegun { pass } => self.pass_begun(host, epoch, pass),
+            Event::MarkCleared { .. } => self.leaving(host, epoch).map(drop),
             Event::PageCopied { pass, to, .. } => self.page_copied(host, epoch, pass, to),
             Event::PageTransferred { to, .. } => self.page_transferred(host, epoch, to),
             Event::PageFlushed { .. } => self.page_flushed(host, epoch),
