@@ -10,6 +10,7 @@ use model::{Hosts, Migration, Strategy, algorithms};
 use protocol::page::PageKind;
 use protocol::replay::Replay;
 use steplog::place::HostId;
+use tie::campaign::{CampaignCoverage, weather};
 use tie::drive::drive;
 use tie::network::RigOrder;
 use tie::policy::policy;
@@ -17,6 +18,7 @@ use tie::rig::Rig;
 use tie::schedule::{self, ScheduleTally};
 use tie::trace::conform_steps;
 use world::net::{FrameOrder, LinkConfig};
+use world::storm;
 use world::workload::{PageLayout, Pattern, Workload};
 use world::{Ending, Scenario, World};
 
@@ -249,4 +251,23 @@ fn every_log_refines_the_model() {
 #[test]
 fn what_is_logged_of_every_log_is_a_run_of_the_model() {
     judge_all(&logs());
+}
+
+/// Storms lose a process that is handed over by one message, and nothing else goes wrong.
+#[test]
+fn storms_of_one_shot_hand_overs_are_runs_of_the_model() {
+    let one_shot = |strategy: &Strategy| strategy.real.hand_over == HandOver::OneShot;
+    let strategies: Vec<_> = hand_overs().into_iter().chain(stops()).chain(logs()).filter(one_shot).collect();
+    let policies: Vec<_> = strategies.iter().map(|strategy| policy(strategy).unwrap()).collect();
+    let mut coverage = CampaignCoverage::of(strategies);
+    let mut lost = 0;
+    for (at, policy) in (0..300).zip(policies.iter().cycle()) {
+        let mut run = storm::run(storm::number(3, at));
+        run.scenario.policy = policy.clone();
+        let tally = weather(&run, &mut coverage).unwrap_or_else(|error| {
+            panic!("{}: {error}\n{}", policy.name, serde_json::to_string(&run).unwrap())
+        });
+        lost += tally.ends.get(&storm::End::Lost).copied().unwrap_or_default();
+    }
+    assert!(coverage.runs > 100 && lost > 20, "{} runs, {lost} lost", coverage.runs);
 }

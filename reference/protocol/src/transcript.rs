@@ -119,7 +119,7 @@ impl fmt::Display for Sentence<'_> {
             Event::CancellationLearned { from } => {
                 write!(f, "learns that the process stays on {from}, forgets it")
             }
-            Event::RefusalLearned { from } => write!(f, "is refused by {from}, carries on"),
+            Event::RefusalLearned { from } => write!(f, "is refused by {from}"),
             Event::ResyncAccepted { from, progress, owed_again, requested } => {
                 write!(f, "hears from {from} how far it is")?;
                 if *progress == Progress::AwaitingGo {

@@ -186,7 +186,7 @@ impl Roster {
     fn parted(&mut self, host: HostId, epoch: Epoch, peer: Place, fate: Option<Fate>, cause: Cause) -> Holds {
         is_other(host, peer)?;
         is_epoch(epoch, self.role_epoch(host))?;
-        let unseen = self.connections_unseen;
+        let (unseen, one_shot) = (self.connections_unseen, self.one_shot);
         let member = self.member(host);
         if !member.down.insert(peer) && !unseen {
             return Err(Objection::NoPart { host: host.into(), lacks: "that connection is gone already" });
@@ -200,6 +200,9 @@ impl Roster {
                 Ok(())
             }
             (false, true) => {
+                if one_shot {
+                    member.given_up = member.coming.map(|coming| (coming.from, coming.epoch));
+                }
                 member.coming = None;
                 is_fate(fate, |fate| fate == Fate::Forgotten(cause))
             }
@@ -269,6 +272,7 @@ impl Roster {
         if !self.member(host).down.remove(&peer) && !self.connections_unseen {
             return Err(Objection::NoPart { host: host.into(), lacks: "it has that connection" });
         }
+        self.member(host).given_up.take_if(|(given_up, _)| peer == (*given_up).into());
         let (Some(progress), Place::Host(peer)) = (resync, peer) else { return Ok(()) };
         let in_doubt = self.member(host).coming.is_some_and(|coming| coming.ready && coming.from == peer);
         let here = self.process.at == Some(host) && self.former(peer).is_some();
@@ -567,6 +571,15 @@ impl Roster {
     }
 
     fn refusal_learned(&mut self, host: HostId, epoch: Epoch, from: HostId) -> Holds {
+        if self.one_shot && self.member(host).left.is_some_and(|left| left.epoch == epoch) {
+            let left = self.left(host, epoch)?;
+            is_peer(from, left.to)?;
+            left.done = Some(None);
+            let formers = std::mem::take(&mut self.process.formers);
+            self.member(host).exit_told.extend(formers);
+            self.process.gone = true;
+            return Ok(());
+        }
         self.leaving_to(host, epoch, from)?;
         self.carry_on(host);
         Ok(())

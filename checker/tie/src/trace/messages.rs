@@ -524,6 +524,12 @@ pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
             let leaving = leaving.map(|leaving| (leaving.to, leaving.epoch));
             to_formers(MessageKind::Exit, &mut process.formers.iter().copied().chain(leaving))
         }
+        // One-shot: it is lost, and whoever keeps pages of it is told.
+        Event::RefusalLearned { .. } if roster.one_shot => {
+            let Place::Host(host) = from else { return vec![] };
+            let lost = members.get(&host).is_some_and(|member| member.left.is_some());
+            to_formers(MessageKind::Exit, &mut process.formers.iter().copied().filter(|_| lost))
+        }
         Event::ImageDestroyed { told: Some(told) } => plain(told, MessageKind::Destroyed),
         Event::ResyncAccepted { from: peer, progress: Progress::AwaitingGo, .. } => {
             plain(peer, MessageKind::Go)
@@ -549,6 +555,9 @@ pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
             let exits = member.into_iter().flat_map(|member| &member.exit_told).copied();
             let mut all: Vec<_> = to_formers(MessageKind::Resync, &mut resynced.into_iter());
             all.extend(to_formers(MessageKind::Exit, &mut exits.filter(|(told, _)| *told == peer)));
+            let given_up =
+                member.and_then(|member| member.given_up).filter(|(given_up, _)| *given_up == peer);
+            all.extend(to_formers(MessageKind::Refuse, &mut given_up.into_iter()));
             all
         }
         // The process is lost with what a former host owed it; the others are told.

@@ -24,6 +24,8 @@ pub(super) struct Roster {
     pub readiness_unseen: bool,
     /// Nobody says *go*: the process has left when it runs elsewhere.
     pub without_go: bool,
+    /// *Go* comes in one message with the state: who forgets that has lost the process.
+    pub one_shot: bool,
     /// *Go* is answered.
     pub answers_go: bool,
     pub connections_unseen: bool,
@@ -67,6 +69,8 @@ pub(super) struct Member {
     pub left: Option<Left>,
     /// The latest migration in which it handed the process over.
     pub committed: Option<(HostId, Epoch)>,
+    /// The attempt that it has forgotten without a connection, and says so over the next one.
+    pub given_up: Option<Former>,
     /// Those whom it has told that the process has exited.
     pub exit_told: Vec<Former>,
     /// The places to which it knows that it has no connection.
@@ -108,6 +112,7 @@ impl Roster {
             disrupted: header.disrupted,
             readiness_unseen: unseen(Unseen::Readiness) || !hand_over.says_ready(),
             without_go: hand_over == HandOver::None,
+            one_shot: hand_over == HandOver::OneShot,
             answers_go: hand_over == HandOver::Acknowledged,
             connections_unseen: unseen(Unseen::Connections),
             departure_unseen: unseen(Unseen::Departure),
