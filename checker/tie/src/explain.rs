@@ -54,8 +54,8 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
     let announces = migration.strategy.real.start == Start::Announced;
     match event {
         Event::MigrationExpected { .. } if announces => announced(),
-        Event::MigrationStarted { .. } if announces && copies => control(ControlStep::Begin),
-        Event::ProcessSuspended { .. } if announces && !copies => control(ControlStep::Begin),
+        Event::MigrationStarted { .. } if announces && copies => begun(),
+        Event::ProcessSuspended { .. } if announces && !copies => begun(),
         Event::MigrationStarted { .. } if copies => migrate(),
         Event::ProcessSuspended { switched: true, .. } => {
             // In vain, where the destination has forgotten the attempt.
@@ -150,12 +150,22 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
 /// Where the destination is told ahead, that is the announcement; word of an earlier attempt's end may come with it.
 fn announced() -> Vec<Explanation> {
     use ControlStep::{DeliverAnnouncement, DeliverCancel, MigrateBack, MigrateOnward};
-    let steps: [&[ControlStep]; 3] = [
+    let steps: [&[ControlStep]; 5] = [
+        // To the model it may have yet to arrive: one that is refused has not been expected.
+        &[MigrateBack],
+        &[MigrateOnward],
         &[MigrateBack, DeliverAnnouncement],
         &[MigrateOnward, DeliverAnnouncement],
         &[MigrateBack, DeliverCancel, DeliverAnnouncement],
     ];
     steps.map(|steps| steps.iter().copied().map(Move::Control).collect()).into()
+}
+
+/// The migration begins, which the destination expects, or does from here on.
+fn begun() -> Vec<Explanation> {
+    let announced = vec![ControlStep::DeliverAnnouncement, ControlStep::Begin];
+    let announced = announced.into_iter().map(Move::Control).collect();
+    [control(ControlStep::Begin), vec![announced]].concat()
 }
 
 /// What came too late to matter may still be a message that the model counts.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use enumset::EnumSet;
 use model::disruption::Disruptions;
-use model::strategy::{Freeze, HandOver, LogReading, Passes, Pre, Push, Real, Stop};
+use model::strategy::{Freeze, HandOver, LogReading, Passes, Pre, Push, Real, Start, Stop};
 use model::{Hosts, Migration, Strategy, algorithms};
 use protocol::page::PageKind;
 use protocol::replay::Replay;
-use steplog::place::HostId;
+use steplog::event::{Event, Step};
+use steplog::fate::{Cause, Fate};
+use steplog::place::{Epoch, HostId};
 use tie::campaign::{CampaignCoverage, weather};
 use tie::drive::drive;
 use tie::network::RigOrder;
@@ -161,6 +163,25 @@ fn every_hand_over_refines_the_model_while_something_goes_wrong() {
     }
 }
 
+fn scenario(strategy: &Strategy, order: FrameOrder, ending: Ending) -> Scenario {
+    Scenario {
+        policy: policy(strategy).unwrap(),
+        layout: PageLayout {
+            pages: 32,
+            file_mapped_percent: 40,
+            initially_dirty_percent: 50,
+            noise_percent: 0,
+        },
+        workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 50_000 },
+        link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
+        route: [0, 1, 0, 1].map(HostId).into(),
+        accesses_per_stay: 100,
+        registers_len: 8,
+        ending,
+        seed: 1,
+    }
+}
+
 /// What simulated runs log is a run of the model.
 fn judge_all(strategies: &[Strategy]) {
     let lossy = FrameOrder::Lossy {
@@ -175,22 +196,7 @@ fn judge_all(strategies: &[Strategy]) {
             .into_iter()
             .flat_map(|order| [Ending::Idle, Ending::Exit, Ending::ExitLeaving].map(|ending| (order, ending)))
         {
-            let scenario = Scenario {
-                policy: policy(strategy).unwrap(),
-                layout: PageLayout {
-                    pages: 32,
-                    file_mapped_percent: 40,
-                    initially_dirty_percent: 50,
-                    noise_percent: 0,
-                },
-                workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 50_000 },
-                link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
-                route: [0, 1, 0, 1].map(HostId).into(),
-                accesses_per_stay: 100,
-                registers_len: 8,
-                ending,
-                seed: 1,
-            };
+            let scenario = scenario(strategy, order, ending);
             let name = &strategy.name;
             let report = World::run(&scenario).unwrap_or_else(|error| panic!("{name}, {order:?}: {error}"));
             conform_steps(scenario.header(false), strategy.clone(), &report.log)
@@ -270,4 +276,57 @@ fn storms_of_one_shot_hand_overs_are_runs_of_the_model() {
         lost += tally.ends.get(&storm::End::Lost).copied().unwrap_or_default();
     }
     assert!(coverage.runs > 100 && lost > 20, "{} runs, {lost} lost", coverage.runs);
+}
+
+/// Of a migration that is announced and does not begin, and of the next one, which does.
+#[test]
+fn what_is_announced_and_called_off_is_a_run_of_the_model() {
+    const A: HostId = HostId(0);
+    const B: HostId = HostId(1);
+    let forgotten = Some(Fate::Forgotten(Cause::ConnectionLost));
+    let cancelled = [(A, Event::MigrationCancelled { to: B }), (B, Event::CancellationLearned { from: A })];
+    let refused = [(B, Event::MigrationRefused { to: A }), (A, Event::RefusalLearned { from: B })];
+    let cut = [
+        (B, Event::PeerDisconnected { peer: A.into(), fate: forgotten }),
+        (A, Event::PeerDisconnected { peer: B.into(), fate: None }),
+        (A, Event::PeerConnected { peer: B.into(), resync: None }),
+        (B, Event::PeerConnected { peer: A.into(), resync: None }),
+    ];
+    let crashed = [(B, Event::HostCrashed), (A, Event::PeerFenced { peer: B, fate: None })];
+    let called_off = [&cancelled[..], &refused[..], &cut[..], &crashed[..]];
+    for plain in [algorithms::TOTAL_COPY, algorithms::PRE_COPY, algorithms::POST_COPY] {
+        let scenario = scenario(&plain, FrameOrder::Fifo, Ending::Idle);
+        let log = World::run(&scenario).unwrap().log;
+        let announced = Strategy { real: Real { start: Start::Announced, ..plain.real }, ..plain.clone() };
+        for (at, lines) in called_off.into_iter().enumerate() {
+            let of = |place: HostId, epoch, event: &Event| Step {
+                at_ns: 0,
+                place: place.into(),
+                epoch: Epoch(epoch),
+                event: event.clone(),
+            };
+            let first = of(B, 1, &Event::MigrationExpected { from: A });
+            // A host that has heard of the attempt says so in its lines.
+            let own = |place: HostId, event: &Event| match event {
+                Event::PeerDisconnected { .. } | Event::PeerConnected { .. } | Event::PeerFenced { .. } => {
+                    u64::from(place == B)
+                }
+                _ => 1,
+            };
+            let lines = lines.iter().map(|(place, event)| of(*place, own(*place, event), event));
+            // An attempt that was cancelled or refused has used its number up.
+            let shift = u64::from(at < 2 || at == 2);
+            let renumbered = log.iter().map(|step| {
+                let epoch = if step.epoch.0 > 0 { Epoch(step.epoch.0 + shift) } else { step.epoch };
+                Step { epoch, ..step.clone() }
+            });
+            let steps: Vec<_> = [first].into_iter().chain(lines).chain(renumbered).collect();
+            let header = scenario.header(true);
+            let judged = conform_steps(header.clone(), announced.clone(), &steps);
+            judged.unwrap_or_else(|error| panic!("{}, {at}: {error}", plain.name));
+            // What is not announced is not called off.
+            assert!(conform_steps(header.clone(), announced.clone(), &steps[1..]).is_err());
+            assert!(conform_steps(header, plain.clone(), &steps).is_err() || at > 1, "{}, {at}", plain.name);
+        }
+    }
 }

@@ -13,11 +13,13 @@
 //!     clean = "travel"          # travel, local-store
 //!     rest = "normal"           # normal, pre-migration
 //!     hand-over = "ready-go"    # ready-go, one-shot, acknowledged, none; may be left out
-//!     # Only where pages are copied ahead: stop = "passes", "target", "switch"; log = "page", "pass".
 //! "#;
 //! let policy: protocol::policy::Policy = file.parse().expect("an algorithm");
 //! assert_eq!(policy, protocol::policy::Policy { name: "my-post-copy".into(), ..protocol::policy::Policy::POST_COPY });
 //! ```
+//!
+//! Where pages are copied ahead there are `stop` (`passes`, `target`, `switch`) and `log` (`page`, `pass`) as well; both may be left
+//! out.
 //!
 //! This reader is written for the endpoints alone: two readings of one file that agree are worth more than one.
 

@@ -26,6 +26,8 @@ pub(super) struct Roster {
     pub without_go: bool,
     /// *Go* comes in one message with the state: who forgets that has lost the process.
     pub one_shot: bool,
+    /// The destination is told of a migration before it begins.
+    pub announces: bool,
     /// *Go* is answered.
     pub answers_go: bool,
     pub connections_unseen: bool,
@@ -190,6 +192,13 @@ impl Roster {
         is_epoch(epoch, coming.epoch)?;
         is_peer(from, coming.from)?;
         Ok(coming)
+    }
+
+    /// A migration from the host that has been announced and has not begun.
+    pub(super) fn is_announced(&mut self, host: HostId, epoch: Epoch) -> bool {
+        let here = self.announces && self.has_process(host).is_ok();
+        let member = self.member(host);
+        here && member.leaving.is_none() && epoch > member.known
     }
 
     /// What the host has left of a process that it has handed over.
