@@ -314,8 +314,8 @@ fn what_is_announced_and_called_off_is_a_run_of_the_model() {
                 _ => 1,
             };
             let lines = lines.iter().map(|(place, event)| of(*place, own(*place, event), event));
-            // An attempt that was cancelled or refused has used its number up.
-            let shift = u64::from(at < 2 || at == 2);
+            // An attempt that its destination remembers has used its number up.
+            let shift = u64::from(at <= 2);
             let renumbered = log.iter().map(|step| {
                 let epoch = if step.epoch.0 > 0 { Epoch(step.epoch.0 + shift) } else { step.epoch };
                 Step { epoch, ..step.clone() }

@@ -118,6 +118,7 @@ pub struct Host<M> {
 
 /// The part that a host has in the migration of the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "a host has one of it")]
 pub enum Role {
     /// None: no page of the process is here.
     #[default]
