@@ -6,6 +6,9 @@
 //!    write-back; pre-copy in PreMigration        │  transfer, flush │ awaited        │ acknowledgements        │ acknowledged
 //! ```
 //!
+//! Where the hand-over is one-shot or none, `State` leads from `Frozen` to `Shadow`; where it is none, or *go* is answered, the process
+//! can be taken back from there until that is heard, or `Complete`.
+//!
 //! Up to `Go` the process can only run here, and any phase can go back to where it began; from `Go` on, never again
 //! in this migration.
 
