@@ -100,9 +100,12 @@ impl Scribe {
                 self.pass = self.pass.max(1) + 1;
                 Event::PassBegun { pass: self.pass }
             }
-            Fact::Suspended => {
-                Event::ProcessSuspended { registers: Bytes::default(), code_page: None, stack_page: None }
-            }
+            Fact::Suspended => Event::ProcessSuspended {
+                registers: Bytes::default(),
+                code_page: None,
+                stack_page: None,
+                switched: false,
+            },
             Fact::Sent { page, .. } => self.sent(page, sequence, account.last_role()),
             Fact::StateSent => Event::StateSent { to: DESTINATION },
             Fact::HandedOver if self.without_go => return None,

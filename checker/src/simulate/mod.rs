@@ -53,7 +53,7 @@ use std::sync::Arc;
 use protocol::ensemble::PlaceError;
 use protocol::memory::{Accesses, Elided, Fault, Memory, PageStore};
 use protocol::page::{Image, PAGE_SIZE};
-use protocol::policy::{Contradiction, Freeze, Missing, Passes, Policy, Pre, Push};
+use protocol::policy::{Contradiction, Freeze, Missing, Passes, Policy, Pre, Push, Stop};
 use steplog::place::HostId;
 
 use world::World;
@@ -165,6 +165,7 @@ fn switched(setup: &SimulationSetup, outcome: &SimulationOutcome) -> Option<Simu
             freeze: Freeze::None,
             missing: Missing::Source,
             push: Push::NextMissing,
+            stop: Stop::Passes,
             ..setup.policy.clone()
         };
         SimulationSetup {

@@ -65,7 +65,7 @@ fn begun() -> Vec<Step> {
 fn handed_over() -> Vec<Step> {
     let registers = Bytes::default();
     vec![
-        step(A, Event::ProcessSuspended { registers, code_page: None, stack_page: None }),
+        step(A, Event::ProcessSuspended { registers, code_page: None, stack_page: None, switched: false }),
         step(A, Event::StateSent { to: B }),
         step(B, Event::StateAccepted { from: A, discarded: vec![] }),
         step(B, Event::ReadinessDeclared { to: A }),

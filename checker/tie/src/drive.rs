@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use model::concrete::{Concrete, State, Step};
 use model::{Migration, Move, Phase};
-use protocol::host::Role;
+use protocol::host::{Host, Role};
 use protocol::page::PageKind;
 use protocol::source::Source;
+use protocol::wire::Message;
 use rustc_hash::FxHasher;
 use steplog::place::Place;
 
@@ -137,13 +138,14 @@ struct Graph {
 impl Graph {
     fn of(migration: &Migration, pages: usize) -> Self {
         let model = Concrete { system: migration.clone(), pages };
-        let initial: Vec<_> = model.initial().into_iter().map(|state| canonical(state).sorted()).collect();
+        let initial: Vec<_> =
+            model.initial().into_iter().map(|state| canonical(migration, state).sorted()).collect();
         let mut seen: HashSet<State<Migration>> = initial.iter().cloned().collect();
         let mut queue: VecDeque<State<Migration>> = initial.iter().cloned().collect();
         let mut transitions = BTreeSet::new();
         while let Some(state) = queue.pop_front() {
             for (step, next) in model.successors(&state) {
-                let next = canonical(next).sorted();
+                let next = canonical(migration, next).sorted();
                 if next != state {
                     transitions.insert((state.clone(), of_any_page(step), next.clone()));
                 }
@@ -198,6 +200,12 @@ fn hidden(rig: &Rig) -> Vec<u64> {
     if rig.is_disrupted() {
         hidden.push(hidden_by_trouble(rig));
     }
+    // To the model it has been heard already, or need not be.
+    let latest = rig.hosts().map(Host::epoch).max().unwrap_or_default();
+    let answers = rig.network.flights().iter().filter(|flight| flight.envelope.message == Message::Resumed);
+    let mut answers: Vec<_> = answers.map(|flight| u64::from(flight.envelope.epoch != latest)).collect();
+    answers.dedup();
+    hidden.extend(answers);
     hidden
 }
 

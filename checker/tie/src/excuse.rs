@@ -16,14 +16,17 @@ pub enum Excuse {
     /// An empty pass of pre-copy. The model cannot ask that *some* page be due, so it begins a pass in which nothing
     /// is; the reference does not.
     EmptyPass,
+    /// A switch to post-copy that leaves nothing behind. To the reference that is a suspension like any other.
+    EmptySwitch,
     /// A pass is cut short by the next one. The reference begins a pass when the last one is over.
     PassCutShort,
     /// An attempt is started while its destination still has something of the last one. The operator announces an
     /// attempt to its destination before it starts it; at that the destination forgets the last one, or refuses because
-    /// it is in doubt.
+    /// it is in doubt. Or while *go* has not been answered: a former host that is told of it knows that *go* was heard.
     Unannounced,
     /// A message arrives before one that was sent earlier in the same direction, over a link that keeps order: the word
-    /// of an attempt that was called off, or what was sent in it. The model lets other messages overtake these.
+    /// of an attempt that was called off, or what was sent in it, or the answer to *go*. The model lets other messages overtake
+    /// these.
     Overtakes,
     /// The source of an attempt that its destination has forgotten sends a page that the freeze does not send. The model
     /// has forgotten what there was to send.
@@ -79,10 +82,13 @@ pub(super) fn excuse(migration: &Migration, transition: &Transition) -> Option<E
             Some(Excuse::SettingUp)
         }
         Move::Control(NextPass) if in_step() => Some(Excuse::EmptyPass),
+        Move::Control(ControlStep::Switch) if in_step() => Some(Excuse::EmptySwitch),
         Move::Control(NextPass) if before.pages.iter().any(|page| page.log.is_due()) => {
             Some(Excuse::PassCutShort)
         }
-        Move::Control(MigrateBack | MigrateOnward) if left => Some(Excuse::Unannounced),
+        Move::Control(MigrateBack | MigrateOnward) if left || before.control.unanswered => {
+            Some(Excuse::Unannounced)
+        }
         Move::Control(Destroy) if left => Some(Excuse::ForgetsFirst),
         Move::Control(SendComplete) if noticed => Some(Excuse::KnownToBeCut),
         Move::Control(SendOldReady) if aftermath.struck == 1 && is_awaited(migration, before) => {
@@ -118,6 +124,12 @@ fn overtakes(before: &State<Migration>, (_, step, _): &Transition) -> bool {
     let aftermath = before.control.aftermath;
     let cancel = aftermath.leftover != Leftover::None && aftermath.recoveries == 0;
     match step {
+        // The answer to *go* is the first thing that the destination says.
+        Move::Control(ControlStep::Destroy) | Move::Page(PageStep::DeliverRequest, _)
+            if before.control.unanswered =>
+        {
+            true
+        }
         // From the host that said *ready*.
         Move::Control(ControlStep::Commit | ControlStep::Finish) => aftermath.old_ready,
         Move::Page(PageStep::DeliverPage, _) => aftermath.old_ready && before.control.phase == Phase::Running,

@@ -17,7 +17,7 @@ use super::rig::{Happening, Mending};
 pub type Explanation = Vec<Step<Migration>>;
 
 /// What may explain something that happened in a state of the model, most likely first. Any of the `owed` pages may be
-/// the one that shows that the process is lost with a machine.
+/// the one that shows that the process is lost with a machine or a connection.
 pub fn explanations(
     migration: &Migration,
     control: &Control,
@@ -25,6 +25,13 @@ pub fn explanations(
     what: &Happening,
 ) -> Vec<Explanation> {
     let steps = match what {
+        Happening::Step {
+            event: event @ (Event::PeerDisconnected { .. } | Event::PeerFenced { .. }),
+            ..
+        } => {
+            let perishes = owed.iter().map(|page| vec![Move::Page(PageStep::PerishWithout, *page)]);
+            of_event(migration, event).into_iter().chain(perishes).collect()
+        }
         Happening::Step { event, .. } => of_event(migration, event),
         Happening::Lost(kind, page) => of_link(*kind, *page, true),
         Happening::Resent(kind, page) => of_link(*kind, *page, false),
@@ -47,9 +54,13 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
     let announces = migration.strategy.real.start == Start::Announced;
     match event {
         Event::MigrationExpected { .. } if announces => announced(),
-        Event::MigrationStarted { .. } if announces && copies => control(ControlStep::Begin),
-        Event::ProcessSuspended { .. } if announces && !copies => control(ControlStep::Begin),
+        Event::MigrationStarted { .. } if announces && copies => begun(),
+        Event::ProcessSuspended { .. } if announces && !copies => begun(),
         Event::MigrationStarted { .. } if copies => migrate(),
+        Event::ProcessSuspended { switched: true, .. } => {
+            // In vain, where the destination has forgotten the attempt.
+            [control(ControlStep::Switch), control(ControlStep::Suspend)].concat()
+        }
         Event::ProcessSuspended { .. } if copies => {
             [control(ControlStep::Suspend), control(ControlStep::Switch)].concat()
         }
@@ -60,6 +71,7 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::PagePulled { page, .. } => pages(*page, &[Pull]),
         Event::ProcessReleased { .. } => control(ControlStep::Exit),
         Event::PassBegun { .. } => with_stutter(control(ControlStep::NextPass)),
+        Event::MarkCleared { page } => pages(*page, &[ClearLog]),
         Event::PageCopied { page, .. } => pages(*page, &[Copy, SendInVain]),
         Event::PageTransferred { page, .. } => pages(*page, &[SendFrozen, SendWorkingSet, SendInVain]),
         Event::PageFlushed { page, .. } | Event::PageWrittenBack { page, .. } => pages(*page, &[WriteBack]),
@@ -93,6 +105,7 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::ProcessResumed { .. } => {
             [control(ControlStep::Resume), control(ControlStep::ResumeAbandoned)].concat()
         }
+        Event::ResumptionLearned { .. } => control(ControlStep::DeliverAnswer),
         Event::RequestAccepted { page, .. } => pages(*page, &[DeliverRequest, DuplicateRequest]),
         Event::DestructionLearned { at_rest: true, .. } => control(ControlStep::Finish),
         Event::ExitLearned { .. } => with_stutter(control(ControlStep::DeliverExit)),
@@ -103,13 +116,16 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
         Event::FetchServed { page, .. } => with_stutter(pages(*page, &[ServeFromStore])),
         // What is noticed, and what the host makes of it. In a reconnection or a fence the model has it as well.
         Event::PeerDisconnected { .. } | Event::PeerTimedOut { .. } | Event::PeerFenced { .. } => {
-            [vec![vec![]], control(ControlStep::Abort), control(ControlStep::Forget)].concat()
+            let steps = [ControlStep::Abort, ControlStep::Forget, ControlStep::Perish, ControlStep::TakeBack];
+            [vec![vec![]], steps.into_iter().flat_map(control).collect()].concat()
         }
         Event::RefusalLearned { .. } => control(ControlStep::Abort),
         // Where the word of it is on its way still, or was overtaken by the next attempt, it is as good.
-        Event::CancellationLearned { .. }
-        | Event::MigrationExpected { .. }
-        | Event::CompletionLearned { .. } => {
+        // The operator says so: the process has come to where it is to leave from.
+        Event::MigrationExpected { .. } => {
+            with_stutter([control(ControlStep::DeliverCancel), control(ControlStep::DeliverAnswer)].concat())
+        }
+        Event::CancellationLearned { .. } | Event::CompletionLearned { .. } => {
             with_stutter(control(ControlStep::DeliverCancel))
         }
         Event::ResyncAccepted { .. } => with_stutter(control(ControlStep::DeliverResync)),
@@ -134,12 +150,22 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
 /// Where the destination is told ahead, that is the announcement; word of an earlier attempt's end may come with it.
 fn announced() -> Vec<Explanation> {
     use ControlStep::{DeliverAnnouncement, DeliverCancel, MigrateBack, MigrateOnward};
-    let steps: [&[ControlStep]; 3] = [
+    let steps: [&[ControlStep]; 5] = [
+        // To the model it may have yet to arrive: one that is refused has not been expected.
+        &[MigrateBack],
+        &[MigrateOnward],
         &[MigrateBack, DeliverAnnouncement],
         &[MigrateOnward, DeliverAnnouncement],
         &[MigrateBack, DeliverCancel, DeliverAnnouncement],
     ];
     steps.map(|steps| steps.iter().copied().map(Move::Control).collect()).into()
+}
+
+/// The migration begins, which the destination expects, or does from here on.
+fn begun() -> Vec<Explanation> {
+    let announced = vec![ControlStep::DeliverAnnouncement, ControlStep::Begin];
+    let announced = announced.into_iter().map(Move::Control).collect();
+    [control(ControlStep::Begin), vec![announced]].concat()
 }
 
 /// What came too late to matter may still be a message that the model counts.
@@ -154,6 +180,7 @@ fn of_ignored(migration: &Migration, kind: MessageKind, page: Option<PageNumber>
         (MessageKind::Cancel, _) => control(ControlStep::DeliverCancel),
         (MessageKind::State, _) => control(ControlStep::DeliverOldState),
         (MessageKind::Resync, _) => control(ControlStep::DeliverResync),
+        (MessageKind::Resumed, _) => control(ControlStep::DeliverAnswer),
         _ => vec![],
     };
     with_stutter(steps)

@@ -63,9 +63,24 @@ pub fn refine(rig: &mut Rig, action: Action) -> Result<Explained, Box<Violation>
     let source = source(rig).map_err(|error| fails(None, &[], ViolationReason::Unmapped(error)))?;
     let happenings =
         rig.take(action).map_err(|error| fails(Some(before.clone()), &[], ViolationReason::Rig(error)))?;
+    let model = Concrete { system: rig.migration.as_ref().clone(), pages: before.pages.len() };
+    if rig.runs_twice() {
+        let twice = explain_until(&model, &before, &happenings, &|state: &State<Migration>| {
+            state.control.source_runs && state.control.destination_runs
+        });
+        let unmapped = || Unmapped("two hosts run the process".to_owned());
+        let steps = twice
+            .ok_or_else(|| fails(Some(before.clone()), &happenings, ViolationReason::Unmapped(unmapped())))?;
+        let after = steps
+            .iter()
+            .try_fold(before.clone(), |state, step| {
+                model.apply(&state, *step).map(|next| canonical(&model.system, next))
+            })
+            .unwrap_or_else(|| before.clone());
+        return Ok(Explained { before, steps, after });
+    }
     let after = abstraction(rig)
         .map_err(|error| fails(Some(before.clone()), &happenings, ViolationReason::Unmapped(error)))?;
-    let model = Concrete { system: rig.migration.as_ref().clone(), pages: before.pages.len() };
     match explain(&model, &before, &happenings, &after) {
         Some(mut steps) => {
             if let ([step], [exact]) = (&mut steps[..], disruptions(action, source)) {
@@ -74,9 +89,9 @@ pub fn refine(rig: &mut Rig, action: Action) -> Result<Explained, Box<Violation>
                 let same = model.apply(&before, exact) == model.apply(&before, *step);
                 *step = if same { exact } else { *step };
             }
-            let reached = steps
-                .iter()
-                .try_fold(before.clone(), |state, step| model.apply(&state, *step).map(canonical));
+            let reached = steps.iter().try_fold(before.clone(), |state, step| {
+                model.apply(&state, *step).map(|next| canonical(&model.system, next))
+            });
             let after = remembering(&after, reached.as_ref().unwrap_or(&after));
             rig.trouble.history = history(&after);
             Ok(Explained { before, steps, after })
@@ -97,6 +112,10 @@ pub fn refine(rig: &mut Rig, action: Action) -> Result<Explained, Box<Violation>
 /// # Errors
 /// The situation is no state of the model.
 pub fn possible(rig: &Rig) -> Result<Vec<Action>, Unmapped> {
+    // What two processes do is nobody's to judge.
+    if rig.runs_twice() || rig.may_come_back() {
+        return Ok(vec![]);
+    }
     let mut actions = rig.actions();
     if rig.is_disrupted() {
         let state = abstraction(rig)?;
@@ -147,13 +166,23 @@ fn explain(
     happenings: &[Happening],
     after: &State<Migration>,
 ) -> Option<Explanation> {
+    explain_until(model, before, happenings, &|reached| *reached == remembering(after, reached))
+}
+
+/// The steps by which the model gets from a state to one that will do while these things happen.
+fn explain_until(
+    model: &Concrete<Migration>,
+    before: &State<Migration>,
+    happenings: &[Happening],
+    will_do: &dyn Fn(&State<Migration>) -> bool,
+) -> Option<Explanation> {
     let Some((first, rest)) = happenings.split_first() else {
-        return (*before == remembering(after, before)).then(Vec::new);
+        return will_do(before).then(Vec::new);
     };
     let pages: Vec<_> = (0..before.pages.len()).collect();
     explanations(&model.system, &before.control, &pages, first).into_iter().find_map(|steps| {
         let reached = steps.iter().try_fold(before.clone(), |state, step| model.apply(&state, *step))?;
-        let then = explain(model, &canonical(reached), rest, after)?;
+        let then = explain_until(model, &canonical(&model.system, reached), rest, will_do)?;
         Some(steps.into_iter().chain(then).collect())
     })
 }

@@ -63,6 +63,7 @@ pub fn run(rig: &mut Rig, choices: impl IntoIterator<Item = u16>) -> Result<Sche
     }
     match possible(rig)?.into_iter().find(goes_on) {
         Some(action) => return Err(ScheduleError::Unsettled(action)),
+        None if rig.runs_twice() || rig.may_come_back() => {}
         None => rig.check_end()?,
     }
     Ok(tally)

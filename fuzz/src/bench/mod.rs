@@ -295,6 +295,7 @@ impl Bench {
             registers: self.writes.to_le_bytes().to_vec(),
             code_page: page(code),
             stack_page: page(stack),
+            switched: false,
         };
         let host = self.hosts().find(|host| host.check_suspension().is_ok()).map(Host::id);
         host.map_or(Ok(()), |id| self.tell(id, "suspension", |host| host.suspend(suspension)))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arbitrary::Arbitrary;
 use protocol::page::{Image, PAGE_SIZE, PageBytes, PageKind};
-use protocol::policy::{Clean, Freeze, Missing, Passes, Policy, Pre, Push, Rest, Stop};
+use protocol::policy::{Clean, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Stop};
 
 /// Most pages of a process: enough for every relation between two pages and a third.
 const PAGES_MAX: u8 = 4;
@@ -56,6 +56,8 @@ impl BenchSetup {
             clean: if rest & 2 == 2 { Clean::LocalStore } else { Clean::Travel },
             rest: if pre == Pre::WriteBack { Rest::PreMigration } else { Rest::Normal },
             stop: Stop::Passes,
+            hand_over: HandOver::ReadyGo,
+            log: LogReading::Page,
         }
     }
 

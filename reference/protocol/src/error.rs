@@ -168,6 +168,9 @@ pub enum Refusal {
     /// The pre-copy pass is not over, or the destination not in step.
     #[error("pre-migration transfer is not at a point where the process may be suspended")]
     PassUnfinished,
+    /// The algorithm sends everything before the process resumes.
+    #[error("the algorithm does not switch to post-copy")]
+    NoSwitch,
     /// A page that was asked for has not come.
     #[error("{0} was requested and has not arrived")]
     RequestOutstanding(PageNumber),

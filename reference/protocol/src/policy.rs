@@ -47,6 +47,10 @@ pub struct Policy {
     pub rest: Rest,
     /// When copying may end.
     pub stop: Stop,
+    /// How the hosts agree on the hand-over.
+    pub hand_over: HandOver,
+    /// When copying looks at what was written.
+    pub log: LogReading,
 }
 
 /// Transfer before suspension.
@@ -79,6 +83,57 @@ pub enum Stop {
     /// Whenever the driver says so: what it aims at, time or downtime, is its business. What the pass has not sent is not in
     /// step.
     Target,
+    /// The same; and the driver may have what is not in step stay at the source, to follow when the process has resumed.
+    Switch,
+}
+
+/// When copying looks at what was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogReading {
+    /// A page's mark is taken when the page is sent.
+    #[default]
+    Page,
+    /// All marks are read when a pass begins. Each is cleared after that, and the page sent after that: what is written in
+    /// between is in the content and in the log.
+    Pass,
+}
+
+/// How the hosts agree on the hand-over.
+///
+/// | | the destination runs the process when it | the source has given it up when it |
+/// |---|---|---|
+/// | ready-go | hears *go* | says *go* |
+/// | one-shot | has what travels | has sent the state |
+/// | acknowledged | hears *go* | hears the answer to *go* |
+/// | none | has what travels | hears *complete* |
+///
+/// A source that has not given the process up runs it again when it loses the connection. A one-shot destination that cannot
+/// run what came ends the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandOver {
+    /// The destination says *ready*, the source says *go*.
+    #[default]
+    ReadyGo,
+    /// State and *go* are one message.
+    OneShot,
+    /// *Ready* and *go*, and *go* is answered.
+    Acknowledged,
+    /// Nobody says anything.
+    None,
+}
+
+impl HandOver {
+    /// Whether the destination says *ready*, and waits for *go*.
+    pub fn says_ready(self) -> bool {
+        matches!(self, Self::ReadyGo | Self::Acknowledged)
+    }
+
+    /// Whether the source may run the process again although it has done all that the destination needs to run it.
+    pub(crate) fn is_revocable(self) -> bool {
+        matches!(self, Self::Acknowledged | Self::None)
+    }
 }
 
 /// Transfer while the process is suspended, besides the working set.
@@ -170,6 +225,17 @@ pub enum Contradiction {
     /// Copying that may end at any moment, of something that copies nothing.
     #[error("without pre = copy there is nothing to stop")]
     NothingToStop,
+    /// The source pushes, and nobody tells it from when on.
+    #[error("without a hand-over the source does not hear when it may push: say \"pull\" or \"none\"")]
+    PushesUntold,
+    /// A log is read of what is never copied.
+    #[error("without pre = copy nothing is logged")]
+    NothingLogged,
+    /// Nothing could stay behind that would have travelled otherwise, or what stays is looked for elsewhere.
+    #[error(
+        "a switch leaves what is not in step at the source: freeze = not-in-step, missing = source, clean = travel"
+    )]
+    SwitchInVain,
     /// Write-back goes on at rest, or the process is not at rest in Pre-migration.
     #[error("resting in pre-migration and writing back go together")]
     RestlessWriteBack,
@@ -182,9 +248,10 @@ impl Contradiction {
             Self::PagesLost | Self::StoreOutdated | Self::FlushedInVain | Self::LocalStoreOutdated => {
                 "missing"
             }
-            Self::NothingToPush | Self::NeverWrittenBack => "push",
+            Self::NothingToPush | Self::NeverWrittenBack | Self::PushesUntold => "push",
             Self::NoPass => "passes",
-            Self::NothingToStop => "stop",
+            Self::NothingToStop | Self::SwitchInVain => "stop",
+            Self::NothingLogged => "log",
             Self::RestlessWriteBack => "rest",
         }
     }
@@ -263,8 +330,9 @@ impl Policy {
     ) -> Self {
         let writes_back = matches!(pre, Pre::WriteBack);
         let rest = if writes_back { Rest::PreMigration } else { Rest::Normal };
-        let (name, working_set, stop) = (Cow::Borrowed(name), writes_back, Stop::Passes);
-        Self { name, pre, freeze, working_set, missing, push, clean, rest, stop }
+        let (name, working_set) = (Cow::Borrowed(name), writes_back);
+        let (stop, hand_over, log) = (Stop::Passes, HandOver::ReadyGo, LogReading::Page);
+        Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log }
     }
 
     /// The built-in algorithm of that name.
@@ -293,9 +361,17 @@ impl Policy {
             (written_back && self.push == Push::None, Contradiction::NeverWrittenBack),
             (self.pre == Pre::Copy(Passes::AtMost(0)), Contradiction::NoPass),
             (self.stop != Stop::Passes && !matches!(self.pre, Pre::Copy(_)), Contradiction::NothingToStop),
+            (self.log == LogReading::Pass && !matches!(self.pre, Pre::Copy(_)), Contradiction::NothingLogged),
+            (self.stop == Stop::Switch && !self.may_switch(), Contradiction::SwitchInVain),
+            (self.hand_over == HandOver::None && self.pushes(), Contradiction::PushesUntold),
             (written_back != (self.rest == Rest::PreMigration), Contradiction::RestlessWriteBack),
         ];
         contradictions.into_iter().find(|(found, _)| *found).map_or(Ok(()), |(_, which)| Err(which))
+    }
+
+    fn may_switch(&self) -> bool {
+        let (frozen, left) = (self.freeze == Freeze::NotInStep, self.missing == Missing::Source);
+        frozen && left && self.clean == Clean::Travel
     }
 
     /// Whether the source can owe pages after the process has resumed elsewhere.

@@ -16,7 +16,7 @@ use crate::file_server::FileServer;
 use crate::host::{Host, Suspension, Work};
 use crate::memory::{Fault, PageStore};
 use crate::page::Image;
-use crate::policy::{Contradiction, Policy};
+use crate::policy::{Contradiction, HandOver, Policy};
 use crate::wire::{Envelope, Message};
 
 /// Endpoints in the middle of a log.
@@ -136,10 +136,17 @@ impl Replay {
             hosts.values_mut().for_each(|host| host.process_moves_on(to, step.epoch));
         }
         let host = hosts.get_mut(&id).ok_or(ReplayError::NoSuchHost(id))?;
-        match input(&step.event).ok_or(ReplayError::Misplaced(step.place))? {
-            Input::Command(command) => command.carry_out(host, step.epoch)?,
-            Input::Work(work) => host.perform(work)?,
-            Input::Message(from, kind, page, number) => {
+        let one_shot = policy.hand_over == HandOver::OneShot;
+        match (&step.event, input(&step.event).ok_or(ReplayError::Misplaced(step.place))?) {
+            // It came with the state.
+            (Event::ProcessHandedOver { .. }, _) if one_shot => {}
+            // Nobody says *go*.
+            (Event::ProcessResumed { .. }, _) if !policy.hand_over.says_ready() => {
+                host.perform(Work::Resume)?
+            }
+            (_, Input::Command(command)) => command.carry_out(host, step.epoch)?,
+            (_, Input::Work(work)) => host.perform(work)?,
+            (_, Input::Message(from, kind, page, number)) => {
                 let to = Place::Host(id);
                 let name = (from, to, step.epoch, kind, page, number);
                 let message = sent.get(&name).ok_or(ReplayError::NeverSent { kind, from, to })?;
@@ -207,9 +214,9 @@ fn input(event: &Event) -> Option<Input> {
     match event {
         Event::MigrationExpected { from } => command(Command::Expect(*from)),
         Event::MigrationStarted { to } => command(Command::Start(*to)),
-        Event::ProcessSuspended { registers, code_page, stack_page } => {
+        Event::ProcessSuspended { registers, code_page, stack_page, switched } => {
             let (registers, code_page, stack_page) = (registers.0.clone(), *code_page, *stack_page);
-            command(Command::Suspend(Suspension { registers, code_page, stack_page }))
+            command(Command::Suspend(Suspension { registers, code_page, stack_page, switched: *switched }))
         }
         Event::MigrationCancelled { .. } => command(Command::Cancel),
         // By command or because there is no room: the same step.
@@ -226,6 +233,7 @@ fn input(event: &Event) -> Option<Input> {
         Event::ProcessExited => command(Command::Exit),
 
         Event::PassBegun { .. } => work(Work::BeginPass),
+        Event::MarkCleared { page } => work(Work::ClearMark(*page)),
         Event::PageCopied { page, .. } => work(Work::Copy(*page)),
         Event::PageTransferred { page, .. } => work(Work::Transfer(*page)),
         Event::PageFlushed { page, .. } => work(Work::Flush(*page)),
@@ -244,6 +252,7 @@ fn input(event: &Event) -> Option<Input> {
         Event::PageInstalled { page, sequence, from } => {
             Some(Input::Message(Place::Host(*from), MessageKind::Page, Some(*page), Some(sequence.0)))
         }
+        Event::ResumptionLearned { from } => message(from, MessageKind::Resumed),
         Event::RequestAccepted { page, from } => {
             Some(Input::Message(Place::Host(*from), MessageKind::Request, Some(*page), None))
         }

@@ -12,10 +12,14 @@
 //!     push = "next"             # none, next, pivot, pull
 //!     clean = "travel"          # travel, local-store
 //!     rest = "normal"           # normal, pre-migration
+//!     hand-over = "ready-go"    # ready-go, one-shot, acknowledged, none; may be left out
 //! "#;
 //! let policy: protocol::policy::Policy = file.parse().expect("an algorithm");
 //! assert_eq!(policy, protocol::policy::Policy { name: "my-post-copy".into(), ..protocol::policy::Policy::POST_COPY });
 //! ```
+//!
+//! Where pages are copied ahead there are `stop` (`passes`, `target`, `switch`) and `log` (`page`, `pass`) as well; both may be left
+//! out.
 //!
 //! This reader is written for the endpoints alone: two readings of one file that agree are worth more than one.
 
@@ -25,7 +29,9 @@ use std::str::FromStr;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Clean, Contradiction, Freeze, Missing, Passes, Policy, Pre, Push, Rest, Stop};
+use crate::policy::{
+    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Stop,
+};
 
 /// What is wrong with a strategy file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,12 +61,6 @@ pub enum NoPolicy {
     NothingStored,
     /// The endpoints copy every page ahead.
     CleanPagesCopied,
-    /// The endpoints say *ready* and *go*.
-    HandOver,
-    /// The endpoints take a page's mark when they send it.
-    Log,
-    /// The endpoints decide what the freeze sends before they start.
-    Switch,
     /// Whoever starts a migration tells both hosts; they do not ask each other.
     Announced,
     /// What a dead machine owed is lost to the endpoints.
@@ -82,9 +82,6 @@ impl NoPolicy {
             Self::PassesMissing | Self::PassesWithoutCopy => "passes",
             Self::CleanPagesForgotten | Self::NothingStored => "missing",
             Self::CleanPagesCopied => "clean",
-            Self::HandOver => "hand-over",
-            Self::Log => "log",
-            Self::Switch => "stop",
             Self::Announced => "start",
             Self::FallsBack => "fallback",
             Self::WakesApart => "wake",
@@ -101,9 +98,6 @@ impl NoPolicy {
             Self::PassesWithoutCopy => "only pre = \"copy\" has passes",
             Self::CleanPagesForgotten => "clean = \"local-store\" leaves pages to the store: say \"store\"",
             Self::NothingStored => "\"store\" needs freeze = \"flush-modified\" or clean = \"local-store\"",
-            Self::HandOver => "these endpoints have \"ready-go\" alone",
-            Self::Log => "these endpoints have \"page\" alone",
-            Self::Switch => "these endpoints have \"passes\" and \"target\" alone",
             Self::Announced => "these endpoints have \"at-once\" alone",
             Self::FallsBack => "these endpoints have \"none\" alone",
             Self::CleanPagesCopied => "pre = \"copy\" copies clean pages too: say \"travel\"",
@@ -131,10 +125,10 @@ pub(crate) struct File {
     rest: Rest,
     #[serde(default, skip_serializing_if = "is_default")]
     stop: StopName,
-    #[serde(default, skip_serializing)]
-    hand_over: Option<String>,
-    #[serde(default, skip_serializing)]
-    log: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    hand_over: HandOver,
+    #[serde(default, skip_serializing_if = "is_default")]
+    log: LogReading,
     #[serde(default, skip_serializing)]
     start: Option<String>,
     #[serde(default, skip_serializing)]
@@ -151,8 +145,8 @@ pub(crate) struct File {
     _expect: IgnoredAny,
 }
 
-fn is_default(stop: &StopName) -> bool {
-    *stop == StopName::Passes
+fn is_default<T: Default + PartialEq>(choice: &T) -> bool {
+    *choice == T::default()
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -267,12 +261,6 @@ impl TryFrom<File> for Policy {
 
     fn try_from(file: File) -> Result<Self, NoPolicy> {
         let File { name, pre, passes, freeze, working_set, missing, push, clean, rest, .. } = file;
-        if file.hand_over.is_some_and(|word| word != "ready-go") {
-            return Err(NoPolicy::HandOver);
-        }
-        if file.log.is_some_and(|word| word != "page") {
-            return Err(NoPolicy::Log);
-        }
         if file.start.is_some_and(|word| word != "at-once") {
             return Err(NoPolicy::Announced);
         }
@@ -282,7 +270,7 @@ impl TryFrom<File> for Policy {
         let stop = match file.stop {
             StopName::Passes => Stop::Passes,
             StopName::Target => Stop::Target,
-            StopName::Switch => return Err(NoPolicy::Switch),
+            StopName::Switch => Stop::Switch,
         };
         if file.wake != WakeName::WithPage {
             return Err(NoPolicy::WakesApart);
@@ -330,7 +318,9 @@ impl TryFrom<File> for Policy {
             PushName::Pivot => Push::Pivot,
             PushName::Pull => Push::Pull,
         };
-        let policy = Self { name: name.into(), pre, freeze, working_set, missing, push, clean, rest, stop };
+        let (name, hand_over, log) = (name.into(), file.hand_over, file.log);
+        let policy =
+            Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log };
         policy.check()?;
         Ok(policy)
     }
@@ -338,7 +328,8 @@ impl TryFrom<File> for Policy {
 
 impl From<Policy> for File {
     fn from(policy: Policy) -> Self {
-        let Policy { name, pre, freeze, working_set, missing, push, clean, rest, stop } = policy;
+        let Policy { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log } =
+            policy;
         let (pre, passes) = match pre {
             Pre::None => (PreName::None, None),
             Pre::Copy(Passes::AtMost(passes)) => (PreName::Copy, Some(PassesField::Number(passes))),
@@ -374,9 +365,10 @@ impl From<Policy> for File {
             stop: match stop {
                 Stop::Passes => StopName::Passes,
                 Stop::Target => StopName::Target,
+                Stop::Switch => StopName::Switch,
             },
-            hand_over: None,
-            log: None,
+            hand_over,
+            log,
             start: None,
             fallback: None,
             wake: WakeName::default(),

@@ -74,6 +74,7 @@ impl fmt::Display for Sentence<'_> {
             Event::PagePulled { page, asked } => write!(f, "asks {asked} for {page} ahead"),
             Event::ProcessExited => f.write_str("| exits"),
             Event::PassBegun { pass } => write!(f, "begins pass {pass}"),
+            Event::MarkCleared { page } => write!(f, "clears the mark of {page}"),
             Event::PageCopied { page, sequence, pass, to } => {
                 write!(f, "copies {page} to {to} in pass {pass}, number {}", sequence.0)
             }
@@ -104,6 +105,7 @@ impl fmt::Display for Sentence<'_> {
             }
             Event::ReadinessLearned { from } => write!(f, "learns that {from} is ready"),
             Event::ProcessResumed { from } => write!(f, "resumes the process from {from}"),
+            Event::ResumptionLearned { from } => write!(f, "learns that {from} runs the process"),
             Event::RequestAccepted { page, from } => write!(f, "is asked for {page} by {from}"),
             Event::CompletionLearned { from } => write!(f, "learns that {from} misses nothing any more"),
             Event::DestructionLearned { from, at_rest: false } => write!(f, "learns that {from} is free"),
@@ -117,7 +119,7 @@ impl fmt::Display for Sentence<'_> {
             Event::CancellationLearned { from } => {
                 write!(f, "learns that the process stays on {from}, forgets it")
             }
-            Event::RefusalLearned { from } => write!(f, "is refused by {from}, carries on"),
+            Event::RefusalLearned { from } => write!(f, "is refused by {from}"),
             Event::ResyncAccepted { from, progress, owed_again, requested } => {
                 write!(f, "hears from {from} how far it is")?;
                 if *progress == Progress::AwaitingGo {

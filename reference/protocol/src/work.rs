@@ -10,6 +10,8 @@ use steplog::place::Place;
 pub enum Work {
     /// Begin another pass of pre-copy.
     BeginPass,
+    /// Clear the mark of a page in the dirty log, before it is copied.
+    ClearMark(PageNumber),
     /// Copy a page to the destination while the process runs.
     Copy(PageNumber),
     /// Send a page to the destination while the process is suspended.
@@ -32,6 +34,8 @@ pub enum Work {
     Repeat(PageNumber),
     /// Tell the source that everything that travels has arrived.
     DeclareReady,
+    /// Run the process, where nobody is asked before.
+    Resume,
     /// Tell the source that there is no room here for the process.
     Refuse,
     /// Tell the former hosts that nothing is missing any more.
@@ -46,7 +50,8 @@ impl Work {
     /// The page that is sent, or asked for again.
     pub fn page(self) -> Option<PageNumber> {
         match self {
-            Self::Copy(page)
+            Self::ClearMark(page)
+            | Self::Copy(page)
             | Self::Transfer(page)
             | Self::Flush(page)
             | Self::Serve(page)
@@ -58,6 +63,7 @@ impl Work {
             | Self::SendState
             | Self::HandOver
             | Self::DeclareReady
+            | Self::Resume
             | Self::Refuse
             | Self::DeclareComplete
             | Self::Destroy

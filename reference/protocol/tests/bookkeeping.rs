@@ -126,7 +126,7 @@ fn the_working_set_is_code_that_is_mapped_and_a_stack_that_is_private() {
     let transfers = |code, stack| {
         let mut pair = Pair::started(Policy::GENERIC);
         let (code_page, stack_page) = (Some(PageNumber(code)), Some(PageNumber(stack)));
-        pair[A].suspend(Suspension { registers: vec![], code_page, stack_page }).unwrap();
+        pair[A].suspend(Suspension { registers: vec![], code_page, stack_page, switched: false }).unwrap();
         let works: Vec<_> = pair[A].tasks().map(|task| task.work).collect();
         [code, stack].map(|page| works.contains(&Work::Transfer(PageNumber(page))))
     };

@@ -48,7 +48,14 @@ pub enum Event {
     /// The host was told to move the process to another one.
     MigrationStarted { to: HostId },
     /// The process was suspended.
-    ProcessSuspended { registers: Bytes, code_page: Option<PageNumber>, stack_page: Option<PageNumber> },
+    ProcessSuspended {
+        registers: Bytes,
+        code_page: Option<PageNumber>,
+        stack_page: Option<PageNumber>,
+        /// What pre-copy has not brought into step stays here.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        switched: bool,
+    },
 
     /// The operator called the migration off.
     MigrationCancelled { to: HostId },
@@ -82,6 +89,8 @@ pub enum Event {
     // Work of a host that runs the process or is about to give it away.
     /// Another pass of pre-copy began.
     PassBegun { pass: u32 },
+    /// The page's mark in the dirty log was cleared, where that is no part of its being sent.
+    MarkCleared { page: PageNumber },
     /// A page was sent in a pass of pre-copy.
     PageCopied { page: PageNumber, sequence: Sequence, pass: u32, to: HostId },
     /// A page was sent while the process is suspended.
@@ -128,6 +137,8 @@ pub enum Event {
     ReadinessLearned { from: HostId },
     /// The process runs here from now on.
     ProcessResumed { from: HostId },
+    /// *Go* was answered: the process runs at the destination.
+    ResumptionLearned { from: HostId },
     /// A page was requested.
     RequestAccepted { page: PageNumber, from: HostId },
     /// The destination misses nothing any more.

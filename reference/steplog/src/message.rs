@@ -36,6 +36,8 @@ pub enum MessageKind {
     Refuse,
     /// Over a new connection: how far the destination is, and what it lacks.
     Resync,
+    /// The process runs at the destination: the answer to *go*, where that is answered.
+    Resumed,
 }
 
 /// How far a destination is that talks to a former host again.

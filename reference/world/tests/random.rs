@@ -5,7 +5,7 @@
 mod properties;
 
 use proptest::prelude::*;
-use protocol::policy::{Clean, Freeze, Missing, Passes, Policy, Pre, Push, Rest, Stop};
+use protocol::policy::{Clean, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Stop};
 use protocol::transcript::transcript;
 use steplog::place::HostId;
 use world::net::{FrameOrder, LinkConfig};
@@ -78,6 +78,8 @@ fn consistent() -> Vec<Policy> {
                         clean,
                         rest,
                         stop: Stop::Passes,
+                        hand_over: HandOver::ReadyGo,
+                        log: LogReading::Page,
                     });
                 }
             }

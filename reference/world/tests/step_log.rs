@@ -89,7 +89,9 @@ fn fields_of(event: &str) -> BTreeSet<String> {
         Some(_) => format!("`{field}`"),
         None => format!("[`{field}`]"),
     };
-    fields.map(bracketed).collect()
+    // What is written only where it is so.
+    let flag = (event == "process-suspended").then(|| "[`switched`]".to_owned());
+    fields.map(bracketed).chain(flag).collect()
 }
 
 /// Something that the field of the event can be.

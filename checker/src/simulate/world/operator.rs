@@ -43,7 +43,7 @@ impl<M: Memory + Accesses> World<'_, M> {
             return Ok(false);
         }
         let (code_page, stack_page) = self.code_and_stack;
-        let suspension = Suspension { registers: Vec::new(), code_page, stack_page };
+        let suspension = Suspension { registers: Vec::new(), code_page, stack_page, switched: false };
         self.tell(0, |host| host.suspend(suspension))?;
         self.busy_ns[0] = self.busy_ns[0].max(self.now_ns).saturating_add(self.setup.costs.freeze_ns);
         self.count_throttled();

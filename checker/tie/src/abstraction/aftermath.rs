@@ -63,7 +63,7 @@ pub(super) fn message_lost(scene: &Scene<'_>) -> bool {
     let rig = scene.rig;
     let own = |epoch: Epoch| !rig.trouble.aborted.contains(&epoch);
     let kind = match scene.phase {
-        Phase::Offered => MessageKind::State,
+        Phase::Offered | Phase::Entrusted => MessageKind::State,
         Phase::Accepted if scene.ready => return false,
         Phase::Accepted => MessageKind::Ready,
         Phase::Forgotten => MessageKind::Refuse,

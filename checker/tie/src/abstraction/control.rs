@@ -1,25 +1,28 @@
 //! The control record.
 
+use model::strategy::{HandOver, Stop};
 use model::{Control, Phase, Process};
 use protocol::destination::Destination;
 use protocol::host::{Host, ProcessState, Role};
 use protocol::memory::{Accesses, Fault};
 use protocol::page::PageKind;
+use protocol::page_set::PageSet;
+use protocol::source::Source;
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::HostId;
 
-use super::scene::{Scene, keeps_something};
+use super::scene::{Scene, keeps_something, shadow};
 use super::{Unmapped, aftermath};
 use crate::network::{Flight, FlightFate};
 use crate::rig::Rig;
 
 pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
     let &Scene { rig, phase, source, destination, .. } = scene;
-    let at_source = phase.at_source();
+    let unresumed = phase.at_source() || phase == Phase::Loading;
     let lost = match phase {
         _ if rig.is_disrupted() => aftermath::message_lost(scene),
-        Phase::Offered => is_lost(rig, MessageKind::State),
+        Phase::Offered | Phase::Entrusted => is_lost(rig, MessageKind::State),
         Phase::Accepted => is_lost(rig, MessageKind::Ready),
         Phase::Committed => is_lost(rig, MessageKind::Go),
         Phase::Completing => is_lost(rig, MessageKind::Complete),
@@ -34,13 +37,38 @@ pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
         source_runs: runs(rig, source),
         destination_runs: runs(rig, destination) && phase != Phase::Rest,
         message_lost: lost,
-        code_page_sent: working_set && at_source && sent_in_freeze(scene, PageKind::FileMapped),
-        stack_page_sent: working_set && at_source && sent_in_freeze(scene, PageKind::Private),
+        code_page_sent: working_set && unresumed && sent_in_freeze(scene, PageKind::FileMapped),
+        stack_page_sent: working_set && unresumed && sent_in_freeze(scene, PageKind::Private),
         returning: returning(scene),
-        switched: false,
-        unanswered: false,
+        switched: is_switched(scene),
+        unanswered: is_unanswered(scene),
         aftermath: aftermath::aftermath(scene),
     })
+}
+
+/// Has the operator switched to post-copy? Until the process resumes, what stays behind shows it.
+fn is_switched(scene: &Scene<'_>) -> bool {
+    let Scene { rig, phase, source, .. } = *scene;
+    let unresumed = phase.at_source() || phase == Phase::Loading;
+    let owes = |owed: &PageSet, served: &PageSet| !owed.is_empty() || !served.is_empty();
+    let left = match rig.host(source).map(Host::role) {
+        Some(Role::Source(Source::Frozen(frozen))) => frozen.switched,
+        Some(Role::Source(Source::Offered(offered))) => !offered.owed.is_empty(),
+        Some(Role::Source(Source::Shadow(shadow))) => owes(&shadow.owed, &shadow.served),
+        // It is dead.
+        _ => phase == Phase::Loading && scene.resident.was_owed,
+    };
+    rig.migration.strategy.real.stop == Stop::Switch && unresumed && left
+}
+
+/// Does the source wait for the answer to *go*?
+fn is_unanswered(scene: &Scene<'_>) -> bool {
+    let answered = scene.rig.migration.strategy.real.hand_over == HandOver::Acknowledged;
+    let runs = matches!(scene.phase, Phase::Running | Phase::Completing);
+    let withheld = || shadow(scene.rig, scene.source).is_some_and(|shadow| shadow.withheld.is_some());
+    // *Complete* may have come before it.
+    let overtaken = || scene.phase == Phase::Completing && is_on_its_way(scene, MessageKind::Resumed);
+    answered && runs && (withheld() || overtaken())
 }
 
 /// The process has exited: is the word of it still on its way to a host that needs it?
@@ -90,6 +118,16 @@ fn runs(rig: &Rig, host: HostId) -> bool {
     !frozen || exiting
 }
 
+/// Is a message of this kind on its way, of the migration that brought the process where it is?
+fn is_on_its_way(scene: &Scene<'_>, kind: MessageKind) -> bool {
+    let mut flights = scene.rig.network.flights().iter();
+    let counts = |flight: &Flight| {
+        let of_it = flight.envelope.epoch == scene.resident.epoch;
+        of_it && matches!(flight.fate, FlightFate::Flying | FlightFate::Lost)
+    };
+    flights.any(|flight| counts(flight) && flight.envelope.message.kind() == kind)
+}
+
 fn is_lost(rig: &Rig, kind: MessageKind) -> bool {
     let mut flights = rig.network.flights().iter();
     flights.any(|flight| flight.fate == FlightFate::Lost && flight.envelope.message.kind() == kind)
@@ -106,6 +144,7 @@ fn sent_in_freeze(scene: &Scene<'_>, kind: PageKind) -> bool {
 fn returning(scene: &Scene<'_>) -> bool {
     match scene.phase {
         Phase::Rest | Phase::PreCopy { .. } => false,
+        Phase::Entrusted => scene.returns(),
         Phase::Freeze | Phase::Offered | Phase::Forgotten => {
             scene.resident.came_from() == Some(scene.destination)
         }

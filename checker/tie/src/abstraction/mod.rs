@@ -14,7 +14,8 @@ mod scene;
 use arrayvec::ArrayVec;
 use model::concrete::State;
 use model::disruption::Aftermath;
-use model::page::{Holding, Plan, Transit};
+use model::page::{Currency, Holding, Plan, Transit};
+use model::strategy::LogReading;
 use model::{Configuration, Control, Migration, Page, Phase};
 use steplog::place::HostId;
 
@@ -45,7 +46,7 @@ pub fn abstraction(rig: &Rig) -> Result<State<Migration>, Unmapped> {
             Configuration { control: control::gone(rig), pages }
         }
     };
-    Ok(canonical(state))
+    Ok(canonical(&rig.migration, state))
 }
 
 /// The host that has the part of the source.
@@ -61,11 +62,21 @@ pub fn source(rig: &Rig) -> Result<Option<HostId>, Unmapped> {
 /// While the destination waits for the newest content of a page that travelled, nothing depends on whether it
 /// still has an older one: the reference has thrown it away, the model keeps it until it is overwritten. While the
 /// hosts have no connection, nothing depends on whether a request was lost on it: the destination's resync says again
-/// what it waits for. When the source is dead, nobody can say whether it had heard *complete*.
-pub fn canonical(mut state: State<Migration>) -> State<Migration> {
+/// what it waits for. When the source is dead, nobody can say whether it had heard *complete*, nor whether a page that is at a
+/// destination which has not resumed the process was pushed.
+pub fn canonical(migration: &Migration, mut state: State<Migration>) -> State<Migration> {
+    let by_pass = migration.strategy.real.log == LogReading::Pass;
     let Control { phase, aftermath, .. } = state.control;
     if phase == Phase::Completing && aftermath.source_down {
         state.control.phase = Phase::Departing;
+    }
+    if phase == Phase::Forgotten {
+        // What its source goes on with is in vain.
+        state.control.switched = false;
+    }
+    if aftermath.source_down {
+        // Nobody waits for the answer to *go* any more.
+        state.control.unanswered = false;
     }
     if phase == Phase::Exiting {
         let Aftermath { source_down, destination_down, .. } = aftermath;
@@ -73,14 +84,32 @@ pub fn canonical(mut state: State<Migration>) -> State<Migration> {
         state.control.aftermath = Aftermath { source_down, destination_down: false, ..aftermath };
     }
     for page in &mut state.pages {
+        if phase == Phase::Loading && aftermath.source_down && page.plan == Plan::Settled {
+            page.plan = Plan::Travelled;
+        }
         if phase == Phase::Lost {
             *page = Page::GONE;
+        }
+        // A log that is read as a whole has a page sent again that has not been written to since: what has arrived of it is
+        // what is on its way, or what the state has thrown away.
+        // And what an attempt has left is dropped whatever it is.
+        let again =
+            matches!(page.content, Transit::Flying(Currency::Current) | Transit::Lost(Currency::Current));
+        let copied =
+            matches!(phase, Phase::PreCopy { .. } | Phase::Freeze | Phase::Offered | Phase::Entrusted);
+        let left = matches!(phase, Phase::Offered | Phase::Entrusted) && page.plan == Plan::FromSource;
+        if by_pass && page.stray.is_held() {
+            page.stray = Holding::Held(Currency::Stale);
+        }
+        if by_pass && copied && (again || left) && page.destination == Holding::Held(Currency::Current) {
+            page.destination = Holding::Held(Currency::Stale);
         }
         let to_host = !phase.at_source() && page.plan != Plan::FromStore;
         if to_host && !aftermath.is_connected() && page.request == Transit::Lost(()) {
             page.request = Transit::Idle;
         }
-        if phase == Phase::Rebuilding && page.plan == Plan::Travelled && !page.content.is_idle() {
+        let rebuilds = matches!(phase, Phase::Rebuilding | Phase::Loading);
+        if rebuilds && page.plan == Plan::Travelled && !page.content.is_idle() {
             page.destination = Holding::Absent;
         }
     }

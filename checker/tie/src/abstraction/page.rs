@@ -2,7 +2,7 @@
 
 use model::page::{Currency, DirtyLog, Holding, Kind, Neglect, Plan, Transit, WriteBack};
 use model::paging::Aside;
-use model::strategy::{Freeze, Pre};
+use model::strategy::{Freeze, LogReading, Pre};
 use model::{Page, Phase};
 use protocol::host::{Host, Location, PageRecord};
 use protocol::memory::Memory;
@@ -20,7 +20,7 @@ use crate::network::{Flight, FlightFate};
 struct Look<'s, 'a> {
     scene: &'s Scene<'a>,
     page: PageNumber,
-    record: &'a PageRecord,
+    record: &'s PageRecord,
     plan: Plan,
 }
 
@@ -69,17 +69,22 @@ fn plan(scene: &Scene<'_>, page: PageNumber, record: &PageRecord) -> Result<Plan
     };
     match scene.phase {
         Phase::Rest | Phase::PreCopy { .. } | Phase::Freeze | Phase::Forgotten => Ok(Plan::Undecided),
-        Phase::Offered => {
+        Phase::Offered | Phase::Entrusted => {
             let entry = scene.offer.and_then(|offer| offer.plan.entries().nth(page.index()));
             match entry.map(|entry| entry.whereabouts) {
                 Some(Whereabouts::Travelled(_)) => Ok(Plan::Travelled),
+                // It has been pushed, and has overtaken the state.
+                Some(Whereabouts::At(former, outdated)) if scene.has_overtaken(page, former, outdated) => {
+                    Ok(Plan::Settled)
+                }
                 Some(Whereabouts::At(former, _)) => Ok(at(former.host)),
                 Some(Whereabouts::FileServer | Whereabouts::LocalStore) => Ok(Plan::FromStore),
                 None => Err(Unmapped(format!("{page} is not in the plan"))),
             }
         }
         _ => Ok(match record.location {
-            Location::Here if scene.phase == Phase::Rebuilding => Plan::Travelled,
+            Location::Here if scene.phase == Phase::Loading && is_pushed(scene, page) => Plan::Settled,
+            Location::Here if matches!(scene.phase, Phase::Rebuilding | Phase::Loading) => Plan::Travelled,
             Location::Here => Plan::Settled,
             Location::At(..) if scene.awaited.is_some_and(|awaited| awaited.contains(page)) => {
                 Plan::Travelled
@@ -88,6 +93,11 @@ fn plan(scene: &Scene<'_>, page: PageNumber, record: &PageRecord) -> Result<Plan
             Location::FileServer | Location::LocalStore => Plan::FromStore,
         }),
     }
+}
+
+/// Has the source sent the page although it stays there?
+fn is_pushed(scene: &Scene<'_>, page: PageNumber) -> bool {
+    scene.shadow.is_some_and(|shadow| shadow.served.contains(page))
 }
 
 impl Look<'_, '_> {
@@ -112,9 +122,8 @@ impl Look<'_, '_> {
         let Scene { phase, source, .. } = *self.scene;
         let has = match phase {
             Phase::Rebuilding | Phase::Accepted => true,
-            Phase::Committed => {
-                let sent = self.scene.shadow.is_some_and(|shadow| shadow.served.contains(self.page));
-                !(sent && self.plan == Plan::Settled)
+            Phase::Committed | Phase::Entrusted | Phase::Loading => {
+                !(is_pushed(self.scene, self.page) && self.plan == Plan::Settled)
             }
             phase if phase.at_source() => self.record.location == Location::Here,
             _ => self.plan == Plan::FromSource,
@@ -129,11 +138,14 @@ impl Look<'_, '_> {
             Phase::Forgotten => {
                 shadow(self.scene.rig, destination).is_some_and(|former| former.owed.contains(self.page))
             }
-            Phase::PreCopy { .. } | Phase::Freeze | Phase::Offered => receiving.is_some_and(|receiving| {
-                let arrived = receiving.arrived.get(self.page.index()).is_some_and(|sequence| sequence.0 > 0);
-                let kept = receiving.former.as_ref().is_some_and(|former| former.owed.contains(self.page));
-                arrived || kept
-            }),
+            Phase::PreCopy { .. } | Phase::Freeze | Phase::Offered | Phase::Entrusted => receiving
+                .is_some_and(|receiving| {
+                    let arrived =
+                        receiving.arrived.get(self.page.index()).is_some_and(|sequence| sequence.0 > 0);
+                    let kept =
+                        receiving.former.as_ref().is_some_and(|former| former.owed.contains(self.page));
+                    arrived || kept
+                }),
             _ => self.record.location == Location::Here,
         };
         self.held_if(has, destination)
@@ -173,8 +185,13 @@ impl Look<'_, '_> {
         let written = memory.is_some_and(|memory| memory.is_written(self.page));
         let in_step = self.scene.sent.is_some_and(|sent| sent.in_step.contains(self.page)) && !written;
         match (self.scene.phase, self.scene.pass) {
-            (Phase::PreCopy { .. }, Some(Pass { number: _, due })) if due.contains(self.page) => {
-                DirtyLog::Due
+            (Phase::PreCopy { .. }, Some(Pass { number: _, due, uncleared })) if due.contains(self.page) => {
+                let by_pass = self.scene.rig.migration.strategy.real.log == LogReading::Pass;
+                match (uncleared.contains(self.page), by_pass && written) {
+                    (true, _) => DirtyLog::Uncleared,
+                    (false, true) => DirtyLog::DueAgain,
+                    (false, false) => DirtyLog::Due,
+                }
             }
             (Phase::PreCopy { .. }, Some(_)) if !in_step => DirtyLog::Redirtied,
             (Phase::Freeze, _) if self.copies() && !in_step => DirtyLog::Redirtied,
@@ -189,13 +206,16 @@ impl Look<'_, '_> {
     /// The host that the process gets the page from, and what it still knows of it.
     fn owner(&self) -> Option<&Shadow> {
         let Location::At(former, _) = self.record.location else { return None };
+        if self.plan == Plan::Settled {
+            return None;
+        }
         shadow(self.scene.rig, former.host).filter(|shadow| shadow.route.epoch == former.epoch)
     }
 
     fn is_sent(&self) -> bool {
         match self.scene.phase {
             Phase::Freeze => !self.copies() && self.scene.sequence(self.page.index()) > 0,
-            phase if phase.at_source() && phase != Phase::Committed => false,
+            phase if phase.at_source() && !matches!(phase, Phase::Committed | Phase::Entrusted) => false,
             _ => self.owner().is_some_and(|owner| owner.served.contains(self.page)),
         }
     }
@@ -255,6 +275,12 @@ impl Look<'_, '_> {
 
     /// The newest content on its way to where it is missing, and the number of older ones.
     fn contents(&self) -> (Transit<Currency>, u8) {
+        // What a dead source had sent and the destination lacks has gone with it.
+        let dead = self.scene.rig.trouble.dead.contains(&self.scene.source);
+        let lacked = self.scene.awaited.is_some_and(|awaited| awaited.contains(self.page));
+        if self.scene.phase == Phase::Loading && dead && lacked {
+            return (Transit::Lost(Currency::Current), 0);
+        }
         let (mut newest, mut older) = (Transit::Idle, 0);
         for flight in self.flights() {
             let content = match &flight.envelope.message {
@@ -279,7 +305,7 @@ impl Look<'_, '_> {
         let Message::Page { sequence, .. } = flight.envelope.message else { return false };
         match (self.plan, self.scene.offer, self.record.location) {
             (Plan::Undecided | Plan::Travelled, ..) => sequence.0 == self.scene.sequence(self.page.index()),
-            (Plan::FromSource, Some(_), _) => false,
+            (Plan::FromSource, Some(_), _) if self.scene.phase == Phase::Offered => false,
             (Plan::FromSource | Plan::FromThird, _, Location::At(former, outdated)) => {
                 let (from, epoch) = (Place::Host(former.host), former.epoch);
                 (from, epoch) == (flight.envelope.from, flight.envelope.epoch) && sequence > outdated

@@ -1,13 +1,16 @@
 //! Who is source, destination and third host, and in which phase they are.
 
+use std::borrow::Cow;
+
 use model::Phase;
 use model::strategy::{Passes, Pre};
 use protocol::destination::{Assembling, AwaitingGo, Completing, Destination, Post, Receiving};
-use protocol::host::{Host, Resident, Role};
+use protocol::host::{Host, Location, PageRecord, Resident, Role};
 use protocol::page_set::PageSet;
 use protocol::source::{Draining, Frozen, Offered, Pass, PreMigration, Route, Sent, Shadow, Source};
 use protocol::wire::FormerHost;
-use protocol::wire::{Message, State};
+use protocol::wire::{Message, PlanEntry, State, Whereabouts};
+use steplog::page::PageNumber;
 use steplog::place::{HostId, Sequence};
 
 use super::Unmapped;
@@ -23,7 +26,7 @@ pub(super) struct Scene<'a> {
     /// The model's destination; at rest, any other host.
     pub destination: HostId,
     /// The record of the process that counts: the one of the host that runs it or will run it next.
-    pub resident: &'a Resident,
+    pub resident: Cow<'a, Resident>,
     /// What the source has sent in this migration, while it remembers.
     pub sent: Option<&'a Sent>,
     /// The pass of pre-copy.
@@ -78,7 +81,8 @@ impl<'a> Scene<'a> {
                 }
             }
             Role::Source(Source::Frozen(frozen)) => {
-                let Frozen { resident, route, registers: _, sent, to_transfer: _, to_flush: _ } = frozen;
+                let Frozen { resident, route, registers: _, sent, to_transfer: _, to_flush: _, switched: _ } =
+                    frozen;
                 if rig.is_forgotten(route.to, route.epoch) {
                     return Ok(Some(Self::new(rig, Phase::Forgotten, me, route.to, resident)));
                 }
@@ -87,7 +91,8 @@ impl<'a> Scene<'a> {
                 Ok(Some(Scene { sent: Some(sent), receiving, ..scene }))
             }
             Role::Source(Source::Offered(offered)) => Self::offered(rig, me, offered).map(Some),
-            Role::Source(Source::Shadow(_) | Source::Draining(_)) => Ok(None),
+            Role::Source(Source::Shadow(shadow)) => Self::sent_off(rig, me, shadow),
+            Role::Source(Source::Draining(_)) => Ok(None),
             Role::Destination(destination) => Self::at_destination(rig, me, destination),
             Role::Vacant => Ok(None),
             Role::Failed(fault) => Err(Unmapped(format!("{me} has failed: {fault}"))),
@@ -106,24 +111,63 @@ impl<'a> Scene<'a> {
         let scene = Scene { sent: Some(sent), ..Self::new(rig, Phase::Offered, me, route.to, resident) };
         match destination {
             Destination::Receiving(receiving) => {
-                let offers =
-                    rig.network.flights().iter().filter(|flight| flight.envelope.epoch == route.epoch);
-                let offer = offers.into_iter().find_map(|flight| match &flight.envelope.message {
-                    Message::State(state) if !flight.is_forgotten() => Some(state),
-                    _ => None,
-                });
-                let offer = offer.ok_or_else(|| Unmapped("the state is nowhere".to_owned()))?;
+                let offer = state_to(rig, *route)?;
                 Ok(Scene { offer: Some(offer), receiving: Some(receiving), ..scene })
             }
             Destination::Assembling(Assembling { from: _, epoch: _, resident, awaited, former: _ }) => {
+                let resident = Cow::Borrowed(resident);
                 Ok(Scene { phase: Phase::Rebuilding, resident, awaited: Some(awaited), ..scene })
             }
-            Destination::AwaitingGo(AwaitingGo { from: _, resident, former: _ }) => {
-                Ok(Scene { phase: Phase::Accepted, resident, ready: *ready, ..scene })
-            }
+            Destination::AwaitingGo(AwaitingGo { from: _, resident, former: _ }) => Ok(Scene {
+                phase: Phase::Accepted,
+                resident: Cow::Borrowed(resident),
+                ready: *ready,
+                ..scene
+            }),
             Destination::Post(_) | Destination::Completing(_) => {
                 Err(Unmapped(format!("{} runs the process that {me} has not handed over", route.to)))
             }
+        }
+    }
+
+    /// The source has sent the state, and has nothing more to say before the process runs.
+    fn sent_off(rig: &'a Rig, me: HostId, shadow: &'a Shadow) -> Result<Option<Self>, Unmapped> {
+        let route = shadow.route;
+        let one_shot = rig.is_one_shot();
+        let withheld = shadow.withheld.as_deref().filter(|_| !rig.migration.strategy.says_ready());
+        let phase = |before, after, loading: bool| match (one_shot, loading) {
+            (true, true) => Phase::Loading,
+            (true, false) => Phase::Entrusted,
+            (false, true) => after,
+            (false, false) => before,
+        };
+        let destination = match rig.host(route.to).map(Host::role) {
+            Some(Role::Destination(destination)) if destination.epoch() == route.epoch => destination,
+            _ => {
+                let forgotten = withheld.filter(|_| rig.is_forgotten(route.to, route.epoch));
+                let forgotten = forgotten.filter(|_| !rig.trouble.exit_untold);
+                return Ok(forgotten.map(|resident| Self::new(rig, Phase::Forgotten, me, route.to, resident)));
+            }
+        };
+        let scene = |phase, resident: Cow<'a, Resident>| {
+            let (sent, shadow) = (Some(&shadow.sent), Some(shadow));
+            Scene { sent, shadow, ..Self::with(rig, phase, me, route.to, resident) }
+        };
+        match destination {
+            Destination::Receiving(receiving) => {
+                let offer = state_to(rig, route)?;
+                let resident = match withheld {
+                    Some(resident) => Cow::Borrowed(resident),
+                    None => Cow::Owned(resident_of(offer)),
+                };
+                let scene = scene(phase(Phase::Offered, Phase::Rebuilding, false), resident);
+                Ok(Some(Scene { offer: Some(offer), receiving: Some(receiving), ..scene }))
+            }
+            Destination::Assembling(Assembling { from: _, epoch: _, resident, awaited, former: _ }) => {
+                let scene = scene(phase(Phase::Offered, Phase::Rebuilding, true), Cow::Borrowed(resident));
+                Ok(Some(Scene { awaited: Some(awaited), ..scene }))
+            }
+            Destination::AwaitingGo(_) | Destination::Post(_) | Destination::Completing(_) => Ok(None),
         }
     }
 
@@ -133,6 +177,13 @@ impl<'a> Scene<'a> {
         destination: &'a Destination,
     ) -> Result<Option<Self>, Unmapped> {
         match destination {
+            // One-shot: its source is dead, and it can run the process all the same.
+            Destination::Assembling(Assembling { from, epoch: _, resident, awaited, former: _ })
+                if rig.is_one_shot() && rig.trouble.dead.contains(from) =>
+            {
+                let scene = Self::new(rig, Phase::Loading, *from, me, resident);
+                Ok(Some(Scene { awaited: Some(awaited), ..scene }))
+            }
             Destination::Receiving(_) | Destination::Assembling(_) => Ok(None),
             Destination::AwaitingGo(AwaitingGo { from, resident, former: _ }) => {
                 let committed = shadow(rig, *from).is_some_and(|shadow| shadow.route.epoch == resident.epoch);
@@ -171,6 +222,16 @@ impl<'a> Scene<'a> {
     }
 
     fn new(rig: &'a Rig, phase: Phase, source: HostId, destination: HostId, resident: &'a Resident) -> Self {
+        Self::with(rig, phase, source, destination, Cow::Borrowed(resident))
+    }
+
+    fn with(
+        rig: &'a Rig,
+        phase: Phase,
+        source: HostId,
+        destination: HostId,
+        resident: Cow<'a, Resident>,
+    ) -> Self {
         let (sent, pass, receiving, awaited, offer, shadow) = (None, None, None, None, None, None);
         let (ready, drains) = (false, false);
         Scene {
@@ -190,11 +251,50 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Has a page that the source owes and has pushed arrived before the state that says so?
+    pub fn has_overtaken(&self, page: PageNumber, former: FormerHost, outdated: Sequence) -> bool {
+        let arrived = self.receiving.and_then(|receiving| receiving.arrived.get(page.index()));
+        former.host == self.source && arrived.is_some_and(|arrived| *arrived > outdated)
+    }
+
+    /// Does the state on its way bring the process straight back to the host that it came from?
+    pub fn returns(&self) -> bool {
+        let (Some(offer), Some(receiving)) = (self.offer, self.receiving) else { return false };
+        let later = |former: &Shadow| offer.former_hosts.iter().all(|other| other.epoch < former.route.epoch);
+        receiving.former.as_ref().is_some_and(later)
+    }
+
     /// How often the source sent a page's content in this migration.
     pub fn sequence(&self, page: usize) -> u64 {
         let Some(Sent { sequences, in_step: _ }) = self.sent else { return 0 };
         sequences.get(page).map_or(0, |Sequence(sequence)| *sequence)
     }
+}
+
+/// The state that is on its way there, or that was lost on it.
+fn state_to(rig: &Rig, route: Route) -> Result<&State, Unmapped> {
+    let offers = rig.network.flights().iter().filter(|flight| flight.envelope.epoch == route.epoch);
+    let offer = offers.into_iter().find_map(|flight| match &flight.envelope.message {
+        Message::State(state) if !flight.is_forgotten() => Some(state),
+        _ => None,
+    });
+    offer.ok_or_else(|| Unmapped("the state is nowhere".to_owned()))
+}
+
+/// The process as the state has it, whose source keeps no record of it.
+fn resident_of(state: &State) -> Resident {
+    let record = |entry: PlanEntry| {
+        let location = match entry.whereabouts {
+            Whereabouts::Travelled(_) => Location::Here,
+            Whereabouts::At(former, outdated) => Location::At(former, outdated),
+            Whereabouts::FileServer => Location::FileServer,
+            Whereabouts::LocalStore => Location::LocalStore,
+        };
+        PageRecord { location, dirty: entry.dirty, version: entry.version, requested: false }
+    };
+    let pages: Vec<_> = state.plan.entries().map(record).collect();
+    let pulled = PageSet::empty(pages.len() as u64);
+    Resident { pages, pulled, former_hosts: state.former_hosts.clone(), ..Resident::default() }
 }
 
 /// What a host still owes of an earlier migration away from it, also while it takes the process back.

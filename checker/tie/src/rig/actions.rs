@@ -2,7 +2,9 @@
 
 use protocol::destination::Destination;
 use protocol::host::{Host, Location, Role, Work};
+use protocol::memory::Memory;
 use protocol::page::PageKind;
+use protocol::policy::Stop;
 use protocol::source::Source;
 use protocol::wire::{Envelope, Message};
 use steplog::page::PageNumber;
@@ -27,6 +29,8 @@ pub enum Action {
         /// The page under the stack pointer.
         stack: Option<PageNumber>,
     },
+    /// The operator switches to post-copy.
+    Switch,
     /// The process writes to a page.
     Write(PageNumber),
     /// The process touches a page that is not in memory.
@@ -77,7 +81,14 @@ impl Rig {
         for host in self.hosts().filter(|host| !self.trouble.dead.contains(&host.id())) {
             self.add_operator_actions(host, &mut actions);
             self.add_process_actions(host, &mut actions);
+            // To the model a process that nobody runs has died with its source.
+            let died = |work| work == Work::Resume && self.is_over();
+            // Nor does it entrust a process to a host of which it is about to hear that it has forgotten the attempt: that would
+            // be lost.
+            let forgotten = self.attempt().is_some_and(|(_, to, epoch)| self.is_forgotten(to, epoch));
+            let in_vain = |work| work == Work::SendState && self.is_one_shot() && forgotten;
             let tasks = host.tasks().filter(|task| !self.is_held_up(host.id(), task.work));
+            let tasks = tasks.filter(|task| !died(task.work) && !in_vain(task.work));
             actions.extend(tasks.map(|task| Action::Work(host.id(), task.work)));
         }
         self.add_network_actions(&mut actions);
@@ -117,7 +128,15 @@ impl Rig {
                 let stacks = pointers(PageKind::Private).into_iter();
                 actions.extend(stacks.map(|stack| Action::Suspend { code, stack }));
             }
+            actions.extend(self.may_switch(host).then_some(Action::Switch));
         }
+    }
+
+    /// Is there anything that would stay behind?
+    fn may_switch(&self, host: &Host<FlawedMemory>) -> bool {
+        let Role::Source(Source::PreMigration(pre)) = host.role() else { return false };
+        let out_of_step = |page| !pre.sent.in_step.contains(page) || host.memory().is_written(page);
+        host.policy().stop == Stop::Switch && self.image.page_numbers().into_iter().any(out_of_step)
     }
 
     fn add_process_actions(&self, host: &Host<FlawedMemory>, actions: &mut Vec<Action>) {
@@ -184,7 +203,7 @@ impl Rig {
 
     /// Back-pressure: where nothing bounds the passes, a link takes two contents of one page at a time in an attempt.
     fn is_held_up(&self, host: HostId, work: Work) -> bool {
-        let Work::Copy(page) = work else { return false };
+        let (Work::Copy(page) | Work::Transfer(page)) = work else { return false };
         let unbounded = self.migration.strategy.crossings_max().is_none();
         let contents = self.network.flights().iter().filter(|flight| {
             let Envelope { from, message, .. } = &flight.envelope;

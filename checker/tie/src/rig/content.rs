@@ -55,7 +55,9 @@ impl Rig {
 
     /// At every moment: every page that the process can read is as it should be.
     pub(super) fn check_content(&self) -> Result<(), RigError> {
-        let Some(host) = self.running() else { return Ok(()) };
+        let Some(host) = self.running().filter(|_| !self.is_over() && !self.runs_twice()) else {
+            return Ok(());
+        };
         let mut read = [0; PAGE_SIZE];
         for (page, newest) in self.image.page_numbers().zip(&self.newest) {
             match host.memory().read(page, 0, &mut read) {

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use model::Link;
 use model::disruption::Disruption;
+use model::strategy::HandOver;
 use protocol::destination::Destination;
 use protocol::error::{Error, Refusal};
-use protocol::host::{Host, Location, Role};
-use protocol::source::{Draining, Offered, PreMigration, Source};
+use protocol::host::{Host, Location, Role, Work};
+use protocol::source::{Draining, Offered, PreMigration, Shadow, Source};
 use protocol::wire::{Envelope, Message};
 use steplog::event::Event;
 use steplog::fate;
@@ -52,6 +53,8 @@ pub(crate) struct Trouble {
     pub aborted: BTreeSet<Epoch>,
     /// The aborted attempt whose state was ignored by a destination that knew better.
     pub ignored_state: Option<Epoch>,
+    /// The migration whose state has arrived last.
+    pub accepted: Epoch,
     /// The process has exited, and another host needs to hear of it.
     pub exit_untold: bool,
     /// What happened so far, as far as the model counts it. No endpoint does.
@@ -83,7 +86,17 @@ impl Rig {
     /// The attempt under way that can still be called off, and the host that it goes to. To the model it begins with
     /// the suspension where nothing is copied ahead.
     pub(crate) fn attempt(&self) -> Option<(&Host<FlawedMemory>, HostId, Epoch)> {
+        let unresumed = |shadow: &Shadow| {
+            let role = self.host(shadow.route.to).map(Host::role);
+            let runs =
+                matches!(role, Some(Role::Destination(Destination::Post(_) | Destination::Completing(_))));
+            self.is_without_hand_over() && shadow.withheld.is_some() && !runs && !self.trouble.exit_untold
+        };
         self.hosts().find_map(|host| match host.role() {
+            Role::Source(Source::Shadow(shadow)) if unresumed(shadow) => {
+                let begun = shadow.route.epoch == self.trouble.begun;
+                begun.then_some((host, shadow.route.to, shadow.route.epoch))
+            }
             Role::Source(Source::PreMigration(_) | Source::Frozen(_) | Source::Offered(_)) => {
                 let Role::Source(source) = host.role() else { return None };
                 let route = source.route().filter(|route| route.epoch == self.trouble.begun)?;
@@ -91,6 +104,50 @@ impl Rig {
             }
             _ => None,
         })
+    }
+
+    fn is_without_hand_over(&self) -> bool {
+        self.migration.strategy.real.hand_over == HandOver::None
+    }
+
+    pub(crate) fn is_one_shot(&self) -> bool {
+        self.migration.strategy.real.hand_over == HandOver::OneShot
+    }
+
+    /// Do two hosts run the process? Some ways to hand over let it come to that, and the model goes no further.
+    pub(crate) fn runs_twice(&self) -> bool {
+        // One that has called *exit* and waits for its last write-back has not exited yet.
+        let exits = |host: &Host<_>| host.role().resident().is_some_and(|resident| resident.exited);
+        self.hosts().filter(|host| host.is_running() || exits(host)).count() > 1
+    }
+
+    /// May the process be taken back by a source that has not been told that it has exited, or has it been taken back from a
+    /// machine that it had died with? The model goes no further.
+    pub(crate) fn may_come_back(&self) -> bool {
+        let withholds = |host: &Host<FlawedMemory>| matches!(host.role(), Role::Source(Source::Shadow(shadow)) if shadow.withheld.is_some());
+        let hand_over = self.migration.strategy.real.hand_over;
+        let revocable = matches!(hand_over, HandOver::Acknowledged | HandOver::None);
+        let came_back = revocable && self.is_over() && self.running().is_some();
+        came_back || (self.trouble.exit_untold && self.hosts().any(withholds))
+    }
+
+    /// Has the process died with a machine, or is it lost?
+    pub(crate) fn is_over(&self) -> bool {
+        self.trouble.doomed || self.trouble.lost
+    }
+
+    /// Has the source of a one-shot hand-over sent the state to a host that has not resumed the process?
+    fn is_entrusted(&self, shadow: &Shadow) -> bool {
+        let role = self.host(shadow.route.to).map(Host::role);
+        let waits = matches!(role, Some(Role::Destination(destination)) if destination.epoch() == shadow.route.epoch
+            && matches!(destination, Destination::Receiving(_) | Destination::Assembling(_)));
+        self.is_one_shot() && waits
+    }
+
+    /// Has the destination of an attempt forgotten it although the source has given the process up?
+    fn is_dropped(&self, epoch: Epoch) -> bool {
+        let given_up = |host: &Host<FlawedMemory>| matches!(host.role(), Role::Source(Source::Shadow(shadow)) if shadow.route.epoch == epoch);
+        self.is_one_shot() && (self.trouble.accepted == epoch || self.hosts().any(given_up))
     }
 
     /// Has the destination forgotten an attempt of which its source thinks that it goes on?
@@ -140,6 +197,9 @@ impl Rig {
         // Also when the process is lost: what it has written back may still have to be stored.
         actions.extend(self.trouble.outage.then_some(Action::StoreReturns));
         if !self.is_disrupted() || self.trouble.lost {
+            if self.is_one_shot() {
+                self.add_mending(actions);
+            }
             return;
         }
         let alive = || self.hosts().filter(|host| !self.trouble.dead.contains(&host.id()));
@@ -152,7 +212,7 @@ impl Rig {
             if !self.is_answered() {
                 actions.extend([Action::Crash(id), Action::Suspect(id)]);
             }
-            if host.is_due(protocol::host::Work::DeclareReady) {
+            if [Work::DeclareReady, Work::Resume].into_iter().any(|work| host.is_due(work)) {
                 actions.push(Action::Refuse(id));
             }
             let cut_off = self.is_parted() && peers(host).is_some_and(|peer| host.is_connected(peer));
@@ -163,6 +223,10 @@ impl Rig {
                 actions.push(Action::NoticeOutage(id));
             }
         }
+        self.add_mending(actions);
+    }
+
+    fn add_mending(&self, actions: &mut Vec<Action>) {
         actions
             .extend(self.trouble.cut.then_some(Action::Reconnect).filter(|_| self.trouble.dead.is_empty()));
         actions.extend((!self.trouble.dead.is_empty() && !self.is_released_soon()).then_some(Action::Fence));
@@ -258,7 +322,7 @@ impl Rig {
                 self.network.remove_lost(|_| true);
                 self.trouble.cut = false;
                 self.trouble.exit_untold = false;
-                self.trouble.lost = std::mem::take(&mut self.trouble.doomed);
+                self.trouble.lost |= std::mem::take(&mut self.trouble.doomed);
                 for id in ids.into_iter().filter(|id| !dead.contains(id)) {
                     for dead in &dead {
                         self.ensemble.fence(id, *dead)?;
@@ -289,7 +353,15 @@ impl Rig {
                 | Event::PeerDisconnected { fate: Some(fate::Fate::CarriedOn(_)), .. }
                 | Event::PeerTimedOut { fate: Some(fate::Fate::CarriedOn(_)), .. }
                 | Event::PeerFenced { fate: Some(fate::Fate::CarriedOn(_)), .. } => self.forsake(*epoch),
+                Event::StateAccepted { .. } => self.trouble.accepted = *epoch,
                 Event::PeerFenced { fate: Some(fate::Fate::Lost(_)), .. } => self.trouble.lost = true,
+                Event::MigrationRefused { .. }
+                | Event::PeerDisconnected { fate: Some(fate::Fate::Forgotten(_)), .. }
+                | Event::PeerFenced { fate: Some(fate::Fate::Forgotten(_)), .. }
+                    if self.is_dropped(*epoch) =>
+                {
+                    self.trouble.lost = true;
+                }
                 Event::ResyncAccepted { .. } => {
                     self.network.remove_lost(|envelope| matches!(envelope.message, Message::Page { .. }));
                 }
@@ -368,12 +440,29 @@ impl Rig {
             _ => None,
         })
         };
+        let entrusted = || {
+            self.hosts().any(|host| matches!(host.role(), Role::Source(Source::Shadow(shadow)) if shadow.route.to == id && self.is_entrusted(shadow)))
+        };
         match role {
+            Some(Role::Source(Source::Shadow(shadow))) if self.is_entrusted(shadow) => {
+                let role = self.host(shadow.route.to).map(Host::role);
+                matches!(role, Some(Role::Destination(Destination::Receiving(_))))
+            }
+            Some(Role::Source(Source::Shadow(_)))
+                if self.attempt().is_some_and(|(host, ..)| host.id() == id) =>
+            {
+                true
+            }
             Some(Role::Source(Source::Shadow(shadow))) => in_doubt(shadow.route.to).is_some(),
             Some(Role::Source(Source::Draining(_))) | Some(Role::Vacant | Role::Failed(_)) | None => false,
             Some(Role::Source(_)) => true,
             Some(Role::Destination(Destination::Post(_) | Destination::Completing(_))) => true,
-            Some(Role::Destination(_)) => in_doubt(id).is_some(),
+            Some(Role::Destination(Destination::Assembling(assembling)))
+                if self.is_one_shot() && self.trouble.dead.contains(&assembling.from) =>
+            {
+                true
+            }
+            Some(Role::Destination(_)) => in_doubt(id).is_some() || entrusted(),
         }
     }
 
@@ -389,6 +478,11 @@ impl Rig {
             }
             _ => false,
         };
+        let withholds = |host: &&Host<FlawedMemory>| match host.role() {
+            Role::Source(Source::Shadow(shadow)) => shadow.withheld.is_some() && self.is_without_hand_over(),
+            _ => false,
+        };
+        let asked = asked.or_else(|| self.hosts().find(withholds).map(Host::id));
         let asked = asked.or_else(|| self.hosts().find(has_say).map(Host::id));
         match self.tell(asked.ok_or(RigError::Nothing)?, Host::cancel) {
             Err(RigError::Endpoint(Error::Refused(Refusal::TooLate))) if committed => Ok(()),

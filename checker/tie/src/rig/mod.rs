@@ -143,7 +143,11 @@ impl Rig {
         match action {
             Action::Start { to } => self.start(to)?,
             Action::Suspend { code: code_page, stack: stack_page } => {
-                let suspension = Suspension { registers: vec![], code_page, stack_page };
+                let suspension = Suspension { code_page, stack_page, ..Suspension::default() };
+                self.tell(self.process_host()?, |host| host.suspend(suspension))?;
+            }
+            Action::Switch => {
+                let suspension = Suspension { switched: true, ..Suspension::default() };
                 self.tell(self.process_host()?, |host| host.suspend(suspension))?;
             }
             Action::Write(page) => self.write(page)?,

@@ -146,6 +146,7 @@ fn control_event(step: ControlStep) -> Option<&'static str> {
         ControlStep::SendReady | ControlStep::SendOldReady => "readiness-declared",
         ControlStep::Commit => "process-handed-over",
         ControlStep::Resume | ControlStep::ResumeAbandoned => "process-resumed",
+        ControlStep::DeliverAnswer => "resumption-learned",
         ControlStep::SendComplete => "completion-declared",
         ControlStep::Destroy => "image-destroyed",
         ControlStep::Finish => "destruction-learned",
@@ -165,10 +166,7 @@ fn control_event(step: ControlStep) -> Option<&'static str> {
         | ControlStep::TakeBack
         | ControlStep::Perish => "peer-disconnected",
         ControlStep::SuspectDestination | ControlStep::SuspectSource => "peer-timed-out",
-        ControlStep::LoseMessage
-        | ControlStep::ResendMessage
-        | ControlStep::DeliverOldReady
-        | ControlStep::DeliverAnswer => return None,
+        ControlStep::LoseMessage | ControlStep::ResendMessage | ControlStep::DeliverOldReady => return None,
     })
 }
 
@@ -177,6 +175,7 @@ fn page_event(step: PageStep) -> Option<&'static str> {
         PageStep::Write => "page-written",
         PageStep::LoadLocal | PageStep::FallBack => "page-loaded",
         PageStep::Fault | PageStep::FaultAgain => "page-faulted",
+        PageStep::ClearLog => "mark-cleared",
         PageStep::Copy => "page-copied",
         PageStep::SendFrozen | PageStep::SendWorkingSet | PageStep::SendInVain => "page-transferred",
         PageStep::Serve => "page-served",
@@ -201,7 +200,6 @@ fn page_event(step: PageStep) -> Option<&'static str> {
         | PageStep::LosePage
         | PageStep::ResendPage
         | PageStep::LoseWriteBack
-        | PageStep::ClearLog
         | PageStep::WriteUnlogged
         | PageStep::PerishWithout
         | PageStep::DeclareLost => return None,

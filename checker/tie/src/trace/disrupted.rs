@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use model::disruption::{Connection, Disruption, Leftover};
-use model::page::Plan;
+use model::page::{Plan, Transit};
 use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
 use steplog::event::{Event, Step};
 use steplog::fate::Fate;
@@ -116,7 +116,12 @@ impl Trouble {
             _ => {}
         }
         let is_owed = |page: &Page| page.plan == Plan::FromSource;
-        let owed = if control.aftermath.source_down { state.representatives(is_owed) } else { vec![] };
+        let missed = |page: &Page| page.plan == Plan::Travelled && matches!(page.content, Transit::Lost(_));
+        let owed = match (control.phase, control.aftermath.source_down) {
+            (Phase::Loading, _) => state.representatives(missed),
+            (_, true) => state.representatives(is_owed),
+            (_, false) => vec![],
+        };
         let found = happenings(control, step).iter().fold(vec![vec![]], |found: Vec<Explanation>, what| {
             let then = explanations(migration, control, &owed, what);
             found.iter().flat_map(|first| then.iter().map(|then| [&first[..], then].concat())).collect()
@@ -215,8 +220,8 @@ impl Trouble {
             Event::MigrationStarted { .. } => phase != Phase::Forgotten,
             ref event if calls_off(event) => match phase.can_abort() {
                 true => !found.is_empty(),
-                // To the model the attempt has not begun. After the commit it is too late.
-                false => matches!(phase, Phase::Rest | Phase::Running),
+                // To the model the attempt has not begun. After the commit it is too late; one-shot, the process is lost.
+                false => matches!(phase, Phase::Rest | Phase::Running | Phase::Lost),
             },
             ref event if forgets(event) => !is_before_ready(phase) || !found.is_empty(),
             _ => true,

@@ -1,6 +1,7 @@
 //! The model runs along.
 
 use model::page::{Holding, Plan};
+use model::strategy::{Real, Start};
 use model::system::System;
 use model::{ControlStep, Move, Page, PageStep, Phase};
 use rustc_hash::FxHashSet;
@@ -67,12 +68,13 @@ struct Successor {
 impl<'m> Follower<'m> {
     pub(super) fn new(model: &'m Uncounted, header: &'m Header, trouble: Option<Trouble>) -> Self {
         let state = Population::loaded(model, header);
-        let hand_over = model.migration().strategy.real.hand_over;
+        let Real { hand_over, start, .. } = model.migration().strategy.real;
+        let announces = start == Start::Announced;
         Self {
             model,
             header,
             trouble,
-            roster: Roster::new(header, hand_over),
+            roster: Roster { announces, ..Roster::new(header, hand_over) },
             ledger: Ledger::new(Rules::of(header, hand_over)),
             reached: vec![Reached { state, by: None }],
             recent: Recent::default(),

@@ -54,6 +54,7 @@ impl Roster {
             Event::ProcessExited => self.process_exited(host, epoch),
 
             Event::PassBegun { pass } => self.pass_begun(host, epoch, pass),
+            Event::MarkCleared { .. } => self.leaving(host, epoch).map(drop),
             Event::PageCopied { pass, to, .. } => self.page_copied(host, epoch, pass, to),
             Event::PageTransferred { to, .. } => self.page_transferred(host, epoch, to),
             Event::PageFlushed { .. } => self.page_flushed(host, epoch),
@@ -74,6 +75,7 @@ impl Roster {
             Event::StateAccepted { from, .. } => self.state_accepted(host, epoch, from),
             Event::ReadinessLearned { from } => self.readiness_learned(host, epoch, from),
             Event::ProcessResumed { from } => self.process_resumed(host, epoch, from),
+            Event::ResumptionLearned { from } => self.resumption_learned(host, epoch, from),
             Event::RequestAccepted { from, .. } => self.request_accepted(host, epoch, from),
             Event::CompletionLearned { from } => self.completion_learned(host, epoch, from),
             Event::DestructionLearned { from, at_rest } => {
@@ -129,6 +131,7 @@ impl Roster {
         if !self.disrupted {
             self.coming(to, epoch, host)?;
         }
+        let skips = self.announces && self.disrupted;
         let member = self.member(host);
         if member.leaving.is_some() {
             return Err(Objection::NoPart {
@@ -136,7 +139,10 @@ impl Roster {
                 lacks: "it is giving the process away already",
             });
         }
-        is_epoch(epoch, next(member.known))?;
+        // The source need not know of one that was announced and forgotten.
+        if !(skips && epoch > member.known) {
+            is_epoch(epoch, next(member.known))?;
+        }
         member.leaving = Some(Leaving { to, epoch, pass: 1, offered: false, ready: false });
         member.known = epoch;
         Ok(())
@@ -157,6 +163,10 @@ impl Roster {
     }
 
     fn migration_cancelled(&mut self, host: HostId, epoch: Epoch, to: HostId) -> Holds {
+        if self.is_announced(host, epoch) {
+            self.member(host).known = epoch;
+            return self.coming(to, epoch, host).map(drop);
+        }
         self.leaving_to(host, epoch, to)?;
         self.carry_on(host);
         Ok(())
@@ -184,7 +194,7 @@ impl Roster {
     fn parted(&mut self, host: HostId, epoch: Epoch, peer: Place, fate: Option<Fate>, cause: Cause) -> Holds {
         is_other(host, peer)?;
         is_epoch(epoch, self.role_epoch(host))?;
-        let unseen = self.connections_unseen;
+        let (unseen, one_shot) = (self.connections_unseen, self.one_shot);
         let member = self.member(host);
         if !member.down.insert(peer) && !unseen {
             return Err(Objection::NoPart { host: host.into(), lacks: "that connection is gone already" });
@@ -198,6 +208,9 @@ impl Roster {
                 Ok(())
             }
             (false, true) => {
+                if one_shot {
+                    member.given_up = member.coming.map(|coming| (coming.from, coming.epoch));
+                }
                 member.coming = None;
                 is_fate(fate, |fate| fate == Fate::Forgotten(cause))
             }
@@ -267,6 +280,7 @@ impl Roster {
         if !self.member(host).down.remove(&peer) && !self.connections_unseen {
             return Err(Objection::NoPart { host: host.into(), lacks: "it has that connection" });
         }
+        self.member(host).given_up.take_if(|(given_up, _)| peer == (*given_up).into());
         let (Some(progress), Place::Host(peer)) = (resync, peer) else { return Ok(()) };
         let in_doubt = self.member(host).coming.is_some_and(|coming| coming.ready && coming.from == peer);
         let here = self.process.at == Some(host) && self.former(peer).is_some();
@@ -492,6 +506,11 @@ impl Roster {
         Ok(())
     }
 
+    fn resumption_learned(&mut self, host: HostId, epoch: Epoch, from: HostId) -> Holds {
+        let left = self.left(host, epoch)?;
+        is_peer(from, left.to)
+    }
+
     fn request_accepted(&mut self, host: HostId, epoch: Epoch, from: HostId) -> Holds {
         is_other(host, from.into())?;
         let left = *self.left(host, epoch)?;
@@ -560,6 +579,19 @@ impl Roster {
     }
 
     fn refusal_learned(&mut self, host: HostId, epoch: Epoch, from: HostId) -> Holds {
+        if self.one_shot && self.member(host).left.is_some_and(|left| left.epoch == epoch) {
+            let left = self.left(host, epoch)?;
+            is_peer(from, left.to)?;
+            left.done = Some(None);
+            let formers = std::mem::take(&mut self.process.formers);
+            self.member(host).exit_told.extend(formers);
+            self.process.gone = true;
+            return Ok(());
+        }
+        if self.is_announced(host, epoch) {
+            self.member(host).known = epoch;
+            return Ok(());
+        }
         self.leaving_to(host, epoch, from)?;
         self.carry_on(host);
         Ok(())

@@ -29,6 +29,8 @@ pub(super) struct Rules {
     pub connections_unseen: bool,
     /// Nobody says *go*.
     pub without_go: bool,
+    /// *Go* comes in one message with the state.
+    one_shot: bool,
 }
 
 /// All messages of a run.
@@ -99,6 +101,7 @@ impl Rules {
     pub(super) fn of(header: &Header, hand_over: HandOver) -> Self {
         Rules {
             without_go: hand_over == HandOver::None,
+            one_shot: hand_over == HandOver::OneShot,
             link: header.link,
             disrupted: header.disrupted,
             readiness_unseen: header.unseen.contains(&Unseen::Readiness),
@@ -248,7 +251,9 @@ impl Ledger {
         let count = self.names.entry(name).or_default();
         // A second thread that touches the same page need not ask again.
         let asks = matches!(name.kind, MessageKind::Request | MessageKind::Fetch);
-        let perhaps = asks && count.sent > 0;
+        // The answer to *go* need not leave a line, and what came in one message with the state holds nothing up.
+        let held_up = name.kind == MessageKind::Go && self.rules.one_shot;
+        let perhaps = (asks && count.sent > 0) || held_up || name.kind == MessageKind::Resumed;
         count.sent += 1;
         self.sent += 1;
         count.last = self.sent;
@@ -449,6 +454,7 @@ pub(super) fn handled(step: &Step) -> Option<MessageName> {
         Event::StateAccepted { from, .. } => plain(from, MessageKind::State),
         Event::ReadinessLearned { from } => plain(from, MessageKind::Ready),
         Event::ProcessResumed { from } => plain(from, MessageKind::Go),
+        Event::ResumptionLearned { from } => plain(from, MessageKind::Resumed),
         Event::CompletionLearned { from } => plain(from, MessageKind::Complete),
         Event::DestructionLearned { from, .. } => plain(from, MessageKind::Destroyed),
         Event::ExitLearned { from } => plain(from, MessageKind::Exit),
@@ -505,6 +511,7 @@ pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
         }
         Event::StateSent { to } => plain(to, MessageKind::State),
         Event::ProcessHandedOver { to } => plain(to, MessageKind::Go),
+        Event::ProcessResumed { from: to } if roster.answers_go => plain(to, MessageKind::Resumed),
         Event::ReadinessDeclared { to } => plain(to, MessageKind::Ready),
         Event::MigrationCancelled { to } => plain(to, MessageKind::Cancel),
         Event::MigrationRefused { to } => plain(to, MessageKind::Refuse),
@@ -516,6 +523,12 @@ pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
             let leaving = members.get(&host).and_then(|member| member.leaving);
             let leaving = leaving.map(|leaving| (leaving.to, leaving.epoch));
             to_formers(MessageKind::Exit, &mut process.formers.iter().copied().chain(leaving))
+        }
+        // One-shot: it is lost, and whoever keeps pages of it is told.
+        Event::RefusalLearned { .. } if roster.one_shot => {
+            let Place::Host(host) = from else { return vec![] };
+            let lost = members.get(&host).is_some_and(|member| member.left.is_some());
+            to_formers(MessageKind::Exit, &mut process.formers.iter().copied().filter(|_| lost))
         }
         Event::ImageDestroyed { told: Some(told) } => plain(told, MessageKind::Destroyed),
         Event::ResyncAccepted { from: peer, progress: Progress::AwaitingGo, .. } => {
@@ -542,6 +555,9 @@ pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
             let exits = member.into_iter().flat_map(|member| &member.exit_told).copied();
             let mut all: Vec<_> = to_formers(MessageKind::Resync, &mut resynced.into_iter());
             all.extend(to_formers(MessageKind::Exit, &mut exits.filter(|(told, _)| *told == peer)));
+            let given_up =
+                member.and_then(|member| member.given_up).filter(|(given_up, _)| *given_up == peer);
+            all.extend(to_formers(MessageKind::Refuse, &mut given_up.into_iter()));
             all
         }
         // The process is lost with what a former host owed it; the others are told.

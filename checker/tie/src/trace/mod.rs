@@ -403,6 +403,7 @@ fn page_of(event: &Event) -> Option<PageNumber> {
         | Event::PageFaulted { page, .. }
         | Event::PageLoaded { page }
         | Event::PagePulled { page, .. }
+        | Event::MarkCleared { page }
         | Event::PageCopied { page, .. }
         | Event::PageTransferred { page, .. }
         | Event::PageFlushed { page, .. }

@@ -24,6 +24,12 @@ pub(super) struct Roster {
     pub readiness_unseen: bool,
     /// Nobody says *go*: the process has left when it runs elsewhere.
     pub without_go: bool,
+    /// *Go* comes in one message with the state: who forgets that has lost the process.
+    pub one_shot: bool,
+    /// The destination is told of a migration before it begins.
+    pub announces: bool,
+    /// *Go* is answered.
+    pub answers_go: bool,
     pub connections_unseen: bool,
     /// Hosts part without a word.
     pub departure_unseen: bool,
@@ -65,6 +71,8 @@ pub(super) struct Member {
     pub left: Option<Left>,
     /// The latest migration in which it handed the process over.
     pub committed: Option<(HostId, Epoch)>,
+    /// The attempt that it has forgotten without a connection, and says so over the next one.
+    pub given_up: Option<Former>,
     /// Those whom it has told that the process has exited.
     pub exit_told: Vec<Former>,
     /// The places to which it knows that it has no connection.
@@ -106,6 +114,8 @@ impl Roster {
             disrupted: header.disrupted,
             readiness_unseen: unseen(Unseen::Readiness) || !hand_over.says_ready(),
             without_go: hand_over == HandOver::None,
+            one_shot: hand_over == HandOver::OneShot,
+            answers_go: hand_over == HandOver::Acknowledged,
             connections_unseen: unseen(Unseen::Connections),
             departure_unseen: unseen(Unseen::Departure),
             ..Roster::default()
@@ -182,6 +192,13 @@ impl Roster {
         is_epoch(epoch, coming.epoch)?;
         is_peer(from, coming.from)?;
         Ok(coming)
+    }
+
+    /// A migration from the host that has been announced and has not begun.
+    pub(super) fn is_announced(&mut self, host: HostId, epoch: Epoch) -> bool {
+        let here = self.announces && self.has_process(host).is_ok();
+        let member = self.member(host);
+        here && member.leaving.is_none() && epoch > member.known
     }
 
     /// What the host has left of a process that it has handed over.

@@ -6,6 +6,8 @@
 //!                                                                  pages arrive, write-back                awaited
 //! ```
 //!
+//! Where the hand-over is one-shot or none, `Assembling` leads to `Post` as soon as all that travels is here.
+//!
 //! An algorithm without a post-migration phase goes through `Post` as well: its process is owed nothing there, so
 //! it is complete as soon as it has resumed.
 
@@ -18,7 +20,7 @@ use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Version};
 
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
-use crate::policy::Policy;
+use crate::policy::{HandOver, Policy};
 use crate::running::Resident;
 use crate::running::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
 use crate::source::Shadow;
@@ -102,6 +104,18 @@ impl Destination {
             }
             Self::AwaitingGo(_) | Self::Post(_) | Self::Completing(_) => None,
         }
+    }
+
+    /// Whether it gives the process up when it loses the connection to this host. One that is the last to have it, and has
+    /// all that travels, runs it.
+    pub(crate) fn gives_up_without(&self, peer: HostId, policy: &Policy) -> bool {
+        self.undecided() == Some(peer) && !self.runs_alone(policy)
+    }
+
+    /// Whether nobody else can run the process any more, and it can run here.
+    pub(crate) fn runs_alone(&self, policy: &Policy) -> bool {
+        let assembled = matches!(self, Self::Assembling(assembling) if assembling.awaited.is_empty());
+        policy.hand_over == HandOver::OneShot && assembled
     }
 
     /// What this host keeps of an earlier migration away from it, while the process does not run here.
@@ -242,7 +256,17 @@ impl Destination {
             }
             _ if epoch < own => late,
             // What was said about an attempt to move the process on that has been called off.
-            (Self::Post(_) | Self::Completing(_), Message::Ready | Message::Refuse) if epoch > own => late,
+            (Self::Post(_) | Self::Completing(_), Message::Ready | Message::Refuse | Message::Resumed)
+                if epoch > own =>
+            {
+                late
+            }
+            // Where the source is told nothing it cannot know better.
+            (Self::Post(_) | Self::Completing(_), Message::Cancel)
+                if cx.policy.hand_over == HandOver::None =>
+            {
+                late
+            }
             (Self::Post(_) | Self::Completing(_), Message::Cancel) => {
                 Err(misbehaved(from, Misbehaviour::CancelAfterGo))
             }
@@ -276,6 +300,9 @@ impl Destination {
             (Self::AwaitingGo(awaiting), Message::Go) if awaiting.from == from => {
                 cx.thaw()?;
                 *self = Self::Post(Post { resident: std::mem::take(&mut awaiting.resident) });
+                if cx.policy.hand_over == HandOver::Acknowledged {
+                    cx.send(from, epoch, Message::Resumed);
+                }
                 Ok((Next::Same, Some((epoch, Event::ProcessResumed { from }))))
             }
             (Self::AwaitingGo(_), Message::Go) => Err(misbehaved(from, Misbehaviour::NotThePeer { kind })),
@@ -288,7 +315,12 @@ impl Destination {
     pub(crate) fn is_due(&self, work: Work, view: View<'_>) -> bool {
         match (self, work) {
             (Self::Receiving(Receiving { former: Some(former), .. }), _) => former.is_due(work, view.policy),
-            (Self::Assembling(assembling), Work::DeclareReady) => assembling.awaited.is_empty(),
+            (Self::Assembling(assembling), Work::DeclareReady) => {
+                view.policy.hand_over.says_ready() && assembling.awaited.is_empty()
+            }
+            (Self::Assembling(assembling), Work::Resume) => {
+                !view.policy.hand_over.says_ready() && assembling.awaited.is_empty()
+            }
             (
                 Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }),
                 Work::Repeat(page),
@@ -312,7 +344,7 @@ impl Destination {
         match self {
             Self::Receiving(Receiving { former: Some(former), .. }) => former.candidates(view.policy),
             Self::Receiving(_) | Self::AwaitingGo(_) => Box::new(std::iter::empty()),
-            Self::Assembling(_) => Box::new([Work::Refuse, Work::DeclareReady].into_iter()),
+            Self::Assembling(_) => Box::new([Work::Refuse, Work::DeclareReady, Work::Resume].into_iter()),
             Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }) => {
                 let own =
                     [Work::Release, Work::DeclareComplete].into_iter().chain(view.write_backs(resident));
@@ -333,6 +365,14 @@ impl Destination {
                 cx.send(from, epoch, Message::Ready);
                 Ok((epoch, Event::ReadinessDeclared { to: from }))
             }
+            (Self::Assembling(assembling), Work::Resume) => match cx.thaw() {
+                Ok(()) => {
+                    let (from, epoch) = (assembling.from, assembling.epoch);
+                    self = Self::Post(Post { resident: std::mem::take(&mut assembling.resident) });
+                    Ok((epoch, Event::ProcessResumed { from }))
+                }
+                Err(fault) => Err(fault.into()),
+            },
             (
                 Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }),
                 Work::Repeat(page),
@@ -386,7 +426,7 @@ fn completion_due(resident: &Resident, policy: &Policy) -> bool {
 /// The process at rest: it has no former hosts.
 fn settle(resident: &mut Resident) -> Resident {
     let resident = std::mem::take(resident);
-    Resident { former_hosts: Vec::new(), returned: false, ..resident }
+    Resident { former_hosts: Vec::new(), returned: false, was_owed: false, ..resident }
 }
 
 impl Completing {

@@ -11,6 +11,7 @@ use steplog::place::{Epoch, HostId, Sequence};
 
 use crate::error::{Error, LocalFault, Misbehaviour};
 use crate::page_set::PageSet;
+use crate::policy::HandOver;
 use crate::running::context::{Arrival, COUNTER_MAX, Context, Handled, misbehaved};
 use crate::running::{Location, PageRecord, Resident};
 use crate::source::Shadow;
@@ -89,7 +90,7 @@ impl Receiving {
         cx: &mut Context<'_>,
     ) -> Result<(Assembling, Event), Error> {
         self.check(state, cx)?;
-        let resident = self.resident(state, cx.me);
+        let resident = self.resident(state, cx);
         let mut awaited = PageSet::empty(cx.image.page_count());
         let (mut discarded, mut kept) = (Vec::new(), PageSet::empty(cx.image.page_count()));
         for ((page, record), planned) in resident.numbered().zip(state.plan.entries()) {
@@ -136,7 +137,7 @@ impl Receiving {
         let contradiction = match known.iter().any(impossible) {
             true => Some(PageNumber(0)),
             false => {
-                state.plan.ranges().find_map(|(pages, entry)| self.contradiction(pages, entry, &known, cx.me))
+                state.plan.ranges().find_map(|(pages, entry)| self.contradiction(pages, entry, &known, cx))
             }
         };
         match contradiction {
@@ -151,7 +152,7 @@ impl Receiving {
         pages: Range<u64>,
         entry: PlanEntry,
         known: &BTreeSet<FormerHost>,
-        me: HostId,
+        cx: &Context<'_>,
     ) -> Option<PageNumber> {
         let first = PageNumber(pages.start);
         let kept = || self.former.iter().flat_map(|former| former.owed.iter_within(pages.clone()));
@@ -168,7 +169,7 @@ impl Receiving {
                 (!possible).then_some(first).or_else(|| kept().next()).or_else(|| arrived_after(sequence))
             }
             // Here already: of all of them, or it cannot be.
-            Whereabouts::At(former, _) if former.host == me => {
+            Whereabouts::At(former, _) if former.host == cx.me => {
                 let own = self.former.as_ref().is_some_and(|own| own.route.epoch == former.epoch);
                 let missing = pages.clone().map(PageNumber).zip(kept().map(Some).chain(repeat(None)));
                 let mut missing = missing.filter(|(page, kept)| Some(*page) != *kept).map(|(page, _)| page);
@@ -177,7 +178,7 @@ impl Receiving {
             Whereabouts::At(former, outdated) => {
                 let source = FormerHost { host: self.from, epoch: self.epoch };
                 let arrived = match former == source {
-                    true => arrived_after(outdated),
+                    true => arrived_after(Sequence(outdated.0.saturating_add(u64::from(overtakes(cx))))),
                     false => (!known.contains(&former)).then_some(first),
                 };
                 let impossible = outdated.0 >= COUNTER_MAX;
@@ -191,15 +192,16 @@ impl Receiving {
     }
 
     /// The process as the state describes it, which has been checked.
-    fn resident(&self, state: &State, me: HostId) -> Resident {
+    fn resident(&self, state: &State, cx: &Context<'_>) -> Resident {
         let numbered = (0..).map(PageNumber).zip(state.plan.entries());
-        let pages = numbered.map(|(page, entry)| self.record(page, entry, me)).collect();
+        let pages = numbered.map(|(page, entry)| self.record(page, entry, cx)).collect();
         let source = FormerHost { host: self.from, epoch: self.epoch };
         Resident {
             epoch: self.epoch,
             former_hosts: state.former_hosts.iter().copied().chain([source]).collect(),
             registers: state.registers.clone(),
             returned: self.returns(state),
+            was_owed: state.plan.ranges().any(|(_, entry)| matches!(entry.whereabouts, Whereabouts::At(..))),
             ..Resident::with_pages(pages)
         }
     }
@@ -210,7 +212,10 @@ impl Receiving {
         self.former.as_ref().is_some_and(left_later)
     }
 
-    fn record(&self, page: PageNumber, entry: PlanEntry, me: HostId) -> PageRecord {
+    fn record(&self, page: PageNumber, entry: PlanEntry, cx: &Context<'_>) -> PageRecord {
+        let pushed = |former: FormerHost, outdated| {
+            former.host == self.from && overtakes(cx) && self.arrived[page.index()] > outdated
+        };
         let PlanEntry { whereabouts, dirty, version } = entry;
         let location = match whereabouts {
             Whereabouts::Travelled(sequence) if self.arrived[page.index()] == sequence => Location::Here,
@@ -219,13 +224,20 @@ impl Receiving {
                 let source = FormerHost { host: self.from, epoch: self.epoch };
                 Location::At(source, Sequence(sequence.0 - 1))
             }
-            Whereabouts::At(former, _) if former.host == me => Location::Here,
+            Whereabouts::At(former, _) if former.host == cx.me => Location::Here,
+            Whereabouts::At(former, outdated) if pushed(former, outdated) => Location::Here,
             Whereabouts::At(former, outdated) => Location::At(former, outdated),
             Whereabouts::FileServer => Location::FileServer,
             Whereabouts::LocalStore => Location::LocalStore,
         };
         PageRecord { location, dirty, version, requested: false }
     }
+}
+
+/// Whether the source may send a page that it owes before the destination has said anything. On a link that does not keep order
+/// it may come before the state.
+fn overtakes(cx: &Context<'_>) -> bool {
+    cx.policy.hand_over == HandOver::OneShot
 }
 
 impl Assembling {
@@ -248,6 +260,7 @@ impl Assembling {
         match self.resident.page(page).location {
             Location::At(_, outdated) if number <= outdated.0 => Ok(None),
             Location::Here => Ok(None),
+            Location::At(..) if overtakes(cx) => self.resident.page_arrived(arrival, cx),
             // The source owes it, but sends it only once the process runs here.
             _ => Err(misbehaved(from, Misbehaviour::Unexpected { kind: MessageKind::Page })),
         }

@@ -12,9 +12,10 @@ use super::{Host, Role};
 use crate::destination::{AwaitingGo, Completing, Destination, Post};
 use crate::error::{Error, Refusal};
 use crate::memory::Memory;
-use crate::policy::Push;
+use crate::policy::{HandOver, Push};
 use crate::source::{Offered, Source};
-use crate::wire::Message;
+use crate::wire::{FormerHost, Message};
+use crate::work::Work;
 
 impl<M: Memory> Host<M> {
     /// The connection to this place is lost: what was on its way is lost, and nothing can be said until
@@ -31,6 +32,10 @@ impl<M: Memory> Host<M> {
     pub fn connected(&mut self, peer: impl Into<Place>) -> Result<(), Error> {
         self.check_failure()?;
         let peer = peer.into();
+        // The first word over it is to be how far the process is.
+        if self.runs_alone() {
+            self.perform(Work::Resume)?;
+        }
         // A new connection means that the old one is gone, whether anybody noticed or not.
         self.lose_contact(peer, Cause::ConnectionLost)?;
         self.links.restore(peer);
@@ -45,6 +50,10 @@ impl<M: Memory> Host<M> {
         let exits: Vec<_> =
             cx.exit_told.iter().filter(|former| peer == former.host.into()).copied().collect();
         exits.into_iter().for_each(|former| cx.send(former.host, former.epoch, Message::Exit));
+        if let Some(given_up) = self.given_up.take_if(|given_up| peer == given_up.host.into()) {
+            let (_, mut cx) = self.parts();
+            cx.send(given_up.host, given_up.epoch, Message::Refuse);
+        }
         let epoch = self.role_epoch();
         self.conclude((epoch, Event::PeerConnected { peer, resync }));
         Ok(())
@@ -57,6 +66,10 @@ impl<M: Memory> Host<M> {
     /// was on, or was handed over to; of another one only that there is a new connection.
     pub fn fenced(&mut self, peer: HostId) -> Result<(), Error> {
         self.check_failure()?;
+        // It would do so anyway, and is to know then what the dead machine owed.
+        if self.runs_alone() {
+            self.perform(Work::Resume)?;
+        }
         self.forget_messages_to(peer.into());
         self.links.restore(peer.into());
         self.exit_told.retain(|former| former.host != peer);
@@ -73,7 +86,11 @@ impl<M: Memory> Host<M> {
         self.check_failure()?;
         let epoch = self.role_epoch();
         let to = match &self.role {
-            Role::Source(Source::Shadow(_) | Source::Draining(_)) => return Err(Refusal::TooLate.into()),
+            Role::Source(source @ (Source::Shadow(_) | Source::Draining(_)))
+                if !source.may_be_cancelled(&self.policy) =>
+            {
+                return Err(Refusal::TooLate.into());
+            }
             Role::Source(source) => source.route().ok_or(Refusal::NoSuchMigration)?.to,
             Role::Destination(Destination::Post(_) | Destination::Completing(_)) => {
                 return Err(Refusal::TooLate.into());
@@ -161,6 +178,12 @@ impl<M: Memory> Host<M> {
         let epoch = self.role_epoch();
         let fate = match peer {
             Place::Host(peer) => {
+                let one_shot = self.policy.hand_over == HandOver::OneShot;
+                let gives_up = matches!(&self.role, Role::Destination(destination) if destination.gives_up_without(peer, &self.policy));
+                if one_shot && gives_up {
+                    // Whether the source has sent the state it alone knows.
+                    self.given_up = Some(FormerHost { host: peer, epoch });
+                }
                 let (role, mut cx) = self.parts();
                 let done = role.part_from_the_silent(peer, cause, &mut cx);
                 self.settle(done)?
@@ -206,7 +229,8 @@ impl<M: Memory> Host<M> {
             }
             Role::Source(Source::Shadow(shadow)) => {
                 // Where pages are left behind, silence is no sign of anything.
-                let done = shadow.owed.is_empty() || shadow.awaits_resync;
+                let unanswered = self.policy.hand_over == HandOver::Acknowledged && shadow.withheld.is_some();
+                let done = shadow.owed.is_empty() || shadow.awaits_resync || unanswered;
                 (done && !self.policy.leaves_pages_behind()).then_some(())?;
                 (shadow.route.to, Awaited::Answer, limits.answer_ns)
             }

@@ -74,7 +74,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use steplog::event::Event;
-use steplog::fate::{Cause, Fate};
+use steplog::fate::{Cause, Fate, Loss};
 use steplog::message::MessageKind;
 use steplog::place::{Epoch, HostId, Place};
 
@@ -82,11 +82,11 @@ use crate::destination::{Destination, Post};
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::memory::{Memory, PageStore};
 use crate::page::Image;
-use crate::policy::{Contradiction, Policy};
+use crate::policy::{Contradiction, HandOver, Policy};
 use crate::running::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
 use crate::running::departure::Departure;
 use crate::running::links::Links;
-use crate::source::{Route, Source};
+use crate::source::{Route, Shadow, Source};
 use crate::wire::FormerHost;
 use crate::wire::{Envelope, Message};
 use limits::Timer;
@@ -105,6 +105,8 @@ pub struct Host<M> {
     departure: Option<Departure>,
     /// Whom the host told that the process has exited.
     exit_told: Vec<FormerHost>,
+    /// The one-shot hand-over that this host has given up without a connection, of which the source is to hear.
+    given_up: Option<FormerHost>,
     fate: Option<Fate>,
     links: Links,
     limits: HostLimits,
@@ -116,6 +118,7 @@ pub struct Host<M> {
 
 /// The part that a host has in the migration of the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "a host has one of it")]
 pub enum Role {
     /// None: no page of the process is here.
     #[default]
@@ -166,6 +169,7 @@ impl<M: Memory> Host<M> {
             known: Epoch(0),
             departure: None,
             exit_told: Vec::new(),
+            given_up: None,
             fate: None,
             links: Links::default(),
             limits: HostLimits::default(),
@@ -203,7 +207,10 @@ impl<M: Memory> Host<M> {
         self.forget_undecided(from)?;
         let former = match std::mem::take(&mut self.role) {
             Role::Vacant => None,
-            Role::Source(Source::Shadow(shadow)) if self.policy.leaves_pages_behind() => Some(shadow),
+            // It comes back: so it has been there.
+            Role::Source(Source::Shadow(shadow)) if self.policy.leaves_pages_behind() => {
+                Some(Shadow { withheld: None, ..shadow })
+            }
             other => {
                 self.role = other;
                 return Err(Refusal::Occupied.into());
@@ -255,6 +262,9 @@ impl<M: Memory> Host<M> {
             && let Some(departure) = self.departure.as_mut().filter(|departure| departure.route.epoch < epoch)
         {
             departure.heard.insert(to);
+            if let Role::Source(Source::Shadow(shadow)) = &mut self.role {
+                shadow.withheld = None;
+            }
         }
     }
 
@@ -318,8 +328,11 @@ impl<M: Memory> Host<M> {
         match (&self.role, work) {
             (Role::Source(source), _) => source.is_due(work, self.view()),
             // Instead of saying *ready* the host refuses what it has no room for.
-            (Role::Destination(destination), Work::DeclareReady | Work::Refuse) => {
-                destination.is_due(Work::DeclareReady, self.view())
+            (Role::Destination(destination), Work::DeclareReady | Work::Resume | Work::Refuse) => {
+                let ready = [Work::DeclareReady, Work::Resume]
+                    .into_iter()
+                    .find(|&ready| destination.is_due(ready, self.view()));
+                ready.is_some_and(|ready| work == Work::Refuse || work == ready)
                     && (work == Work::Refuse) == self.lacks_room_for(destination)
             }
             (Role::Destination(destination), _) => destination.is_due(work, self.view()),
@@ -353,7 +366,18 @@ impl<M: Memory> Host<M> {
                 Err(Refusal::NotDue(work).into())
             }
         };
-        self.record(stepped)
+        let sent =
+            stepped.as_ref().ok().filter(|(_, event)| matches!(event, Event::StateSent { .. })).cloned();
+        self.record(stepped)?;
+        if let (HandOver::OneShot, Some((epoch, Event::StateSent { to }))) = (self.policy.hand_over, sent) {
+            self.conclude((epoch, Event::ProcessHandedOver { to }));
+        }
+        Ok(())
+    }
+
+    /// Whether the process can run here and nowhere else, and does not yet.
+    fn runs_alone(&self) -> bool {
+        matches!(&self.role, Role::Destination(destination) if destination.runs_alone(&self.policy))
     }
 
     /// Does the most urgent work that is due, if any, and says what it was.
@@ -505,8 +529,14 @@ impl<M: Memory> Host<M> {
     fn conclude(&mut self, (epoch, event): (Epoch, Event)) {
         match event {
             Event::MigrationExpected { .. } | Event::MigrationStarted { .. } => self.fate = None,
-            Event::ProcessHandedOver { to } => self.departure = Some(Departure::new(Route { to, epoch })),
+            Event::ProcessHandedOver { to } => self.depart(Route { to, epoch }),
+            Event::StateSent { to } if self.policy.hand_over == HandOver::None => {
+                self.depart(Route { to, epoch })
+            }
             Event::MigrationCancelled { .. } => self.fate = Some(Fate::CarriedOn(Cause::Cancelled)),
+            Event::RefusalLearned { .. } if matches!(self.role, Role::Source(Source::Draining(_))) => {
+                self.fate = Some(Fate::Lost(Loss::Runner));
+            }
             Event::RefusalLearned { .. } => self.fate = Some(Fate::CarriedOn(Cause::Refused)),
             Event::CancellationLearned { .. } => self.fate = Some(Fate::Forgotten(Cause::Cancelled)),
             Event::MigrationRefused { .. } => self.fate = Some(Fate::Forgotten(Cause::Refused)),
@@ -522,7 +552,22 @@ impl<M: Memory> Host<M> {
             }
             _ => {}
         }
+        if matches!(self.fate, Some(Fate::CarriedOn(_))) {
+            self.undo_departure(epoch);
+        }
         self.events.push_back((epoch, event));
+    }
+
+    fn depart(&mut self, route: Route) {
+        let earlier = self.departure.take();
+        self.departure = Some(Departure { earlier: earlier.map(Departure::last), ..Departure::new(route) });
+    }
+
+    /// The process was taken back: it has not left in that migration.
+    fn undo_departure(&mut self, epoch: Epoch) {
+        if let Some(departure) = self.departure.take_if(|departure| departure.route.epoch == epoch) {
+            self.departure = departure.earlier.map(|earlier| *earlier);
+        }
     }
 
     /// Whether the work would say something that cannot be said now: to a place out of reach, or with no room for

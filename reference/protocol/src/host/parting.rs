@@ -50,7 +50,7 @@ impl Role {
                 self.carry_on(cx)?;
                 Ok(Some(Fate::CarriedOn(cause)))
             }
-            Self::Destination(destination) if destination.undecided() == Some(peer) => {
+            Self::Destination(destination) if destination.gives_up_without(peer, cx.policy) => {
                 self.forget(cx)?;
                 Ok(Some(Fate::Forgotten(cause)))
             }

@@ -6,10 +6,10 @@ use steplog::page::PageNumber;
 use steplog::place::Epoch;
 
 use super::{Host, Role, Suspension};
-use crate::destination::Destination;
+use crate::destination::{Completing, Destination, Post};
 use crate::error::{Error, Refusal};
 use crate::memory::{Accesses, Fault, Memory};
-use crate::policy::{Policy, Pre, Rest};
+use crate::policy::{Policy, Pre, Rest, Stop};
 use crate::source::Source;
 
 /// The state of the process in the terms of the taxonomy.
@@ -106,9 +106,10 @@ impl<M: Memory> Host<M> {
             }
             Role::Source(Source::PreMigration(_)) => Some(resting(policy)),
             Role::Source(Source::Frozen(_) | Source::Offered(_)) => Some(ProcessState::Migration),
-            Role::Destination(Destination::Post(_) | Destination::Completing(_))
-                if policy.has_post_migration() =>
-            {
+            // Where the driver may switch to it, only if he has.
+            Role::Destination(
+                Destination::Post(Post { resident }) | Destination::Completing(Completing { resident, .. }),
+            ) if policy.has_post_migration() && (policy.stop != Stop::Switch || resident.was_owed) => {
                 Some(ProcessState::PostMigration)
             }
             Role::Destination(Destination::Post(_) | Destination::Completing(_)) => Some(resting(policy)),

@@ -123,6 +123,8 @@ impl Role {
                 cx.send(from, epoch, Message::Cancel);
                 Ok(Some((epoch, Event::CancellationRepeated { to: from })))
             }
+            // It runs what was taken back here.
+            (Progress::Running | Progress::Complete, false) if cx.policy.hand_over.is_revocable() => Ok(None),
             (Progress::Running | Progress::Complete, false) => unexpected,
         }
     }
@@ -177,7 +179,7 @@ impl Role {
                 let Some(resident) = self.resident() else { return true };
                 return resident.former_hosts.iter().all(|former| links.are_up(former.host));
             }
-            Work::BeginPass | Work::Destroy | Work::Release => None,
+            Work::BeginPass | Work::ClearMark(_) | Work::Resume | Work::Destroy | Work::Release => None,
         };
         to.is_none_or(|to| links.are_up(to))
     }

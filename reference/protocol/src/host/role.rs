@@ -8,8 +8,9 @@ use steplog::place::{Epoch, HostId};
 use super::{Resident, Role};
 use crate::destination::{Destination, Next};
 use crate::error::Misbehaviour;
+use crate::policy::HandOver;
 use crate::running::context::{Arrival, Context, Handled, misbehaved};
-use crate::source::{Draining, Source};
+use crate::source::{Draining, Route, Source};
 use crate::wire::Message;
 
 impl Role {
@@ -71,6 +72,17 @@ impl Role {
         match self {
             Self::Source(source) if *message == Message::Refuse && source.may_be_refused(from, epoch) => {
                 self.carry_on(cx)?;
+                Ok(Some((epoch, Event::RefusalLearned { from })))
+            }
+            // One-shot: nobody else can run it any more.
+            Self::Source(Source::Shadow(shadow))
+                if *message == Message::Refuse
+                    && cx.policy.hand_over == HandOver::OneShot
+                    && shadow.route == Route { to: from, epoch } =>
+            {
+                let told = std::mem::take(&mut shadow.entrusted_with);
+                *self = Self::Source(Source::Draining(shadow.drain(None)));
+                told.into_iter().for_each(|former| cx.say_exit(former));
                 Ok(Some((epoch, Event::RefusalLearned { from })))
             }
             Self::Source(source) => source.handle(from, epoch, message, cx),

@@ -21,10 +21,17 @@ pub(crate) struct Departure {
     pub route: Route,
     /// The hosts that may have it since, as far as the operator has said.
     pub heard: BTreeSet<HostId>,
+    /// The one before, in case the process is taken back.
+    pub earlier: Option<Box<Departure>>,
 }
 
 impl Departure {
     pub fn new(route: Route) -> Self {
-        Self { route, heard: BTreeSet::from([route.to]) }
+        Self { route, heard: BTreeSet::from([route.to]), earlier: None }
+    }
+
+    /// As the one before another one.
+    pub fn last(self) -> Box<Self> {
+        Box::new(Self { earlier: None, ..self })
     }
 }

@@ -42,6 +42,8 @@ pub struct Resident {
     pub registers: Vec<u8>,
     /// Whether the process came straight back: from where it had gone when it last left this host.
     pub returned: bool,
+    /// Whether it was still owed pages when its state arrived.
+    pub was_owed: bool,
     /// Whether the process has ended.
     pub exited: bool,
     /// Write-backs that the file server has not acknowledged.

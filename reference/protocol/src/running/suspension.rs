@@ -11,4 +11,7 @@ pub struct Suspension {
     pub code_page: Option<PageNumber>,
     /// The page under the stack pointer. Part of the working set if it is private.
     pub stack_page: Option<PageNumber>,
+    /// Whether what pre-copy has not brought into step stays where it is, rather than travel while the process stands still. It
+    /// makes no difference where there is nothing of that.
+    pub switched: bool,
 }

@@ -29,6 +29,8 @@ pub struct Frozen {
     pub to_transfer: PageSet,
     /// The pages still to be sent to the file server.
     pub to_flush: PageSet,
+    /// Whether what pre-copy has not brought into step stays here.
+    pub switched: bool,
 }
 
 /// The state is sent; the destination has not taken over.

@@ -6,6 +6,9 @@
 //!    write-back; pre-copy in PreMigration        │  transfer, flush │ awaited        │ acknowledgements        │ acknowledged
 //! ```
 //!
+//! Where the hand-over is one-shot or none, `State` leads from `Frozen` to `Shadow`; where it is none, or *go* is answered, the process
+//! can be taken back from there until that is heard, or `Complete`.
+//!
 //! Up to `Go` the process can only run here, and any phase can go back to where it began; from `Go` on, never again
 //! in this migration.
 
@@ -26,7 +29,7 @@ use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Version};
 
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
-use crate::policy::Policy;
+use crate::policy::{HandOver, Policy};
 use crate::running::context::{Context, Handled, Stepped, View, misbehaved};
 use crate::running::{Resident, Suspension};
 use crate::wire::Message;
@@ -77,7 +80,17 @@ impl Source {
 
     /// Whether a migration has begun that can still be called off.
     pub fn can_carry_on(&self) -> bool {
-        matches!(self, Self::PreMigration(_) | Self::Frozen(_) | Self::Offered(_))
+        match self {
+            Self::PreMigration(_) | Self::Frozen(_) | Self::Offered(_) => true,
+            Self::Shadow(shadow) => shadow.withheld.is_some(),
+            Self::Resting(_) | Self::Draining(_) => false,
+        }
+    }
+
+    /// Whether the operator may call it off: not when all that is missing is the answer to *go*.
+    pub(crate) fn may_be_cancelled(&self, policy: &Policy) -> bool {
+        let answered = policy.hand_over == HandOver::Acknowledged && matches!(self, Self::Shadow(_));
+        self.can_carry_on() && !answered
     }
 
     /// Whether the destination may refuse the process now.
@@ -94,7 +107,14 @@ impl Source {
                 cx.thaw()?;
                 Ok(Some(std::mem::take(resident)))
             }
-            Self::Resting(_) | Self::Shadow(_) | Self::Draining(_) => Ok(None),
+            Self::Shadow(shadow) => match shadow.take_back() {
+                Some(resident) => {
+                    cx.thaw()?;
+                    Ok(Some(resident))
+                }
+                None => Ok(None),
+            },
+            Self::Resting(_) | Self::Draining(_) => Ok(None),
         }
     }
 
@@ -201,12 +221,15 @@ impl Source {
                 Ok(None)
             }
             // Or about one to move it on from here, before it was lost with what a former host owed it.
-            (Self::Draining(_), Message::Ready | Message::Refuse) if epoch > own => Ok(None),
+            (Self::Draining(_), Message::Ready | Message::Refuse | Message::Resumed) if epoch > own => {
+                Ok(None)
+            }
             (Self::Shadow(_) | Self::Draining(_), _) if epoch > own => unexpected,
             (Self::Offered(offered), Message::Ready) if offered.route.to == from => {
                 let first = !std::mem::replace(&mut offered.ready, true);
                 Ok(first.then_some((own, Event::ReadinessLearned { from })))
             }
+            (Self::Shadow(shadow), Message::Resumed) => shadow.answered(from),
             (Self::Shadow(shadow), Message::Request { page }) => shadow.requested(from, *page, cx),
             (source @ Self::Shadow(_), Message::Complete | Message::Exit) => {
                 let Self::Shadow(shadow) = &mut *source else { return unexpected };
@@ -218,9 +241,20 @@ impl Source {
                 Ok(Some((own, event)))
             }
             (Self::Shadow(_) | Self::Draining(_), Message::Ready) => Ok(None),
-            (Self::Draining(_), Message::Request { .. } | Message::Complete | Message::Exit) => Ok(None),
+            (
+                Self::Draining(_),
+                Message::Request { .. } | Message::Complete | Message::Exit | Message::Resumed,
+            ) => Ok(None),
             // What was said about an attempt that has been called off.
-            (Self::Resting(_), Message::Ready | Message::Refuse) if epoch > own => Ok(None),
+            (Self::Resting(_), Message::Ready | Message::Refuse | Message::Resumed) if epoch > own => {
+                Ok(None)
+            }
+            // Or by a destination that runs what was taken back here.
+            (Self::Resting(_), Message::Request { .. } | Message::Complete | Message::Exit)
+                if epoch > own && cx.policy.hand_over.is_revocable() =>
+            {
+                Ok(None)
+            }
             (Self::Resting(_), Message::Cancel) if epoch == own => {
                 Err(misbehaved(from, Misbehaviour::CancelAfterGo))
             }
@@ -299,15 +333,21 @@ impl Source {
             (Self::Resting(resident), Work::WriteBack(page)) => resident.write_back(page, cx),
             (Self::PreMigration(pre), _) => pre.perform(work, cx),
             (Self::Frozen(frozen), Work::SendState) => {
-                let (offered, event) = frozen.send_state(cx);
+                let (mut offered, event) = frozen.send_state(cx);
                 let epoch = offered.route.epoch;
-                self = Self::Offered(offered);
+                self = match cx.policy.hand_over {
+                    HandOver::ReadyGo | HandOver::Acknowledged => Self::Offered(offered),
+                    // There is nothing more to say before the process runs.
+                    HandOver::OneShot | HandOver::None => {
+                        Self::Shadow(Shadow::of(&mut offered, cx.policy.hand_over))
+                    }
+                };
                 Ok((epoch, event))
             }
             (Self::Frozen(frozen), _) => frozen.perform(work, cx),
             (Self::Offered(offered), Work::HandOver) => {
                 let Route { to, epoch } = offered.route;
-                self = Self::Shadow(Shadow::of(offered));
+                self = Self::Shadow(Shadow::of(offered, cx.policy.hand_over));
                 cx.send(to, epoch, Message::Go);
                 Ok((epoch, Event::ProcessHandedOver { to }))
             }

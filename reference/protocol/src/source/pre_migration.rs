@@ -10,7 +10,7 @@ use super::{Frozen, Route};
 use crate::error::{Error, LocalFault, Refusal};
 use crate::page::PageKind;
 use crate::page_set::PageSet;
-use crate::policy::{Freeze, Passes, Policy, Pre, Stop};
+use crate::policy::{Freeze, LogReading, Passes, Policy, Pre, Stop};
 use crate::running::context::{Context, Stepped, View};
 use crate::running::{Resident, Suspension};
 use crate::wire::FormerHost;
@@ -47,6 +47,18 @@ pub struct Pass {
     pub number: u32,
     /// The pages it has still to send.
     pub due: PageSet,
+    /// Those among them whose marks it has still to clear, where that is a step of its own.
+    pub uncleared: PageSet,
+}
+
+impl Pass {
+    fn new(number: u32, due: PageSet, policy: &Policy) -> Self {
+        let mut uncleared = due.clone();
+        if policy.log == LogReading::Page {
+            uncleared.clear();
+        }
+        Self { number, due, uncleared }
+    }
 }
 
 impl Sent {
@@ -76,12 +88,17 @@ impl PreMigration {
     pub(super) fn new(resident: Resident, route: Route, policy: &Policy) -> Self {
         let page_count = resident.pages.len() as u64;
         let due = PageSet::filled(page_count, |page| resident.is_here(page));
-        let pass = matches!(policy.pre, Pre::Copy(_)).then_some(Pass { number: 1, due });
+        let pass = matches!(policy.pre, Pre::Copy(_)).then(|| Pass::new(1, due, policy));
         Self { resident, route, sent: Sent::nothing(page_count), pass }
     }
 
     fn copy_due(&self, page: PageNumber) -> bool {
-        !self.resident.exited && self.pass.as_ref().is_some_and(|pass| pass.due.contains(page))
+        let due = |pass: &Pass| pass.due.contains(page) && !pass.uncleared.contains(page);
+        !self.resident.exited && self.pass.as_ref().is_some_and(due)
+    }
+
+    fn clear_due(&self, page: PageNumber) -> bool {
+        !self.resident.exited && self.pass.as_ref().is_some_and(|pass| pass.uncleared.contains(page))
     }
 
     fn pass_is_over(&self) -> bool {
@@ -116,7 +133,7 @@ impl PreMigration {
         }
         let copied_enough = match view.policy.pre {
             Pre::None | Pre::WriteBack => true,
-            Pre::Copy(_) if view.policy.stop == Stop::Target => true,
+            Pre::Copy(_) if view.policy.stop != Stop::Passes => true,
             Pre::Copy(Passes::AtMost(_)) => self.pass_is_over(),
             Pre::Copy(Passes::UntilInStep) => self.all_in_step(view),
         };
@@ -125,6 +142,7 @@ impl PreMigration {
 
     pub(super) fn is_due(&self, work: Work, view: View<'_>) -> bool {
         match work {
+            Work::ClearMark(page) => self.clear_due(page),
             Work::Copy(page) => self.copy_due(page),
             Work::BeginPass => self.next_pass_due(view),
             Work::WriteBack(page) => self.resident.write_back_due(page, view),
@@ -136,8 +154,18 @@ impl PreMigration {
     pub(super) fn perform(&mut self, work: Work, cx: &mut Context<'_>) -> Stepped {
         let epoch = self.route.epoch;
         match (work, &mut self.pass) {
-            (Work::Copy(page), Some(pass)) => {
+            (Work::ClearMark(page), Some(pass)) => {
                 if cx.memory.take_written(page).map_err(LocalFault::from)? {
+                    self.resident.note_written(page);
+                }
+                // Nothing says any more that it was written.
+                self.sent.in_step.remove(page);
+                pass.uncleared.remove(page);
+                Ok((epoch, Event::MarkCleared { page }))
+            }
+            (Work::Copy(page), Some(pass)) => {
+                let marked = cx.policy.log == LogReading::Page;
+                if marked && cx.memory.take_written(page).map_err(LocalFault::from)? {
                     self.resident.note_written(page);
                 }
                 let (from, to) = (FormerHost { host: self.route.to, epoch }, self.route.to);
@@ -151,7 +179,7 @@ impl PreMigration {
                     let in_step = self.sent.in_step.contains(page) && !written.contains(page);
                     self.resident.is_here(page) && !in_step
                 });
-                *pass = Pass { number: pass.number + 1, due };
+                *pass = Pass::new(pass.number + 1, due, cx.policy);
                 Ok((epoch, Event::PassBegun { pass: pass.number }))
             }
             (Work::WriteBack(page), _) => self.resident.write_back(page, cx),
@@ -169,6 +197,9 @@ impl PreMigration {
         if suspension.registers.len() > REGISTERS_LEN_MAX {
             return Err(Refusal::RegistersTooLarge(suspension.registers.len()).into());
         }
+        if suspension.switched && cx.policy.stop != Stop::Switch {
+            return Err(Refusal::NoSwitch.into());
+        }
         self.check_suspension(cx.view())?;
         cx.memory.freeze().map_err(Error::NotSuspended)?;
         for page in cx.memory.take_written_pages().map_err(LocalFault::from)?.iter() {
@@ -176,7 +207,9 @@ impl PreMigration {
                 self.sent.in_step.remove(page);
             }
         }
-        let Suspension { registers, code_page, stack_page } = suspension;
+        let Suspension { registers, code_page, stack_page, switched } = suspension;
+        let out_of_step = |page| self.resident.is_here(page) && !self.sent.in_step.contains(page);
+        let switched = switched && cx.image.page_numbers().any(out_of_step);
         // Back to where the process came from, the pages kept here go with it: it is to need nobody afterwards.
         let returning = self.resident.came_from() == Some(self.route.to);
         let to_transfer = PageSet::filled(cx.image.page_count(), |page| {
@@ -184,16 +217,17 @@ impl PreMigration {
                 || (stack_page == Some(page) && cx.image.kind(page) == PageKind::Private);
             self.resident.is_here(page)
                 && (returning
-                    || self.travels(page, cx.policy.freeze)
+                    || (!switched && self.travels(page, cx.policy.freeze))
                     || (cx.policy.working_set && in_working_set))
         });
         let to_flush = PageSet::filled(cx.image.page_count(), |page| {
             cx.policy.freeze == Freeze::Flush && self.resident.is_here(page) && self.resident.page(page).dirty
         });
-        let event = Event::ProcessSuspended { registers: Bytes(registers.clone()), code_page, stack_page };
+        let registers_sent = Bytes(registers.clone());
+        let event = Event::ProcessSuspended { registers: registers_sent, code_page, stack_page, switched };
         let resident = std::mem::take(&mut self.resident);
         let sent = std::mem::take(&mut self.sent);
-        Ok((Frozen { resident, route: self.route, registers, sent, to_transfer, to_flush }, event))
+        Ok((Frozen { resident, route: self.route, registers, sent, to_transfer, to_flush, switched }, event))
     }
 
     fn travels(&self, page: PageNumber, freeze: Freeze) -> bool {
@@ -207,7 +241,11 @@ impl PreMigration {
 
     /// What could be due, most urgent first.
     pub(super) fn candidates<'a>(&'a self, view: View<'a>) -> Box<dyn Iterator<Item = Work> + 'a> {
-        let copies = self.pass.iter().flat_map(|pass| pass.due.iter().map(Work::Copy));
+        let copies = self.pass.iter().flat_map(|pass| {
+            let next =
+                |page| if pass.uncleared.contains(page) { Work::ClearMark(page) } else { Work::Copy(page) };
+            pass.due.iter().map(next)
+        });
         Box::new(
             [Work::Release, Work::BeginPass]
                 .into_iter()

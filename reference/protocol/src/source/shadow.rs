@@ -10,9 +10,9 @@ use steplog::place::{Epoch, HostId, Sequence};
 use super::{Demands, Offered, Route, Sent};
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::page_set::PageSet;
-use crate::policy::{Policy, Push};
-use crate::running::WriteBacks;
+use crate::policy::{HandOver, Policy, Push};
 use crate::running::context::{Context, Handled, Stepped, misbehaved};
+use crate::running::{Resident, WriteBacks};
 use crate::wire::FormerHost;
 use crate::wire::{Message, Resync};
 use crate::work::Work;
@@ -40,6 +40,10 @@ pub struct Shadow {
     pub unconfirmed: PageSet,
     /// Whether there is a new connection to the destination, over which it has not said how far it is.
     pub awaits_resync: bool,
+    /// The hosts that keep pages of earlier migrations, to be told should a one-shot hand-over lose the process.
+    pub entrusted_with: Vec<FormerHost>,
+    /// The process as it can be taken back, while it has not been given up for good.
+    pub withheld: Option<Box<Resident>>,
 }
 
 /// Everything has moved on, or the process has exited; what is left waits for the file server.
@@ -54,8 +58,10 @@ pub struct Draining {
 }
 
 impl Shadow {
-    pub(super) fn of(offered: &mut Offered) -> Self {
-        let nothing = PageSet::empty(offered.resident.pages.len() as u64);
+    pub(super) fn of(offered: &mut Offered, hand_over: HandOver) -> Self {
+        let write_backs = std::mem::take(&mut offered.resident.write_backs);
+        let resident = std::mem::take(&mut offered.resident);
+        let nothing = PageSet::empty(resident.pages.len() as u64);
         Self {
             route: offered.route,
             owed: std::mem::take(&mut offered.owed),
@@ -64,10 +70,30 @@ impl Shadow {
             demands: Demands::default(),
             pivot: None,
             sent: std::mem::take(&mut offered.sent),
-            write_backs: std::mem::take(&mut offered.resident.write_backs),
+            write_backs,
             unconfirmed: nothing,
             awaits_resync: false,
+            entrusted_with: match hand_over {
+                HandOver::OneShot => resident.former_hosts.clone(),
+                _ => Vec::new(),
+            },
+            withheld: hand_over.is_revocable().then(|| Box::new(resident)),
         }
+    }
+
+    /// The destination runs the process: from here on it cannot be taken back.
+    pub(super) fn answered(&mut self, from: HostId) -> Handled {
+        if from != self.route.to {
+            return Err(misbehaved(from, Misbehaviour::NotThePeer { kind: MessageKind::Resumed }));
+        }
+        let first = self.withheld.take().is_some();
+        Ok(first.then_some((self.route.epoch, Event::ResumptionLearned { from })))
+    }
+
+    /// The process, if it has not been given up for good.
+    pub(super) fn take_back(&mut self) -> Option<Resident> {
+        let resident = *self.withheld.take()?;
+        Some(Resident { write_backs: std::mem::take(&mut self.write_backs), ..resident })
     }
 
     /// The pages whose content is kept here until nobody can need it any more.
@@ -195,6 +221,7 @@ impl Shadow {
             // Demand first, but a demand that waits for the file server does not hold up other pages.
             Work::Push(page) => {
                 policy.pushes()
+                    && self.withheld.is_none()
                     && self.can_send(page, self.route.to)
                     && !self.demands.iter().any(|(demanded, to)| self.can_send(demanded, to))
             }

@@ -55,6 +55,8 @@ pub enum Message {
     Refuse,
     /// Destination to a former host, first thing over a new connection: how far it is, and what it lacks.
     Resync(Resync),
+    /// Destination to source: the process runs here. Said only where *go* is answered.
+    Resumed,
     /// Host to file server: new content of a page.
     WriteBack {
         /// Which page.
@@ -126,6 +128,7 @@ impl Message {
             Self::Cancel => MessageKind::Cancel,
             Self::Refuse => MessageKind::Refuse,
             Self::Resync(_) => MessageKind::Resync,
+            Self::Resumed => MessageKind::Resumed,
         }
     }
 
@@ -146,7 +149,8 @@ impl Message {
             | Self::Exit
             | Self::Cancel
             | Self::Refuse
-            | Self::Resync(_) => None,
+            | Self::Resync(_)
+            | Self::Resumed => None,
         }
     }
 

@@ -36,6 +36,7 @@
 //! | 14 | Refuse | – |
 //! | 15 | Resync | progress `u8` (0 awaiting *go*, 1 running, 2 complete), the pages that are lacking, those of them that are waited for |
 //! | 16 | – | number of runs of the plan `u32` (at least one), the runs: the beginning of the plan of the State that follows |
+//! | 17 | Resumed | – |
 //!
 //! *Content* is one byte of encoding, then: 0, nothing (all bytes are zero); 1, the 4096 bytes; 2, runs of length
 //! `u16` and byte `u8` that together make 4096 bytes. The encoder takes the shortest.
@@ -50,7 +51,7 @@
 //! one, but for the first run), pages that are in `u32` (at least one).
 //!
 //! Version 2 added the kinds 13 to 15, with which peers part or find together again, and version 3 kind 16. There is no
-//! other difference.
+//! other difference. Kind 17 came without a version: it is said only by those who answer *go*, to those who wait for that.
 //!
 //! # Errors
 //!
@@ -326,15 +327,16 @@ fn payload_len_max(kind: MessageKind) -> usize {
         | MessageKind::Destroyed
         | MessageKind::Exit
         | MessageKind::Cancel
-        | MessageKind::Refuse => 0,
+        | MessageKind::Refuse
+        | MessageKind::Resumed => 0,
     }
 }
 
 /// A frame with the beginning of a plan; what follows is another one, or the State.
 const PLAN_AHEAD: u8 = 16;
 
-/// Every kind of message; its byte on the wire is its place here, counted from 1.
-const KINDS: [MessageKind; 15] = [
+/// Every kind of message.
+const KINDS: [MessageKind; 16] = [
     MessageKind::Page,
     MessageKind::State,
     MessageKind::Ready,
@@ -350,10 +352,11 @@ const KINDS: [MessageKind; 15] = [
     MessageKind::Cancel,
     MessageKind::Refuse,
     MessageKind::Resync,
+    MessageKind::Resumed,
 ];
 
 fn kind_from_byte(byte: u8) -> Option<MessageKind> {
-    KINDS.get(usize::from(byte.checked_sub(1)?)).copied()
+    KINDS.into_iter().find(|kind| kind_to_byte(*kind) == byte)
 }
 
 fn kind_to_byte(kind: MessageKind) -> u8 {
@@ -373,5 +376,6 @@ fn kind_to_byte(kind: MessageKind) -> u8 {
         MessageKind::Cancel => 13,
         MessageKind::Refuse => 14,
         MessageKind::Resync => 15,
+        MessageKind::Resumed => 17,
     }
 }

@@ -48,7 +48,8 @@ pub(super) fn encode(message: &Message, out: &mut Vec<u8>) {
         | Message::Destroyed
         | Message::Exit
         | Message::Cancel
-        | Message::Refuse => {}
+        | Message::Refuse
+        | Message::Resumed => {}
     }
 }
 
@@ -72,6 +73,7 @@ pub(super) fn decode(kind: MessageKind, payload: &[u8]) -> Result<Message, Decod
         MessageKind::Cancel => Message::Cancel,
         MessageKind::Refuse => Message::Refuse,
         MessageKind::Resync => Message::Resync(decode_resync(r)?),
+        MessageKind::Resumed => Message::Resumed,
         MessageKind::WriteBackDone => Message::WriteBackDone { page: page(r)?, version: Version(r.u64()?) },
         MessageKind::Fetch => Message::Fetch { page: page(r)? },
         MessageKind::Fetched => {

@@ -28,7 +28,7 @@ impl Arbitrary for Frame {
     fn arbitrary(g: &mut Gen) -> Self {
         let (page, number) = (PageNumber(u64::arbitrary(g)), u64::arbitrary(g));
         let (sequence, version) = (Sequence(number), Version(number));
-        let message = match u8::arbitrary(g) % 15 {
+        let message = match u8::arbitrary(g) % 16 {
             0 => Message::Page { page, sequence, content: PageBytes::arbitrary(g) },
             1 => Message::State(State {
                 registers: Vec::arbitrary(g),
@@ -48,6 +48,7 @@ impl Arbitrary for Frame {
             10 => Message::Fetch { page },
             11 => Message::Cancel,
             12 => Message::Refuse,
+            14 => Message::Resumed,
             13 => Message::Resync(Resync {
                 progress: [Progress::AwaitingGo, Progress::Running, Progress::Complete]
                     [usize::arbitrary(g) % 3],

@@ -91,7 +91,7 @@ impl Driver {
         let suspended = stopped.map_err(|error| error.to_string()).and_then(
             |Stopped { state, code_page, stack_page }| {
                 let registers = self.pack(state)?;
-                let suspension = Suspension { registers, code_page, stack_page };
+                let suspension = Suspension { registers, code_page, stack_page, switched: false };
                 self.host.suspend(suspension).map_err(|error| error.to_string())
             },
         );

@@ -10,7 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Waker};
 use protocol::error::Error;
 use protocol::host::{Host, HostLimits, Timeouts};
-use protocol::policy::Policy;
+use protocol::policy::{HandOver, Policy};
 use steplog::place::{HostId, Place};
 
 use super::peers::Peers;
@@ -66,6 +66,9 @@ pub enum DriverSetupError {
     /// The algorithm is none.
     #[error(transparent)]
     Policy(#[from] protocol::policy::Contradiction),
+    /// The process of a real system is given up once, and not taken back.
+    #[error("{0}: this driver hands processes over by \"ready-go\" alone")]
+    HandOver(String),
     /// The file server is needed.
     #[error("{0} needs a file server (--store), and none is known")]
     NoStore(String),
@@ -108,7 +111,7 @@ impl Driver {
         };
         if kind != SubjectInventory::unknown().subject {
             layout.check()?;
-            check_store(&policy, &layout, &setup)?;
+            check_choices(&policy, &layout, &setup)?;
         }
         let subject = Shared::new(subject);
         let mut host = Host::occupied(setup.id, policy.clone(), layout.blank_image(), subject.clone())?;
@@ -159,7 +162,7 @@ impl Driver {
         setup.id = HostId(u16::try_from(id).unwrap_or(u16::MAX));
         setup.store = setup.store.or(store);
         setup.roster = roster;
-        check_store(&policy, &layout, &setup)?;
+        check_choices(&policy, &layout, &setup)?;
         let subject = Shared::new(subject);
         let image = layout.image(|page, _, _| contents(page));
         let mut host = Host::vacant(setup.id, policy.clone(), image, subject.clone())?;
@@ -253,7 +256,7 @@ impl Driver {
         let inventory = self.subject.lock().inventory(policy)?;
         let SubjectInventory { subject, layout, build } = inventory;
         layout.check()?;
-        check_store(policy, &layout, &self.setup)?;
+        check_choices(policy, &layout, &self.setup)?;
         self.setup.id = HostId(0);
         self.setup.roster.clear();
         let mut host = Host::occupied(HostId(0), policy.clone(), layout.blank_image(), self.subject.clone())?;
@@ -269,11 +272,14 @@ impl Driver {
     }
 }
 
-fn check_store(
+fn check_choices(
     policy: &Policy,
     layout: &AddressSpaceLayout,
     setup: &DriverSetup,
 ) -> Result<(), DriverSetupError> {
+    if policy.hand_over != HandOver::ReadyGo {
+        return Err(DriverSetupError::HandOver(policy.name.to_string()));
+    }
     if needs_store(policy, layout) && setup.store.is_none() {
         return Err(DriverSetupError::NoStore(policy.name.to_string()));
     }

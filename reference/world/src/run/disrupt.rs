@@ -239,6 +239,14 @@ impl World {
     /// What an event of a disruption means for the process and the operator.
     pub(super) fn notice_trouble(&mut self, id: HostId, event: &Event) -> Result<(), WorldError> {
         let fate = match event {
+            // One-shot: nobody else had it any more.
+            Event::RefusalLearned { .. }
+                if matches!(self.ensemble.host(id).and_then(Host::fate), Some(Fate::Lost(_))) =>
+            {
+                self.trouble.doomed = true;
+                self.lose_process();
+                None
+            }
             Event::MigrationCancelled { .. } | Event::RefusalLearned { .. } => {
                 self.try_again();
                 None

@@ -323,7 +323,7 @@ impl World {
             }
             return Ok(false);
         };
-        let refuses = task.work == Work::DeclareReady && self.takes_refusal();
+        let refuses = matches!(task.work, Work::DeclareReady | Work::Resume) && self.takes_refusal();
         self.ensemble.tell(id, |host| if refuses { host.refuse() } else { host.perform(task.work) })?;
         Ok(true)
     }
@@ -369,6 +369,8 @@ impl World {
                 if !resident.is_some_and(|resident| self.process.can_resume_with(&resident.registers)) {
                     return Err(Discrepancy::Registers.into());
                 }
+                // Where nobody says *go* it may outlive the host that it came from.
+                self.trouble.lost &= self.scenario.policy.hand_over.says_ready();
                 self.process.at = id;
                 self.process.count_max = self.process.count + self.scenario.accesses_per_stay;
                 self.underway = None;

@@ -2,7 +2,7 @@
 
 use protocol::destination::Destination;
 use protocol::host::{Host, Role, Work};
-use protocol::policy::{Passes, Pre};
+use protocol::policy::{Passes, Pre, Stop};
 use protocol::source::Source;
 use steplog::place::HostId;
 
@@ -72,10 +72,13 @@ impl World {
             }
             _ => false,
         };
-        if passes_left || host.check_suspension().is_err() {
+        // The first pass at least: then what is left is less than all.
+        let stopped = self.scenario.policy.stop != Stop::Passes;
+        let first = matches!(host.role(), Role::Source(Source::PreMigration(pre)) if pre.pass.as_ref().is_some_and(|pass| pass.number == 1 && !pass.due.is_empty()));
+        if passes_left || (stopped && first) || host.check_suspension().is_err() {
             return Ok(false);
         }
-        let suspension = self.process.suspension();
+        let suspension = self.process.suspension(self.scenario.policy.stop == Stop::Switch);
         self.ensemble.tell(at, |host| host.suspend(suspension))?;
         Ok(true)
     }

@@ -72,9 +72,9 @@ impl Process {
     }
 
     /// What it is in the middle of. The registers hold the number of accesses done, over and over.
-    pub fn suspension(&self) -> Suspension {
+    pub fn suspension(&self, switched: bool) -> Suspension {
         let registers = self.registers();
-        Suspension { registers, code_page: self.code_page, stack_page: self.stack_page }
+        Suspension { registers, code_page: self.code_page, stack_page: self.stack_page, switched }
     }
 
     /// Whether these are its registers.

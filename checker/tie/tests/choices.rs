@@ -1,0 +1,332 @@
+//! The choices of real systems on real endpoints: what the endpoints do is what the model allows, and where nothing goes
+//! wrong they do all of it.
+
+use std::sync::Arc;
+
+use enumset::EnumSet;
+use model::disruption::Disruptions;
+use model::strategy::{Freeze, HandOver, LogReading, Passes, Pre, Push, Real, Start, Stop};
+use model::{Hosts, Migration, Strategy, algorithms};
+use protocol::page::PageKind;
+use protocol::replay::Replay;
+use steplog::event::{Event, Step};
+use steplog::fate::{Cause, Fate};
+use steplog::place::{Epoch, HostId};
+use tie::campaign::{CampaignCoverage, weather};
+use tie::drive::drive;
+use tie::network::RigOrder;
+use tie::policy::policy;
+use tie::rig::Rig;
+use tie::schedule::{self, ScheduleTally};
+use tie::trace::conform_steps;
+use world::net::{FrameOrder, LinkConfig};
+use world::storm;
+use world::workload::{PageLayout, Pattern, Workload};
+use world::{Ending, Scenario, World};
+
+const ORDERS: [RigOrder; 4] = [RigOrder::Fifo, RigOrder::FifoByPage, RigOrder::Unordered, RigOrder::Lossy];
+
+/// The algorithms that differ most in what travels when, with another hand-over.
+fn hand_overs() -> Vec<Strategy> {
+    let all = [
+        algorithms::TOTAL_COPY,
+        algorithms::PRE_COPY,
+        algorithms::LAZY_COPY,
+        algorithms::FLUSHING,
+        algorithms::POST_COPY,
+        algorithms::POST_COPY_PULL,
+        algorithms::GENERIC,
+    ];
+    let hand_overs = [HandOver::OneShot, HandOver::Acknowledged, HandOver::None];
+    let with = |hand_over| {
+        let fits = move |strategy: &Strategy| hand_over != HandOver::None || !pushes(strategy);
+        all.clone().into_iter().filter(fits).map(move |strategy| {
+            let name = format!("{} {hand_over:?}", strategy.name).into();
+            Strategy { name, real: Real { hand_over, ..strategy.real }, ..strategy }
+        })
+    };
+    hand_overs.into_iter().flat_map(with).collect()
+}
+
+/// Pre-copy that the operator stops at any moment, or switches to post-copy.
+fn stops() -> Vec<Strategy> {
+    let unbounded = Pre::Copy(Passes::Unbounded);
+    let target = Strategy { real: Real { stop: Stop::Target, ..Real::NONE }, ..algorithms::PRE_COPY };
+    let hybrid = Strategy {
+        name: "hybrid".into(),
+        freeze: Freeze::NotInStep,
+        real: Real { stop: Stop::Switch, ..Real::NONE },
+        ..algorithms::ASSISTED_POST_COPY
+    };
+    let one_shot = Real { hand_over: HandOver::OneShot, ..hybrid.real };
+    let acknowledged = Real { hand_over: HandOver::Acknowledged, ..hybrid.real };
+    let endless = Strategy { name: "hybrid endless".into(), pre: unbounded, ..hybrid.clone() };
+    let one_shot = Strategy { name: "hybrid one-shot".into(), real: one_shot, ..endless.clone() };
+    let acknowledged = Strategy { name: "hybrid acknowledged".into(), real: acknowledged, ..hybrid.clone() };
+    vec![target, hybrid, endless, one_shot, acknowledged]
+}
+
+/// Pre-copy that reads the dirty log as a whole.
+fn logs() -> Vec<Strategy> {
+    let by_pass = |strategy: &Strategy| Strategy {
+        name: format!("{} by pass", strategy.name).into(),
+        real: Real { log: LogReading::Pass, ..strategy.real },
+        ..strategy.clone()
+    };
+    let bounded = [algorithms::PRE_COPY, algorithms::PRE_COPY_UNBOUNDED, algorithms::ASSISTED_POST_COPY];
+    let profiles = algorithms::PROFILES.into_iter().filter(|profile| profile.real.log == LogReading::Pass);
+    bounded.iter().map(by_pass).chain(profiles).collect()
+}
+
+fn pushes(strategy: &Strategy) -> bool {
+    matches!(strategy.push, Push::Next | Push::Pivot)
+}
+
+/// Every transition of the model with one page, where nothing goes wrong.
+fn drive_all(strategies: &[Strategy]) {
+    for strategy in strategies {
+        for order in [RigOrder::FifoByPage, RigOrder::Unordered, RigOrder::Lossy] {
+            let name = &strategy.name;
+            let migration = Migration::new(strategy.clone(), Hosts::Two, order.link());
+            let coverage = drive(&migration, order, 1, None)
+                .unwrap_or_else(|error| panic!("{name}, {order:?}: {error}"));
+            let unexcused: Vec<_> = coverage.unexcused().collect();
+            let few: Vec<_> = unexcused.iter().take(3).collect();
+            assert!(unexcused.is_empty(), "{name}, {order:?}: {} not driven: {few:?}", unexcused.len());
+            assert!(coverage.refuted.is_empty(), "{name}, {order:?}: {:#?}", coverage.refuted);
+            assert!(2 * coverage.driven > coverage.transitions, "{name}: most of them are driven");
+        }
+    }
+}
+
+/// Random runs, each step of which is one of the model or none.
+fn run_all(strategies: &[Strategy], hosts: Hosts, disruptions: usize, runs: u64) -> ScheduleTally {
+    let mut total = ScheduleTally::default();
+    let mut numbers = Numbers(7 + disruptions as u64);
+    for strategy in strategies {
+        for order in ORDERS {
+            for _ in 0..runs {
+                let kinds: Vec<_> = (0..1 + numbers.next() % 4)
+                    .map(|_| [PageKind::Private, PageKind::FileMapped][numbers.next() as usize % 2])
+                    .collect();
+                let migration = Migration::new(strategy.clone(), hosts, order.link());
+                let disruptions = Disruptions::up_to(disruptions, EnumSet::all());
+                let migration = Arc::new(migration.with_disruptions(disruptions));
+                let mut rig = Rig::new(migration, order, &kinds, None).unwrap();
+                let length = numbers.next() % 300;
+                let choices: Vec<u16> = (0..length).map(|_| numbers.next() as u16).collect();
+                let tally = schedule::run(&mut rig, choices.iter().copied())
+                    .unwrap_or_else(|error| panic!("{}, {order:?}: {error}\n{kinds:?}", strategy.name));
+                total.steps += tally.steps;
+                total.hops += tally.hops;
+                total.disruptions += tally.disruptions;
+            }
+        }
+    }
+    total
+}
+
+/// Numbers that look random: an xorshift.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 8
+    }
+}
+
+#[test]
+fn every_hand_over_is_driven() {
+    drive_all(&hand_overs());
+}
+
+#[test]
+fn every_hand_over_refines_the_model() {
+    for hosts in [Hosts::Two, Hosts::Three] {
+        let tally = run_all(&hand_overs(), hosts, 0, 20);
+        assert!(tally.hops > 500, "{tally:?}");
+    }
+}
+
+#[test]
+fn every_hand_over_refines_the_model_while_something_goes_wrong() {
+    // An operator who sends the process back tells its former host that it has been elsewhere. Without a hand-over the model
+    // has nothing that he could tell it.
+    let told = |strategy: &Strategy| !(strategy.is_lazy() && strategy.real.hand_over == HandOver::None);
+    let strategies: Vec<_> = hand_overs().into_iter().filter(told).collect();
+    for disruptions in [1, 2] {
+        let tally = run_all(&strategies, Hosts::Two, disruptions, 20);
+        assert!(tally.disruptions > 500, "{tally:?}");
+    }
+}
+
+fn scenario(strategy: &Strategy, order: FrameOrder, ending: Ending) -> Scenario {
+    Scenario {
+        policy: policy(strategy).unwrap(),
+        layout: PageLayout {
+            pages: 32,
+            file_mapped_percent: 40,
+            initially_dirty_percent: 50,
+            noise_percent: 0,
+        },
+        workload: Workload { pattern: Pattern::Uniform, write_percent: 50, interval_ns: 50_000 },
+        link: LinkConfig { order, ..LinkConfig::FAST_ETHERNET },
+        route: [0, 1, 0, 1].map(HostId).into(),
+        accesses_per_stay: 100,
+        registers_len: 8,
+        ending,
+        seed: 1,
+    }
+}
+
+/// What simulated runs log is a run of the model.
+fn judge_all(strategies: &[Strategy]) {
+    let lossy = FrameOrder::Lossy {
+        jitter_ns: 2_000_000,
+        loss_percent: 20,
+        duplicate_percent: 20,
+        retransmit_after_ns: 1_000_000,
+    };
+    let orders = [FrameOrder::Fifo, FrameOrder::Unordered { jitter_ns: 2_000_000 }, lossy];
+    for strategy in strategies {
+        for (order, ending) in orders
+            .into_iter()
+            .flat_map(|order| [Ending::Idle, Ending::Exit, Ending::ExitLeaving].map(|ending| (order, ending)))
+        {
+            let scenario = scenario(strategy, order, ending);
+            let name = &strategy.name;
+            let report = World::run(&scenario).unwrap_or_else(|error| panic!("{name}, {order:?}: {error}"));
+            conform_steps(scenario.header(false), strategy.clone(), &report.log)
+                .unwrap_or_else(|error| panic!("{name}, {order:?}, {ending:?}: {error}"));
+            let mut replay = Replay::new(
+                &scenario.policy,
+                &Arc::new(scenario.layout.image(scenario.seed)),
+                &[HostId(0), HostId(1)],
+            )
+            .unwrap();
+            for step in &report.log {
+                replay.step(step).unwrap_or_else(|error| panic!("{name}: {step:?}: {error}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_logged_of_every_hand_over_is_a_run_of_the_model() {
+    judge_all(&hand_overs());
+}
+
+#[test]
+fn every_stop_is_driven() {
+    drive_all(&stops());
+}
+
+#[test]
+fn every_stop_refines_the_model() {
+    let tally = run_all(&stops(), Hosts::Three, 0, 20);
+    assert!(tally.hops > 100, "{tally:?}");
+    for disruptions in [1, 2] {
+        let tally = run_all(&stops(), Hosts::Two, disruptions, 20);
+        assert!(tally.disruptions > 200, "{tally:?}");
+    }
+}
+
+#[test]
+fn what_is_logged_of_every_stop_is_a_run_of_the_model() {
+    judge_all(&stops());
+}
+
+#[test]
+fn every_log_is_driven() {
+    drive_all(&logs());
+}
+
+#[test]
+fn every_log_refines_the_model() {
+    let tally = run_all(&logs(), Hosts::Three, 0, 20);
+    assert!(tally.hops > 100, "{tally:?}");
+    for disruptions in [1, 2] {
+        let tally = run_all(&logs(), Hosts::Two, disruptions, 20);
+        assert!(tally.disruptions > 200, "{tally:?}");
+    }
+}
+
+#[test]
+fn what_is_logged_of_every_log_is_a_run_of_the_model() {
+    judge_all(&logs());
+}
+
+/// Storms lose a process that is handed over by one message, and nothing else goes wrong.
+#[test]
+fn storms_of_one_shot_hand_overs_are_runs_of_the_model() {
+    let one_shot = |strategy: &Strategy| strategy.real.hand_over == HandOver::OneShot;
+    let strategies: Vec<_> = hand_overs().into_iter().chain(stops()).chain(logs()).filter(one_shot).collect();
+    let policies: Vec<_> = strategies.iter().map(|strategy| policy(strategy).unwrap()).collect();
+    let mut coverage = CampaignCoverage::of(strategies);
+    let mut lost = 0;
+    for (at, policy) in (0..300).zip(policies.iter().cycle()) {
+        let mut run = storm::run(storm::number(3, at));
+        run.scenario.policy = policy.clone();
+        let tally = weather(&run, &mut coverage).unwrap_or_else(|error| {
+            panic!("{}: {error}\n{}", policy.name, serde_json::to_string(&run).unwrap())
+        });
+        lost += tally.ends.get(&storm::End::Lost).copied().unwrap_or_default();
+    }
+    assert!(coverage.runs > 100 && lost > 20, "{} runs, {lost} lost", coverage.runs);
+}
+
+/// Of a migration that is announced and does not begin, and of the next one, which does.
+#[test]
+fn what_is_announced_and_called_off_is_a_run_of_the_model() {
+    const A: HostId = HostId(0);
+    const B: HostId = HostId(1);
+    let forgotten = Some(Fate::Forgotten(Cause::ConnectionLost));
+    let cancelled = [(A, Event::MigrationCancelled { to: B }), (B, Event::CancellationLearned { from: A })];
+    let refused = [(B, Event::MigrationRefused { to: A }), (A, Event::RefusalLearned { from: B })];
+    let cut = [
+        (B, Event::PeerDisconnected { peer: A.into(), fate: forgotten }),
+        (A, Event::PeerDisconnected { peer: B.into(), fate: None }),
+        (A, Event::PeerConnected { peer: B.into(), resync: None }),
+        (B, Event::PeerConnected { peer: A.into(), resync: None }),
+    ];
+    let crashed = [(B, Event::HostCrashed), (A, Event::PeerFenced { peer: B, fate: None })];
+    let called_off = [&cancelled[..], &refused[..], &cut[..], &crashed[..]];
+    for plain in [algorithms::TOTAL_COPY, algorithms::PRE_COPY, algorithms::POST_COPY] {
+        let scenario = scenario(&plain, FrameOrder::Fifo, Ending::Idle);
+        let log = World::run(&scenario).unwrap().log;
+        let announced = Strategy { real: Real { start: Start::Announced, ..plain.real }, ..plain.clone() };
+        for (at, lines) in called_off.into_iter().enumerate() {
+            let of = |place: HostId, epoch, event: &Event| Step {
+                at_ns: 0,
+                place: place.into(),
+                epoch: Epoch(epoch),
+                event: event.clone(),
+            };
+            let first = of(B, 1, &Event::MigrationExpected { from: A });
+            // A host that has heard of the attempt says so in its lines.
+            let own = |place: HostId, event: &Event| match event {
+                Event::PeerDisconnected { .. } | Event::PeerConnected { .. } | Event::PeerFenced { .. } => {
+                    u64::from(place == B)
+                }
+                _ => 1,
+            };
+            let lines = lines.iter().map(|(place, event)| of(*place, own(*place, event), event));
+            // An attempt that its destination remembers has used its number up.
+            let shift = u64::from(at <= 2);
+            let renumbered = log.iter().map(|step| {
+                let epoch = if step.epoch.0 > 0 { Epoch(step.epoch.0 + shift) } else { step.epoch };
+                Step { epoch, ..step.clone() }
+            });
+            let steps: Vec<_> = [first].into_iter().chain(lines).chain(renumbered).collect();
+            let header = scenario.header(true);
+            let judged = conform_steps(header.clone(), announced.clone(), &steps);
+            judged.unwrap_or_else(|error| panic!("{}, {at}: {error}", plain.name));
+            // What is not announced is not called off.
+            assert!(conform_steps(header.clone(), announced.clone(), &steps[1..]).is_err());
+            assert!(conform_steps(header, plain.clone(), &steps).is_err() || at > 1, "{}, {at}", plain.name);
+        }
+    }
+}
