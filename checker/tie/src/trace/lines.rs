@@ -217,8 +217,15 @@ impl Roster {
         let member = self.member(host);
         member.down.remove(&peer.into());
         member.exit_told.retain(|(told, _)| *told != peer);
+        let stays = member.leaving.is_none() && member.left.is_none();
         let in_doubt = member.coming.filter(|coming| coming.from == peer);
         let (leaving, left) = (member.leaving.filter(|leaving| leaving.to == peer), member.left);
+        // It was the last that anything was to come from, or that was to be told.
+        let without = |of: &[Former]| of.iter().all(|(former, _)| *former == peer);
+        let Process { at, formers, awaited, .. } = &self.process;
+        let rests = stays && *at == Some(host) && self.former(peer).is_some();
+        let rests = rests && awaited.as_ref().map_or(without(formers), |awaited| without(awaited));
+        let is_over = rests || left.is_some_and(|left| left.done == Some(Some(peer)));
         match fate {
             Some(Fate::CarriedOn(Cause::PeerDead)) if leaving.is_some() => self.carry_on(host),
             Some(Fate::Forgotten(Cause::PeerDead)) if in_doubt.is_some_and(|coming| !coming.ready) => {}
@@ -236,7 +243,7 @@ impl Roster {
                 }
                 self.process.gone = true;
             }
-            Some(Fate::Migrated) | None => {
+            Some(Fate::Migrated) | None if fate.is_some() == is_over => {
                 if let Some(left) = &mut self.member(host).left
                     && left.done == Some(Some(peer))
                 {
@@ -267,7 +274,13 @@ impl Roster {
         if !self.member(host).down.remove(&peer) && !self.connections_unseen {
             return Err(Objection::NoPart { host: host.into(), lacks: "it has that connection" });
         }
-        let (Some(progress), Place::Host(peer)) = (resync, peer) else { return Ok(()) };
+        let (progress, peer) = match (resync, peer) {
+            (Some(progress), Place::Host(peer)) => (progress, peer),
+            (None, _) => return Ok(()),
+            (Some(_), Place::FileServer) => {
+                return Err(Objection::NoPart { host: peer, lacks: "it has no part in a migration" });
+            }
+        };
         let in_doubt = self.member(host).coming.is_some_and(|coming| coming.ready && coming.from == peer);
         let here = self.process.at == Some(host) && self.former(peer).is_some();
         let is_so = match progress {

@@ -19,6 +19,7 @@ pub fn excuse(log: &Log, changed: &Changed) -> Option<&'static str> {
         Change::Swapped(other) => swapped(log, at, *other),
         Change::Dropped => dropped(log, at, step),
         Change::Doubled(_) => doubled(log, step),
+        Change::Ignored => ignored(log, step),
         Change::Field(field) => with_other_field(log, field, step, &changed.steps[at]),
     }
 }
@@ -83,7 +84,7 @@ fn is_said_twice(log: &Log, step: &Step) -> bool {
 }
 
 /// The message that a line about no page handles.
-fn heard(event: &Event) -> Option<MessageKind> {
+pub fn heard(event: &Event) -> Option<MessageKind> {
     Some(match event {
         Event::StateAccepted { .. } => MessageKind::State,
         Event::ReadinessLearned { .. } => MessageKind::Ready,
@@ -156,6 +157,7 @@ fn dropped(log: &Log, at: usize, step: &Step) -> Option<&'static str> {
             "the next attempt says as much"
         }
         Event::HostCrashed if disrupted && has_nothing(log, at) => "nothing was there to be lost",
+        event if disrupted && hears_resync(event) => LOST_RESYNC,
         event if disrupted && is_notice(event) => {
             "it was not noticed that a connection was lost or made, and nothing was at stake"
         }
@@ -171,6 +173,9 @@ fn doubled(log: &Log, step: &Step) -> Option<&'static str> {
         Event::MessageIgnored { .. } | Event::WriteBackSuperseded { .. } | Event::FetchServed { .. }
             if log.header.link == LinkOrder::Lossy =>
         {
+            "the link has made a duplicate"
+        }
+        event if log.header.link == LinkOrder::Lossy && hears_resync(event) => {
             "the link has made a duplicate"
         }
         Event::WriteBackRepeated { .. } | Event::FetchRepeated { .. } if may_be_lost(log) => {
@@ -192,6 +197,11 @@ fn with_other_field(log: &Log, field: &str, was: &Step, is: &Step) -> Option<&'s
         (Event::ProcessSuspended { .. }, "code_page" | "stack_page") => {
             "where its pointers are is for the process to say"
         }
+        (Event::PeerDisconnected { .. } | Event::PeerTimedOut { .. }, "fate")
+            if is_notice(&was.event) && is_notice(&is.event) =>
+        {
+            "whether it is paused is for the host to say"
+        }
         (Event::ProcessSuspended { .. }, "registers") => "the registers are the process's",
         (Event::MessageIgnored { .. } | Event::WriteBackSuperseded { .. } | Event::FetchServed { .. }, _)
             if may_be_lost(log) && was_sent(log, is) =>
@@ -200,6 +210,21 @@ fn with_other_field(log: &Log, field: &str, was: &Step, is: &Step) -> Option<&'s
         }
         _ => return None,
     })
+}
+
+/// A message that is ignored might as well have been lost, where any can be.
+fn ignored(log: &Log, step: &Step) -> Option<&'static str> {
+    (may_be_lost(log) && hears_resync(&step.event)).then_some(LOST_RESYNC)
+}
+
+const LOST_RESYNC: &str = "word of a new connection was lost with it, and what it asks for came all the same";
+
+/// Does the line handle word of a new connection, and change nothing but that it is answered?
+fn hears_resync(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::ResyncAccepted { .. } | Event::CancellationRepeated { .. } | Event::DestructionRepeated { .. }
+    )
 }
 
 fn may_be_lost(log: &Log) -> bool {
@@ -221,14 +246,21 @@ fn handles_alike(one: &Event, other: &Event) -> bool {
 
 /// Is there a line that sends what this one handles?
 fn was_sent(log: &Log, step: &Step) -> bool {
-    let Some(what) = handled(&step.event) else { return false };
-    log.steps.iter().any(|other| other.epoch == step.epoch && sends(&other.event, what, step.place))
+    // What is flushed belongs to the stay that ends, and its line to the migration.
+    let same = |other: &Step| other.epoch == step.epoch || matches!(other.event, Event::PageFlushed { .. });
+    let is_sent = |other: &Step| match (handled(&step.event), heard(&step.event)) {
+        (Some(what), _) => sends(&other.event, what, step.place),
+        (None, kind) => {
+            other.place != step.place && kind.is_some_and(|kind| says(&other.event).contains(&kind))
+        }
+    };
+    log.steps.iter().any(|other| same(other) && is_sent(other))
 }
 
 /// Kind, page and number of the message about a page that a line handles.
 type Handled = (MessageKind, PageNumber, Option<u64>);
 
-fn handled(event: &Event) -> Option<Handled> {
+pub fn handled(event: &Event) -> Option<Handled> {
     Some(match *event {
         Event::PageInstalled { page, sequence, .. } => (MessageKind::Page, page, Some(sequence.0)),
         Event::PageFetched { page, version } => (MessageKind::Fetched, page, Some(version.0)),
