@@ -41,12 +41,13 @@ const NOTICED: &str = "it is noticed earlier or later that a connection was lost
 const COMMAND: &str = "the operator gives a command earlier or later";
 const IGNORED: &str = "a message that changes nothing arrives earlier or later";
 const ARRIVALS: &str = "messages arrive in another order over a link that keeps none";
+const SENDERS: &str = "messages of two places arrive in another order";
 const TWICE: &str = "what is handled was said by another line as well";
 const PLACES: &str = "steps of two places, of which neither sends the other a message there";
 const PAGES: &str = "steps about two pages";
 
 /// What allows two lines to come in either order, the most particular first.
-const EITHER_ORDER: [&str; 8] = [TWICE, NOTICED, COMMAND, ACCESS, IGNORED, ARRIVALS, PLACES, PAGES];
+const EITHER_ORDER: [&str; 9] = [TWICE, NOTICED, COMMAND, ACCESS, IGNORED, ARRIVALS, SENDERS, PLACES, PAGES];
 
 fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> {
     let (one, other) = (page(&first.event), page(&second.event));
@@ -61,6 +62,7 @@ fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> 
         () if either(is_command) => COMMAND,
         () if log.header.disrupted && either(is_notice) => NOTICED,
         // Over a link that keeps order a message arrives in its turn, also if it changes nothing.
+        () if arrive && sender(&first.event) != sender(&second.event) => SENDERS,
         () if arrive && log.header.link == LinkOrder::Fifo => return None,
         () if either(|event| matches!(event, Event::MessageIgnored { .. })) => IGNORED,
         () if arrive => ARRIVALS,
@@ -98,6 +100,31 @@ pub fn heard(event: &Event) -> Option<MessageKind> {
         | Event::CancellationRepeated { .. }
         | Event::DestructionRepeated { .. } => MessageKind::Resync,
         Event::MessageIgnored { kind, .. } => *kind,
+        _ => return None,
+    })
+}
+
+/// Who has sent the message that a line handles.
+fn sender(event: &Event) -> Option<Place> {
+    Some(match *event {
+        Event::PageFetched { .. } | Event::WriteBackAcknowledged { .. } => Place::FileServer,
+        Event::MessageIgnored { from, .. } => from,
+        Event::FetchServed { to, .. }
+        | Event::CancellationRepeated { to }
+        | Event::DestructionRepeated { to } => to.into(),
+        Event::PageInstalled { from, .. }
+        | Event::RequestAccepted { from, .. }
+        | Event::WriteBackStored { from, .. }
+        | Event::WriteBackSuperseded { from, .. }
+        | Event::StateAccepted { from, .. }
+        | Event::ReadinessLearned { from }
+        | Event::ProcessResumed { from }
+        | Event::CompletionLearned { from }
+        | Event::DestructionLearned { from, .. }
+        | Event::ExitLearned { from }
+        | Event::CancellationLearned { from }
+        | Event::RefusalLearned { from }
+        | Event::ResyncAccepted { from, .. } => from.into(),
         _ => return None,
     })
 }
