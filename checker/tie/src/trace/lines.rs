@@ -250,7 +250,6 @@ impl Roster {
                     left.done = Some(None);
                 }
             }
-            Some(Fate::Paused(_)) if left.is_some() => {}
             _ => return Err(Objection::Fate),
         }
         if in_doubt.is_some() {

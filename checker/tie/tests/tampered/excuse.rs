@@ -20,13 +20,16 @@ pub fn excuse(log: &Log, changed: &Changed) -> Option<&'static str> {
         Change::Dropped => dropped(log, at, step),
         Change::Doubled(_) => doubled(log, step),
         Change::Ignored => ignored(log, step),
-        Change::Field(field) => with_other_field(log, field, step, &changed.steps[at]),
+        Change::Field(field) => with_other_field(log, field, at, &changed.steps[at]),
     }
 }
 
 /// Both lines pass each other and every line in between.
 fn swapped(log: &Log, one: usize, other: usize) -> Option<&'static str> {
     let (first, last) = (&log.steps[one], &log.steps[other]);
+    if (first.place, first.epoch, &first.event) == (last.place, last.epoch, &last.event) {
+        return Some("two lines that say the same");
+    }
     let between = &log.steps[one + 1..other];
     let passed = between.iter().flat_map(|step| [(first, step), (step, last)]).chain([(first, last)]);
     let reasons: Option<BTreeSet<&str>> =
@@ -65,6 +68,7 @@ fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> 
         () if arrive && sender(&first.event) != sender(&second.event) => SENDERS,
         () if arrive && log.header.link == LinkOrder::Fifo => return None,
         () if either(|event| matches!(event, Event::MessageIgnored { .. })) => IGNORED,
+        () if may_be_lost(log) && either(is_answered_again) => IGNORED,
         () if arrive => ARRIVALS,
         () => return None,
     })
@@ -102,6 +106,11 @@ pub fn heard(event: &Event) -> Option<MessageKind> {
         Event::MessageIgnored { kind, .. } => *kind,
         _ => return None,
     })
+}
+
+/// Is what was said before said again, and nothing else done?
+fn is_answered_again(event: &Event) -> bool {
+    matches!(event, Event::CancellationRepeated { .. } | Event::DestructionRepeated { .. })
 }
 
 /// Who has sent the message that a line handles.
@@ -155,9 +164,10 @@ fn is_notice(event: &Event) -> bool {
     is_of_connection(event) && fate(event).is_none_or(|fate| !is_an_end(fate))
 }
 
-/// Does the process touch a page?
+/// Does the process touch a page, or end?
 fn is_touch(event: &Event) -> bool {
-    is_access(event) || matches!(event, Event::PageFaulted { .. } | Event::PageLoaded { .. })
+    is_access(event)
+        || matches!(event, Event::PageFaulted { .. } | Event::PageLoaded { .. } | Event::ProcessExited)
 }
 
 fn dropped(log: &Log, at: usize, step: &Step) -> Option<&'static str> {
@@ -175,6 +185,7 @@ fn dropped(log: &Log, at: usize, step: &Step) -> Option<&'static str> {
         Event::PageCopied { .. }
         | Event::PageTransferred { .. }
         | Event::PageInstalled { .. }
+        | Event::StateSent { .. }
         | Event::StateAccepted { .. }
             if disrupted && !comes_to_something(log, at) =>
         {
@@ -216,7 +227,8 @@ fn doubled(log: &Log, step: &Step) -> Option<&'static str> {
     })
 }
 
-fn with_other_field(log: &Log, field: &str, was: &Step, is: &Step) -> Option<&'static str> {
+fn with_other_field(log: &Log, field: &str, at: usize, is: &Step) -> Option<&'static str> {
+    let was = &log.steps[at];
     Some(match (&was.event, field) {
         (Event::PageRead { .. } | Event::PageWritten { .. }, "page" | "offset" | "length" | "bytes") => {
             "the process accesses another part, or another page that is there"
@@ -228,6 +240,14 @@ fn with_other_field(log: &Log, field: &str, was: &Step, is: &Step) -> Option<&'s
             if is_notice(&was.event) && is_notice(&is.event) =>
         {
             "whether it is paused is for the host to say"
+        }
+        (Event::MigrationExpected { .. }, "epoch")
+            if log.header.disrupted && !comes_to_something(log, at) =>
+        {
+            "the number of an attempt that came to nothing"
+        }
+        (Event::ResyncAccepted { .. }, "progress") if may_be_lost(log) => {
+            "another resync that was sent, and has arrived later"
         }
         (Event::ProcessSuspended { .. }, "registers") => "the registers are the process's",
         (Event::MessageIgnored { .. } | Event::WriteBackSuperseded { .. } | Event::FetchServed { .. }, _)
@@ -248,10 +268,7 @@ const LOST_RESYNC: &str = "word of a new connection was lost with it, and what i
 
 /// Does the line handle word of a new connection, and change nothing but that it is answered?
 fn hears_resync(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::ResyncAccepted { .. } | Event::CancellationRepeated { .. } | Event::DestructionRepeated { .. }
-    )
+    is_answered_again(event) || matches!(event, Event::ResyncAccepted { .. })
 }
 
 fn may_be_lost(log: &Log) -> bool {
