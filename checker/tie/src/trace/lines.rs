@@ -226,10 +226,14 @@ impl Roster {
         let rests = stays && *at == Some(host) && self.former(peer).is_some();
         let rests = rests && awaited.as_ref().map_or(without(formers), |awaited| without(awaited));
         let is_over = rests || left.is_some_and(|left| left.done == Some(Some(peer)));
+        // It waits for the process, has something of it, or has it.
+        let has = *at == Some(host) && !self.process.gone;
+        let waits = in_doubt.is_some_and(|coming| coming.ready);
+        let loses = has || waits || left.is_some_and(|left| left.done.is_none());
         match fate {
             Some(Fate::CarriedOn(Cause::PeerDead)) if leaving.is_some() => self.carry_on(host),
             Some(Fate::Forgotten(Cause::PeerDead)) if in_doubt.is_some_and(|coming| !coming.ready) => {}
-            Some(Fate::Lost(_)) => {
+            Some(Fate::Lost(_)) if loses => {
                 if let Some(left) = &mut self.member(host).left {
                     left.done = Some(None);
                 } else if self.process.at == Some(host) {

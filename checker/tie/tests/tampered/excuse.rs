@@ -85,8 +85,13 @@ fn may_be_told(first: &Step, second: &Step) -> bool {
 
 /// Do several lines send what this one handles?
 fn is_said_twice(log: &Log, step: &Step) -> bool {
-    let Some(what) = handled(&step.event) else { return false };
-    log.steps.iter().filter(|other| sends(&other.event, what, step.place)).count() > 1
+    let says = |other: &Step| match (handled(&step.event), heard(&step.event)) {
+        (Some(what), _) => sends(&other.event, what, step.place),
+        (None, kind) => {
+            other.place != step.place && kind.is_some_and(|kind| says(&other.event).contains(&kind))
+        }
+    };
+    log.steps.iter().filter(|other| says(other)).count() > 1
 }
 
 /// The message that a line about no page handles.
