@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use model::Strategy;
 use model::algorithms::{LAZY_COPY, POST_COPY, PRE_COPY_UNBOUNDED};
 use steplog::event::{Bytes, Event, Step};
+use steplog::fate::{Cause, Fate, Loss};
 use steplog::header::{Header, LinkOrder, Unseen};
+use steplog::message::Progress;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place, Sequence};
 use tie::trace::{
@@ -283,4 +285,130 @@ fn what_differs() {
     assert_eq!(difference(resumed, Event::CompletionDeclared { told: vec![A] }), Difference::StillOwed);
     let version = steplog::place::Version(1);
     assert_eq!(difference(1, Event::PageWrittenBack { page, version }), Difference::NotDue);
+}
+
+fn place_of(log: &[Step], which: impl Fn(&Event) -> bool) -> usize {
+    log.iter().position(|step| which(&step.event)).expect("such a step")
+}
+
+/// Post-copy with a connection that breaks and comes back, after the lines before and before those after.
+fn with_a_cut(before: Vec<Step>, progress: Progress, after: Vec<Step>) -> Vec<Step> {
+    let noticed = |peer: HostId| Event::PeerDisconnected {
+        peer: peer.into(),
+        fate: Some(Fate::Paused(Cause::ConnectionLost)),
+    };
+    let connected = |peer: HostId, resync| Event::PeerConnected { peer: peer.into(), resync };
+    let cut = vec![
+        step(A, noticed(B)),
+        step(B, noticed(A)),
+        step(A, connected(B, None)),
+        step(B, connected(A, Some(progress))),
+    ];
+    [before, cut, after].concat()
+}
+
+fn disrupted(pages: u64) -> Header {
+    Header { disrupted: true, ..header(&POST_COPY, pages) }
+}
+
+/// Is the log right, and rejected at the line of the step that is put in the place of this one?
+fn refuses_instead(steps: &[Step], at: usize, others: impl IntoIterator<Item = Event>) {
+    let header = disrupted(2);
+    assert_eq!(waits(&header, &POST_COPY, steps), []);
+    let text = ndjson(&header, steps);
+    assert!(conform(text.as_bytes(), None).is_ok(), "read from a file it is right as well");
+    for event in others {
+        let mut steps = steps.to_vec();
+        steps[at].event = event.clone();
+        match judged(&header, POST_COPY, &steps) {
+            Err(TraceError::Rejected(rejection)) => assert_eq!(rejection.line, at + 2, "{rejection}"),
+            other => panic!("{event:?}: {other:?}"),
+        }
+    }
+}
+
+/// Who talks again says how far it is, and is heard to say that; and which pages it lacks.
+#[test]
+fn what_is_said_over_a_new_connection() {
+    use Progress::{AwaitingGo, Complete, Running};
+    let connected = |peer: HostId, resync| Event::PeerConnected { peer: peer.into(), resync };
+    let resynced = |progress, owed_again: &[u64], requested: &[u64]| {
+        let pages = |of: &[u64]| of.iter().copied().map(PageNumber).collect();
+        Event::ResyncAccepted {
+            from: B,
+            progress,
+            owed_again: pages(owed_again),
+            requested: pages(requested),
+        }
+    };
+    let [first, second] = [0, 1].map(|page| pushed(page).to_vec());
+    let moved = [vec![written(0, 0)], begun(), handed_over(), first].concat();
+    let heard = vec![step(A, resynced(Running, &[], &[]))];
+    let log = with_a_cut(moved.clone(), Running, [heard, second.clone(), ended()].concat());
+    let resync = place_of(&log, |event| matches!(event, Event::ResyncAccepted { .. }));
+    let wrong = [
+        resynced(Complete, &[], &[]),
+        resynced(AwaitingGo, &[], &[]),
+        resynced(Running, &[0], &[]),
+        resynced(Running, &[1], &[]),
+        resynced(Running, &[2], &[]),
+        resynced(Running, &[], &[0]),
+        resynced(Running, &[], &[1]),
+    ];
+    refuses_instead(&log, resync, wrong);
+    refuses_instead(&log, resync - 1, [AwaitingGo, Complete].map(|progress| connected(A, Some(progress))));
+    let source = [AwaitingGo, Running, Complete].map(|progress| connected(B, Some(progress)));
+    refuses_instead(&log, resync - 2, source);
+    let disconnected = Event::PeerDisconnected { peer: A.into(), fate: Some(Fate::Migrated) };
+    refuses_instead(&log, resync - 3, [disconnected]);
+
+    // That nothing is missing is lost with the connection.
+    let [declared, learned, destroyed, at_rest] =
+        <[Step; 4]>::try_from(ended()).expect("four steps").map(|step| vec![step]);
+    let moved = [moved, second, declared].concat();
+    let log = with_a_cut(moved, Complete, [learned, destroyed, at_rest].concat());
+    let learned = place_of(&log, |event| matches!(event, Event::CompletionLearned { .. }));
+    let wrong = [AwaitingGo, Running].map(|progress| connected(A, Some(progress)));
+    refuses_instead(&log, learned - 1, wrong);
+    // The file server is no part of it.
+    let mut log = log;
+    let lost = Event::PeerDisconnected { peer: Place::FileServer, fate: None };
+    let found = |resync| Event::PeerConnected { peer: Place::FileServer, resync };
+    log.splice(1..1, [lost, found(None)].map(|event| Step { epoch: Epoch(0), ..step(A, event) }));
+    refuses_instead(&log, 2, [AwaitingGo, Running, Complete].map(|progress| found(Some(progress))));
+}
+
+/// A destination that has not said *ready* forgets what a dead source has sent; one that has is left with a process in doubt.
+#[test]
+fn what_is_left_when_the_source_is_dead() {
+    let lost = |loss| Some(Fate::Lost(loss));
+    let forgotten = Some(Fate::Forgotten(Cause::PeerDead));
+    let fenced = |fate| Event::PeerFenced { peer: A, fate };
+    let all = [
+        None,
+        Some(Fate::Migrated),
+        Some(Fate::Paused(Cause::PeerDead)),
+        Some(Fate::CarriedOn(Cause::PeerDead)),
+    ];
+    let moved = [vec![written(0, 0)], begun(), handed_over()].concat();
+    let sent = place_of(&moved, |event| matches!(event, Event::StateSent { .. }));
+    let declared = place_of(&moved, |event| matches!(event, Event::ReadinessDeclared { .. }));
+    for (last, right, wrong) in [
+        (sent, forgotten, lost(Loss::InDoubt)),
+        (sent + 1, forgotten, lost(Loss::InDoubt)),
+        (declared, lost(Loss::InDoubt), forgotten),
+    ] {
+        let log = [&moved[..=last], &[step(A, Event::HostCrashed), step(B, fenced(right))]].concat();
+        refuses_instead(&log, last + 2, all.into_iter().chain([wrong]).map(fenced));
+    }
+}
+
+/// Whoever does not see that a host is ready may all the same see that the other has heard it.
+#[test]
+fn readiness_that_is_heard_and_not_said() {
+    let header = Header { unseen: [Unseen::Readiness].into(), ..header(&POST_COPY, 2) };
+    let mut steps = post_copy();
+    steps.retain(|step| !matches!(step.event, Event::ReadinessDeclared { .. }));
+    assert_eq!(waits(&header, &POST_COPY, &steps), []);
+    assert!(judged(&Header { unseen: [].into(), ..header }, POST_COPY, &steps).is_err());
 }

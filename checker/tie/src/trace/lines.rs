@@ -230,6 +230,9 @@ impl Roster {
         let has = *at == Some(host) && !self.process.gone;
         let waits = in_doubt.is_some_and(|coming| coming.ready);
         let loses = has || waits || left.is_some_and(|left| left.done.is_none());
+        // What it has with the dead one ends in another way.
+        let handed_over = left.is_some_and(|left| left.done.is_none() && left.to == peer);
+        let is_concerned = leaving.is_some() || in_doubt.is_some() || handed_over;
         match fate {
             Some(Fate::CarriedOn(Cause::PeerDead)) if leaving.is_some() => self.carry_on(host),
             Some(Fate::Forgotten(Cause::PeerDead)) if in_doubt.is_some_and(|coming| !coming.ready) => {}
@@ -247,7 +250,7 @@ impl Roster {
                 }
                 self.process.gone = true;
             }
-            Some(Fate::Migrated) | None if fate.is_some() == is_over => {
+            Some(Fate::Migrated) | None if fate.is_some() == is_over && !is_concerned => {
                 if let Some(left) = &mut self.member(host).left
                     && left.done == Some(Some(peer))
                 {
