@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use model::Strategy;
-use model::algorithms::{LAZY_COPY, POST_COPY, PRE_COPY_UNBOUNDED};
+use model::algorithms::{GENERIC, LAZY_COPY, POST_COPY, PRE_COPY_UNBOUNDED};
 use steplog::event::{Bytes, Event, Step};
 use steplog::fate::{Cause, Fate, Loss};
 use steplog::header::{Header, LinkOrder, Unseen};
@@ -249,6 +249,30 @@ fn many_contents_of_a_page_on_their_way() {
                 }
                 other => panic!("{last}: {other:?}"),
             }
+        }
+    }
+}
+
+/// While the process is suspended, only the pages under its pointers go ahead of those that are asked for.
+#[test]
+fn the_working_set_is_where_the_pointers_are() {
+    let header = header(&GENERIC, 3);
+    let pointers = Event::ProcessSuspended {
+        registers: Bytes::default(),
+        code_page: Some(PageNumber(0)),
+        stack_page: Some(PageNumber(2)),
+    };
+    let written = (0..3).map(|page| written(page, 0)).collect();
+    let suspended = [written, begun(), vec![step(A, pointers)]].concat();
+    for page in 0..3 {
+        let sent = Event::PageTransferred { page: PageNumber(page), sequence: Sequence(1), to: B };
+        let steps = [&suspended[..], &[step(A, sent)]].concat();
+        match judged(&header, GENERIC, &steps) {
+            Err(TraceError::Unfinished(_)) => assert_ne!(page, 1),
+            Err(TraceError::Rejected(rejection)) => {
+                assert_eq!((page, rejection.line), (1, steps.len() + 1), "{rejection}");
+            }
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -511,7 +511,7 @@ mod tests {
             Header { file_mapped: [3, 7].into(), ..Header::new("generic", LinkOrder::Fifo, pages as u64) };
         let loaded = Population::loaded(&model, &header);
         let mut merged = loaded.clone();
-        for page in 0..pages {
+        for page in 1..pages {
             let mut own = Class::of(loaded.records(page).to_vec());
             own.add(page);
             merged.leave(page);
