@@ -203,7 +203,7 @@ fn hosts_that_part_without_a_word() {
     let pushes: Vec<_> = [0, 1].into_iter().flat_map(pushed).collect();
     let moved = [vec![written(0, 0)], begun(), handed_over()].concat();
     let parted = step(A, Event::ImageDestroyed { told: None });
-    let all = [&moved[..], &pushes, &[parted.clone()]].concat();
+    let all = [&moved[..], &pushes, std::slice::from_ref(&parted)].concat();
     assert_eq!(waits(&header, &POST_COPY, &all), []);
     // Nobody says that it is complete, so it is where nothing is owed.
     let owing = [&moved[..], &pushes[..2], &[parted]].concat();

@@ -122,7 +122,7 @@ fn changed(log: &[Step], at: u64, one: usize, is_of_a_kind: bool) -> Option<Chan
             steps.swap(one, other);
             Change::Swapped(other)
         }
-        3 if at % 3 == 0 && is_of_a_kind => {
+        3 if at.is_multiple_of(3) && is_of_a_kind => {
             steps[one] = ignored(&log[one])?;
             Change::Ignored
         }
