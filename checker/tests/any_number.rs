@@ -1,8 +1,11 @@
 //! What the algorithms are expected to do, they do for any number of pages.
 
-use engine::views::{Invariant, ProofBounds, ProofOutcome, prove, ranking, recheck};
+use checker::proof::{ProofRefusal, Proved, document, judge};
+use checker::setting::Setting;
+use engine::views::{Invariant, InvariantOf, ProofBounds, ProofOutcome, prove, ranking, recheck};
+use enumset::EnumSet;
 use model::defects::DEFECTS;
-use model::{Expectation, Hosts, Link, Migration, Property, algorithms};
+use model::{Defect, Disruptions, Expectation, Hosts, Link, Migration, Property, algorithms};
 
 fn settings() -> impl Iterator<Item = Migration> {
     let links = [Link::Fifo, Link::Unordered, Link::Lossy];
@@ -101,4 +104,63 @@ fn defects_of_liveness_have_no_ranking() {
         let inconclusive = matches!(outcome, None | Some(ranking::RankingOutcome::Inconclusive(_)));
         assert!(inconclusive, "{:?}: {outcome:?}", entry.defect);
     }
+}
+
+fn setting(strategy: model::Strategy, defect: Option<Defect>) -> Setting {
+    Setting { strategy, hosts: Hosts::Three, link: Link::Fifo, defect, disruptions: Disruptions::NONE }
+}
+
+fn judged(document: &InvariantOf<Migration>) -> Result<Proved, ProofRefusal> {
+    judge(&document.to_json().expect("it is JSON"), &|_| true)
+}
+
+/// Whoever writes a document claims what its judge finds, all of it, and nothing else.
+#[test]
+fn a_document_claims_what_its_judge_proves() {
+    let defects = [None, Some(Defect::DropDirtyMap)];
+    let of = |defect| algorithms::BUILT_IN.map(|strategy| setting(strategy, defect));
+    for setting in defects.into_iter().flat_map(of) {
+        let document = document(&setting);
+        let proved = judged(&document).unwrap_or_else(|why| panic!("{}: {why}", setting.strategy.name));
+        assert_eq!(proved.safety | proved.liveness, document.claims);
+        assert_eq!(proved.setting, setting);
+        let is_ranked = proved.to_string().contains("a ranking found and checked");
+        assert_eq!(is_ranked, !proved.liveness.is_empty(), "{proved}");
+        let mut other = document.clone();
+        other.claims = proved.safety;
+        let proved = judged(&other).expect("fewer claims");
+        assert!(!proved.to_string().contains("ranking"), "{proved}");
+        for property in EnumSet::all() - document.claims {
+            other.claims = document.claims | property;
+            assert!(judged(&other).is_err(), "{property} of {}", setting.strategy.name);
+        }
+    }
+}
+
+/// Without a dirty map no page is ever owed: that the dependency ends is no promise.
+#[test]
+fn a_document_claims_nothing_of_which_nothing_is_asked() {
+    let mut document = document(&setting(
+        algorithms::built_in("post-copy").expect("it is built in"),
+        Some(Defect::DropDirtyMap),
+    ));
+    assert!(!document.claims.contains(Property::L1));
+    document.claims = Property::L1.into();
+    let refused = judged(&document).map_err(|why| why.to_string());
+    assert_eq!(refused, Err("L1 is claimed, and not proved: it is vacuous".to_owned()));
+}
+
+/// The largest number that is read is one; what is larger is not read, wherever in a record it is.
+#[test]
+fn numbers_of_records_have_a_bound() {
+    let document = document(&setting(algorithms::built_in("post-copy").expect("it is built in"), None));
+    let with = |crossings: u8| {
+        let mut document = document.clone();
+        let record =
+            document.records.iter_mut().find(|record| record.crossings > 0).expect("a page that crosses");
+        record.crossings = crossings;
+        judged(&document)
+    };
+    assert!(matches!(with(100), Err(ProofRefusal::Objection(_))), "{:?}", with(100));
+    assert!(matches!(with(101), Err(ProofRefusal::Count { number: 101, .. })), "{:?}", with(101));
 }

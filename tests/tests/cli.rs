@@ -469,6 +469,8 @@ fn an_invariant_proves_what_it_claims_and_no_more() {
     fs::write(&path, &text).expect("written");
     let output = command("recheck").arg(&path).args(["--timeout", "0s"]).output().expect("it runs");
     assert_eq!(code(&output), 3, "{}", stdout(&output));
+    let output = command("recheck").arg(&path).args(["--timeout", "1h"]).output().expect("it runs");
+    assert_eq!(code(&output), 0, "{}", stdout(&output));
     assert_eq!(code(&command("recheck").arg("--version").output().expect("it runs")), 0);
     assert_eq!(code(&command("recheck").arg("/dev/zero").output().expect("it runs")), 2);
 }

@@ -429,8 +429,13 @@ fn split(header: &Header, log: &[Step]) -> Vec<Vec<u8>> {
 
 #[test]
 fn logs_of_several_hosts_are_merged_by_what_causes_what() {
-    for policy in [Policy::POST_COPY, Policy::PRE_COPY, Policy::GENERIC] {
-        let (header, log) = run(&policy, FrameOrder::Fifo, Ending::Idle);
+    let (jitter_ns, retransmit_after_ns) = (2_000_000, 3_000_000);
+    let lossy = FrameOrder::Lossy { jitter_ns, loss_percent: 20, duplicate_percent: 20, retransmit_after_ns };
+    let policies = [Policy::POST_COPY, Policy::PRE_COPY, Policy::GENERIC];
+    let runs =
+        policies.iter().flat_map(|policy| [FrameOrder::Fifo, JITTER, lossy].map(|order| (policy, order)));
+    for (policy, order) in runs {
+        let (header, log) = run(policy, order, Ending::Idle);
         let merged = merge(split(&header, &log).iter().map(|text| &text[..]), None).expect("of one run");
         assert_eq!(merged.steps.len(), log.len());
         let accepted = conform_merged(&merged, None, &mut |_| std::ops::ControlFlow::Continue(()));
@@ -448,7 +453,7 @@ fn logs_that_contradict_each_other() {
     log.insert(sent, early);
     match merge(split(&header, &log).iter().map(|text| &text[..]), None) {
         Err(MergeError::Contradiction { handled, sent }) => {
-            assert_ne!(Some(handled.log), sent.map(|sent| sent.log), "two lines of two logs");
+            assert!(sent.is_some_and(|sent| sent.log != handled.log), "two lines of two logs: {sent:?}");
         }
         other => panic!("{other:?}"),
     }

@@ -199,6 +199,14 @@ impl<'m> Follower<'m> {
         for Group { lead, steps, stays } in grouped(self.found(step, handling, state)) {
             let Some(led) = self.led(state, &lead, step) else { continue };
             let at = led.as_ref().unwrap_or(state);
+            // What the model has heard already, or need not hear, is true all the same.
+            if let Event::ResyncAccepted { owed_again, requested, .. } = &step.event
+                && lead.is_empty()
+                && !handling.again
+                && resyncs(at.clone(), owed_again, requested).is_none()
+            {
+                continue;
+            }
             let effects = match page_of(&step.event) {
                 Some(page) => {
                     let steps: Vec<_> = steps.iter().map(|(_, step)| *step).collect();

@@ -230,12 +230,26 @@ impl Roster {
         let member = self.member(host);
         member.down.remove(&peer.into());
         member.exit_told.retain(|(told, _)| *told != peer);
+        let stays = member.leaving.is_none() && member.left.is_none();
         let in_doubt = member.coming.filter(|coming| coming.from == peer);
         let (leaving, left) = (member.leaving.filter(|leaving| leaving.to == peer), member.left);
+        // It was the last that anything was to come from, or that was to be told.
+        let without = |of: &[Former]| of.iter().all(|(former, _)| *former == peer);
+        let Process { at, formers, awaited, .. } = &self.process;
+        let rests = stays && *at == Some(host) && self.former(peer).is_some();
+        let rests = rests && awaited.as_ref().map_or(without(formers), |awaited| without(awaited));
+        let is_over = rests || left.is_some_and(|left| left.done == Some(Some(peer)));
+        // It waits for the process, has something of it, or has it.
+        let has = *at == Some(host) && !self.process.gone;
+        let waits = in_doubt.is_some_and(|coming| coming.ready);
+        let loses = has || waits || left.is_some_and(|left| left.done.is_none());
+        // What it has with the dead one ends in another way.
+        let handed_over = left.is_some_and(|left| left.done.is_none() && left.to == peer);
+        let is_concerned = leaving.is_some() || in_doubt.is_some() || handed_over;
         match fate {
             Some(Fate::CarriedOn(Cause::PeerDead)) if leaving.is_some() => self.carry_on(host),
             Some(Fate::Forgotten(Cause::PeerDead)) if in_doubt.is_some_and(|coming| !coming.ready) => {}
-            Some(Fate::Lost(_)) => {
+            Some(Fate::Lost(_)) if loses => {
                 if let Some(left) = &mut self.member(host).left {
                     left.done = Some(None);
                 } else if self.process.at == Some(host) {
@@ -249,14 +263,13 @@ impl Roster {
                 }
                 self.process.gone = true;
             }
-            Some(Fate::Migrated) | None => {
+            Some(Fate::Migrated) | None if fate.is_some() == is_over && !is_concerned => {
                 if let Some(left) = &mut self.member(host).left
                     && left.done == Some(Some(peer))
                 {
                     left.done = Some(None);
                 }
             }
-            Some(Fate::Paused(_)) if left.is_some() => {}
             _ => return Err(Objection::Fate),
         }
         if in_doubt.is_some() {
@@ -281,7 +294,13 @@ impl Roster {
             return Err(Objection::NoPart { host: host.into(), lacks: "it has that connection" });
         }
         self.member(host).given_up.take_if(|(given_up, _)| peer == (*given_up).into());
-        let (Some(progress), Place::Host(peer)) = (resync, peer) else { return Ok(()) };
+        let (progress, peer) = match (resync, peer) {
+            (Some(progress), Place::Host(peer)) => (progress, peer),
+            (None, _) => return Ok(()),
+            (Some(_), Place::FileServer) => {
+                return Err(Objection::NoPart { host: peer, lacks: "it has no part in a migration" });
+            }
+        };
         let in_doubt = self.member(host).coming.is_some_and(|coming| coming.ready && coming.from == peer);
         let here = self.process.at == Some(host) && self.former(peer).is_some();
         let is_so = match progress {

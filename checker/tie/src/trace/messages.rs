@@ -47,6 +47,8 @@ pub(super) struct Ledger {
     versions: FxHashMap<PageNumber, Versions>,
     /// The write-backs that a host has sent and that have not been acknowledged to it.
     outstanding: FxHashMap<(HostId, PageNumber), (Epoch, u64)>,
+    /// What resyncs of a name have said.
+    progress: FxHashMap<MessageName, Vec<Progress>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,6 +123,7 @@ impl Ledger {
             contents: FxHashMap::default(),
             versions: FxHashMap::default(),
             outstanding: FxHashMap::default(),
+            progress: FxHashMap::default(),
         }
     }
 
@@ -130,6 +133,7 @@ impl Ledger {
         let resumes = matches!(step.event, Event::ProcessResumed { .. });
         if let Some(name) = self.handled(step).filter(|_| !(resumes && self.rules.without_go)) {
             handling.again = self.handle(name)?;
+            self.is_so_far(&step.event, name)?;
             if let (Some(page), Some(number)) = (name.page, name.number) {
                 let newest = self.contents.get(&(name.epoch, page)).map_or(0, |contents| contents.sent);
                 handling.newest = number >= newest;
@@ -144,6 +148,11 @@ impl Ledger {
         self.count(step, roster)?;
         self.note_connections(step, roster);
         for name in sent(step, roster) {
+            if let (Event::PeerConnected { resync: Some(progress), .. }, MessageKind::Resync) =
+                (&step.event, name.kind)
+            {
+                self.progress.entry(name).or_default().push(*progress);
+            }
             self.send(name);
         }
         Ok(handling)
@@ -175,6 +184,22 @@ impl Ledger {
         let doubles = self.rules.link == LinkOrder::Lossy;
         let is_there = self.names.get(&name).is_some_and(|count| doubles || count.handled < count.sent);
         (!is_there && self.is_judged(&name)).then_some(name)
+    }
+
+    /// Has a resync said what the line takes it to say?
+    fn is_so_far(&self, event: &Event, name: MessageName) -> Result<(), Objection> {
+        let heard = match *event {
+            Event::ResyncAccepted { progress, .. } => progress,
+            Event::CompletionLearned { .. } if name.kind == MessageKind::Resync => Progress::Complete,
+            Event::DestructionRepeated { .. } => Progress::Complete,
+            Event::CancellationRepeated { .. } => Progress::AwaitingGo,
+            _ => return Ok(()),
+        };
+        let said = self.progress.get(&name).is_some_and(|said| said.contains(&heard));
+        match said || !self.is_judged(&name) {
+            true => Ok(()),
+            false => Err(Objection::NoPart { host: name.from, lacks: "it has not said that it is that far" }),
+        }
     }
 
     fn is_judged(&self, name: &MessageName) -> bool {

@@ -493,3 +493,37 @@ fn signature(page: usize) -> u128 {
     };
     (half(1) << 64) | half(1 << 40)
 }
+
+#[cfg(test)]
+mod tests {
+    use model::Link;
+    use model::algorithms::GENERIC;
+    use steplog::header::LinkOrder;
+
+    use super::*;
+
+    /// Pages are in fewer classes then, and nothing else is different.
+    #[test]
+    fn classes_that_are_alike_are_made_one() {
+        let pages = 10;
+        let model = Uncounted::undisrupted(GENERIC, Link::Fifo);
+        let header =
+            Header { file_mapped: [3, 7].into(), ..Header::new("generic", LinkOrder::Fifo, pages as u64) };
+        let loaded = Population::loaded(&model, &header);
+        let mut merged = loaded.clone();
+        for page in 1..pages {
+            let mut own = Class::of(loaded.records(page).to_vec());
+            own.add(page);
+            merged.leave(page);
+            merged.of_page.set(page, merged.classes.len() as u16);
+            merged.classes.push(own);
+        }
+        assert_eq!(merged.inhabited().count(), pages);
+        merged.merge_classes();
+        assert_eq!(merged.inhabited().map(|class| class.pages).collect::<Vec<_>>(), [8, 2]);
+        assert_eq!(merged.fingerprint(), loaded.fingerprint());
+        for page in 0..pages {
+            assert_eq!(merged.records(page), loaded.records(page));
+        }
+    }
+}

@@ -19,13 +19,17 @@ pub fn excuse(log: &Log, changed: &Changed) -> Option<&'static str> {
         Change::Swapped(other) => swapped(log, at, *other),
         Change::Dropped => dropped(log, at, step),
         Change::Doubled(_) => doubled(log, step),
-        Change::Field(field) => with_other_field(log, field, step, &changed.steps[at]),
+        Change::Ignored => ignored(log, step),
+        Change::Field(field) => with_other_field(log, field, at, &changed.steps[at]),
     }
 }
 
 /// Both lines pass each other and every line in between.
 fn swapped(log: &Log, one: usize, other: usize) -> Option<&'static str> {
     let (first, last) = (&log.steps[one], &log.steps[other]);
+    if (first.place, first.epoch, &first.event) == (last.place, last.epoch, &last.event) {
+        return Some("two lines that say the same");
+    }
     let between = &log.steps[one + 1..other];
     let passed = between.iter().flat_map(|step| [(first, step), (step, last)]).chain([(first, last)]);
     let reasons: Option<BTreeSet<&str>> =
@@ -40,12 +44,13 @@ const NOTICED: &str = "it is noticed earlier or later that a connection was lost
 const COMMAND: &str = "the operator gives a command earlier or later";
 const IGNORED: &str = "a message that changes nothing arrives earlier or later";
 const ARRIVALS: &str = "messages arrive in another order over a link that keeps none";
+const SENDERS: &str = "messages of two places arrive in another order";
 const TWICE: &str = "what is handled was said by another line as well";
 const PLACES: &str = "steps of two places, of which neither sends the other a message there";
 const PAGES: &str = "steps about two pages";
 
 /// What allows two lines to come in either order, the most particular first.
-const EITHER_ORDER: [&str; 8] = [TWICE, NOTICED, COMMAND, ACCESS, IGNORED, ARRIVALS, PLACES, PAGES];
+const EITHER_ORDER: [&str; 9] = [TWICE, NOTICED, COMMAND, ACCESS, IGNORED, ARRIVALS, SENDERS, PLACES, PAGES];
 
 fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> {
     let (one, other) = (page(&first.event), page(&second.event));
@@ -60,8 +65,10 @@ fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> 
         () if either(is_command) => COMMAND,
         () if log.header.disrupted && either(is_notice) => NOTICED,
         // Over a link that keeps order a message arrives in its turn, also if it changes nothing.
+        () if arrive && sender(&first.event) != sender(&second.event) => SENDERS,
         () if arrive && log.header.link == LinkOrder::Fifo => return None,
         () if either(|event| matches!(event, Event::MessageIgnored { .. })) => IGNORED,
+        () if may_be_lost(log) && either(is_answered_again) => IGNORED,
         () if arrive => ARRIVALS,
         () => return None,
     })
@@ -78,12 +85,17 @@ fn may_be_told(first: &Step, second: &Step) -> bool {
 
 /// Do several lines send what this one handles?
 fn is_said_twice(log: &Log, step: &Step) -> bool {
-    let Some(what) = handled(&step.event) else { return false };
-    log.steps.iter().filter(|other| sends(&other.event, what, step.place)).count() > 1
+    let says = |other: &Step| match (handled(&step.event), heard(&step.event)) {
+        (Some(what), _) => sends(&other.event, what, step.place),
+        (None, kind) => {
+            other.place != step.place && kind.is_some_and(|kind| says(&other.event).contains(&kind))
+        }
+    };
+    log.steps.iter().filter(|other| says(other)).count() > 1
 }
 
 /// The message that a line about no page handles.
-fn heard(event: &Event) -> Option<MessageKind> {
+pub fn heard(event: &Event) -> Option<MessageKind> {
     Some(match event {
         Event::StateAccepted { .. } => MessageKind::State,
         Event::ReadinessLearned { .. } => MessageKind::Ready,
@@ -97,6 +109,36 @@ fn heard(event: &Event) -> Option<MessageKind> {
         | Event::CancellationRepeated { .. }
         | Event::DestructionRepeated { .. } => MessageKind::Resync,
         Event::MessageIgnored { kind, .. } => *kind,
+        _ => return None,
+    })
+}
+
+/// Is what was said before said again, and nothing else done?
+fn is_answered_again(event: &Event) -> bool {
+    matches!(event, Event::CancellationRepeated { .. } | Event::DestructionRepeated { .. })
+}
+
+/// Who has sent the message that a line handles.
+fn sender(event: &Event) -> Option<Place> {
+    Some(match *event {
+        Event::PageFetched { .. } | Event::WriteBackAcknowledged { .. } => Place::FileServer,
+        Event::MessageIgnored { from, .. } => from,
+        Event::FetchServed { to, .. }
+        | Event::CancellationRepeated { to }
+        | Event::DestructionRepeated { to } => to.into(),
+        Event::PageInstalled { from, .. }
+        | Event::RequestAccepted { from, .. }
+        | Event::WriteBackStored { from, .. }
+        | Event::WriteBackSuperseded { from, .. }
+        | Event::StateAccepted { from, .. }
+        | Event::ReadinessLearned { from }
+        | Event::ProcessResumed { from }
+        | Event::CompletionLearned { from }
+        | Event::DestructionLearned { from, .. }
+        | Event::ExitLearned { from }
+        | Event::CancellationLearned { from }
+        | Event::RefusalLearned { from }
+        | Event::ResyncAccepted { from, .. } => from.into(),
         _ => return None,
     })
 }
@@ -127,9 +169,10 @@ fn is_notice(event: &Event) -> bool {
     is_of_connection(event) && fate(event).is_none_or(|fate| !is_an_end(fate))
 }
 
-/// Does the process touch a page?
+/// Does the process touch a page, or end?
 fn is_touch(event: &Event) -> bool {
-    is_access(event) || matches!(event, Event::PageFaulted { .. } | Event::PageLoaded { .. })
+    is_access(event)
+        || matches!(event, Event::PageFaulted { .. } | Event::PageLoaded { .. } | Event::ProcessExited)
 }
 
 fn dropped(log: &Log, at: usize, step: &Step) -> Option<&'static str> {
@@ -147,6 +190,7 @@ fn dropped(log: &Log, at: usize, step: &Step) -> Option<&'static str> {
         Event::PageCopied { .. }
         | Event::PageTransferred { .. }
         | Event::PageInstalled { .. }
+        | Event::StateSent { .. }
         | Event::StateAccepted { .. }
             if disrupted && !comes_to_something(log, at) =>
         {
@@ -156,6 +200,7 @@ fn dropped(log: &Log, at: usize, step: &Step) -> Option<&'static str> {
             "the next attempt says as much"
         }
         Event::HostCrashed if disrupted && has_nothing(log, at) => "nothing was there to be lost",
+        event if disrupted && hears_resync(event) => LOST_RESYNC,
         event if disrupted && is_notice(event) => {
             "it was not noticed that a connection was lost or made, and nothing was at stake"
         }
@@ -173,6 +218,9 @@ fn doubled(log: &Log, step: &Step) -> Option<&'static str> {
         {
             "the link has made a duplicate"
         }
+        event if log.header.link == LinkOrder::Lossy && hears_resync(event) => {
+            "the link has made a duplicate"
+        }
         Event::WriteBackRepeated { .. } | Event::FetchRepeated { .. } if may_be_lost(log) => {
             "it was said once more"
         }
@@ -184,13 +232,27 @@ fn doubled(log: &Log, step: &Step) -> Option<&'static str> {
     })
 }
 
-fn with_other_field(log: &Log, field: &str, was: &Step, is: &Step) -> Option<&'static str> {
+fn with_other_field(log: &Log, field: &str, at: usize, is: &Step) -> Option<&'static str> {
+    let was = &log.steps[at];
     Some(match (&was.event, field) {
         (Event::PageRead { .. } | Event::PageWritten { .. }, "page" | "offset" | "length" | "bytes") => {
             "the process accesses another part, or another page that is there"
         }
         (Event::ProcessSuspended { .. }, "code_page" | "stack_page") => {
             "where its pointers are is for the process to say"
+        }
+        (Event::PeerDisconnected { .. } | Event::PeerTimedOut { .. }, "fate")
+            if is_notice(&was.event) && is_notice(&is.event) =>
+        {
+            "whether it is paused is for the host to say"
+        }
+        (Event::MigrationExpected { .. }, "epoch")
+            if log.header.disrupted && !comes_to_something(log, at) =>
+        {
+            "the number of an attempt that came to nothing"
+        }
+        (Event::ResyncAccepted { .. }, "progress") if may_be_lost(log) => {
+            "another resync that was sent, and has arrived later"
         }
         (Event::ProcessSuspended { .. }, "registers") => "the registers are the process's",
         (Event::MessageIgnored { .. } | Event::WriteBackSuperseded { .. } | Event::FetchServed { .. }, _)
@@ -200,6 +262,18 @@ fn with_other_field(log: &Log, field: &str, was: &Step, is: &Step) -> Option<&'s
         }
         _ => return None,
     })
+}
+
+/// A message that is ignored might as well have been lost, where any can be.
+fn ignored(log: &Log, step: &Step) -> Option<&'static str> {
+    (may_be_lost(log) && hears_resync(&step.event)).then_some(LOST_RESYNC)
+}
+
+const LOST_RESYNC: &str = "word of a new connection was lost with it, and what it asks for came all the same";
+
+/// Does the line handle word of a new connection, and change nothing but that it is answered?
+fn hears_resync(event: &Event) -> bool {
+    is_answered_again(event) || matches!(event, Event::ResyncAccepted { .. })
 }
 
 fn may_be_lost(log: &Log) -> bool {
@@ -221,14 +295,21 @@ fn handles_alike(one: &Event, other: &Event) -> bool {
 
 /// Is there a line that sends what this one handles?
 fn was_sent(log: &Log, step: &Step) -> bool {
-    let Some(what) = handled(&step.event) else { return false };
-    log.steps.iter().any(|other| other.epoch == step.epoch && sends(&other.event, what, step.place))
+    // What is flushed belongs to the stay that ends, and its line to the migration.
+    let same = |other: &Step| other.epoch == step.epoch || matches!(other.event, Event::PageFlushed { .. });
+    let is_sent = |other: &Step| match (handled(&step.event), heard(&step.event)) {
+        (Some(what), _) => sends(&other.event, what, step.place),
+        (None, kind) => {
+            other.place != step.place && kind.is_some_and(|kind| says(&other.event).contains(&kind))
+        }
+    };
+    log.steps.iter().any(|other| same(other) && is_sent(other))
 }
 
 /// Kind, page and number of the message about a page that a line handles.
 type Handled = (MessageKind, PageNumber, Option<u64>);
 
-fn handled(event: &Event) -> Option<Handled> {
+pub fn handled(event: &Event) -> Option<Handled> {
     Some(match *event {
         Event::PageInstalled { page, sequence, .. } => (MessageKind::Page, page, Some(sequence.0)),
         Event::PageFetched { page, version } => (MessageKind::Fetched, page, Some(version.0)),
