@@ -35,7 +35,7 @@ fn begun() -> Vec<Step> {
 fn handed_over() -> Vec<Step> {
     let registers = Bytes::default();
     vec![
-        step(A, Event::ProcessSuspended { registers, code_page: None, stack_page: None }),
+        step(A, Event::ProcessSuspended { registers, code_page: None, stack_page: None, switched: false }),
         step(A, Event::StateSent { to: B }),
         step(B, Event::StateAccepted { from: A, discarded: vec![] }),
         step(B, Event::ReadinessDeclared { to: A }),
@@ -261,6 +261,7 @@ fn the_working_set_is_where_the_pointers_are() {
         registers: Bytes::default(),
         code_page: Some(PageNumber(0)),
         stack_page: Some(PageNumber(2)),
+        switched: false,
     };
     let written = (0..3).map(|page| written(page, 0)).collect();
     let suspended = [written, begun(), vec![step(A, pointers)]].concat();
