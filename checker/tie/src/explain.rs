@@ -38,13 +38,13 @@ pub fn explanations(
         Happening::Struck(disruption) => of_disruption(*disruption),
         Happening::Mended(mending) => of_mending(*mending, owed),
     };
-    // What hosts still do before they learn that the process has exited is of no consequence.
-    // And a source whose attempt is forgotten goes on in vain.
-    let over = matches!(
-        control.phase,
-        Phase::Exiting | Phase::Exited | Phase::Doomed | Phase::Lost | Phase::Forgotten
-    );
-    if over { with_stutter(steps) } else { steps }
+    if is_over(control.phase) { with_stutter(steps) } else { steps }
+}
+
+/// What hosts still do before they learn that the process has exited is of no consequence. And a source whose attempt is forgotten goes on
+/// in vain.
+pub(crate) fn is_over(phase: Phase) -> bool {
+    matches!(phase, Phase::Exiting | Phase::Exited | Phase::Doomed | Phase::Lost | Phase::Forgotten)
 }
 
 fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {

@@ -7,7 +7,7 @@ use model::{ControlStep, Move, Page, PageStep, Phase};
 use rustc_hash::FxHashSet;
 use steplog::event::{Event, Step};
 use steplog::fate::Fate;
-use steplog::header::{Header, Unseen};
+use steplog::header::{Header, LinkOrder, Unseen};
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
 use steplog::place::Place;
@@ -21,7 +21,7 @@ use super::population::{Effect, Passage, Population, Stutters};
 use super::roster::Roster;
 use super::run::{Paths, Trodden};
 use super::{Rejection, TraceError, page_of};
-use crate::explain::{Explanation, explanations};
+use crate::explain::{Explanation, explanations, is_over};
 use crate::rig::Happening;
 use crate::uncounted::Uncounted;
 
@@ -199,8 +199,11 @@ impl<'m> Follower<'m> {
         for Group { lead, steps, stays } in grouped(self.found(step, handling, state)) {
             let Some(led) = self.led(state, &lead, step) else { continue };
             let at = led.as_ref().unwrap_or(state);
-            // What the model has heard already, or need not hear, is true all the same.
+            // What the model has heard already, or need not hear, is true all the same: but of a process that has ended, and without order,
+            // where what was asked for later may have been served before.
             if let Event::ResyncAccepted { owed_again, requested, .. } = &step.event
+                && self.header.link == LinkOrder::Fifo
+                && !is_over(state.control.phase)
                 && lead.is_empty()
                 && !handling.again
                 && resyncs(at.clone(), owed_again, requested).is_none()

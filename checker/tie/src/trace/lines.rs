@@ -241,6 +241,8 @@ impl Roster {
         let is_over = rests || left.is_some_and(|left| left.done == Some(Some(peer)));
         // It waits for the process, has something of it, or has it.
         let has = *at == Some(host) && !self.process.gone;
+        // Of one that has ended here, whether it was freed by then is for the host to say.
+        let has_ended = *at == Some(host) && (self.process.exited || self.process.gone);
         let waits = in_doubt.is_some_and(|coming| coming.ready);
         let loses = has || waits || left.is_some_and(|left| left.done.is_none());
         // What it has with the dead one ends in another way.
@@ -263,7 +265,7 @@ impl Roster {
                 }
                 self.process.gone = true;
             }
-            Some(Fate::Migrated) | None if fate.is_some() == is_over && !is_concerned => {
+            Some(Fate::Migrated) | None if (has_ended || fate.is_some() == is_over) && !is_concerned => {
                 if let Some(left) = &mut self.member(host).left
                     && left.done == Some(Some(peer))
                 {
