@@ -97,10 +97,13 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
     let mut runs = Vec::new();
     for mapping in source.mappings()?.iter().filter(|mapping| mapping.memory_kind().is_some()) {
         let here = source.population_of(mapping)?;
-        let count = pages(here.iter().map(|run| run.range));
-        all += count;
         if mapping.shared && mapping.file().is_some() {
+            // All of it moves, whether the process has looked at it or not.
+            let count = pages([mapping.range].into_iter());
             file_mapped_pages += count;
+            all += count;
+        } else {
+            all += pages(here.iter().map(|run| run.range));
         }
         runs.extend(here);
     }
