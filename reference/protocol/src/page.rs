@@ -153,7 +153,8 @@ mod tests {
     /// What is tried on contents must not depend on where in a page they begin and end.
     #[test]
     fn arbitrary_contents_fill_a_page_from_either_end() {
-        let mut g = Gen::new(100);
+        // With a fixed seed: what a sample holds by chance alone would be red by chance alone.
+        let mut g = Gen::from_size_and_seed(100, 1);
         let contents: Vec<_> = (0..200).map(|_| PageBytes::arbitrary(&mut g)).collect();
         let zero_at =
             |at: usize, zero: bool| move |content: &&PageBytes| (content.as_slice()[at] == 0) == zero;
