@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use model::disruption::{Connection, Disruption, Leftover};
+use model::disruption::{Aftermath, Connection, Disruption, Leftover};
 use model::page::{Plan, Transit};
 use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
 use steplog::event::{Event, Step};
@@ -117,10 +117,14 @@ impl Trouble {
         }
         let is_owed = |page: &Page| page.plan == Plan::FromSource;
         let missed = |page: &Page| page.plan == Plan::Travelled && matches!(page.content, Transit::Lost(_));
-        let owed = match (control.phase, control.aftermath.source_down) {
-            (Phase::Loading, _) => state.representatives(missed),
-            (_, true) => state.representatives(is_owed),
-            (_, false) => vec![],
+        // A process that was on its way back lacks what the host owes that it was to go to.
+        let is_lacking = |page: &Page| !page.source.is_held();
+        let Aftermath { source_down, destination_down, .. } = control.aftermath;
+        let owed = match control.phase {
+            Phase::Loading => state.representatives(missed),
+            _ if source_down => state.representatives(is_owed),
+            _ if destination_down && control.returning => state.representatives(is_lacking),
+            _ => vec![],
         };
         let found = happenings(control, step).iter().fold(vec![vec![]], |found: Vec<Explanation>, what| {
             let then = explanations(migration, control, &owed, what);

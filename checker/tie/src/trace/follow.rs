@@ -1,6 +1,6 @@
 //! The model runs along.
 
-use model::page::{Holding, Plan};
+use model::page::{Holding, Plan, Transit};
 use model::strategy::{Real, Start};
 use model::system::System;
 use model::{ControlStep, Move, Page, PageStep, Phase};
@@ -276,7 +276,8 @@ impl<'m> Follower<'m> {
                     Some(discards(from.clone(), discarded, was_here)?)
                 }
                 (ControlStep::DeliverResync, Event::ResyncAccepted { owed_again, requested, .. }) => {
-                    Some(resyncs(from.clone(), owed_again, requested)?)
+                    let told = resyncs(from.clone(), owed_again, requested)?;
+                    Some(told.all_only(|page| !is_lacking(page) && !is_waited_for(page))?)
                 }
                 _ => None,
             };
@@ -418,14 +419,25 @@ fn discards(mut state: Population, discarded: &[PageNumber], was_here: bool) -> 
 /// What the resync says of pages: those that are owed again were sent and are not there, those that are requested are
 /// waited for.
 fn resyncs(mut state: Population, owed_again: &[PageNumber], requested: &[PageNumber]) -> Option<Population> {
-    let is_owed = |page: &Page| page.plan == Plan::FromSource;
+    let owed = |page: &Page| (is_lacking(page)).then_some(Page { sent: false, ..*page });
     for page in owed_again {
-        state = state.changed(page.index(), |page| (is_owed(page) && page.sent).then_some(*page))?;
+        state = state.changed(page.index(), owed)?;
     }
+    let waits = |page: &Page| page.plan == Plan::FromSource && page.waiting;
     for page in requested {
-        state = state.changed(page.index(), |page| (is_owed(page) && page.waiting).then_some(*page))?;
+        state = state.changed(page.index(), |page| waits(page).then_some(Page { asked: true, ..*page }))?;
     }
     Some(state)
+}
+
+/// Does the source take it for sent, and it has not come?
+fn is_lacking(page: &Page) -> bool {
+    page.plan == Plan::FromSource && page.sent
+}
+
+/// Does the process wait for it, with no request of it on its way or heard?
+fn is_waited_for(page: &Page) -> bool {
+    page.plan == Plan::FromSource && page.waiting && !page.asked && page.request != Transit::Flying(())
 }
 
 /// Is it this that the line says, when it is about no page?

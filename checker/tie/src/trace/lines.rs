@@ -235,14 +235,12 @@ impl Roster {
         let (leaving, left) = (member.leaving.filter(|leaving| leaving.to == peer), member.left);
         // It was the last that anything was to come from, or that was to be told.
         let without = |of: &[Former]| of.iter().all(|(former, _)| *former == peer);
-        let Process { at, formers, awaited, .. } = &self.process;
-        let rests = stays && *at == Some(host) && self.former(peer).is_some();
+        let Process { at, formers, awaited, gone, .. } = &self.process;
+        let rests = stays && *at == Some(host) && !gone && self.former(peer).is_some();
         let rests = rests && awaited.as_ref().map_or(without(formers), |awaited| without(awaited));
         let is_over = rests || left.is_some_and(|left| left.done == Some(Some(peer)));
         // It waits for the process, has something of it, or has it.
         let has = *at == Some(host) && !self.process.gone;
-        // Of one that has ended here, whether it was freed by then is for the host to say.
-        let has_ended = *at == Some(host) && (self.process.exited || self.process.gone);
         let waits = in_doubt.is_some_and(|coming| coming.ready);
         let loses = has || waits || left.is_some_and(|left| left.done.is_none());
         // What it has with the dead one ends in another way.
@@ -265,7 +263,7 @@ impl Roster {
                 }
                 self.process.gone = true;
             }
-            Some(Fate::Migrated) | None if (has_ended || fate.is_some() == is_over) && !is_concerned => {
+            Some(Fate::Migrated) | None if fate.is_some() == is_over && !is_concerned => {
                 if let Some(left) = &mut self.member(host).left
                     && left.done == Some(Some(peer))
                 {
