@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 
 use model::disruption::{Aftermath, Connection, Disruption, Leftover};
 use model::page::{Plan, Transit};
+use model::strategy::Fallback;
 use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
 use steplog::event::{Event, Step};
-use steplog::fate::Fate;
+use steplog::fate::{Fate, Loss};
 use steplog::message::MessageKind;
 use steplog::place::{Epoch, HostId, Place};
 
@@ -115,20 +116,23 @@ impl Trouble {
             }
             _ => {}
         }
-        let is_owed = |page: &Page| page.plan == Plan::FromSource;
-        let missed = |page: &Page| page.plan == Plan::Travelled && matches!(page.content, Transit::Lost(_));
-        // A process that was on its way back lacks what the host owes that it was to go to.
-        let is_lacking = |page: &Page| !page.source.is_held();
-        let Aftermath { source_down, destination_down, .. } = control.aftermath;
-        let owed = match control.phase {
-            Phase::Loading => state.representatives(missed),
-            _ if source_down => state.representatives(is_owed),
-            _ if destination_down && control.returning => state.representatives(is_lacking),
-            _ => vec![],
-        };
+        let is_owed = owed_by_the_dead(control);
+        if let Event::PeerFenced { fate: Some(Fate::Lost(Loss::Pages(lost))), .. } = step.event {
+            let possible = is_owed.map_or(0..=0, |is_owed| state.count(is_owed));
+            // Of one that has exited only some are needed; and some may be in the store as well.
+            let least_counts =
+                control.phase == Phase::Running && migration.strategy.real.fallback == Fallback::None;
+            if lost > *possible.end() || (least_counts && lost < *possible.start()) {
+                return vec![];
+            }
+        }
+        let owed = is_owed.map_or_else(Vec::new, |is_owed| state.representatives(is_owed));
         let found = happenings(control, step).iter().fold(vec![vec![]], |found: Vec<Explanation>, what| {
             let then = explanations(migration, control, &owed, what);
-            found.iter().flat_map(|first| then.iter().map(|then| [&first[..], then].concat())).collect()
+            let both = found.iter().flat_map(|first| then.iter().map(|then| [&first[..], then].concat()));
+            // What a page shows ends it.
+            both.filter(|steps| steps.iter().rev().skip(1).all(|step| matches!(step, Move::Control(_))))
+                .collect()
         });
         let found = found.into_iter().filter(|found| self.is_timely(migration, state, step, found));
         match step.event {
@@ -333,6 +337,20 @@ fn is_said_to_host(event: &Event) -> bool {
             | Event::ProcessHandedOver { .. }
             | Event::CompletionDeclared { .. }
     )
+}
+
+/// Which pages nobody has any more, if a dead machine is the reason.
+fn owed_by_the_dead(control: &Control) -> Option<fn(&Page) -> bool> {
+    let Aftermath { source_down, destination_down, .. } = control.aftermath;
+    match control.phase {
+        Phase::Loading => {
+            Some(|page| page.plan == Plan::Travelled && matches!(page.content, Transit::Lost(_)))
+        }
+        _ if source_down => Some(|page| page.plan == Plan::FromSource),
+        // A process that was on its way back lacks what the host owes that it was to go to.
+        _ if destination_down && control.returning => Some(|page| !page.source.is_held()),
+        _ => None,
+    }
 }
 
 fn awaits_fence(control: &Control) -> bool {

@@ -1,9 +1,10 @@
 //! The model runs along.
 
+use model::disruption::Connection;
 use model::page::{Holding, Plan, Transit};
 use model::strategy::{Real, Start};
 use model::system::System;
-use model::{ControlStep, Move, Page, PageStep, Phase};
+use model::{Control, ControlStep, Move, Page, PageStep, Phase};
 use rustc_hash::FxHashSet;
 use steplog::event::{Event, Step};
 use steplog::fate::Fate;
@@ -14,7 +15,7 @@ use steplog::place::Place;
 
 use super::differ::Recent;
 use super::disrupted::Trouble;
-use super::lines::pages_named;
+use super::lines::{page_lists, pages_named};
 use super::messages::{Handling, Ledger, Rules};
 use super::objection::Objection;
 use super::population::{Effect, Passage, Population, Stutters};
@@ -108,6 +109,9 @@ impl<'m> Follower<'m> {
         if let Some(page) = named.iter().find(|page| page.0 >= self.header.pages) {
             return Err(Stop::Objection(Objection::NoSuchPage(*page)));
         }
+        if let Some(page) = page_lists(&step.event).iter().find_map(|list| twice(list)) {
+            return Err(Stop::Objection(Objection::Twice(page)));
+        }
         let handling = self.ledger.take(step, &self.roster);
         let successors: Vec<Vec<Successor>> = match &handling {
             Ok(handling) => {
@@ -199,16 +203,18 @@ impl<'m> Follower<'m> {
         for Group { lead, steps, stays } in grouped(self.found(step, handling, state)) {
             let Some(led) = self.led(state, &lead, step) else { continue };
             let at = led.as_ref().unwrap_or(state);
-            // What the model has heard already, or need not hear, is true all the same: but of a process that has ended, and without order,
-            // where what was asked for later may have been served before.
+            // What the model has heard already is true all the same: but of a process that has ended, and without order, where
+            // what was asked for later may have been served before.
             if let Event::ResyncAccepted { owed_again, requested, .. } = &step.event
-                && self.header.link == LinkOrder::Fifo
                 && !is_over(state.control.phase)
                 && lead.is_empty()
                 && !handling.again
-                && resyncs(at.clone(), owed_again, requested).is_none()
             {
-                continue;
+                let waits_for_it = at.control.aftermath.connection != Connection::Up;
+                let keeps_order = self.header.link == LinkOrder::Fifo;
+                if waits_for_it || (keeps_order && resyncs(at.clone(), owed_again, requested).is_none()) {
+                    continue;
+                }
             }
             let effects = match page_of(&step.event) {
                 Some(page) => {
@@ -225,7 +231,7 @@ impl<'m> Follower<'m> {
             };
             for effect in effects {
                 let control = effect.as_ref().map_or(at.control, |effect| effect.control);
-                if is_told(&step.event, control.phase) {
+                if is_told(&step.event, state.control.phase, &control) {
                     let trodden = lead.iter().map(|step| Trodden::Control(*step)).collect();
                     all.push(Successor { trodden, state: led.clone(), effect });
                 }
@@ -440,6 +446,12 @@ fn is_waited_for(page: &Page) -> bool {
     page.plan == Plan::FromSource && page.waiting && !page.asked && page.request != Transit::Flying(())
 }
 
+/// A page that the list has more than once.
+fn twice(list: &[PageNumber]) -> Option<PageNumber> {
+    let mut seen = FxHashSet::default();
+    list.iter().find(|page| !seen.insert(**page)).copied()
+}
+
 /// Is it this that the line says, when it is about no page?
 fn is_such_control(event: &Event, lead: &[ControlStep], state: &Population) -> bool {
     match event {
@@ -467,10 +479,16 @@ fn is_of_process(event: &Event) -> bool {
     )
 }
 
-/// A host that gives the process up for lost is right.
-fn is_told(event: &Event, phase: Phase) -> bool {
-    let given_up = matches!(event, Event::PeerFenced { fate: Some(Fate::Lost(_)), .. });
-    !given_up || phase.is_over()
+/// A host that gives the process up for lost is right, and so is one that does not: it does without the dead machine.
+fn is_told(event: &Event, before: Phase, after: &Control) -> bool {
+    let Event::PeerFenced { fate, .. } = event else { return true };
+    match fate {
+        Some(Fate::Lost(_)) => after.phase.is_over(),
+        Some(Fate::Migrated | Fate::CarriedOn(_)) if !before.is_over() => {
+            after.phase != Phase::Lost && !after.aftermath.awaits_fence()
+        }
+        _ => true,
+    }
 }
 
 fn is_older(found: &Explanation) -> bool {
