@@ -129,7 +129,11 @@ pub fn advise(
     let margin = misses.is_empty().then(|| wish.margin(&summary));
     let remedies = if misses.is_empty() { Vec::new() } else { remedies(wish, &setup, patience)? };
     let (least, most, outside) = frozen(strategy, &setup, &outcomes);
-    let ns = |pages: u64| setup.frozen_ns(pages).saturating_add(setup.bare_freeze_ns());
+    let ns = |pages: u64| {
+        let outdated = matches!(setup.policy.pre, Pre::Copy(_)) && pages > 0;
+        let drop_ns = if outdated { setup.costs.drop_ns } else { 0 };
+        setup.frozen_ns(pages).saturating_add(setup.bare_freeze_ns()).saturating_add(drop_ns)
+    };
     let (freeze_least_ns, freeze_most_ns) = (least.map(ns), most.map(ns));
     Ok(Advice { setup, summary, misses, margin, freeze_least_ns, freeze_most_ns, remedies, outside })
 }

@@ -222,7 +222,7 @@ impl SimulationSetup {
             intervals: Intervals::Drawn,
             write_share: Fraction::HALF,
             accesses_min: 10_000,
-            log: DirtyMarks::Pass,
+            log: DirtyMarks::of(preset),
             stop: StopRule::default(),
             costs: preset.costs(),
             seed: 1,
@@ -230,9 +230,9 @@ impl SimulationSetup {
     }
 
     /// The setting of the published tables: one set of constants for all of them, read off the published numbers. The
-    /// process does an access every 0.34 ms, of which half write; a page's mark is taken when it is sent.
+    /// process does an access every 0.34 ms, of which half write.
     pub fn published(policy: Policy) -> Self {
-        Self { intervals: Intervals::Equal, log: DirtyMarks::Page, ..Self::new(policy, Preset::Paper) }
+        Self { intervals: Intervals::Equal, ..Self::new(policy, Preset::Paper) }
     }
 
     /// Number of pages of the address space.
@@ -269,7 +269,11 @@ impl SimulationSetup {
             ("a number of threads", self.threads.into(), THREADS_MAX),
             ("an access interval in ns", self.access_interval_ns, TIME_MAX_NS),
             ("a number of accesses", self.accesses_min, ACCESSES_MAX),
-            ("a cost of the freeze in ns", costs.freeze_ns, TIME_MAX_NS),
+            (
+                "a cost of the freeze in ns",
+                costs.freeze_ns.max(costs.mapped_freeze_ns).max(costs.drop_ns),
+                TIME_MAX_NS,
+            ),
             ("a cost of a pass in ns", costs.pass_ns, TIME_MAX_NS),
             (
                 "a cost of a page in ns",
@@ -313,9 +317,21 @@ impl SimulationSetup {
         Ok(())
     }
 
-    /// For how long any freeze lasts in which no page is sent: the software, the state, and the three ways of the hand-over.
+    /// For how long a freeze lasts in which no page is sent: the software, the state, and the three ways of the hand-over.
     pub fn bare_freeze_ns(&self) -> u64 {
-        self.costs.bare_freeze_ns(super::message_bytes(steplog::message::MessageKind::State, self))
+        let state_bytes = super::message_bytes(steplog::message::MessageKind::State, self);
+        self.costs.bare_freeze_ns(state_bytes).saturating_add(self.mapped_freeze_ns())
+    }
+
+    /// What the software takes in a freeze, where pages that were sent ahead are outdated or none is.
+    pub(super) fn freeze_software_ns(&self, outdated: bool) -> u64 {
+        let drop_ns = if outdated { self.costs.drop_ns } else { 0 };
+        self.costs.freeze_ns.saturating_add(self.mapped_freeze_ns()).saturating_add(drop_ns)
+    }
+
+    fn mapped_freeze_ns(&self) -> u64 {
+        let maps = self.policy.writes_back() && self.mapped_share > Fraction::NONE;
+        if maps { self.costs.mapped_freeze_ns } else { 0 }
     }
 
     /// One page in so many, on a line as much slower: what takes time takes as long, and there is as much less of it. For

@@ -88,6 +88,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         let code = of_kind.find(|&page| image.kind(page) == PageKind::FileMapped);
         let stack = image.page_numbers().next_back().filter(|&page| image.kind(page) == PageKind::Private);
         let mut random = Random::new(setup.seed ^ 0x7a65_726f);
+        let zero = PageSet::filled(pages, |_| falls(setup.zero_share, &mut random));
         Ok(Self {
             setup,
             image,
@@ -96,9 +97,9 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             network: Network::new(setup),
             room_ns: [None; 2],
             busy_ns: [0; 2],
-            process: Process::new(setup, pages),
+            process: Process::new(setup, pages, &zero),
             faults: VecDeque::new(),
-            zero: PageSet::filled(pages, |_| falls(setup.zero_share, &mut random)),
+            zero,
             code_and_stack: (code, stack),
             write_backs_ahead: 0,
             throttled_since_ns: 0,

@@ -188,7 +188,8 @@ pub struct SimulateSetting {
     /// pass, 99 % at most
     #[arg(long, help_heading = "When copying ahead ends")]
     pub throttle: bool,
-    /// When a page's mark is taken: when it is sent, or, as hypervisors do it, of all pages when a pass begins [default: pass]
+    /// When a page's mark is taken: when it is sent, as by sojourn, or, as hypervisors do it, of all pages when a pass begins
+    /// [default: as the preset has it]
     #[arg(long, help_heading = "When copying ahead ends")]
     pub log: Option<LogName>,
     /// What leaves a host or the file server in a second, as in 100Mbit/s: the rate of the line, of which frames take 6 %
@@ -239,6 +240,12 @@ pub struct SimulateSetting {
     /// Fixed time of a freeze
     #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "Costs")]
     pub freeze_cost: Option<u64>,
+    /// What a freeze takes longer where files of the file server are mapped
+    #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "Costs")]
+    pub mapped_freeze_cost: Option<u64>,
+    /// What a freeze takes longer where pages that were sent ahead are outdated
+    #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "Costs")]
+    pub drop_cost: Option<u64>,
     /// Fixed time of a pass
     #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "Costs")]
     pub pass_cost: Option<u64>,
@@ -430,6 +437,8 @@ impl SimulateSetting {
         costs.compressed = self.compress;
         set(&mut costs.state_bytes, self.state);
         set(&mut costs.freeze_ns, self.freeze_cost);
+        set(&mut costs.mapped_freeze_ns, self.mapped_freeze_cost);
+        set(&mut costs.drop_ns, self.drop_cost);
         set(&mut costs.pass_ns, self.pass_cost);
         set(&mut costs.page_ns, self.page_cost);
         set(&mut costs.zero_page_ns, self.zero_cost);

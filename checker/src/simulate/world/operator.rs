@@ -45,7 +45,9 @@ impl<M: Memory + Accesses> World<'_, M> {
         let (code_page, stack_page) = self.code_and_stack;
         let suspension = Suspension { registers: Vec::new(), code_page, stack_page, switched: false };
         self.tell(0, |host| host.suspend(suspension))?;
-        self.busy_ns[0] = self.busy_ns[0].max(self.now_ns).saturating_add(self.setup.costs.freeze_ns);
+        let outdated = self.costs.left_after_pass.last().is_some_and(|left| *left > 0);
+        let software_ns = self.setup.freeze_software_ns(outdated);
+        self.busy_ns[0] = self.busy_ns[0].max(self.now_ns).saturating_add(software_ns);
         self.count_throttled();
         self.process.halt();
         self.collect()?;
