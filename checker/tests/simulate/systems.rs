@@ -171,6 +171,28 @@ fn each_system_takes_marks_in_its_own_way() {
     assert_near(left(Preset::Criu) / left(Preset::Sojourn), 2.0, 0.3);
 }
 
+/// Where the target is looked at during a pass as well, the freeze is as long as it may be, and copying ends sooner.
+#[test]
+fn qemu_stops_within_a_pass_as_soon_as_the_target_is_met() {
+    let target_ns = 300_000_000;
+    let moved = |look_every_ns| {
+        let mut setup = SimulationSetup::new(Policy::PRE_COPY, Preset::Qemu);
+        setup.memory_bytes = 64 << 20;
+        setup.workload = SimulatedWorkload::Sequential;
+        (setup.write_share, setup.access_interval_ns) = (Fraction::ALL, 1_000_000);
+        setup.costs.send_buffer_bytes = 64 << 10;
+        assert_eq!(setup.stop.look_every_ns, Some(50_000_000));
+        setup.stop.look_every_ns = look_every_ns;
+        setup.unbind_passes();
+        setup.aim_at_downtime(target_ns);
+        let outcome = outcome(&setup);
+        (freeze_s(&outcome), outcome.pre_migration.ns().expect("it ends"))
+    };
+    let (within, at_end) = (moved(Some(50_000_000)), moved(None));
+    assert!((0.24..0.32).contains(&within.0), "{within:?}");
+    assert!(at_end.0 < 0.75 * within.0 && at_end.1 > within.1, "{at_end:?} and {within:?}");
+}
+
 /// What a freeze consists of besides the line, each where it has an occasion.
 #[test]
 fn a_freeze_takes_longer_with_mapped_files_and_with_outdated_pages() {

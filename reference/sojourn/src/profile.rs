@@ -70,7 +70,7 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
     source.track()?;
     // Everything counts as written until it is taken for the first time.
     source.take_written()?;
-    let marks = ReferenceMarks::cleared(pid, &source.mappings()?);
+    let marks = ReferenceMarks::cleared(pid, &source.inventory()?.mappings);
     let began = Instant::now();
     let mut curve: Vec<WrittenWithin> = Vec::new();
     let mut next = FIRST;
@@ -97,7 +97,7 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
     };
     let mut file_mapped_pages = 0;
     let mut runs = Vec::new();
-    for mapping in &travelling(&source.mappings()?) {
+    for mapping in &travelling(&source.inventory()?.mappings) {
         let here = source.population_of(mapping)?;
         if is_shared_file(mapping) {
             // All of it moves, whether the process has looked at it or not.
@@ -195,6 +195,9 @@ fn own_zero(source: &TrackedProcess, runs: &[PagemapRun], own: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use linux::inventory::MappingKind;
+    use linux::inventory::mapping::{MappedFile, MappingFlags};
+
     use super::*;
 
     #[test]
@@ -203,6 +206,36 @@ mod tests {
                      9000-f000 rw-p 00000000 00:00 0\nRss:  9 kB\nReferenced:    1234 kB\nAnonymous: 0 kB\n";
         assert_eq!(referenced_pages(smaps, |range| range.start == 0x9000), 308);
         assert_eq!(referenced_pages(smaps, |_| true), 310);
+    }
+
+    #[test]
+    fn a_file_that_nobody_has_written_moves_only_if_it_is_mapped_shared_or_could_be_written() {
+        let mapping = |protection, shared: bool, own_pages: u64| Mapping {
+            range: AddressRange::new(0x1000, 0x9000),
+            protection,
+            shared,
+            kind: MappingKind::File(MappedFile {
+                path: "/bin/cat".into(),
+                deleted: false,
+                device: (8, 1),
+                inode: 7,
+                offset: 0,
+                in_memory: false,
+                stored: false,
+            }),
+            flags: MappingFlags::default(),
+            own_pages,
+        };
+        // PROT_READ, and PROT_WRITE with it.
+        let (read, written) = (1, 3);
+        for (mapping, moves) in [
+            (mapping(read, false, 0), false),
+            (mapping(read, false, 1), true),
+            (mapping(written, false, 0), true),
+            (mapping(written, true, 0), true),
+        ] {
+            assert_eq!(travelling(std::slice::from_ref(&mapping)).len(), usize::from(moves), "{mapping:?}");
+        }
     }
 
     #[test]

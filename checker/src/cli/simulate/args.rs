@@ -175,7 +175,8 @@ pub struct SimulateSetting {
     /// Passes of an algorithm that copies ahead a bounded number of times [default: as the algorithm says]
     #[arg(long, value_name = "R|unbounded", value_parser = passes, help_heading = "When copying ahead ends")]
     pub passes: Option<Passes>,
-    /// Suspend the process when what is left takes no longer than this; without --passes, however many passes it takes
+    /// Suspend the process when what is left takes no longer than this: at the end of a pass, with --preset qemu also
+    /// before; without --passes, however many passes it takes
     #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "When copying ahead ends")]
     pub downtime: Option<u64>,
     /// Suspend it at the end of the pass in which so much time is over
@@ -403,11 +404,15 @@ impl SimulateSetting {
 
     fn set_stop(&self, setup: &mut SimulationSetup) {
         setup.stop = StopRule {
-            downtime_ns: self.downtime,
+            downtime_ns: None,
+            look_every_ns: setup.stop.look_every_ns,
             timeout_ns: self.stop_after,
             switch_to_post_copy: self.switch_to_post_copy,
             throttle: self.throttle.then_some(Throttling::AUTO_CONVERGE),
         };
+        if let Some(target_ns) = self.downtime {
+            setup.aim_at_downtime(target_ns);
+        }
         match self.passes {
             Some(passes) => setup.set_passes(passes),
             None if self.downtime.is_some() || self.stop_after.is_some() => setup.unbind_passes(),
