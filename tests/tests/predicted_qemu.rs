@@ -227,7 +227,9 @@ fn measured(both: [Qemu; 2], moved: Move) -> anyhow::Result<Cost> {
         asked(&mut source, "migrate-start-postcopy", json!({}))?;
     }
     let completed = destination.hears_of(&["completed"]);
-    let (stopped_ms, runs_ms) = (at_ms(&source.hears("STOP")), at_ms(&destination.hears("RESUME")));
+    // It was stopped before, to say what the state of its devices is.
+    let (stopped_ms, runs_ms) =
+        (at_ms(&source.heard_last("STOP").context("it never stopped")?), at_ms(&destination.hears("RESUME")));
     Ok(Cost { freeze_ms: runs_ms - stopped_ms, total_ms: at_ms(&completed).max(runs_ms) - began_ms })
 }
 

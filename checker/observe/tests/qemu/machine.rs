@@ -89,6 +89,13 @@ impl Qemu {
         self.wait(0, event, |value| value["event"] == event)
     }
 
+    /// The last of these events so far.
+    #[allow(dead_code, reason = "for tests of other packages")]
+    pub fn heard_last(&self, event: &str) -> Option<Value> {
+        let said = self.said.0.lock().unwrap();
+        said.iter().rev().find(|value| value["event"] == event).cloned()
+    }
+
     /// The events so far, as the monitor's socket gave them.
     pub fn events(&self) -> String {
         self.said.0.lock().unwrap().iter().map(|value| format!("{value}\n")).collect()
