@@ -174,6 +174,7 @@ fn referenced_pages(smaps: &str, counts: impl Fn(AddressRange) -> bool) -> u64 {
     }
     kilobytes * 1024 / PAGE_SIZE
 }
+
 fn pages(ranges: impl Iterator<Item = AddressRange>) -> u64 {
     ranges.map(|range| range.len() / PAGE_SIZE).sum()
 }

@@ -190,7 +190,7 @@ pub struct SimulateSetting {
     #[arg(long, help_heading = "When copying ahead ends")]
     pub throttle: bool,
     /// When a page's mark is taken: when it is sent, as by sojourn, or, as hypervisors do it, of all pages when a pass begins
-    /// [default: as the preset has it]
+    /// [default: pass; with --preset, as that system does]
     #[arg(long, help_heading = "When copying ahead ends")]
     pub log: Option<LogName>,
     /// What leaves a host or the file server in a second, as in 100Mbit/s: the rate of the line, of which frames take 6 %
@@ -393,13 +393,13 @@ impl SimulateSetting {
                 IntervalsName::Equal => Intervals::Equal,
             }),
         );
-        set(
-            &mut setup.log,
-            self.log.map(|name| match name {
-                LogName::Page => DirtyMarks::Page,
-                LogName::Pass => DirtyMarks::Pass,
-            }),
-        );
+        setup.log = match (self.log, self.preset) {
+            (Some(LogName::Page), _) => DirtyMarks::Page,
+            (Some(LogName::Pass), _) => DirtyMarks::Pass,
+            (None, Some(_)) => setup.log,
+            // Of no system in particular: as hypervisors do it.
+            (None, None) => DirtyMarks::Pass,
+        };
     }
 
     fn set_stop(&self, setup: &mut SimulationSetup) {
