@@ -163,8 +163,13 @@ fn a_log_by_pass_leaves_what_was_written_in_the_pass_and_one_by_page_what_was_wr
 #[test]
 fn each_system_takes_marks_in_its_own_way() {
     let left = |preset: Preset| {
-        let setup = SimulationSetup::new(pre_copy_once(), preset);
-        let outcome = outcome(&SimulationSetup { access_interval_ns: 3_000_000, ..setup });
+        // On one line, with the same costs and hardly any buffer, in which pages would wait that count as sent.
+        let setup = SimulationSetup {
+            costs: bare(pre_copy_once()).costs,
+            access_interval_ns: 3_000_000,
+            ..SimulationSetup::new(pre_copy_once(), preset)
+        };
+        let outcome = outcome(&costing(setup, |costs| costs.send_buffer_bytes = 8192));
         outcome.left_after_pass[0] as f64
     };
     assert_near(left(Preset::Qemu) / left(Preset::Sojourn), 2.0, 0.3);
@@ -190,7 +195,7 @@ fn qemu_stops_within_a_pass_as_soon_as_the_target_is_met() {
     };
     let (within, at_end) = (moved(Some(50_000_000)), moved(None));
     assert!((0.24..0.32).contains(&within.0), "{within:?}");
-    assert!(at_end.0 < 0.75 * within.0 && at_end.1 > within.1, "{at_end:?} and {within:?}");
+    assert!(at_end.0 < 0.9 * within.0 && at_end.1 > within.1, "{at_end:?} and {within:?}");
 }
 
 /// What a freeze consists of besides the line, each where it has an occasion.
@@ -213,7 +218,8 @@ fn a_freeze_takes_longer_with_mapped_files_and_with_outdated_pages() {
         (bare(Policy::POST_COPY), outdated, 0.0),
     ] {
         let name = setup.policy.name.clone();
-        assert!((longer(setup, change) - expected).abs() < 1e-3, "{name}: {expected}");
+        // What is in the buffer passes meanwhile.
+        assert!((longer(setup, change) - expected).abs() < 0.02, "{name}: {expected}");
     }
 }
 

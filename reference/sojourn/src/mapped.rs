@@ -288,7 +288,7 @@ impl Subject for MappedSubject {
             return Err(system(error));
         }
         self.noted = false;
-        Ok(Stopped { state, code_page: None, stack_page: None })
+        Ok(Stopped { state, ..Stopped::default() })
     }
 
     fn prepare(&mut self, state: &[u8]) -> Result<(), SubjectError> {

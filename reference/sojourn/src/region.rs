@@ -348,6 +348,7 @@ impl Subject for ProgramRegion {
                 state: program.registers(),
                 code_page: has_code.then_some(PageNumber(0)),
                 stack_page: Some(last),
+                since: None,
             })
         })
     }

@@ -136,6 +136,8 @@ pub struct Stopped {
     pub code_page: Option<PageNumber>,
     /// The page under the stack pointer.
     pub stack_page: Option<PageNumber>,
+    /// When it began to stand still, if that was later than when it was told to.
+    pub since: Option<Instant>,
 }
 
 /// What there is to move.

@@ -12,8 +12,10 @@ use model::strategy::Fallback;
 use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
 use steplog::event::{Event, Step};
 use steplog::fate::{Fate, Loss};
+use steplog::message::MessageKind;
 use steplog::place::{Epoch, HostId, Place};
 
+use super::messages::Handling;
 use super::population::Population;
 use super::roster::Roster;
 use crate::explain::{Explanation, explanations};
@@ -233,6 +235,18 @@ impl Trouble {
             _ => true,
         };
         concluded && (noticed || is_calm)
+    }
+
+    /// Is the content of a page that arrives an older one, or not? A number that is not the newest is. What is ignored
+    /// and was not handled before is one, too.
+    pub(super) fn is_of_this_content(&self, step: &Step, handling: Handling, is_older: bool) -> bool {
+        match step.event {
+            Event::PageInstalled { .. } => {
+                is_older || handling.newest || self.aborted.contains(&step.epoch) || handling.again
+            }
+            Event::MessageIgnored { kind: MessageKind::Page, .. } => !handling.again || !is_older,
+            _ => true,
+        }
     }
 
     /// Can the host take the step at all? A dead one takes none, and who knows that a connection is gone says nothing.

@@ -200,7 +200,7 @@ impl<'m> Follower<'m> {
             return vec![Successor { trodden: vec![], state: Some(state.lost()), effect: None }];
         }
         let mut all = Vec::new();
-        for Group { lead, steps, stays } in grouped(self.found(step, state)) {
+        for Group { lead, steps, stays } in grouped(self.found(step, handling, state)) {
             let Some(led) = self.led(state, &lead, step) else { continue };
             let at = led.as_ref().unwrap_or(state);
             // What the model has heard already is true all the same: but of a process that has ended, and without order, where
@@ -241,10 +241,15 @@ impl<'m> Follower<'m> {
     }
 
     /// What may explain the line.
-    fn found(&self, step: &Step, state: &Population) -> Vec<Explanation> {
+    fn found(&self, step: &Step, handling: Handling, state: &Population) -> Vec<Explanation> {
         let migration = self.model.migration();
         let mut found = match &self.trouble {
-            Some(trouble) => trouble.explanations(migration, state, &self.roster, step),
+            Some(trouble) => {
+                let found = trouble.explanations(migration, state, &self.roster, step);
+                let is_told =
+                    |found: &Explanation| trouble.is_of_this_content(step, handling, is_older(found));
+                found.into_iter().filter(is_told).collect()
+            }
             None => {
                 let Step { place, epoch, ref event, .. } = *step;
                 let what = Happening::Step { place, epoch, event: event.clone() };
@@ -484,4 +489,8 @@ fn is_told(event: &Event, before: Phase, after: &Control) -> bool {
         }
         _ => true,
     }
+}
+
+fn is_older(found: &Explanation) -> bool {
+    matches!(found[..], [Move::Page(PageStep::DeliverOlder, _)])
 }

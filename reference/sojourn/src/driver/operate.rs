@@ -10,7 +10,7 @@ use protocol::source::Source;
 use protocol::wire::REGISTERS_LEN_MAX;
 use steplog::place::Place;
 
-use super::{Driver, wall_clock_ns};
+use super::{Driver, nanoseconds, wall_clock_ns};
 use crate::aside::DriverMessage;
 use crate::judge::Judge;
 use crate::status::MigrationMoment;
@@ -69,9 +69,13 @@ impl Driver {
         let stopped = match self.held.take() {
             Some(stopped) => Ok(stopped),
             None => {
-                self.stopped_at = Some(Instant::now());
-                self.handle.status.lock().mark(MigrationMoment::Stopped, wall_clock_ns());
-                self.subject.lock().stop()
+                let asked_at = Instant::now();
+                let stopped = self.subject.lock().stop();
+                let stopped_at = stopped.as_ref().ok().and_then(|stopped| stopped.since).unwrap_or(asked_at);
+                let ago_ns = nanoseconds(stopped_at.elapsed());
+                self.handle.status.lock().mark(MigrationMoment::Stopped, wall_clock_ns() - ago_ns);
+                self.stopped_at = Some(stopped_at);
+                stopped
             }
         };
         // What it did up to now comes before its suspension.
@@ -89,7 +93,7 @@ impl Driver {
             return;
         }
         let suspended = stopped.map_err(|error| error.to_string()).and_then(
-            |Stopped { state, code_page, stack_page }| {
+            |Stopped { state, code_page, stack_page, .. }| {
                 let registers = self.pack(state)?;
                 let suspension = Suspension { registers, code_page, stack_page, switched: false };
                 self.host.suspend(suspension).map_err(|error| error.to_string())

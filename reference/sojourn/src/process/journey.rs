@@ -173,7 +173,7 @@ impl Subject for LiveProcess {
             }
         };
         let began = Instant::now();
-        let froze_for = frozen.froze_for();
+        let (since, froze_for) = (Some(frozen.stopped_at()), frozen.froze_for());
         let state = frozen.state().clone();
         // From here on it is frozen, whatever goes wrong: the driver lets it go.
         self.body = Body::Frozen(frozen);
@@ -192,7 +192,7 @@ impl Subject for LiveProcess {
         let stack_page = stack.and_then(|place| self.table.number_of(place));
         let state = pack(&FrozenParcel { state, extra }, &self.build)?;
         tracing::info!(?froze_for, looked_for = ?began.elapsed(), state = state.len(), "process stopped");
-        Ok(Stopped { state, code_page: None, stack_page })
+        Ok(Stopped { state, code_page: None, stack_page, since })
     }
 
     fn prepare(&mut self, state: &[u8]) -> Result<(), SubjectError> {
