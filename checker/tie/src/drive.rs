@@ -232,6 +232,7 @@ fn hidden_in(role: &Role) -> Vec<u64> {
     let exited = role.resident().is_some_and(|resident| resident.exited);
     let mut hidden = vec![u64::from(exited)];
     match role {
+        Role::Source(Source::Announced(announced)) => hidden.extend([3, announced.route.to.0.into()]),
         Role::Source(Source::PreMigration(pre)) => hidden.extend([1, pre.route.to.0.into()]),
         Role::Source(Source::Frozen(frozen)) => {
             hidden.push(2);

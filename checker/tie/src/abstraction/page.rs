@@ -68,7 +68,12 @@ fn plan(scene: &Scene<'_>, page: PageNumber, record: &PageRecord) -> Result<Plan
         _ => Plan::FromThird,
     };
     match scene.phase {
-        Phase::Rest | Phase::PreCopy { .. } | Phase::Freeze | Phase::Forgotten => Ok(Plan::Undecided),
+        Phase::Rest
+        | Phase::Announced
+        | Phase::Expected
+        | Phase::PreCopy { .. }
+        | Phase::Freeze
+        | Phase::Forgotten => Ok(Plan::Undecided),
         Phase::Offered | Phase::Entrusted => {
             let entry = scene.offer.and_then(|offer| offer.plan.entries().nth(page.index()));
             match entry.map(|entry| entry.whereabouts) {

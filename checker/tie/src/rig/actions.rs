@@ -117,8 +117,12 @@ impl Rig {
             actions.extend(others.map(|other| Action::Start { to: other.id() }));
         }
         // Without pre-copy the suspension is what starts a migration: over a connection.
-        let begins = !self.copies();
-        if host.check_suspension().is_ok() && !(begins && self.is_apart()) {
+        let begins = !self.copies() && !self.announces();
+        // To the model a source whose destination has forgotten what it expected does not begin before it hears of that.
+        let in_vain = self.announces()
+            && !self.copies()
+            && self.attempt().is_some_and(|(_, to, epoch)| self.is_forgotten(to, epoch));
+        if host.check_suspension().is_ok() && !(begins && self.is_apart()) && !in_vain {
             let pointers = |kind| {
                 let pages = self.image.page_numbers().filter(move |&page| self.image.kind(page) == kind);
                 let pages = pages.filter(|_| host.policy().working_set).map(Some);
