@@ -19,7 +19,7 @@ use steplog::place::Place;
 use super::abstraction::canonical;
 use super::excuse::{Excuse, excuse};
 use super::flaws::Flaw;
-use super::network::RigOrder;
+use super::network::{Flight, RigOrder};
 use super::policy::Unsupported;
 use super::refine::{Violation, possible, refine};
 use super::rig::Rig;
@@ -206,6 +206,9 @@ fn hidden(rig: &Rig) -> Vec<u64> {
     let mut answers: Vec<_> = answers.map(|flight| u64::from(flight.envelope.epoch != latest)).collect();
     answers.dedup();
     hidden.extend(answers);
+    // To the model it has died with the process.
+    let announced = |flight: &Flight| flight.envelope.message == Message::Announce;
+    hidden.extend(rig.network.flights().iter().any(announced).then_some(5));
     hidden
 }
 

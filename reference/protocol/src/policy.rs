@@ -251,7 +251,9 @@ pub enum Contradiction {
     )]
     SwitchInVain,
     /// While a migration is announced the process would go on asking former hosts for pages.
-    #[error("with push = \"none\" the process may move on with pages elsewhere, and goes on faulting while it is announced: say \"at-once\"")]
+    #[error(
+        "with push = \"none\" the process may move on with pages elsewhere, and goes on faulting while it is announced: say \"at-once\""
+    )]
     AnnouncedWithPagesElsewhere,
     /// Write-back goes on at rest, or the process is not at rest in Pre-migration.
     #[error("resting in pre-migration and writing back go together")]

@@ -139,7 +139,8 @@ impl Replay {
         }
         let host = hosts.get_mut(&id).ok_or(ReplayError::NoSuchHost(id))?;
         let one_shot = policy.hand_over == HandOver::OneShot;
-        let announced = (policy.start == Start::Announced).then(|| of_announced(step, host.epoch())).flatten();
+        let announced =
+            (policy.start == Start::Announced).then(|| of_announced(step, host.epoch())).flatten();
         let input = announced.or_else(|| input(&step.event));
         match (&step.event, input.ok_or(ReplayError::Misplaced(step.place))?) {
             // It came with the state.

@@ -30,8 +30,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
-    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start,
-    Stop,
+    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start, Stop,
 };
 
 /// What is wrong with a strategy file.

@@ -5,7 +5,9 @@
 mod properties;
 
 use proptest::prelude::*;
-use protocol::policy::{Clean, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start, Stop};
+use protocol::policy::{
+    Clean, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start, Stop,
+};
 use protocol::transcript::transcript;
 use steplog::place::HostId;
 use world::net::{FrameOrder, LinkConfig};

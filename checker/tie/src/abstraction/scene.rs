@@ -7,7 +7,9 @@ use model::strategy::{Passes, Pre};
 use protocol::destination::{Assembling, AwaitingGo, Completing, Destination, Post, Receiving};
 use protocol::host::{Host, Location, PageRecord, Resident, Role};
 use protocol::page_set::PageSet;
-use protocol::source::{Announced, Draining, Frozen, Offered, Pass, PreMigration, Route, Sent, Shadow, Source};
+use protocol::source::{
+    Announced, Draining, Frozen, Offered, Pass, PreMigration, Route, Sent, Shadow, Source,
+};
 use protocol::wire::FormerHost;
 use protocol::wire::{Message, PlanEntry, State, Whereabouts};
 use steplog::page::PageNumber;

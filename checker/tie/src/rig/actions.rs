@@ -104,6 +104,8 @@ impl Rig {
             _ => false,
         };
         let may_take = |other: &&Host<FlawedMemory>| match other.role() {
+            // The model has one attempt that was called off, and so has the rig: it waits until that is forgotten.
+            _ if self.announces() => *other.role() == Role::Vacant && !self.has_unheard_of(),
             Role::Vacant => true,
             Role::Source(Source::Shadow(_)) => lazy,
             // The next attempt makes it forget the last one, unless it has said *ready*.
@@ -117,7 +119,7 @@ impl Rig {
             actions.extend(others.map(|other| Action::Start { to: other.id() }));
         }
         // Without pre-copy the suspension is what starts a migration: over a connection.
-        let begins = !self.copies() && !self.announces();
+        let begins = !self.copies();
         // To the model a source whose destination has forgotten what it expected does not begin before it hears of that.
         let in_vain = self.announces()
             && !self.copies()

@@ -53,6 +53,8 @@ pub(crate) struct Trouble {
     pub started: BTreeSet<Epoch>,
     /// The attempts that their source has called off.
     pub aborted: BTreeSet<Epoch>,
+    /// The attempt that was called off before its destination had heard of it.
+    pub unheard_of: Option<(HostId, Epoch)>,
     /// The aborted attempt whose state was ignored by a destination that knew better.
     pub ignored_state: Option<Epoch>,
     /// The migration whose state has arrived last.
@@ -122,6 +124,12 @@ impl Rig {
         self.migration.strategy.real.start == Start::Announced
     }
 
+    /// Has an attempt been called off of which its destination has not even heard?
+    pub(crate) fn has_unheard_of(&self) -> bool {
+        let unheard = |(to, epoch)| self.host(to).is_some_and(|host| host.epoch() < epoch);
+        self.trouble.unheard_of.is_some_and(unheard)
+    }
+
     /// A migration that is announced to the host, which has not heard of it.
     fn announcement_to(&self, id: HostId) -> Option<(HostId, Epoch)> {
         let (source, to, epoch) = self.attempt()?;
@@ -181,7 +189,8 @@ impl Rig {
     pub(crate) fn is_forgotten(&self, to: HostId, epoch: Epoch) -> bool {
         let takes = |host: &Host<_>| matches!(host.role(), Role::Destination(destination) if destination.epoch() == epoch);
         // Nor has one that has yet to hear of it forgotten it.
-        let unheard = self.announces() && self.host(to).is_some_and(|host| host.epoch() < epoch);
+        let alive = !self.trouble.dead.contains(&to);
+        let unheard = self.announces() && alive && self.host(to).is_some_and(|host| host.epoch() < epoch);
         self.is_disrupted() && !unheard && !self.host(to).is_some_and(takes)
     }
 
@@ -377,7 +386,15 @@ impl Rig {
     /// What disruptions mean for what comes later.
     pub(super) fn note(&mut self, happenings: &[Happening]) {
         for happening in happenings {
-            let Happening::Step { epoch, event, .. } = happening else { continue };
+            let Happening::Step { place, epoch, event } = happening else { continue };
+            if matches!(
+                event,
+                Event::PeerDisconnected { peer: Place::Host(_), .. }
+                    | Event::PeerConnected { peer: Place::Host(_), .. }
+            ) {
+                self.trouble.unheard_of =
+                    self.trouble.unheard_of.filter(|(to, _)| *place != Place::Host(*to));
+            }
             match event {
                 Event::MigrationAnnounced { .. } => self.trouble.begun = *epoch,
                 Event::MigrationStarted { .. } if self.copies() => self.trouble.begin(*epoch),
@@ -408,6 +425,13 @@ impl Rig {
                 _ => {}
             }
         }
+        // A machine that is dead does not hear of anything.
+        let fenced = happenings
+            .iter()
+            .any(|happening| matches!(happening, Happening::Step { event: Event::PeerFenced { .. }, .. }));
+        if fenced {
+            self.trouble.unheard_of = None;
+        }
         if let Some((source, epoch)) = self.forgotten() {
             self.network.remove_lost(|envelope| (envelope.from, envelope.epoch) == (source.into(), epoch));
             self.network.outlive();
@@ -420,8 +444,9 @@ impl Rig {
     /// The process is about to be released: does the model count on another host's hearing of it?
     pub(super) fn note_release(&mut self, id: HostId) {
         let told = match self.host(id).map(Host::role) {
+            Some(Role::Source(Source::Announced(_))) => true,
             Some(Role::Source(Source::PreMigration(PreMigration { resident, pass, .. }))) => {
-                pass.is_some() || resident.came_from().is_some()
+                self.announces() || pass.is_some() || resident.came_from().is_some()
             }
             Some(Role::Destination(_)) => true,
             _ => false,
@@ -432,6 +457,9 @@ impl Rig {
     /// An attempt was called off. What has not begun leaves nothing behind.
     fn forsake(&mut self, epoch: Epoch) {
         if self.trouble.begun == epoch {
+            let unheard = self.hosts().find(|host| host.epoch() < epoch).map(Host::id);
+            let unheard = unheard.filter(|id| self.announces() && !self.trouble.dead.contains(id));
+            self.trouble.unheard_of = unheard.map(|to| (to, epoch)).or(self.trouble.unheard_of);
             self.crossings.fill(0);
             self.network.remove_lost(|envelope| envelope.epoch == epoch);
             self.network.outlive();
@@ -450,6 +478,7 @@ impl Rig {
     fn crash(&mut self, id: HostId) -> Result<(), RigError> {
         self.trouble.doomed |= self.has_process(id);
         self.trouble.dead.insert(id);
+        self.trouble.unheard_of = self.trouble.unheard_of.filter(|(to, _)| *to != id);
         let dead = Place::Host(id);
         let between_hosts = |place: Place| place != Place::FileServer;
         self.network.remove(|flight| {

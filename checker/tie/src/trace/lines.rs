@@ -111,7 +111,9 @@ impl Roster {
         if epoch <= known {
             return Err(Objection::Epoch(next(known)));
         }
-        if !self.disrupted {
+        // It may have exited since it was announced.
+        let gone = self.announces && self.process.gone;
+        if !self.disrupted && !gone {
             self.has_process(from).map_err(|_| Objection::Peer(self.process.at.unwrap_or(from).into()))?;
             let known = self.member(from).known;
             let announced = self.member(from).leaving.filter(|leaving| leaving.announced);
@@ -131,7 +133,8 @@ impl Roster {
         let announces = self.announces;
         let member = self.member(host);
         if to == host || !announces || member.leaving.is_some() {
-            let lacks = if announces { "it is giving the process away already" } else { "nothing is announced" };
+            let lacks =
+                if announces { "it is giving the process away already" } else { "nothing is announced" };
             return Err(Objection::NoPart { host: host.into(), lacks });
         }
         is_epoch(epoch, next(member.known))?;
@@ -142,6 +145,12 @@ impl Roster {
 
     fn migration_started(&mut self, host: HostId, epoch: Epoch, to: HostId) -> Holds {
         self.has_process(host)?;
+        if let Some(leaving) = self.member(host).leaving.as_mut().filter(|leaving| leaving.announced) {
+            is_epoch(epoch, leaving.epoch)?;
+            is_peer(to, leaving.to)?;
+            leaving.announced = false;
+            return Ok(());
+        }
         if self.process.suspended || self.process.exited {
             return Err(Objection::Process("does not run"));
         }
@@ -153,12 +162,6 @@ impl Roster {
         }
         let skips = self.announces && self.disrupted;
         let member = self.member(host);
-        if let Some(leaving) = member.leaving.as_mut().filter(|leaving| leaving.announced) {
-            is_epoch(epoch, leaving.epoch)?;
-            is_peer(to, leaving.to)?;
-            leaving.announced = false;
-            return Ok(());
-        }
         if member.leaving.is_some() {
             return Err(Objection::NoPart {
                 host: host.into(),

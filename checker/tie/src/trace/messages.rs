@@ -279,10 +279,8 @@ impl Ledger {
         // The answer to *go* need not leave a line, and what came in one message with the state holds nothing up.
         let held_up = name.kind == MessageKind::Go && self.rules.one_shot;
         // That a migration is announced and expected need leave none, where that it begins does.
-        let untold = matches!(
-            name.kind,
-            MessageKind::Resumed | MessageKind::Announce | MessageKind::Expected
-        );
+        let untold =
+            matches!(name.kind, MessageKind::Resumed | MessageKind::Announce | MessageKind::Expected);
         let perhaps = (asks && count.sent > 0) || held_up || untold;
         count.sent += 1;
         self.sent += 1;

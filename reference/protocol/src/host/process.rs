@@ -84,7 +84,9 @@ impl<M: Memory> Host<M> {
     /// Whether the process runs here.
     pub fn is_running(&self) -> bool {
         let here = match &self.role {
-            Role::Source(source) => matches!(source, Source::Resting(_) | Source::Announced(_) | Source::PreMigration(_)),
+            Role::Source(source) => {
+                matches!(source, Source::Resting(_) | Source::Announced(_) | Source::PreMigration(_))
+            }
             Role::Destination(destination) => {
                 matches!(destination, Destination::Post(_) | Destination::Completing(_))
             }

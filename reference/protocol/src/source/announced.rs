@@ -41,14 +41,11 @@ impl Announced {
 }
 
 impl Source {
-    /// The destination expects the process: the migration begins, unless the process has called *exit* meanwhile.
+    /// The destination expects the process: the migration begins. One that has called *exit* meanwhile goes no further.
     pub(super) fn begin(&mut self, from: HostId, policy: &Policy) -> Handled {
         let Self::Announced(Announced { resident, route }) = self else { return Ok(None) };
         if route.to != from {
             return Err(misbehaved(from, Misbehaviour::NotThePeer { kind: MessageKind::Expected }));
-        }
-        if resident.exited {
-            return Ok(None);
         }
         let route = *route;
         *self = Self::start(std::mem::take(resident), route, policy);

@@ -111,9 +111,8 @@ impl Source {
     /// modified as long as the file server has not acknowledged it, whoever else has been sent it.
     pub(crate) fn carry_on(&mut self, cx: &mut Context<'_>) -> Result<Option<Resident>, LocalFault> {
         match self {
-            Self::Announced(Announced { resident, .. }) | Self::PreMigration(PreMigration { resident, .. }) => {
-                Ok(Some(std::mem::take(resident)))
-            }
+            Self::Announced(Announced { resident, .. })
+            | Self::PreMigration(PreMigration { resident, .. }) => Ok(Some(std::mem::take(resident))),
             Self::Frozen(Frozen { resident, .. }) | Self::Offered(Offered { resident, .. }) => {
                 cx.thaw()?;
                 Ok(Some(std::mem::take(resident)))
@@ -177,9 +176,8 @@ impl Source {
     pub(crate) fn running_mut(&mut self) -> Option<&mut Resident> {
         match self {
             Self::Resting(resident) => Some(resident),
-            Self::Announced(Announced { resident, .. }) | Self::PreMigration(PreMigration { resident, .. }) => {
-                Some(resident)
-            }
+            Self::Announced(Announced { resident, .. })
+            | Self::PreMigration(PreMigration { resident, .. }) => Some(resident),
             Self::Frozen(_) | Self::Offered(_) | Self::Shadow(_) | Self::Draining(_) => None,
         }
     }
@@ -264,10 +262,11 @@ impl Source {
                 Message::Request { .. } | Message::Complete | Message::Exit | Message::Resumed,
             ) => Ok(None),
             // What was said about an attempt that has been called off.
-            (
-                Self::Resting(_),
-                Message::Ready | Message::Refuse | Message::Resumed | Message::Expected,
-            ) if epoch > own => Ok(None),
+            (Self::Resting(_), Message::Ready | Message::Refuse | Message::Resumed | Message::Expected)
+                if epoch > own =>
+            {
+                Ok(None)
+            }
             // Or by a destination that runs what was taken back here.
             (Self::Resting(_), Message::Request { .. } | Message::Complete | Message::Exit)
                 if epoch > own && cx.policy.hand_over.is_revocable() =>
