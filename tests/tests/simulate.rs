@@ -254,7 +254,7 @@ fn workloads_are_read_from_files_and_what_is_wrong_with_them_is_said() {
     };
     let rate = r#"{"return": {"status": "measured", "dirty-rate": 2, "calc-time": 1}}"#;
     for (path, words) in [
-        (file("rate.json", rate), "512 pages written"),
+        (file("rate.json", rate), "640 pages written"),
         (
             file("curve.csv", "after_ms,written,touched\n100,50,90\n1000,200,300\n"),
             "200 pages written and 300 touched in 1s",

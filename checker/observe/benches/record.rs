@@ -16,6 +16,7 @@ mod qemu;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ use observe::record::ProxyRecorder;
 use serde_json::json;
 use tempfile::TempDir;
 
-use qemu::{Qemu, Tape, boot_sector, version};
+use qemu::{Qemu, Tape, boot_sector, machine, version};
 
 const ROUNDS: usize = 3;
 
@@ -87,9 +88,8 @@ fn migrated(recorded: bool) -> f64 {
         let size = GUEST_MIB.to_string();
         // Stopped: it is to be moved as it is, in one pass.
         let guest = ["-S", "-m", &size, "-object", &backend, "-machine", "pc,memory-backend=memory"];
-        let mut qemu = Qemu::start(folder.path(), name, &[&guest, more].concat());
-        qemu.ask("trace-event-set-state", json!({ "name": "*", "enable": false }));
-        qemu
+        let command = Command::new(machine::program());
+        Qemu::start(command, folder.path(), name, &[&guest, more].concat())
     };
     let (mut source, mut destination) = (start("source", &[]), start("destination", &["-incoming", "defer"]));
     for qemu in [&mut source, &mut destination] {

@@ -16,7 +16,7 @@ use observe::report::{ObservedFault, ObservedProperty, ObservedVerdict, Report};
 use serde_json::json;
 use tempfile::TempDir;
 
-use qemu::{Qemu, Tape, boot_sector, version};
+use qemu::{Qemu, Tape, boot_sector, traced, version};
 
 /// How a run goes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,8 +77,8 @@ fn attempt(plan: Plan) -> Option<Done> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(path(&folder, "boot.img"), boot_sector(plan.pause)).unwrap();
     let incoming = path(&folder, "incoming.sock");
-    let mut source = Qemu::start(folder.path(), "source", &[]);
-    let mut destination = Qemu::start(folder.path(), "destination", &["-incoming", "defer"]);
+    let mut source = traced(folder.path(), "source", &[]);
+    let mut destination = traced(folder.path(), "destination", &["-incoming", "defer"]);
     let capability = |name: &str, state: bool| json!({ "capability": name, "state": state });
     let capabilities = json!({ "capabilities": [
         capability("events", true),
@@ -325,9 +325,9 @@ fn memory_is_the_same_on_both_sides_of_a_pre_copy() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(path(&folder, "boot.img"), boot_sector(3_000_000)).unwrap();
     let incoming = path(&folder, "incoming.sock");
-    let mut source = Qemu::start(folder.path(), "source", &[]);
+    let mut source = traced(folder.path(), "source", &[]);
     let to = format!("unix:{}", incoming.display());
-    let mut destination = Qemu::start(folder.path(), "destination", &["-S", "-incoming", &to]);
+    let mut destination = traced(folder.path(), "destination", &["-S", "-incoming", &to]);
     let events = json!({ "capabilities": [{ "capability": "events", "state": true }] });
     source.ask("migrate-set-capabilities", events.clone());
     destination.ask("migrate-set-capabilities", events);

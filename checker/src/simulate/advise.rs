@@ -103,7 +103,7 @@ impl Wish {
     pub fn aim(&self, mut setup: SimulationSetup) -> SimulationSetup {
         let copies = matches!(setup.policy.pre, Pre::Copy(_)) && setup.policy.freeze == Freeze::NotInStep;
         if let (true, Some(freeze_ns), None) = (copies, self.freeze_ns, setup.stop.downtime_ns) {
-            setup.stop.downtime_ns = Some(freeze_ns.saturating_sub(setup.bare_freeze_ns()));
+            setup.aim_at_downtime(freeze_ns.saturating_sub(setup.bare_freeze_ns()));
             if setup.policy.pre == Pre::Copy(protocol::policy::Passes::UntilInStep) {
                 setup.unbind_passes();
             }
@@ -130,7 +130,10 @@ pub fn advise(
     let remedies = if misses.is_empty() { Vec::new() } else { remedies(wish, &setup, patience)? };
     let (least, most, outside) = frozen(strategy, &setup, &outcomes);
     let ns = |pages: u64| setup.frozen_ns(pages).saturating_add(setup.bare_freeze_ns());
-    let (freeze_least_ns, freeze_most_ns) = (least.map(ns), most.map(ns));
+    // With or without pages in the freeze, some that were sent ahead may be outdated.
+    let drop_ns = if matches!(setup.policy.pre, Pre::Copy(_)) { setup.costs.drop_ns } else { 0 };
+    let freeze_least_ns = least.map(ns);
+    let freeze_most_ns = most.map(|pages| ns(pages).saturating_add(drop_ns));
     Ok(Advice { setup, summary, misses, margin, freeze_least_ns, freeze_most_ns, remedies, outside })
 }
 
@@ -229,7 +232,7 @@ pub fn downtime_table(
     let total = |rate: u64, downtime_ns: u64| {
         let mut setup = setup.clone();
         setup.costs.bandwidth_bits_per_s = rate;
-        setup.stop.downtime_ns = Some(downtime_ns);
+        setup.aim_at_downtime(downtime_ns);
         setup.accesses_min = 0;
         setup.unbind_passes();
         let scale = setup.page_count()?.div_ceil(8 * PAGES_OF_A_TRIAL);

@@ -1,9 +1,10 @@
 //! What notices the writes of the process while pages are copied ahead.
 //!
-//! A log by page, the ideal one, takes a page's mark when the page is sent: what was written before is in it. Hypervisors
-//! have a log by pass: it is read and cleared when a pass begins, and what is written afterwards is due in the next one,
-//! also if the page had not been sent yet.
+//! A log by page takes a page's mark when the page is sent: what was written before is in it. The reference has one on
+//! Linux, where it looks for new marks every few milliseconds. Hypervisors have a log by pass: it is read and cleared when
+//! a pass begins, and what is written afterwards is due in the next one, also if the page had not been sent yet.
 
+use cost::Preset;
 use protocol::memory::{Accesses, Fault, Memory, MemoryError};
 use protocol::page::PageBytes;
 use protocol::page_set::PageSet;
@@ -19,6 +20,16 @@ pub enum DirtyMarks {
     /// When a pass begins, of all pages.
     #[default]
     Pass,
+}
+
+impl DirtyMarks {
+    /// As such a system takes them. That of the published tables is the ideal one.
+    pub fn of(preset: Preset) -> Self {
+        match preset {
+            Preset::Paper | Preset::Sojourn => Self::Page,
+            Preset::Qemu | Preset::Criu => Self::Pass,
+        }
+    }
 }
 
 /// Memory whose marks are taken by page or by pass.

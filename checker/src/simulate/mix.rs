@@ -6,6 +6,7 @@
 //! the slope at the end belongs to pages that are touched once, one after the other. The mix has the measured curve, from
 //! whatever moment on it is looked at.
 
+use protocol::page_set::PageSet;
 use steplog::page::PageNumber;
 use world::random::Random;
 
@@ -75,8 +76,9 @@ fn concave(curve: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 impl Mix {
-    /// A mix that writes and touches as was measured, on pages of its choice.
-    pub fn of(profile: &Profile, pages: u64, seed: u64) -> Self {
+    /// A mix that writes and touches as was measured, on pages of its choice: what a process writes again and again is not all
+    /// zero, so those that are come last.
+    pub fn of(profile: &Profile, pages: u64, zero: &PageSet, seed: u64) -> Self {
         let scale = if profile.pages == 0 { 1.0 } else { pages as f64 / profile.pages as f64 };
         let of = |count: fn(&super::workload_file::Measured) -> u64| -> Vec<(f64, f64)> {
             profile
@@ -100,6 +102,7 @@ impl Mix {
         for last in (1..free.len()).rev() {
             free.swap(last, random.below(last as u64 + 1) as usize);
         }
+        free.sort_by_key(|page| zero.contains(PageNumber((*page).into())));
         let mut taken = 0;
         let all = written
             .into_iter()
@@ -130,6 +133,11 @@ impl Mix {
     /// From one access to the next.
     pub fn interval_ns(&self) -> u64 {
         self.interval_ns
+    }
+
+    /// Whether nothing is ever touched.
+    pub fn is_idle(&self) -> bool {
+        self.classes.is_empty()
     }
 
     /// The next access.
@@ -164,7 +172,7 @@ mod tests {
             (1_000_000_000, 1_200, 2_500),
             (10_000_000_000, 3_000, 6_000),
         ]);
-        let mut mix = Mix::of(&profile, 10_000, 1);
+        let mut mix = Mix::of(&profile, 10_000, &PageSet::empty(10_000), 1);
         let mut random = Random::new(2);
         for start in [0u64, 1_000_000] {
             (0..start).for_each(|_| assert!(mix.access(&mut random).is_some()));
@@ -199,6 +207,18 @@ mod tests {
 
     #[test]
     fn a_process_that_touches_nothing_has_no_access() {
-        assert!(Mix::of(&profile(&[(1_000_000_000, 0, 0)]), 100, 1).access(&mut Random::new(1)).is_none());
+        let mut mix = Mix::of(&profile(&[(1_000_000_000, 0, 0)]), 100, &PageSet::empty(100), 1);
+        assert!(mix.access(&mut Random::new(1)).is_none());
+    }
+
+    #[test]
+    fn pages_that_are_zero_are_not_written_before_all_others() {
+        let profile = profile(&[(1_000_000_000, 1000, 1000)]);
+        let zero = PageSet::filled(10_000, |page| page.0 % 2 == 0);
+        let mut mix = Mix::of(&profile, 10_000, &zero, 1);
+        let mut random = Random::new(2);
+        let mut written = || mix.access(&mut random).expect("an access").page;
+        assert!((0..5000).all(|_| !zero.contains(written())));
+        assert!((0..5000).all(|_| zero.contains(written())));
     }
 }

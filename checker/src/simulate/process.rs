@@ -75,7 +75,8 @@ enum Touches {
 }
 
 impl Process {
-    pub fn new(setup: &SimulationSetup, pages: u64) -> Self {
+    /// As it is when the migration starts, with these pages all zero.
+    pub fn new(setup: &SimulationSetup, pages: u64, zero: &PageSet) -> Self {
         let window = setup.window(pages);
         let count = window.end - window.start;
         let mut random = Random::new(setup.seed);
@@ -85,7 +86,7 @@ impl Process {
                 (SimulatedWorkload::All, _) => Touches::All(0..pages),
                 (SimulatedWorkload::Local, _) => Touches::Local { at: 0, left: 0 },
                 (SimulatedWorkload::Measured(profile), _) => {
-                    Touches::Mix(Box::new(Mix::of(profile, pages, setup.seed)))
+                    Touches::Mix(Box::new(Mix::of(profile, pages, zero, setup.seed)))
                 }
                 (SimulatedWorkload::Listed(_), _) => Touches::Listed { at: 0, rounds: 0 },
                 (_, Some(pattern)) => {
@@ -226,6 +227,7 @@ impl Process {
     pub fn is_through(&self, accesses_min: u64) -> bool {
         self.threads.iter().all(|thread| match &thread.touches {
             Touches::None => true,
+            Touches::Mix(mix) if mix.is_idle() => true,
             Touches::All(pages) => pages.is_empty() && thread.next.is_none(),
             _ => self.count >= accesses_min,
         })
@@ -257,8 +259,8 @@ fn exponential_ns(random: &mut Random, mean_ns: u64) -> u64 {
 /// How many accesses it takes this workload to write so many different pages; `None` if it never does, or not in
 /// sixty-four times as many accesses as there are pages.
 pub(super) fn accesses_for(setup: &SimulationSetup, pages: u64, distinct: u64) -> Option<u64> {
-    let mut process = Process::new(&SimulationSetup { threads: 1, ..setup.clone() }, pages);
     let mut written = PageSet::empty(pages);
+    let mut process = Process::new(&SimulationSetup { threads: 1, ..setup.clone() }, pages, &written);
     let most = pages.saturating_mul(64).max(1024);
     (1..=most).find(|_| {
         let access = process.access(0, setup);

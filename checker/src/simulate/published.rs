@@ -156,7 +156,7 @@ fn machine(policy: Policy, memory_bytes: u64, bits_per_s: u64) -> SimulationSetu
 fn until(target_ns: u64, setup: SimulationSetup) -> SimulationSetup {
     let mut setup = setup;
     setup.policy.pre = Pre::Copy(Passes::AtMost(u32::MAX));
-    setup.stop.downtime_ns = Some(target_ns);
+    setup.aim_at_downtime(target_ns);
     setup
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cost::{CostModel, Fraction, Preset};
 use protocol::page::{Image, PAGE_COUNT_MAX, PageKind};
-use protocol::policy::{Freeze, Passes, Policy, Pre};
+use protocol::policy::{Freeze, Passes, Policy, Pre, Stop};
 use serde::Serialize;
 use world::random::Random;
 use world::workload::Pattern;
@@ -29,7 +29,8 @@ pub struct SimulationSetup {
     /// The same of file-mapped pages alone, where that was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsaved_share: Option<Fraction>,
-    /// Share of pages that are all zero when the migration starts. One that is written is no longer.
+    /// Share of pages that are all zero when the migration starts: the last ones, as of memory that was not used yet. One that
+    /// is written is no longer.
     pub zero_share: Fraction,
     /// Which pages the process touches, and when, where that was measured.
     pub workload: SimulatedWorkload,
@@ -74,6 +75,9 @@ pub enum Intervals {
 pub struct StopRule {
     /// What is left takes no longer than this at the rate of the line: the downtime target.
     pub downtime_ns: Option<u64>,
+    /// So often it is looked during a pass as well, whether what the pass has still to send and what was written since takes no
+    /// longer than the target, as QEMU does; otherwise only at its end.
+    pub look_every_ns: Option<u64>,
     /// It has taken this long.
     pub timeout_ns: Option<u64>,
     /// Where the target is missed, the process is not frozen for what is left: it follows after the resume.
@@ -190,6 +194,9 @@ pub enum SimulationSetupError {
     },
 }
 
+/// QEMU sends pages for so long before it looks again how many are left (`MAX_WAIT` of its `ram.c`).
+const QEMU_LOOKS_EVERY_NS: u64 = 50_000_000;
+
 /// The longest run.
 const YEARS_MAX: u64 = 1;
 const YEAR_NS: u128 = 366 * 24 * 3600 * 1_000_000_000;
@@ -222,17 +229,20 @@ impl SimulationSetup {
             intervals: Intervals::Drawn,
             write_share: Fraction::HALF,
             accesses_min: 10_000,
-            log: DirtyMarks::Pass,
-            stop: StopRule::default(),
+            log: DirtyMarks::of(preset),
+            stop: StopRule {
+                look_every_ns: (preset == Preset::Qemu).then_some(QEMU_LOOKS_EVERY_NS),
+                ..StopRule::default()
+            },
             costs: preset.costs(),
             seed: 1,
         }
     }
 
     /// The setting of the published tables: one set of constants for all of them, read off the published numbers. The
-    /// process does an access every 0.34 ms, of which half write; a page's mark is taken when it is sent.
+    /// process does an access every 0.34 ms, of which half write.
     pub fn published(policy: Policy) -> Self {
-        Self { intervals: Intervals::Equal, log: DirtyMarks::Page, ..Self::new(policy, Preset::Paper) }
+        Self { intervals: Intervals::Equal, ..Self::new(policy, Preset::Paper) }
     }
 
     /// Number of pages of the address space.
@@ -269,7 +279,11 @@ impl SimulationSetup {
             ("a number of threads", self.threads.into(), THREADS_MAX),
             ("an access interval in ns", self.access_interval_ns, TIME_MAX_NS),
             ("a number of accesses", self.accesses_min, ACCESSES_MAX),
-            ("a cost of the freeze in ns", costs.freeze_ns, TIME_MAX_NS),
+            (
+                "a cost of the freeze in ns",
+                costs.freeze_ns.max(costs.mapped_freeze_ns).max(costs.drop_ns),
+                TIME_MAX_NS,
+            ),
             ("a cost of a pass in ns", costs.pass_ns, TIME_MAX_NS),
             (
                 "a cost of a page in ns",
@@ -313,9 +327,21 @@ impl SimulationSetup {
         Ok(())
     }
 
-    /// For how long any freeze lasts in which no page is sent: the software, the state, and the three ways of the hand-over.
+    /// For how long a freeze lasts in which no page is sent: the software, the state, and the three ways of the hand-over.
     pub fn bare_freeze_ns(&self) -> u64 {
-        self.costs.bare_freeze_ns(super::message_bytes(steplog::message::MessageKind::State, self))
+        let state_bytes = super::message_bytes(steplog::message::MessageKind::State, self);
+        self.costs.bare_freeze_ns(state_bytes).saturating_add(self.mapped_freeze_ns())
+    }
+
+    /// What the software takes in a freeze, where pages that were sent ahead are outdated or none is.
+    pub(super) fn freeze_software_ns(&self, outdated: bool) -> u64 {
+        let drop_ns = if outdated { self.costs.drop_ns } else { 0 };
+        self.costs.freeze_ns.saturating_add(self.mapped_freeze_ns()).saturating_add(drop_ns)
+    }
+
+    fn mapped_freeze_ns(&self) -> u64 {
+        let maps = self.policy.writes_back() && self.mapped_share > Fraction::NONE;
+        if maps { self.costs.mapped_freeze_ns } else { 0 }
     }
 
     /// One page in so many, on a line as much slower: what takes time takes as long, and there is as much less of it. For
@@ -393,6 +419,15 @@ impl SimulationSetup {
         }
         if profile.state_bytes > 0 {
             self.costs.state_bytes = profile.state_bytes;
+        }
+    }
+
+    /// Aims at this downtime. Where the system looks at it during a pass, the algorithm may end it there.
+    pub fn aim_at_downtime(&mut self, target_ns: u64) {
+        self.stop.downtime_ns = Some(target_ns);
+        let freezes = matches!(self.policy.pre, Pre::Copy(_)) && self.policy.freeze == Freeze::NotInStep;
+        if freezes && self.stop.look_every_ns.is_some() && !self.stop.switch_to_post_copy {
+            self.policy.stop = Stop::Target;
         }
     }
 

@@ -155,7 +155,7 @@ impl Parameter {
             Self::AccessInterval => setup.access_interval_ns = value as u64,
             Self::WriteRate => setup.access_interval_ns = (setup.write_share.as_f64() * 1e9 / value) as u64,
             Self::DirtyRate => setup.set_dirty_rate(value as u64)?,
-            Self::Downtime => setup.stop.downtime_ns = Some(value as u64),
+            Self::Downtime => setup.aim_at_downtime(value as u64),
             Self::ZeroShare => setup.zero_share = share,
             Self::Streams => setup.costs.streams = value as u32,
             Self::WriteShare => setup.write_share = share,

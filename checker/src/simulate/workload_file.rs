@@ -228,7 +228,9 @@ fn qemu(text: &str) -> Result<Profile, WorkloadError> {
             let unit_ns =
                 if rate.calc_time_unit.as_deref() == Some("millisecond") { 1_000_000 } else { 1_000_000_000 };
             let after_ns = time.saturating_mul(unit_ns);
-            let bytes = u128::from(rate_mib) * u128::from(after_ns) * (1 << 20) / 1_000_000_000;
+            // What is below a MiB a second is cut off: half of one, on average.
+            let rate_bytes = (u128::from(rate_mib) << 20) + if rate_mib == 0 { 0 } else { 1 << 19 };
+            let bytes = rate_bytes * u128::from(after_ns) / 1_000_000_000;
             let written = u64::try_from(bytes / u128::from(page_size_bytes)).unwrap_or(u64::MAX);
             vec![Measured { after_ns, written, touched: 0 }]
         }
@@ -341,7 +343,8 @@ mod tests {
         );
         assert_eq!(
             rate.curve,
-            [Measured { after_ns: 2_000_000_000, written: 2 * 98 * 256, touched: 2 * 98 * 256 }]
+            [Measured { after_ns: 2_000_000_000, written: 197 * 256, touched: 197 * 256 }],
+            "98 and a half MiB a second"
         );
         let vector = measured(
             r#"{"page-size": 4096, "periods": [125, 250, 500], "n-dirty-pages": [33, 30, 78], "n-sampled-pages": 100,

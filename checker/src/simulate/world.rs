@@ -58,6 +58,8 @@ pub(super) struct World<'a, M> {
     code_and_stack: (Option<PageNumber>, Option<PageNumber>),
     /// File-mapped pages that have to be written back before the process is suspended.
     write_backs_ahead: u64,
+    /// When it was looked last during a pass whether the target is met.
+    looked_ns: u64,
     /// Since when the process has been slowed down as much as it is.
     throttled_since_ns: u64,
     divergence: Option<Divergence>,
@@ -87,7 +89,8 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         let mut of_kind = image.page_numbers();
         let code = of_kind.find(|&page| image.kind(page) == PageKind::FileMapped);
         let stack = image.page_numbers().next_back().filter(|&page| image.kind(page) == PageKind::Private);
-        let mut random = Random::new(setup.seed ^ 0x7a65_726f);
+        let first_zero = pages - setup.zero_share.of(pages).min(pages);
+        let zero = PageSet::filled(pages, |page| page.0 >= first_zero);
         Ok(Self {
             setup,
             image,
@@ -96,11 +99,12 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             network: Network::new(setup),
             room_ns: [None; 2],
             busy_ns: [0; 2],
-            process: Process::new(setup, pages),
+            process: Process::new(setup, pages, &zero),
             faults: VecDeque::new(),
-            zero: PageSet::filled(pages, |_| falls(setup.zero_share, &mut random)),
+            zero,
             code_and_stack: (code, stack),
             write_backs_ahead: 0,
+            looked_ns: 0,
             throttled_since_ns: 0,
             divergence: None,
             costs: Costs::default(),

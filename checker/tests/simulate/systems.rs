@@ -1,6 +1,9 @@
 //! What real systems are limited by, and what ends their passes: each against a formula, or against the same without it.
 
+use std::sync::Arc;
+
 use checker::simulate::summary::{Summary, outcomes};
+use checker::simulate::workload_file::{Measured, Profile};
 use checker::simulate::{
     CostModel, DirtyMarks, Endless, Fraction, Framing, Intervals, Patience, Preset, SimulatedWorkload,
     SimulationError, SimulationOutcome, SimulationSetup, SimulationSetupError, Span, StopRule, Throttling,
@@ -153,6 +156,77 @@ fn a_log_by_pass_leaves_what_was_written_in_the_pass_and_one_by_page_what_was_wr
     let by_pass = 1.0 - (-x).exp();
     assert_near(left(DirtyMarks::Pass), by_pass, 0.02);
     assert_near(left(DirtyMarks::Page), 1.0 - by_pass / x, 0.02);
+}
+
+/// The reference on Linux looks for marks all the time and takes one when its page is sent; hypervisors take all when a pass
+/// begins. So of a process that writes anywhere, a pass leaves half as many, as long as they are few.
+#[test]
+fn each_system_takes_marks_in_its_own_way() {
+    let left = |preset: Preset| {
+        let setup = SimulationSetup::new(pre_copy_once(), preset);
+        let outcome = outcome(&SimulationSetup { access_interval_ns: 3_000_000, ..setup });
+        outcome.left_after_pass[0] as f64
+    };
+    assert_near(left(Preset::Qemu) / left(Preset::Sojourn), 2.0, 0.3);
+    assert_near(left(Preset::Criu) / left(Preset::Sojourn), 2.0, 0.3);
+}
+
+/// Where the target is looked at during a pass as well, the freeze is as long as it may be, and copying ends sooner.
+#[test]
+fn qemu_stops_within_a_pass_as_soon_as_the_target_is_met() {
+    let target_ns = 300_000_000;
+    let moved = |look_every_ns| {
+        let mut setup = SimulationSetup::new(Policy::PRE_COPY, Preset::Qemu);
+        setup.memory_bytes = 64 << 20;
+        setup.workload = SimulatedWorkload::Sequential;
+        (setup.write_share, setup.access_interval_ns) = (Fraction::ALL, 1_000_000);
+        setup.costs.send_buffer_bytes = 64 << 10;
+        assert_eq!(setup.stop.look_every_ns, Some(50_000_000));
+        setup.stop.look_every_ns = look_every_ns;
+        setup.unbind_passes();
+        setup.aim_at_downtime(target_ns);
+        let outcome = outcome(&setup);
+        (freeze_s(&outcome), outcome.pre_migration.ns().expect("it ends"))
+    };
+    let (within, at_end) = (moved(Some(50_000_000)), moved(None));
+    assert!((0.24..0.32).contains(&within.0), "{within:?}");
+    assert!(at_end.0 < 0.75 * within.0 && at_end.1 > within.1, "{at_end:?} and {within:?}");
+}
+
+/// What a freeze consists of besides the line, each where it has an occasion.
+#[test]
+fn a_freeze_takes_longer_with_mapped_files_and_with_outdated_pages() {
+    let longer = |setup: SimulationSetup, change: fn(&mut CostModel)| {
+        let before = freeze_s(&outcome(&setup));
+        freeze_s(&outcome(&costing(setup, change))) - before
+    };
+    let mapped: fn(&mut CostModel) = |costs| costs.mapped_freeze_ns = 2_000_000_000;
+    let outdated: fn(&mut CostModel) = |costs| costs.drop_ns = 2_000_000_000;
+    let idle = |policy| SimulationSetup { workload: SimulatedWorkload::None, ..bare(policy) };
+    let private = SimulationSetup { mapped_share: Fraction::NONE, ..idle(Policy::GENERIC) };
+    for (setup, change, expected) in [
+        (idle(Policy::GENERIC), mapped, 2.0),
+        (private, mapped, 0.0),
+        (idle(Policy::POST_COPY), mapped, 0.0),
+        (idle(Policy::PRE_COPY), outdated, 0.0),
+        (bare(Policy::PRE_COPY), outdated, 2.0),
+        (bare(Policy::POST_COPY), outdated, 0.0),
+    ] {
+        let name = setup.policy.name.clone();
+        assert!((longer(setup, change) - expected).abs() < 1e-3, "{name}: {expected}");
+    }
+}
+
+#[test]
+fn a_process_that_was_measured_and_does_nothing_moves() {
+    let curve = vec![Measured { after_ns: 1_000_000_000, written: 0, touched: 0 }];
+    let profile = Profile { pages: 100, curve, ..Profile::default() };
+    for policy in [Policy::PRE_COPY, Policy::POST_COPY, Policy::GENERIC] {
+        let mut setup = SimulationSetup::new(policy, Preset::Sojourn);
+        setup.take_over(&profile);
+        setup.workload = SimulatedWorkload::Measured(Arc::new(profile.clone()));
+        assert_eq!(outcome(&setup).accesses, 0);
+    }
 }
 
 /// Drawn intervals do not keep step with the pages that are sent: a little more time makes a little difference, and each

@@ -332,22 +332,23 @@ fn with_a_cut(before: Vec<Step>, progress: Progress, after: Vec<Step>) -> Vec<St
     [before, cut, after].concat()
 }
 
-fn disrupted(pages: u64) -> Header {
-    Header { disrupted: true, ..header(&POST_COPY, pages) }
-}
-
-/// Is the log right, and rejected at the line of the step that is put in the place of this one?
-fn refuses_instead(steps: &[Step], at: usize, others: impl IntoIterator<Item = Event>) {
-    let header = disrupted(2);
-    assert_eq!(waits(&header, &POST_COPY, steps), []);
-    let text = ndjson(&header, steps);
-    assert!(conform(text.as_bytes(), None).is_ok(), "read from a file it is right as well");
-    for event in others {
-        let mut steps = steps.to_vec();
-        steps[at].event = event.clone();
-        match judged(&header, POST_COPY, &steps) {
-            Err(TraceError::Rejected(rejection)) => assert_eq!(rejection.line, at + 2, "{rejection}"),
-            other => panic!("{event:?}: {other:?}"),
+/// Is the log right over links of each kind, and rejected at the line of the step that is put in the place of this one?
+fn refuses_instead(strategy: &Strategy, steps: &[Step], at: usize, others: impl IntoIterator<Item = Event>) {
+    let others: Vec<_> = others.into_iter().collect();
+    for link in [LinkOrder::Fifo, LinkOrder::Unordered, LinkOrder::Lossy] {
+        let header = Header { link, disrupted: true, ..header(strategy, 2) };
+        assert_eq!(waits(&header, strategy, steps), []);
+        let text = ndjson(&header, steps);
+        assert!(conform(text.as_bytes(), None).is_ok(), "read from a file it is right as well");
+        for event in &others {
+            let mut steps = steps.to_vec();
+            steps[at].event = event.clone();
+            match judged(&header, strategy.clone(), &steps) {
+                Err(TraceError::Rejected(rejection)) => {
+                    assert_eq!(rejection.line, at + 2, "{link:?}: {event:?}: {rejection}");
+                }
+                other => panic!("{link:?}: {event:?}: {other:?}"),
+            }
         }
     }
 }
@@ -380,12 +381,17 @@ fn what_is_said_over_a_new_connection() {
         resynced(Running, &[], &[0]),
         resynced(Running, &[], &[1]),
     ];
-    refuses_instead(&log, resync, wrong);
-    refuses_instead(&log, resync - 1, [AwaitingGo, Complete].map(|progress| connected(A, Some(progress))));
+    refuses_instead(&POST_COPY, &log, resync, wrong);
+    refuses_instead(
+        &POST_COPY,
+        &log,
+        resync - 1,
+        [AwaitingGo, Complete].map(|progress| connected(A, Some(progress))),
+    );
     let source = [AwaitingGo, Running, Complete].map(|progress| connected(B, Some(progress)));
-    refuses_instead(&log, resync - 2, source);
+    refuses_instead(&POST_COPY, &log, resync - 2, source);
     let disconnected = Event::PeerDisconnected { peer: A.into(), fate: Some(Fate::Migrated) };
-    refuses_instead(&log, resync - 3, [disconnected]);
+    refuses_instead(&POST_COPY, &log, resync - 3, [disconnected]);
 
     // That nothing is missing is lost with the connection.
     let [declared, learned, destroyed, at_rest] =
@@ -394,13 +400,60 @@ fn what_is_said_over_a_new_connection() {
     let log = with_a_cut(moved, Complete, [learned, destroyed, at_rest].concat());
     let learned = place_of(&log, |event| matches!(event, Event::CompletionLearned { .. }));
     let wrong = [AwaitingGo, Running].map(|progress| connected(A, Some(progress)));
-    refuses_instead(&log, learned - 1, wrong);
+    refuses_instead(&POST_COPY, &log, learned - 1, wrong);
     // The file server is no part of it.
     let mut log = log;
     let lost = Event::PeerDisconnected { peer: Place::FileServer, fate: None };
     let found = |resync| Event::PeerConnected { peer: Place::FileServer, resync };
     log.splice(1..1, [lost, found(None)].map(|event| Step { epoch: Epoch(0), ..step(A, event) }));
-    refuses_instead(&log, 2, [AwaitingGo, Running, Complete].map(|progress| found(Some(progress))));
+    refuses_instead(
+        &POST_COPY,
+        &log,
+        2,
+        [AwaitingGo, Running, Complete].map(|progress| found(Some(progress))),
+    );
+}
+
+/// What was sent and has not come is owed again, and what the process waits for is asked for: all of it, and once.
+#[test]
+fn what_is_lacking_over_a_new_connection() {
+    let page = PageNumber(1);
+    let resynced = |owed_again: &[PageNumber], requested: &[PageNumber]| {
+        let (owed_again, requested) = (owed_again.to_vec(), requested.to_vec());
+        Event::ResyncAccepted { from: B, progress: Progress::Running, owed_again, requested }
+    };
+    let served = step(A, Event::PageServed { page, sequence: Sequence(1), to: B });
+    let asked = vec![
+        step(B, Event::PageFaulted { page, asked: A.into() }),
+        step(A, Event::RequestAccepted { page, from: B }),
+        served.clone(),
+    ];
+    let arrives = vec![served, step(B, Event::PageInstalled { page, sequence: Sequence(1), from: A })];
+    let moved = [vec![written(0, 0)], begun(), handed_over(), pushed(0).to_vec()].concat();
+    let again = [vec![step(A, resynced(&[page], &[page]))], arrives.clone(), ended()].concat();
+    let log = with_a_cut([moved.clone(), asked].concat(), Progress::Running, again);
+    let resync = place_of(&log, |event| matches!(event, Event::ResyncAccepted { .. }));
+    let lists: [[&[PageNumber]; 2]; 4] =
+        [[&[], &[page]], [&[page], &[]], [&[page, page], &[page]], [&[page], &[page, page]]];
+    refuses_instead(
+        &POST_COPY,
+        &log,
+        resync,
+        lists.map(|[owed_again, requested]| resynced(owed_again, requested)),
+    );
+
+    // The request itself is lost.
+    let faulted = step(B, Event::PageFaulted { page, asked: A.into() });
+    let again = [vec![step(A, resynced(&[], &[page]))], arrives, ended()].concat();
+    let log = with_a_cut([moved, vec![faulted]].concat(), Progress::Running, again);
+    let resync = place_of(&log, |event| matches!(event, Event::ResyncAccepted { .. }));
+    let lists: [[&[PageNumber]; 2]; 3] = [[&[], &[]], [&[page], &[page]], [&[], &[page, page]]];
+    refuses_instead(
+        &POST_COPY,
+        &log,
+        resync,
+        lists.map(|[owed_again, requested]| resynced(owed_again, requested)),
+    );
 }
 
 /// A destination that has not said *ready* forgets what a dead source has sent; one that has is left with a process in doubt.
@@ -424,8 +477,84 @@ fn what_is_left_when_the_source_is_dead() {
         (declared, lost(Loss::InDoubt), forgotten),
     ] {
         let log = [&moved[..=last], &[step(A, Event::HostCrashed), step(B, fenced(right))]].concat();
-        refuses_instead(&log, last + 2, all.into_iter().chain([wrong]).map(fenced));
+        refuses_instead(&POST_COPY, &log, last + 2, all.into_iter().chain([wrong]).map(fenced));
     }
+}
+
+/// What died with the other machine is said as it is: the process itself, or so many pages of it.
+#[test]
+fn what_is_lost_with_a_machine() {
+    let fenced = |peer, fate| Event::PeerFenced { peer, fate };
+    let losses =
+        [Loss::Runner, Loss::InDoubt, Loss::Pages(0), Loss::Pages(1), Loss::Pages(2), Loss::Pages(3)];
+    let others = |right: Loss| {
+        let ends = [None, Some(Fate::Migrated), Some(Fate::CarriedOn(Cause::PeerDead))];
+        let losses = losses.into_iter().filter(move |loss| *loss != right).map(Fate::Lost).map(Some);
+        ends.into_iter().chain(losses)
+    };
+    let moved = [vec![written(0, 0)], begun(), handed_over()].concat();
+    // Where the process is, two pages are owed, or one of them has come; where it was, the process itself is gone.
+    for (before, dead, told, right) in [
+        (moved.clone(), A, B, Loss::Pages(2)),
+        ([moved.clone(), pushed(0).to_vec()].concat(), A, B, Loss::Pages(1)),
+        (moved, B, A, Loss::Runner),
+    ] {
+        let at = before.len() + 1;
+        let fate = Some(Fate::Lost(right));
+        let freed = step(told, Event::ImageDestroyed { told: None });
+        let log =
+            [before, vec![step(dead, Event::HostCrashed), step(told, fenced(dead, fate)), freed]].concat();
+        refuses_instead(&POST_COPY, &log, at, others(right).map(|fate| fenced(dead, fate)));
+    }
+}
+
+/// A process that is on its way back is lost with the pages that it had left where it goes to.
+#[test]
+fn what_is_lost_on_the_way_back() {
+    let fenced = |fate| Event::PeerFenced { peer: A, fate };
+    let page = PageNumber(1);
+    let sequence = Sequence(1);
+    let there = vec![
+        step(B, Event::PageFaulted { page, asked: A.into() }),
+        step(A, Event::RequestAccepted { page, from: B }),
+        step(A, Event::PageServed { page, sequence, to: B }),
+        step(B, Event::PageInstalled { page, sequence, from: A }),
+    ];
+    let registers = Bytes::default();
+    let back = [
+        step(A, Event::MigrationExpected { from: B }),
+        step(B, Event::MigrationStarted { to: A }),
+        step(B, Event::ProcessSuspended { registers, code_page: None, stack_page: None, switched: false }),
+        step(B, Event::PageTransferred { page, sequence, to: A }),
+        step(B, Event::StateSent { to: A }),
+        step(A, Event::HostCrashed),
+        step(B, fenced(Some(Fate::Lost(Loss::Pages(1))))),
+    ];
+    let back = back.map(|step| Step { epoch: Epoch(2), ..step });
+    let freed = step(B, Event::ImageDestroyed { told: None });
+    let log = [vec![written(0, 0)], begun(), handed_over(), there, back.to_vec(), vec![freed]].concat();
+    let others = [
+        None,
+        Some(Fate::CarriedOn(Cause::PeerDead)),
+        Some(Fate::Lost(Loss::Pages(2))),
+        Some(Fate::Lost(Loss::InDoubt)),
+    ];
+    refuses_instead(&LAZY_COPY, &log, log.len() - 2, others.map(fenced));
+}
+
+/// Once it has learned that the process has exited, a host sends nothing more of it.
+#[test]
+fn pages_of_a_process_that_has_exited() {
+    let exits = [
+        step(B, Event::ProcessExited),
+        step(B, Event::ProcessReleased { told: vec![A] }),
+        step(A, Event::ExitLearned { from: B }),
+        step(A, Event::ImageDestroyed { told: None }),
+    ];
+    let log = [vec![written(0, 0)], begun(), handed_over(), exits.to_vec()].concat();
+    let (page, sequence) = (PageNumber(0), Sequence(1));
+    let sent = [Event::PagePushed { page, sequence, to: B }, Event::PageServed { page, sequence, to: B }];
+    refuses_instead(&POST_COPY, &log, log.len() - 1, sent);
 }
 
 /// Whoever does not see that a host is ready may all the same see that the other has heard it.

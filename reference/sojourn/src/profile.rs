@@ -7,7 +7,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use linux::inventory::{Mapping, MemoryKind};
 use linux::pagemap::{PageState, PagemapRun};
+use linux::plan::{FileChoices, backing};
 use linux::source::TrackedProcess;
 use linux::{AddressRange, LinuxError, PAGE_SIZE};
 use serde::Serialize;
@@ -22,7 +24,7 @@ const READ_MAX: u64 = 1 << 16;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ProcessProfile {
-    /// Pages that are there.
+    /// Pages that are there and move; those of programs and libraries do not, where nobody has written them.
     pub pages: u64,
     /// Bytes of one.
     pub page_size_bytes: u64,
@@ -68,7 +70,7 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
     source.track()?;
     // Everything counts as written until it is taken for the first time.
     source.take_written()?;
-    let marks = ReferenceMarks::cleared(pid);
+    let marks = ReferenceMarks::cleared(pid, &source.inventory()?.mappings);
     let began = Instant::now();
     let mut curve: Vec<WrittenWithin> = Vec::new();
     let mut next = FIRST;
@@ -95,9 +97,9 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
     };
     let mut file_mapped_pages = 0;
     let mut runs = Vec::new();
-    for mapping in source.mappings()?.iter().filter(|mapping| mapping.memory_kind().is_some()) {
+    for mapping in &travelling(&source.inventory()?.mappings) {
         let here = source.population_of(mapping)?;
-        if mapping.shared && mapping.file().is_some() {
+        if is_shared_file(mapping) {
             // All of it moves, whether the process has looked at it or not.
             let count = pages([mapping.range].into_iter());
             file_mapped_pages += count;
@@ -120,31 +122,58 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
     })
 }
 
+/// The mappings whose pages move. Those of programs and libraries that nobody has written do not, where the destination has
+/// the same files, as it is taken to have.
+fn travelling(mappings: &[Mapping]) -> Vec<Mapping> {
+    let files = FileChoices::same_file_system();
+    let travels = |mapping: &&Mapping| is_shared_file(mapping) || backing(mapping, &files).is_installed();
+    mappings.iter().filter(travels).cloned().collect()
+}
+
+fn is_shared_file(mapping: &Mapping) -> bool {
+    mapping.memory_kind() == Some(MemoryKind::SharedFile)
+}
+
 /// The kernel's marks of pages that were used, which it takes for all of a process at once. What it forgets to mark, since the
 /// processor still knows the page, is counted later or not at all: a little too few.
-struct ReferenceMarks(PathBuf);
+struct ReferenceMarks {
+    smaps: PathBuf,
+    travelling: Vec<AddressRange>,
+}
 
 impl ReferenceMarks {
     /// None is marked from now on. `None` where the kernel cannot.
-    fn cleared(pid: i32) -> Option<Self> {
+    fn cleared(pid: i32, mappings: &[Mapping]) -> Option<Self> {
         let process = PathBuf::from(format!("/proc/{pid}"));
         fs::write(process.join("clear_refs"), "1").ok()?;
-        Some(Self(process.join("smaps_rollup")))
+        let travelling = travelling(mappings).into_iter().map(|mapping| mapping.range).collect();
+        Some(Self { smaps: process.join("smaps"), travelling })
     }
 
-    /// Pages that are marked.
+    /// Pages that are marked, of mappings that move.
     fn count(&self) -> Option<u64> {
-        referenced_pages(&fs::read_to_string(&self.0).ok()?)
+        let smaps = fs::read_to_string(&self.smaps).ok()?;
+        Some(referenced_pages(&smaps, |range| {
+            self.travelling.iter().any(|other| other.intersection(range).is_some())
+        }))
     }
 }
 
-/// From a line such as `Referenced:         1234 kB`.
-fn referenced_pages(rollup: &str) -> Option<u64> {
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Referenced:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024 / PAGE_SIZE)
+/// Adds up lines such as `Referenced:         1234 kB`, each of which belongs to the range of the heading before it.
+fn referenced_pages(smaps: &str, counts: impl Fn(AddressRange) -> bool) -> u64 {
+    let (mut counted, mut kilobytes) = (false, 0u64);
+    for line in smaps.lines() {
+        let mut words = line.split_whitespace();
+        let first = words.next().unwrap_or_default();
+        if let Some((start, end)) = first.split_once('-') {
+            let address = |text| u64::from_str_radix(text, 16).unwrap_or(0);
+            counted = counts(AddressRange::new(address(start), address(end)));
+        } else if counted && first == "Referenced:" {
+            kilobytes += words.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        }
+    }
+    kilobytes * 1024 / PAGE_SIZE
 }
-
 fn pages(ranges: impl Iterator<Item = AddressRange>) -> u64 {
     ranges.map(|range| range.len() / PAGE_SIZE).sum()
 }
@@ -166,12 +195,47 @@ fn own_zero(source: &TrackedProcess, runs: &[PagemapRun], own: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use linux::inventory::MappingKind;
+    use linux::inventory::mapping::{MappedFile, MappingFlags};
+
     use super::*;
 
     #[test]
     fn used_pages_are_those_that_the_kernel_calls_referenced() {
-        assert_eq!(referenced_pages("Rss:  9 kB\nReferenced:         1234 kB\nAnonymous: 0 kB\n"), Some(308));
-        assert_eq!(referenced_pages("Rss:  9 kB\n"), None);
+        let smaps = "1000-9000 r-xp 00000000 08:01 7   /bin/cat\nRss:  9 kB\nReferenced:    8 kB\n\
+                     9000-f000 rw-p 00000000 00:00 0\nRss:  9 kB\nReferenced:    1234 kB\nAnonymous: 0 kB\n";
+        assert_eq!(referenced_pages(smaps, |range| range.start == 0x9000), 308);
+        assert_eq!(referenced_pages(smaps, |_| true), 310);
+    }
+
+    #[test]
+    fn a_file_that_nobody_has_written_moves_only_if_it_is_mapped_shared_or_could_be_written() {
+        let mapping = |protection, shared: bool, own_pages: u64| Mapping {
+            range: AddressRange::new(0x1000, 0x9000),
+            protection,
+            shared,
+            kind: MappingKind::File(MappedFile {
+                path: "/bin/cat".into(),
+                deleted: false,
+                device: (8, 1),
+                inode: 7,
+                offset: 0,
+                in_memory: false,
+                stored: false,
+            }),
+            flags: MappingFlags::default(),
+            own_pages,
+        };
+        // PROT_READ, and PROT_WRITE with it.
+        let (read, written) = (1, 3);
+        for (mapping, moves) in [
+            (mapping(read, false, 0), false),
+            (mapping(read, false, 1), true),
+            (mapping(written, false, 0), true),
+            (mapping(written, true, 0), true),
+        ] {
+            assert_eq!(travelling(std::slice::from_ref(&mapping)).len(), usize::from(moves), "{mapping:?}");
+        }
     }
 
     #[test]

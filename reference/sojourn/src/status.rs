@@ -36,7 +36,8 @@ pub struct Status {
     /// How long it is going to stand still from now on, by what has been seen of the link and of its writes, in nanoseconds;
     /// less where pages turn out to be all zero.
     pub freeze_expected_ns: Option<u64>,
-    /// How long the migration is going to take in all; nobody can tell where copying makes no headway.
+    /// How long the migration is going to take in all, in nanoseconds; nobody can tell where copying makes no headway. Whether
+    /// a page is all zero is known only when it is read to be sent, so one that is counts as a whole page until then.
     #[serde(default)]
     pub total_expected_ns: Option<u64>,
     /// What has become of the migration, once something has.
@@ -135,6 +136,12 @@ pub enum MigrationMoment {
     Started,
     /// The source begins to stop the process.
     Stopped,
+    /// The source has stopped it, and knows what it is in the middle of and what it has written.
+    Suspended,
+    /// That has come to the destination.
+    Arrived,
+    /// The destination could let it run: it has that and all pages that travel with it.
+    Ready,
     /// The source has handed it over.
     HandedOver,
     /// The destination lets it go.
@@ -149,6 +156,8 @@ impl MigrationMoment {
     fn of(event: &Event) -> Option<Self> {
         Some(match event {
             Event::MigrationStarted { .. } => Self::Started,
+            Event::ProcessSuspended { .. } => Self::Suspended,
+            Event::ReadinessDeclared { .. } => Self::Ready,
             Event::ProcessHandedOver { .. } => Self::HandedOver,
             Event::ProcessResumed { .. } => Self::Resumed,
             Event::CompletionDeclared { .. } => Self::Complete,
@@ -160,6 +169,9 @@ impl MigrationMoment {
         match self {
             Self::Started => "started",
             Self::Stopped => "stopped",
+            Self::Suspended => "suspended",
+            Self::Arrived => "arrived",
+            Self::Ready => "ready",
             Self::HandedOver => "handed-over",
             Self::Resumed => "resumed",
             Self::Runs => "runs",

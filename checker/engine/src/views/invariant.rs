@@ -64,7 +64,7 @@ pub struct Configurations {
 #[derive(Debug, Error)]
 pub enum InvariantError {
     /// Not the JSON of an invariant with these records.
-    #[error("not an invariant of this system: {0}")]
+    #[error("not an invariant of this system")]
     Json(#[from] serde_json::Error),
     /// Of another format or version.
     #[error("expected {FORMAT} version {VERSION}, found {format} version {version}")]

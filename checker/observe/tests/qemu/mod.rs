@@ -1,35 +1,17 @@
 //! A real QEMU: two processes, a guest that writes memory, the recorder between them.
 
-use std::ffi::OsString;
+pub mod machine;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::{JoinHandle, sleep, spawn};
-use std::time::{Duration, Instant};
+use std::thread::{JoinHandle, spawn};
 
 use observe::record::{Passed, ProxyRecorder};
-use serde_json::{Value, json};
 
-/// The program to be run: what `SOJOURN_QEMU` names, or with `1` the one of the distribution.
-fn program() -> OsString {
-    match std::env::var_os("SOJOURN_QEMU") {
-        Some(named) if named != "1" => named,
-        _ => "qemu-system-x86_64".into(),
-    }
-}
-
-/// Nothing here takes as long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The version of QEMU, if there is one.
-pub fn version() -> Option<String> {
-    let output = Command::new(program()).arg("--version").output().ok()?;
-    String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
-}
+pub use machine::{Qemu, version};
 
 /// A boot sector that goes into protected mode and adds one to a byte of each page from 1 MiB to 6 MiB, for ever, with
 /// a pause of so many turns of a loop behind each round.
@@ -71,100 +53,13 @@ const EVENTS: &str = "migration_bitmap_sync_end\nram_save_page\nget_queued_page\
     loadvm_process_command\nloadvm_handle_cmd_packaged_received\nram_dirty_bitmap_reload_complete\n\
     source_return_path_thread_shut\nvm_state_notify\n";
 
-/// One QEMU and its monitor.
-pub struct Qemu {
-    child: Child,
-    monitor: UnixStream,
-    said: Arc<(Mutex<Vec<Value>>, Condvar)>,
-}
-
-impl Qemu {
-    /// Starts one in this folder.
-    pub fn start(folder: &Path, name: &str, more: &[&str]) -> Self {
-        let path = |end: &str| folder.join(format!("{name}{end}")).display().to_string();
-        fs::write(path(".events"), EVENTS).unwrap();
-        let disk = folder.join("boot.img").display().to_string();
-        let child = Command::new(program())
-            .args(["-nodefaults", "-display", "none", "-accel", "tcg", "-m", "8", "-boot", "a"])
-            .args(["-drive", &format!("file={disk},format=raw,if=floppy,readonly=on")])
-            .args(["-qmp", &format!("unix:{},server=on,wait=off", path(".qmp"))])
-            .args(["-trace", &format!("events={},file={}", path(".events"), path(".trace"))])
-            .args(["-msg", "timestamp=on"])
-            .args(more)
-            .stdin(Stdio::null())
-            .stderr(fs::File::create(path(".stderr")).unwrap())
-            .spawn()
-            .unwrap();
-        let monitor = connect(Path::new(&path(".qmp")));
-        let said = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
-        let (reader, heard) = (BufReader::new(monitor.try_clone().unwrap()), said.clone());
-        spawn(move || {
-            for line in reader.lines().map_while(Result::ok) {
-                let Ok(value) = serde_json::from_str(&line) else { continue };
-                heard.0.lock().unwrap().push(value);
-                heard.1.notify_all();
-            }
-        });
-        let mut qemu = Self { child, monitor, said };
-        qemu.ask("qmp_capabilities", json!({}));
-        qemu
-    }
-
-    /// Gives a command and waits for the answer.
-    pub fn ask(&mut self, command: &str, arguments: Value) -> Value {
-        let from = self.said.0.lock().unwrap().len();
-        writeln!(self.monitor, "{}", json!({ "execute": command, "arguments": arguments })).unwrap();
-        self.wait(from, command, |value| value.get("return").is_some() || value.get("error").is_some())
-    }
-
-    /// Waits until the migration has been in one of these states.
-    pub fn reaches(&self, states: &[&str]) -> String {
-        let value = self.wait(0, &format!("{states:?}"), |value| {
-            value["event"] == "MIGRATION" && states.iter().any(|state| value["data"]["status"] == *state)
-        });
-        value["data"]["status"].as_str().unwrap().to_owned()
-    }
-
-    /// Waits for an event.
-    pub fn hears(&self, event: &str) {
-        self.wait(0, event, |value| value["event"] == event);
-    }
-
-    /// The events so far, as the monitor's socket gave them.
-    pub fn events(&self) -> String {
-        self.said.0.lock().unwrap().iter().map(|value| format!("{value}\n")).collect()
-    }
-
-    fn wait(&self, from: usize, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
-        let begun = Instant::now();
-        let mut said = self.said.0.lock().unwrap();
-        loop {
-            if let Some(value) = said.iter().skip(from).find(|value| is_it(value)) {
-                return value.clone();
-            }
-            assert!(begun.elapsed() < PATIENCE, "no {what}; instead: {said:#?}");
-            said = self.said.1.wait_timeout(said, Duration::from_millis(200)).unwrap().0;
-        }
-    }
-}
-
-impl Drop for Qemu {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn connect(path: &Path) -> UnixStream {
-    let begun = Instant::now();
-    loop {
-        match UnixStream::connect(path) {
-            Ok(stream) => return stream,
-            Err(error) => assert!(begun.elapsed() < PATIENCE, "{}: {error}", path.display()),
-        }
-        sleep(Duration::from_millis(20));
-    }
+/// Starts a QEMU with 8 MiB in this folder, which traces what it does.
+pub fn traced(folder: &Path, name: &str, more: &[&str]) -> Qemu {
+    let path = |end: &str| folder.join(format!("{name}{end}")).display().to_string();
+    fs::write(path(".events"), EVENTS).unwrap();
+    let trace = format!("events={},file={}", path(".events"), path(".trace"));
+    let arguments = ["-m", "8", "-trace", &trace, "-msg", "timestamp=on"];
+    Qemu::start(Command::new(machine::program()), folder, name, &[&arguments[..], more].concat())
 }
 
 /// A recorder between two Unix sockets.

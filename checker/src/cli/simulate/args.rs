@@ -175,7 +175,8 @@ pub struct SimulateSetting {
     /// Passes of an algorithm that copies ahead a bounded number of times [default: as the algorithm says]
     #[arg(long, value_name = "R|unbounded", value_parser = passes, help_heading = "When copying ahead ends")]
     pub passes: Option<Passes>,
-    /// Suspend the process when what is left takes no longer than this; without --passes, however many passes it takes
+    /// Suspend the process when what is left takes no longer than this: at the end of a pass, with --preset qemu also
+    /// before; without --passes, however many passes it takes
     #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "When copying ahead ends")]
     pub downtime: Option<u64>,
     /// Suspend it at the end of the pass in which so much time is over
@@ -188,7 +189,8 @@ pub struct SimulateSetting {
     /// pass, 99 % at most
     #[arg(long, help_heading = "When copying ahead ends")]
     pub throttle: bool,
-    /// When a page's mark is taken: when it is sent, or, as hypervisors do it, of all pages when a pass begins [default: pass]
+    /// When a page's mark is taken: when it is sent, as by sojourn, or, as hypervisors do it, of all pages when a pass begins
+    /// [default: as the preset has it]
     #[arg(long, help_heading = "When copying ahead ends")]
     pub log: Option<LogName>,
     /// What leaves a host or the file server in a second, as in 100Mbit/s: the rate of the line, of which frames take 6 %
@@ -239,6 +241,12 @@ pub struct SimulateSetting {
     /// Fixed time of a freeze
     #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "Costs")]
     pub freeze_cost: Option<u64>,
+    /// What a freeze takes longer where files of the file server are mapped
+    #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "Costs")]
+    pub mapped_freeze_cost: Option<u64>,
+    /// What a freeze takes longer where pages that were sent ahead are outdated
+    #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "Costs")]
+    pub drop_cost: Option<u64>,
     /// Fixed time of a pass
     #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "Costs")]
     pub pass_cost: Option<u64>,
@@ -396,11 +404,15 @@ impl SimulateSetting {
 
     fn set_stop(&self, setup: &mut SimulationSetup) {
         setup.stop = StopRule {
-            downtime_ns: self.downtime,
+            downtime_ns: None,
+            look_every_ns: setup.stop.look_every_ns,
             timeout_ns: self.stop_after,
             switch_to_post_copy: self.switch_to_post_copy,
             throttle: self.throttle.then_some(Throttling::AUTO_CONVERGE),
         };
+        if let Some(target_ns) = self.downtime {
+            setup.aim_at_downtime(target_ns);
+        }
         match self.passes {
             Some(passes) => setup.set_passes(passes),
             None if self.downtime.is_some() || self.stop_after.is_some() => setup.unbind_passes(),
@@ -430,6 +442,8 @@ impl SimulateSetting {
         costs.compressed = self.compress;
         set(&mut costs.state_bytes, self.state);
         set(&mut costs.freeze_ns, self.freeze_cost);
+        set(&mut costs.mapped_freeze_ns, self.mapped_freeze_cost);
+        set(&mut costs.drop_ns, self.drop_cost);
         set(&mut costs.pass_ns, self.pass_cost);
         set(&mut costs.page_ns, self.page_cost);
         set(&mut costs.zero_page_ns, self.zero_cost);

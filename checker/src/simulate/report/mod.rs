@@ -273,6 +273,8 @@ fn costs_in_words(
     let mut software = Vec::new();
     for (what, ns) in [
         ("freeze", costs.freeze_ns),
+        ("more with mapped files", costs.mapped_freeze_ns),
+        ("with outdated pages", costs.drop_ns),
         ("pass", costs.pass_ns),
         ("page", costs.page_ns.max(costs.install_ns)),
         ("fault", costs.fault_ns),

@@ -3,7 +3,7 @@
 
 use protocol::host::{Host, Role, Suspension, Work};
 use protocol::memory::{Accesses, Memory};
-use protocol::policy::{Passes, Pre};
+use protocol::policy::{Passes, Pre, Stop};
 use protocol::source::{PreMigration, Source};
 
 use super::World;
@@ -33,7 +33,7 @@ impl<M: Memory + Accesses> World<'_, M> {
         if let Some(pass) = ended {
             self.end_pass(pass);
         }
-        let stops = self.may_stop(ended.is_some());
+        let stops = self.may_stop(ended.is_some()) || self.meets_target_within_pass();
         let goes_on = |world: &Self| world.source().is_some_and(|source| source.is_due(Work::BeginPass));
         if ended.is_some() && !stops && goes_on(self) {
             self.divergence = self.divergence();
@@ -45,7 +45,9 @@ impl<M: Memory + Accesses> World<'_, M> {
         let (code_page, stack_page) = self.code_and_stack;
         let suspension = Suspension { registers: Vec::new(), code_page, stack_page, switched: false };
         self.tell(0, |host| host.suspend(suspension))?;
-        self.busy_ns[0] = self.busy_ns[0].max(self.now_ns).saturating_add(self.setup.costs.freeze_ns);
+        let outdated = self.costs.left_after_pass.last().is_some_and(|left| *left > 0);
+        let software_ns = self.setup.freeze_software_ns(outdated);
+        self.busy_ns[0] = self.busy_ns[0].max(self.now_ns).saturating_add(software_ns);
         self.count_throttled();
         self.process.halt();
         self.collect()?;
@@ -61,6 +63,26 @@ impl<M: Memory + Accesses> World<'_, M> {
             .is_some_and(|target_ns| left != u64::MAX && self.setup.frozen_ns(left) <= target_ns);
         let late = stop.timeout_ns.is_some_and(|timeout_ns| self.now_ns >= timeout_ns);
         ended && (met || late)
+    }
+
+    /// Whether it is time to look during a pass, and what it has still to send, with what was written since, takes no longer
+    /// than the target.
+    fn meets_target_within_pass(&mut self) -> bool {
+        let stop = &self.setup.stop;
+        let (Some(every_ns), Some(target_ns)) = (stop.look_every_ns, stop.downtime_ns) else { return false };
+        if self.setup.policy.stop == Stop::Passes || self.now_ns < self.looked_ns.saturating_add(every_ns) {
+            return false;
+        }
+        self.looked_ns = self.now_ns;
+        let Some(source) = self.source() else { return false };
+        let Role::Source(Source::PreMigration(pre)) = source.role() else { return false };
+        let Some(pass) = &pre.pass else { return false };
+        let (due, meets) = (pass.due.len() as u64, |pages: u64| self.setup.frozen_ns(pages) <= target_ns);
+        // What was written is not asked for before that can matter.
+        let written = if meets(due) { source.memory().written_pages().ok() } else { None };
+        written.is_some_and(|written| {
+            meets(due + written.iter().filter(|page| !pass.due.contains(*page)).count() as u64)
+        })
     }
 
     /// Notes once what a pass has left, and slows the process down if it was much.

@@ -6,15 +6,14 @@
 
 use std::collections::BTreeSet;
 
-use model::disruption::{Connection, Disruption, Leftover};
+use model::disruption::{Aftermath, Connection, Disruption, Leftover};
 use model::page::{Plan, Transit};
+use model::strategy::Fallback;
 use model::{Control, ControlStep, Migration, Move, Page, PageStep, Phase};
 use steplog::event::{Event, Step};
-use steplog::fate::Fate;
-use steplog::message::MessageKind;
+use steplog::fate::{Fate, Loss};
 use steplog::place::{Epoch, HostId, Place};
 
-use super::messages::Handling;
 use super::population::Population;
 use super::roster::Roster;
 use crate::explain::{Explanation, explanations};
@@ -115,16 +114,23 @@ impl Trouble {
             }
             _ => {}
         }
-        let is_owed = |page: &Page| page.plan == Plan::FromSource;
-        let missed = |page: &Page| page.plan == Plan::Travelled && matches!(page.content, Transit::Lost(_));
-        let owed = match (control.phase, control.aftermath.source_down) {
-            (Phase::Loading, _) => state.representatives(missed),
-            (_, true) => state.representatives(is_owed),
-            (_, false) => vec![],
-        };
+        let is_owed = owed_by_the_dead(control);
+        if let Event::PeerFenced { fate: Some(Fate::Lost(Loss::Pages(lost))), .. } = step.event {
+            let possible = is_owed.map_or(0..=0, |is_owed| state.count(is_owed));
+            // Of one that has exited only some are needed; and some may be in the store as well.
+            let least_counts =
+                control.phase == Phase::Running && migration.strategy.real.fallback == Fallback::None;
+            if lost > *possible.end() || (least_counts && lost < *possible.start()) {
+                return vec![];
+            }
+        }
+        let owed = is_owed.map_or_else(Vec::new, |is_owed| state.representatives(is_owed));
         let found = happenings(control, step).iter().fold(vec![vec![]], |found: Vec<Explanation>, what| {
             let then = explanations(migration, control, &owed, what);
-            found.iter().flat_map(|first| then.iter().map(|then| [&first[..], then].concat())).collect()
+            let both = found.iter().flat_map(|first| then.iter().map(|then| [&first[..], then].concat()));
+            // What a page shows ends it.
+            both.filter(|steps| steps.iter().rev().skip(1).all(|step| matches!(step, Move::Control(_))))
+                .collect()
         });
         let found = found.into_iter().filter(|found| self.is_timely(migration, state, step, found));
         match step.event {
@@ -229,18 +235,6 @@ impl Trouble {
         concluded && (noticed || is_calm)
     }
 
-    /// Is the content of a page that arrives an older one, or not? A number that is not the newest is. What is ignored
-    /// and was not handled before is one, too.
-    pub(super) fn is_of_this_content(&self, step: &Step, handling: Handling, is_older: bool) -> bool {
-        match step.event {
-            Event::PageInstalled { .. } => {
-                is_older || handling.newest || self.aborted.contains(&step.epoch) || handling.again
-            }
-            Event::MessageIgnored { kind: MessageKind::Page, .. } => !handling.again || !is_older,
-            _ => true,
-        }
-    }
-
     /// Can the host take the step at all? A dead one takes none, and who knows that a connection is gone says nothing.
     pub(super) fn can_take(&self, state: &Population, step: &Step) -> bool {
         let Place::Host(host) = step.place else { return true };
@@ -329,6 +323,20 @@ fn is_said_to_host(event: &Event) -> bool {
             | Event::ProcessHandedOver { .. }
             | Event::CompletionDeclared { .. }
     )
+}
+
+/// Which pages nobody has any more, if a dead machine is the reason.
+fn owed_by_the_dead(control: &Control) -> Option<fn(&Page) -> bool> {
+    let Aftermath { source_down, destination_down, .. } = control.aftermath;
+    match control.phase {
+        Phase::Loading => {
+            Some(|page| page.plan == Plan::Travelled && matches!(page.content, Transit::Lost(_)))
+        }
+        _ if source_down => Some(|page| page.plan == Plan::FromSource),
+        // A process that was on its way back lacks what the host owes that it was to go to.
+        _ if destination_down && control.returning => Some(|page| !page.source.is_held()),
+        _ => None,
+    }
 }
 
 fn awaits_fence(control: &Control) -> bool {

@@ -1,9 +1,10 @@
 //! The model runs along.
 
-use model::page::{Holding, Plan};
+use model::disruption::Connection;
+use model::page::{Holding, Plan, Transit};
 use model::strategy::{Real, Start};
 use model::system::System;
-use model::{ControlStep, Move, Page, PageStep, Phase};
+use model::{Control, ControlStep, Move, Page, PageStep, Phase};
 use rustc_hash::FxHashSet;
 use steplog::event::{Event, Step};
 use steplog::fate::Fate;
@@ -14,7 +15,7 @@ use steplog::place::Place;
 
 use super::differ::Recent;
 use super::disrupted::Trouble;
-use super::lines::pages_named;
+use super::lines::{page_lists, pages_named};
 use super::messages::{Handling, Ledger, Rules};
 use super::objection::Objection;
 use super::population::{Effect, Passage, Population, Stutters};
@@ -108,6 +109,9 @@ impl<'m> Follower<'m> {
         if let Some(page) = named.iter().find(|page| page.0 >= self.header.pages) {
             return Err(Stop::Objection(Objection::NoSuchPage(*page)));
         }
+        if let Some(page) = page_lists(&step.event).iter().find_map(|list| twice(list)) {
+            return Err(Stop::Objection(Objection::Twice(page)));
+        }
         let handling = self.ledger.take(step, &self.roster);
         let successors: Vec<Vec<Successor>> = match &handling {
             Ok(handling) => {
@@ -196,19 +200,21 @@ impl<'m> Follower<'m> {
             return vec![Successor { trodden: vec![], state: Some(state.lost()), effect: None }];
         }
         let mut all = Vec::new();
-        for Group { lead, steps, stays } in grouped(self.found(step, handling, state)) {
+        for Group { lead, steps, stays } in grouped(self.found(step, state)) {
             let Some(led) = self.led(state, &lead, step) else { continue };
             let at = led.as_ref().unwrap_or(state);
-            // What the model has heard already, or need not hear, is true all the same: but of a process that has ended, and without order,
-            // where what was asked for later may have been served before.
+            // What the model has heard already is true all the same: but of a process that has ended, and without order, where
+            // what was asked for later may have been served before.
             if let Event::ResyncAccepted { owed_again, requested, .. } = &step.event
-                && self.header.link == LinkOrder::Fifo
                 && !is_over(state.control.phase)
                 && lead.is_empty()
                 && !handling.again
-                && resyncs(at.clone(), owed_again, requested).is_none()
             {
-                continue;
+                let waits_for_it = at.control.aftermath.connection != Connection::Up;
+                let keeps_order = self.header.link == LinkOrder::Fifo;
+                if waits_for_it || (keeps_order && resyncs(at.clone(), owed_again, requested).is_none()) {
+                    continue;
+                }
             }
             let effects = match page_of(&step.event) {
                 Some(page) => {
@@ -225,7 +231,7 @@ impl<'m> Follower<'m> {
             };
             for effect in effects {
                 let control = effect.as_ref().map_or(at.control, |effect| effect.control);
-                if is_told(&step.event, control.phase) {
+                if is_told(&step.event, state.control.phase, &control) {
                     let trodden = lead.iter().map(|step| Trodden::Control(*step)).collect();
                     all.push(Successor { trodden, state: led.clone(), effect });
                 }
@@ -235,15 +241,10 @@ impl<'m> Follower<'m> {
     }
 
     /// What may explain the line.
-    fn found(&self, step: &Step, handling: Handling, state: &Population) -> Vec<Explanation> {
+    fn found(&self, step: &Step, state: &Population) -> Vec<Explanation> {
         let migration = self.model.migration();
         let mut found = match &self.trouble {
-            Some(trouble) => {
-                let found = trouble.explanations(migration, state, &self.roster, step);
-                let is_told =
-                    |found: &Explanation| trouble.is_of_this_content(step, handling, is_older(found));
-                found.into_iter().filter(is_told).collect()
-            }
+            Some(trouble) => trouble.explanations(migration, state, &self.roster, step),
             None => {
                 let Step { place, epoch, ref event, .. } = *step;
                 let what = Happening::Step { place, epoch, event: event.clone() };
@@ -276,7 +277,8 @@ impl<'m> Follower<'m> {
                     Some(discards(from.clone(), discarded, was_here)?)
                 }
                 (ControlStep::DeliverResync, Event::ResyncAccepted { owed_again, requested, .. }) => {
-                    Some(resyncs(from.clone(), owed_again, requested)?)
+                    let told = resyncs(from.clone(), owed_again, requested)?;
+                    Some(told.all_only(|page| !is_lacking(page) && !is_waited_for(page))?)
                 }
                 _ => None,
             };
@@ -418,14 +420,31 @@ fn discards(mut state: Population, discarded: &[PageNumber], was_here: bool) -> 
 /// What the resync says of pages: those that are owed again were sent and are not there, those that are requested are
 /// waited for.
 fn resyncs(mut state: Population, owed_again: &[PageNumber], requested: &[PageNumber]) -> Option<Population> {
-    let is_owed = |page: &Page| page.plan == Plan::FromSource;
+    let owed = |page: &Page| (is_lacking(page)).then_some(Page { sent: false, ..*page });
     for page in owed_again {
-        state = state.changed(page.index(), |page| (is_owed(page) && page.sent).then_some(*page))?;
+        state = state.changed(page.index(), owed)?;
     }
+    let waits = |page: &Page| page.plan == Plan::FromSource && page.waiting;
     for page in requested {
-        state = state.changed(page.index(), |page| (is_owed(page) && page.waiting).then_some(*page))?;
+        state = state.changed(page.index(), |page| waits(page).then_some(Page { asked: true, ..*page }))?;
     }
     Some(state)
+}
+
+/// Does the source take it for sent, and it has not come?
+fn is_lacking(page: &Page) -> bool {
+    page.plan == Plan::FromSource && page.sent
+}
+
+/// Does the process wait for it, with no request of it on its way or heard?
+fn is_waited_for(page: &Page) -> bool {
+    page.plan == Plan::FromSource && page.waiting && !page.asked && page.request != Transit::Flying(())
+}
+
+/// A page that the list has more than once.
+fn twice(list: &[PageNumber]) -> Option<PageNumber> {
+    let mut seen = FxHashSet::default();
+    list.iter().find(|page| !seen.insert(**page)).copied()
 }
 
 /// Is it this that the line says, when it is about no page?
@@ -456,12 +475,14 @@ fn is_of_process(event: &Event) -> bool {
     )
 }
 
-/// A host that gives the process up for lost is right.
-fn is_told(event: &Event, phase: Phase) -> bool {
-    let given_up = matches!(event, Event::PeerFenced { fate: Some(Fate::Lost(_)), .. });
-    !given_up || phase.is_over()
-}
-
-fn is_older(found: &Explanation) -> bool {
-    matches!(found[..], [Move::Page(PageStep::DeliverOlder, _)])
+/// A host that gives the process up for lost is right, and so is one that does not: it does without the dead machine.
+fn is_told(event: &Event, before: Phase, after: &Control) -> bool {
+    let Event::PeerFenced { fate, .. } = event else { return true };
+    match fate {
+        Some(Fate::Lost(_)) => after.phase.is_over(),
+        Some(Fate::Migrated | Fate::CarriedOn(_)) if !before.is_over() => {
+            after.phase != Phase::Lost && !after.aftermath.awaits_fence()
+        }
+        _ => true,
+    }
 }

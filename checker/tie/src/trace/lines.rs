@@ -6,7 +6,7 @@
 
 use protocol::page::PAGE_SIZE;
 use steplog::event::{Event, Step};
-use steplog::fate::{Cause, Fate};
+use steplog::fate::{Cause, Fate, Loss};
 use steplog::message::{MessageKind, Progress};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
@@ -267,23 +267,26 @@ impl Roster {
         let (leaving, left) = (member.leaving.filter(|leaving| leaving.to == peer), member.left);
         // It was the last that anything was to come from, or that was to be told.
         let without = |of: &[Former]| of.iter().all(|(former, _)| *former == peer);
-        let Process { at, formers, awaited, .. } = &self.process;
-        let rests = stays && *at == Some(host) && self.former(peer).is_some();
+        let Process { at, formers, awaited, gone, .. } = &self.process;
+        let rests = stays && *at == Some(host) && !gone && self.former(peer).is_some();
         let rests = rests && awaited.as_ref().map_or(without(formers), |awaited| without(awaited));
         let is_over = rests || left.is_some_and(|left| left.done == Some(Some(peer)));
         // It waits for the process, has something of it, or has it.
         let has = *at == Some(host) && !self.process.gone;
-        // Of one that has ended here, whether it was freed by then is for the host to say.
-        let has_ended = *at == Some(host) && (self.process.exited || self.process.gone);
         let waits = in_doubt.is_some_and(|coming| coming.ready);
-        let loses = has || waits || left.is_some_and(|left| left.done.is_none());
+        let needed = left.is_some_and(|left| left.done.is_none());
+        let loses = |loss| match loss {
+            Loss::Runner => needed,
+            Loss::InDoubt => waits,
+            Loss::Pages(lost) => has && lost > 0,
+        };
         // What it has with the dead one ends in another way.
-        let handed_over = left.is_some_and(|left| left.done.is_none() && left.to == peer);
+        let handed_over = needed && left.is_some_and(|left| left.to == peer);
         let is_concerned = leaving.is_some() || in_doubt.is_some() || handed_over;
         match fate {
             Some(Fate::CarriedOn(Cause::PeerDead)) if leaving.is_some() => self.carry_on(host),
             Some(Fate::Forgotten(Cause::PeerDead)) if in_doubt.is_some_and(|coming| !coming.ready) => {}
-            Some(Fate::Lost(_)) if loses => {
+            Some(Fate::Lost(loss)) if loses(loss) => {
                 if let Some(left) = &mut self.member(host).left {
                     left.done = Some(None);
                 } else if self.process.at == Some(host) {
@@ -297,7 +300,7 @@ impl Roster {
                 }
                 self.process.gone = true;
             }
-            Some(Fate::Migrated) | None if (has_ended || fate.is_some() == is_over) && !is_concerned => {
+            Some(Fate::Migrated) | None if fate.is_some() == is_over && !is_concerned => {
                 if let Some(left) = &mut self.member(host).left
                     && left.done == Some(Some(peer))
                 {
@@ -458,7 +461,7 @@ impl Roster {
 
     fn page_served(&mut self, host: HostId, epoch: Epoch, to: HostId) -> Holds {
         is_other(host, to.into())?;
-        let left = *self.left(host, epoch)?;
+        let left = *self.left_and_needed(host, epoch)?;
         // Where there is a chain of former hosts, whoever has the process now may ask.
         if self.process.formers.len() > 1 || self.process.at == Some(to) {
             Ok(())
@@ -468,7 +471,7 @@ impl Roster {
     }
 
     fn page_pushed(&mut self, host: HostId, epoch: Epoch, to: HostId) -> Holds {
-        let left = self.left(host, epoch)?;
+        let left = self.left_and_needed(host, epoch)?;
         is_peer(to, left.to)
     }
 
@@ -772,8 +775,15 @@ pub(super) fn pages_named(event: &Event) -> Vec<PageNumber> {
         Event::ProcessSuspended { code_page, stack_page, .. } => {
             [*code_page, *stack_page].into_iter().flatten().collect()
         }
-        Event::StateAccepted { discarded, .. } => discarded.clone(),
-        Event::ResyncAccepted { owed_again, requested, .. } => [&owed_again[..], requested].concat(),
-        _ => vec![],
+        _ => page_lists(event).concat(),
+    }
+}
+
+/// The lists of pages that a line has.
+pub(super) fn page_lists(event: &Event) -> [&[PageNumber]; 2] {
+    match event {
+        Event::StateAccepted { discarded, .. } => [discarded, &[]],
+        Event::ResyncAccepted { owed_again, requested, .. } => [owed_again, requested],
+        _ => [&[], &[]],
     }
 }

@@ -127,6 +127,9 @@ pub enum Objection {
     /// A page that is named beside the one that the line is about does not exist.
     #[error("there is no {0}")]
     NoSuchPage(PageNumber),
+    /// A list of pages has one of them twice.
+    #[error("{0} is in the list twice")]
+    Twice(PageNumber),
     /// Write-backs that have not been acknowledged would be lost.
     #[error("the write-back of {0} has not been acknowledged")]
     Unacknowledged(PageNumber),

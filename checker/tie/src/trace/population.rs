@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use model::disruption::Connection;
@@ -140,6 +141,18 @@ impl Population {
         let first = |class: u16| wanted.get_mut(usize::from(class)).is_some_and(std::mem::take);
         let mut first = first;
         self.of_page.iter().enumerate().filter(|(_, class)| first(*class)).map(|(page, _)| page).collect()
+    }
+
+    /// How many pages may have a record of this sort: from all that must to all that can.
+    pub(super) fn count(&self, is_such: impl Fn(&Page) -> bool) -> RangeInclusive<u64> {
+        let (mut least, mut most) = (0, 0);
+        for class in self.inhabited() {
+            let mut records = class.records.iter().map(|record| is_such(&record.page));
+            let all = records.clone().all(|is_such| is_such);
+            least += if all { class.pages as u64 } else { 0 };
+            most += if records.any(|is_such| is_such) { class.pages as u64 } else { 0 };
+        }
+        least..=most
     }
 
     /// What tells the population from others, but for coincidences of one in 2¹²⁸ that could only lose a state.

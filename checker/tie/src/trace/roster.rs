@@ -223,6 +223,17 @@ impl Roster {
         Ok(left)
     }
 
+    /// The same, of which something is to come yet.
+    pub(super) fn left_and_needed(&mut self, host: HostId, epoch: Epoch) -> Result<&mut Left, Objection> {
+        let left = self.left(host, epoch)?;
+        match left.done {
+            None => Ok(left),
+            Some(_) => {
+                Err(Objection::NoPart { host: host.into(), lacks: "nothing is needed of it any more" })
+            }
+        }
+    }
+
     /// The former host's migration, by which messages about its pages go.
     pub(super) fn former(&self, host: HostId) -> Option<Epoch> {
         self.process.formers.iter().rev().find(|(former, _)| *former == host).map(|(_, epoch)| *epoch)

@@ -18,8 +18,8 @@ pub fn excuse(log: &Log, changed: &Changed) -> Option<&'static str> {
     match &changed.change {
         Change::Swapped(other) => swapped(log, at, *other),
         Change::Dropped => dropped(log, at, step),
-        Change::Doubled(_) => doubled(log, step),
-        Change::Ignored => ignored(log, step),
+        Change::Doubled(to) => doubled(log, step, *to),
+        Change::Ignored => ignored(log, at),
         Change::Field(field) => with_other_field(log, field, at, &changed.steps[at]),
     }
 }
@@ -46,11 +46,13 @@ const IGNORED: &str = "a message that changes nothing arrives earlier or later";
 const ARRIVALS: &str = "messages arrive in another order over a link that keeps none";
 const SENDERS: &str = "messages of two places arrive in another order";
 const TWICE: &str = "what is handled was said by another line as well";
+const WRITE_BACK: &str = "what goes to the file server and comes from there, beside what the hosts agree on";
 const PLACES: &str = "steps of two places, of which neither sends the other a message there";
 const PAGES: &str = "steps about two pages";
 
 /// What allows two lines to come in either order, the most particular first.
-const EITHER_ORDER: [&str; 9] = [TWICE, NOTICED, COMMAND, ACCESS, IGNORED, ARRIVALS, SENDERS, PLACES, PAGES];
+const EITHER_ORDER: [&str; 10] =
+    [TWICE, NOTICED, COMMAND, ACCESS, IGNORED, WRITE_BACK, ARRIVALS, SENDERS, PLACES, PAGES];
 
 fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> {
     let (one, other) = (page(&first.event), page(&second.event));
@@ -64,6 +66,9 @@ fn either_order(log: &Log, first: &Step, second: &Step) -> Option<&'static str> 
         () if either(is_touch) => ACCESS,
         () if either(is_command) => COMMAND,
         () if log.header.disrupted && either(is_notice) => NOTICED,
+        () if either(completes) && either(is_of_file_server) => WRITE_BACK,
+        // What is acknowledged is of the stay that ends, and no migration waits for it.
+        () if first.epoch != second.epoch && either(is_acknowledgement) && either(leaves) => WRITE_BACK,
         // Over a link that keeps order a message arrives in its turn, also if it changes nothing.
         () if arrive && sender(&first.event) != sender(&second.event) => SENDERS,
         () if arrive && log.header.link == LinkOrder::Fifo => return None,
@@ -194,7 +199,20 @@ fn dropped(log: &Log, at: usize, step: &Step) -> Option<&'static str> {
         | Event::StateAccepted { .. }
             if disrupted && !comes_to_something(log, at) =>
         {
-            "one step less in an attempt that came to nothing"
+            NOTHING_CAME
+        }
+        Event::ReadinessLearned { .. } | Event::ProcessSuspended { .. }
+            if disrupted && next_there(log, at).is_some_and(calls_off) =>
+        {
+            NOTHING_CAME
+        }
+        Event::ImageDestroyed { .. }
+            if next_there(log, at).is_some_and(|next| matches!(next, Event::HostCrashed)) =>
+        {
+            "what was freed would have died with the machine"
+        }
+        Event::WriteBackAcknowledged { page, .. } if !is_written_back(&log.steps[at..], *page) => {
+            "the log ends with a write-back that has not been acknowledged"
         }
         Event::CancellationLearned { .. } if disrupted && is_superseded(log, at) => {
             "the next attempt says as much"
@@ -208,7 +226,7 @@ fn dropped(log: &Log, at: usize, step: &Step) -> Option<&'static str> {
     })
 }
 
-fn doubled(log: &Log, step: &Step) -> Option<&'static str> {
+fn doubled(log: &Log, step: &Step, to: usize) -> Option<&'static str> {
     let disrupted = log.header.disrupted;
     Some(match &step.event {
         Event::PageRead { .. } | Event::PageWritten { .. } => "one access more",
@@ -219,6 +237,11 @@ fn doubled(log: &Log, step: &Step) -> Option<&'static str> {
             "the link has made a duplicate"
         }
         event if log.header.link == LinkOrder::Lossy && hears_resync(event) => {
+            "the link has made a duplicate"
+        }
+        Event::RequestAccepted { .. }
+            if log.header.link == LinkOrder::Lossy && has_exited(&log.steps[..to]) =>
+        {
             "the link has made a duplicate"
         }
         Event::WriteBackRepeated { .. } | Event::FetchRepeated { .. } if may_be_lost(log) => {
@@ -246,6 +269,17 @@ fn with_other_field(log: &Log, field: &str, at: usize, is: &Step) -> Option<&'st
         {
             "whether it is paused is for the host to say"
         }
+        (Event::PeerDisconnected { .. }, "peer") if is_notice(&was.event) && is_notice(&is.event) => {
+            "another connection was lost, with nothing at stake"
+        }
+        (Event::PageInstalled { .. }, "page" | "sequence")
+            if log.header.disrupted && was_sent(log, is) && !comes_to_something(log, at) =>
+        {
+            "another page that was sent arrives in an attempt that came to nothing"
+        }
+        (Event::StateAccepted { .. }, "discarded") if replaces_kept(log, at, is) => {
+            "an older content is kept until the newest arrives"
+        }
         (Event::MigrationExpected { .. }, "epoch")
             if log.header.disrupted && !comes_to_something(log, at) =>
         {
@@ -265,10 +299,29 @@ fn with_other_field(log: &Log, field: &str, at: usize, is: &Step) -> Option<&'st
 }
 
 /// A message that is ignored might as well have been lost, where any can be.
-fn ignored(log: &Log, step: &Step) -> Option<&'static str> {
-    (may_be_lost(log) && hears_resync(&step.event)).then_some(LOST_RESYNC)
+fn ignored(log: &Log, at: usize) -> Option<&'static str> {
+    let event = &log.steps[at].event;
+    let arrives = matches!(event, Event::PageInstalled { .. });
+    let nothing_comes = log.header.disrupted && arrives && !comes_to_something(log, at);
+    let lost_resync = may_be_lost(log) && hears_resync(event);
+    lost_resync.then_some(LOST_RESYNC).or(nothing_comes.then_some(NOTHING_CAME))
 }
 
+/// Does the state give up less, and do the pages that are kept arrive?
+fn replaces_kept(log: &Log, at: usize, is: &Step) -> bool {
+    let (Event::StateAccepted { discarded: were, .. }, Event::StateAccepted { discarded: are, .. }) =
+        (&log.steps[at].event, &is.event)
+    else {
+        return false;
+    };
+    let arrives = |kept: &PageNumber| {
+        let installs = |step: &Step| matches!(step.event, Event::PageInstalled { page, .. } if page == *kept);
+        log.steps[at..].iter().any(|step| step.place == is.place && step.epoch == is.epoch && installs(step))
+    };
+    are.iter().all(|page| were.contains(page)) && were.iter().filter(|page| !are.contains(page)).all(arrives)
+}
+
+const NOTHING_CAME: &str = "one step less in an attempt that came to nothing";
 const LOST_RESYNC: &str = "word of a new connection was lost with it, and what it asks for came all the same";
 
 /// Does the line handle word of a new connection, and change nothing but that it is answered?
@@ -360,6 +413,18 @@ fn comes_to_something(log: &Log, at: usize) -> bool {
     log.steps[at..].iter().any(resumes)
 }
 
+/// The next line of the same place.
+fn next_there(log: &Log, at: usize) -> Option<&Event> {
+    let place = log.steps[at].place;
+    log.steps[at + 1..].iter().find(|step| step.place == place).map(|step| &step.event)
+}
+
+/// Does the source go on with the process?
+fn calls_off(event: &Event) -> bool {
+    matches!(event, Event::MigrationCancelled { .. } | Event::RefusalLearned { .. })
+        || matches!(fate(event), Some(Fate::CarriedOn(_)))
+}
+
 /// Is the host told of another attempt later?
 fn is_superseded(log: &Log, at: usize) -> bool {
     let place = log.steps[at].place;
@@ -427,6 +492,31 @@ fn is_command(event: &Event) -> bool {
             | Event::ProcessSuspended { .. }
             | Event::MigrationCancelled { .. }
     )
+}
+
+/// Does the process leave no page behind any more, or learn that nothing is left of it?
+fn completes(event: &Event) -> bool {
+    matches!(event, Event::CompletionDeclared { .. } | Event::DestructionLearned { .. })
+}
+
+fn is_of_file_server(event: &Event) -> bool {
+    is_acknowledgement(event) || matches!(event, Event::PageWrittenBack { .. } | Event::PageFetched { .. })
+}
+
+fn is_acknowledgement(event: &Event) -> bool {
+    matches!(event, Event::WriteBackAcknowledged { .. })
+}
+
+fn leaves(event: &Event) -> bool {
+    matches!(event, Event::StateSent { .. } | Event::ProcessHandedOver { .. })
+}
+
+fn has_exited(steps: &[Step]) -> bool {
+    steps.iter().any(|step| matches!(step.event, Event::ProcessExited))
+}
+
+fn is_written_back(steps: &[Step], of: PageNumber) -> bool {
+    steps.iter().any(|step| matches!(step.event, Event::PageWrittenBack { page, .. } if page == of))
 }
 
 /// Does it handle a message?

@@ -184,7 +184,8 @@ fn words(field: &str) -> Vec<Value> {
         "fate" => {
             let ends = ["carried-on", "forgotten", "paused"];
             let ends = ends.iter().flat_map(|end| causes.map(|cause| json!({ *end: cause })));
-            let losses = ["runner", "in-doubt"].map(|loss| json!({ "lost": loss }));
+            let losses = [json!("runner"), json!("in-doubt"), json!({ "pages": 1 }), json!({ "pages": 2 })];
+            let losses = losses.map(|loss| json!({ "lost": loss }));
             ends.chain(losses).chain([Value::Null, json!("migrated")]).collect()
         }
         "resync" => [json!("awaiting-go"), json!("running"), json!("complete"), Value::Null].into(),

@@ -56,6 +56,7 @@ impl Driver {
     fn react(&mut self, event: &Event) {
         match event {
             Event::StateAccepted { .. } => {
+                self.handle.status.lock().mark(MigrationMoment::Arrived, wall_clock_ns());
                 let prepared = self.unpack().and_then(|state| self.subject.lock().prepare(&state));
                 if let Err(error) = prepared {
                     tracing::error!(session = %self.session, %error, "the process that came cannot run here");

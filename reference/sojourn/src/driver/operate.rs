@@ -233,6 +233,10 @@ impl Driver {
                 return false;
             }
             self.collect();
+            if task.work == Work::HandOver {
+                // Pages that follow would be sealed together with it, and *go* would have arrived when they have.
+                self.flush();
+            }
         }
         true
     }

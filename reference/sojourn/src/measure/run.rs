@@ -59,6 +59,8 @@ pub struct MeasuredRun {
     pub pre_ns: u64,
     /// From the suspension until it ran at the destination.
     pub freeze_ns: u64,
+    /// What that consisted of.
+    pub freeze: FreezeParts,
     /// From then on until all of it was there, if it came to that.
     pub post_ns: Option<u64>,
     /// Pages that the process asked for and waited for.
@@ -73,6 +75,39 @@ pub struct MeasuredRun {
     pub all_pages: u64,
     /// Pages by way.
     pub steps: std::collections::BTreeMap<String, u64>,
+}
+
+/// The parts of a freeze, one after the other, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FreezeParts {
+    /// The source stops the threads, collects what they are in the middle of, and looks for what was written.
+    pub stop_ns: u64,
+    /// That travels.
+    pub travel_ns: u64,
+    /// The destination drops what is outdated and brings what was built up to date; pages arrive that travel with it.
+    pub prepare_ns: u64,
+    /// *Ready* and *go*.
+    pub agree_ns: u64,
+    /// The process is let go, and does something.
+    pub go_ns: u64,
+}
+
+impl FreezeParts {
+    fn of(source: &Status, destination: &Status, runs: u64) -> Option<Self> {
+        let stopped = source.moment(MigrationMoment::Stopped)?;
+        let suspended = source.moment(MigrationMoment::Suspended)?;
+        let [arrived, ready, resumed] =
+            [MigrationMoment::Arrived, MigrationMoment::Ready, MigrationMoment::Resumed]
+                .map(|moment| destination.moment(moment));
+        let (arrived, ready, resumed) = (arrived?, ready?, resumed?);
+        Some(Self {
+            stop_ns: suspended.saturating_sub(stopped),
+            travel_ns: arrived.saturating_sub(suspended),
+            prepare_ns: ready.saturating_sub(arrived),
+            agree_ns: resumed.saturating_sub(ready),
+            go_ns: runs.saturating_sub(resumed),
+        })
+    }
 }
 
 /// The program, before it moves.
@@ -227,6 +262,7 @@ pub fn measured(source: &Status, destination: &Status, report: &ExerciseReport) 
         moved: true,
         pre_ns: stopped.saturating_sub(started),
         freeze_ns: runs.saturating_sub(stopped),
+        freeze: FreezeParts::of(source, destination, runs)?,
         post_ns: complete.map(|complete| complete - runs),
         faults: destination.count("faulted"),
         stalls_ns: report.stalls_ns(runs, post_until),
@@ -312,8 +348,12 @@ mod tests {
         let (mut source, mut destination) = (new(), new());
         source.mark(MigrationMoment::Started, 2000);
         source.mark(MigrationMoment::Stopped, 2100);
+        source.mark(MigrationMoment::Suspended, 2250);
         source.mark(MigrationMoment::HandedOver, 2800);
         source.steps.insert("pushed".to_owned(), 3);
+        destination.mark(MigrationMoment::Arrived, 2350);
+        destination.mark(MigrationMoment::Ready, 2650);
+        destination.mark(MigrationMoment::Resumed, 2850);
         destination.mark(MigrationMoment::Runs, 3000);
         destination.mark(MigrationMoment::Complete, 5000);
         destination.steps.insert("faulted".to_owned(), 2);
@@ -326,6 +366,8 @@ mod tests {
         let report = ExerciseReport::parse(REPORT).unwrap();
         let found = measured(&source, &destination, &report).unwrap();
         assert_eq!((found.pre_ns, found.freeze_ns, found.post_ns), (100, 900, Some(2000)));
+        let FreezeParts { stop_ns, travel_ns, prepare_ns, agree_ns, go_ns } = found.freeze;
+        assert_eq!([stop_ns, travel_ns, prepare_ns, agree_ns, go_ns], [150, 100, 300, 200, 150]);
         assert_eq!((found.faults, &found.stalls_ns[..]), (2, &[40][..]), "one stall was before");
         assert_eq!(found.work.map(|work| (work * 100.0).round()), Some(25.0));
         assert_eq!((found.steps["pushed"], found.steps["faulted"]), (3, 2));
