@@ -19,7 +19,7 @@ use steplog::place::Place;
 use super::abstraction::canonical;
 use super::excuse::{Excuse, excuse};
 use super::flaws::Flaw;
-use super::network::RigOrder;
+use super::network::{Flight, RigOrder};
 use super::policy::Unsupported;
 use super::refine::{Violation, possible, refine};
 use super::rig::Rig;
@@ -206,6 +206,9 @@ fn hidden(rig: &Rig) -> Vec<u64> {
     let mut answers: Vec<_> = answers.map(|flight| u64::from(flight.envelope.epoch != latest)).collect();
     answers.dedup();
     hidden.extend(answers);
+    // To the model it has died with the process.
+    let announced = |flight: &Flight| flight.envelope.message == Message::Announce;
+    hidden.extend(rig.network.flights().iter().any(announced).then_some(5));
     hidden
 }
 
@@ -232,6 +235,7 @@ fn hidden_in(role: &Role) -> Vec<u64> {
     let exited = role.resident().is_some_and(|resident| resident.exited);
     let mut hidden = vec![u64::from(exited)];
     match role {
+        Role::Source(Source::Announced(announced)) => hidden.extend([3, announced.route.to.0.into()]),
         Role::Source(Source::PreMigration(pre)) => hidden.extend([1, pre.route.to.0.into()]),
         Role::Source(Source::Frozen(frozen)) => {
             hidden.push(2);

@@ -4,7 +4,7 @@
 //! the reference takes several steps to one of the model, one of them stands for it and the others are stutters.
 
 use model::concrete::Step;
-use model::disruption::Disruption;
+use model::disruption::{Disruption, Leftover};
 use model::strategy::{HandOver, Pre, Start};
 use model::{Control, ControlStep, Migration, Move, PageStep, Phase};
 use steplog::event::Event;
@@ -30,9 +30,9 @@ pub fn explanations(
             ..
         } => {
             let perishes = owed.iter().map(|page| vec![Move::Page(PageStep::PerishWithout, *page)]);
-            of_event(migration, event).into_iter().chain(perishes).collect()
+            of_event(migration, control, event).into_iter().chain(perishes).collect()
         }
-        Happening::Step { event, .. } => of_event(migration, event),
+        Happening::Step { event, .. } => of_event(migration, control, event),
         Happening::Lost(kind, page) => of_link(*kind, *page, true),
         Happening::Resent(kind, page) => of_link(*kind, *page, false),
         Happening::Struck(disruption) => of_disruption(*disruption),
@@ -47,13 +47,14 @@ pub(crate) fn is_over(phase: Phase) -> bool {
     matches!(phase, Phase::Exiting | Phase::Exited | Phase::Doomed | Phase::Lost | Phase::Forgotten)
 }
 
-fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
+fn of_event(migration: &Migration, state: &Control, event: &Event) -> Vec<Explanation> {
     use PageStep::*;
     let copies = matches!(migration.strategy.pre, Pre::Copy(_));
     let migrate = || [control(ControlStep::MigrateBack), control(ControlStep::MigrateOnward)].concat();
     let announces = migration.strategy.real.start == Start::Announced;
     match event {
-        Event::MigrationExpected { .. } if announces => announced(),
+        Event::MigrationAnnounced { .. } => migrate(),
+        Event::MigrationExpected { .. } if announces => announced(state),
         Event::MigrationStarted { .. } if announces && copies => begun(),
         Event::ProcessSuspended { .. } if announces && !copies => begun(),
         Event::MigrationStarted { .. } if copies => migrate(),
@@ -148,9 +149,12 @@ fn of_event(migration: &Migration, event: &Event) -> Vec<Explanation> {
 }
 
 /// Where the destination is told ahead, that is the announcement; word of an earlier attempt's end may come with it.
-fn announced() -> Vec<Explanation> {
+fn announced(control: &Control) -> Vec<Explanation> {
     use ControlStep::{DeliverAnnouncement, DeliverCancel, MigrateBack, MigrateOnward};
-    let steps: [&[ControlStep]; 5] = [
+    let steps: [&[ControlStep]; 7] = [
+        // The line of the announcement itself has begun it.
+        &[DeliverAnnouncement],
+        &[DeliverCancel, DeliverAnnouncement],
         // To the model it may have yet to arrive: one that is refused has not been expected.
         &[MigrateBack],
         &[MigrateOnward],
@@ -158,7 +162,10 @@ fn announced() -> Vec<Explanation> {
         &[MigrateOnward, DeliverAnnouncement],
         &[MigrateBack, DeliverCancel, DeliverAnnouncement],
     ];
-    steps.map(|steps| steps.iter().copied().map(Move::Control).collect()).into()
+    // So it may where the announcement has a line. And one that was called off is only left.
+    let nothing = control.phase == Phase::Announced || control.aftermath.leftover != Leftover::None;
+    let steps = steps.map(|steps| steps.iter().copied().map(Move::Control).collect());
+    steps.into_iter().chain(nothing.then(Vec::new)).collect()
 }
 
 /// The migration begins, which the destination expects, or does from here on.

@@ -33,7 +33,6 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
         strategy.clone().check()?;
     let Paging { wake, pages, channels } = paging;
     let lacking = [
-        ("start", real.start != Start::AtOnce),
         ("fallback", real.fallback != Fallback::None),
         ("pages", pages != Mappings::Fixed),
         ("channels", channels != Channels::One),
@@ -87,6 +86,10 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
             Stop::Passes => endpoint::Stop::Passes,
             Stop::Switch => endpoint::Stop::Switch,
             Stop::Target => endpoint::Stop::Target,
+        },
+        start: match real.start {
+            Start::AtOnce => endpoint::Start::AtOnce,
+            Start::Announced => endpoint::Start::Announced,
         },
         log: match real.log {
             LogReading::Page => endpoint::LogReading::Page,

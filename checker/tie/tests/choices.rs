@@ -78,6 +78,19 @@ fn logs() -> Vec<Strategy> {
     bounded.iter().map(by_pass).chain(profiles).collect()
 }
 
+/// What is announced before it begins; where pages stay at former hosts, nothing can be.
+fn announced() -> Vec<Strategy> {
+    let built_in = algorithms::BUILT_IN.into_iter().filter(|strategy| !strategy.is_lazy());
+    let announced = built_in.map(|strategy| Strategy {
+        name: format!("{} announced", strategy.name).into(),
+        real: Real { start: Start::Announced, ..strategy.real },
+        ..strategy
+    });
+    let one_shot = Real { hand_over: HandOver::OneShot, start: Start::Announced, ..Real::NONE };
+    let one_shot = Strategy { name: "announced one-shot".into(), real: one_shot, ..algorithms::POST_COPY };
+    announced.chain([one_shot]).collect()
+}
+
 fn pushes(strategy: &Strategy) -> bool {
     matches!(strategy.push, Push::Next | Push::Pivot)
 }
@@ -257,6 +270,26 @@ fn every_log_refines_the_model() {
 #[test]
 fn what_is_logged_of_every_log_is_a_run_of_the_model() {
     judge_all(&logs());
+}
+
+#[test]
+fn every_announcement_is_driven() {
+    drive_all(&announced());
+}
+
+#[test]
+fn every_announcement_refines_the_model() {
+    let tally = run_all(&announced(), Hosts::Three, 0, 20);
+    assert!(tally.hops > 100, "{tally:?}");
+    for disruptions in [1, 2] {
+        let tally = run_all(&announced(), Hosts::Two, disruptions, 20);
+        assert!(tally.disruptions > 200, "{tally:?}");
+    }
+}
+
+#[test]
+fn what_is_logged_of_every_announcement_is_a_run_of_the_model() {
+    judge_all(&announced());
 }
 
 /// Storms lose a process that is handed over by one message, and nothing else goes wrong.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arbitrary::Arbitrary;
 use protocol::page::{Image, PAGE_SIZE, PageBytes, PageKind};
-use protocol::policy::{Clean, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Stop};
+use protocol::policy::{
+    Clean, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start, Stop,
+};
 
 /// Most pages of a process: enough for every relation between two pages and a third.
 const PAGES_MAX: u8 = 4;
@@ -58,6 +60,7 @@ impl BenchSetup {
             stop: Stop::Passes,
             hand_over: HandOver::ReadyGo,
             log: LogReading::Page,
+            start: Start::AtOnce,
         }
     }
 

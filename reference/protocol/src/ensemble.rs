@@ -16,7 +16,7 @@ use crate::file_server::FileServer;
 use crate::host::{Host, HostLimits, MessageOutcome, Timeouts};
 use crate::memory::Memory;
 use crate::page::Image;
-use crate::policy::{Contradiction, Policy};
+use crate::policy::{Contradiction, Policy, Start};
 use crate::wire::Envelope;
 
 /// Hosts of one process, and their file server.
@@ -162,14 +162,18 @@ impl<M: Memory> Ensemble<M> {
         self.said.steps.pop_front()
     }
 
-    /// The operator moves the process: tells the destination, then the former hosts, then the source. An error has changed
-    /// nothing.
+    /// The operator moves the process: tells the destination, then the former hosts, then the source; or, where migrations are
+    /// announced, the source alone. An error has changed nothing.
     pub fn start(&mut self, from: HostId, to: HostId) -> Result<Epoch, PlaceError> {
         let refused = |place: HostId, error| PlaceError { place: place.into(), error };
         let source = self.host(from).ok_or(refused(from, Refusal::OutOfReach(from).into()))?;
         let epoch = source.check_start(to).map_err(|refusal| refused(from, refusal.into()))?;
         if self.host(to).is_none() {
             return Err(refused(to, Refusal::OutOfReach(to).into()));
+        }
+        if self.policy.start == Start::Announced {
+            self.tell(from, |host| host.announce_migration(to).map(drop))?;
+            return Ok(epoch);
         }
         self.tell(to, |host| host.expect_migration(from, epoch))?;
         self.hosts.iter_mut().for_each(|host| host.process_moves_on(to, epoch));

@@ -51,6 +51,8 @@ pub struct Policy {
     pub hand_over: HandOver,
     /// When copying looks at what was written.
     pub log: LogReading,
+    /// Whether the destination is asked first.
+    pub start: Start,
 }
 
 /// Transfer before suspension.
@@ -97,6 +99,18 @@ pub enum LogReading {
     /// All marks are read when a pass begins. Each is cleared after that, and the page sent after that: what is written in
     /// between is in the content and in the log.
     Pass,
+}
+
+/// Whether the destination is asked first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// The operator has told the destination: the migration begins when he tells the source.
+    #[default]
+    AtOnce,
+    /// The source announces it, and it begins when the destination says that it expects it. Until then the process runs on as
+    /// if there were none.
+    Announced,
 }
 
 /// How the hosts agree on the hand-over.
@@ -236,6 +250,11 @@ pub enum Contradiction {
         "a switch leaves what is not in step at the source: freeze = not-in-step, missing = source, clean = travel"
     )]
     SwitchInVain,
+    /// While a migration is announced the process would go on asking former hosts for pages.
+    #[error(
+        "with push = \"none\" the process may move on with pages elsewhere, and goes on faulting while it is announced: say \"at-once\""
+    )]
+    AnnouncedWithPagesElsewhere,
     /// Write-back goes on at rest, or the process is not at rest in Pre-migration.
     #[error("resting in pre-migration and writing back go together")]
     RestlessWriteBack,
@@ -252,6 +271,7 @@ impl Contradiction {
             Self::NoPass => "passes",
             Self::NothingToStop | Self::SwitchInVain => "stop",
             Self::NothingLogged => "log",
+            Self::AnnouncedWithPagesElsewhere => "start",
             Self::RestlessWriteBack => "rest",
         }
     }
@@ -331,8 +351,9 @@ impl Policy {
         let writes_back = matches!(pre, Pre::WriteBack);
         let rest = if writes_back { Rest::PreMigration } else { Rest::Normal };
         let (name, working_set) = (Cow::Borrowed(name), writes_back);
-        let (stop, hand_over, log) = (Stop::Passes, HandOver::ReadyGo, LogReading::Page);
-        Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log }
+        let (stop, hand_over, log, start) =
+            (Stop::Passes, HandOver::ReadyGo, LogReading::Page, Start::AtOnce);
+        Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log, start }
     }
 
     /// The built-in algorithm of that name.
@@ -364,6 +385,10 @@ impl Policy {
             (self.log == LogReading::Pass && !matches!(self.pre, Pre::Copy(_)), Contradiction::NothingLogged),
             (self.stop == Stop::Switch && !self.may_switch(), Contradiction::SwitchInVain),
             (self.hand_over == HandOver::None && self.pushes(), Contradiction::PushesUntold),
+            (
+                self.start == Start::Announced && self.leaves_pages_behind(),
+                Contradiction::AnnouncedWithPagesElsewhere,
+            ),
             (written_back != (self.rest == Rest::PreMigration), Contradiction::RestlessWriteBack),
         ];
         contradictions.into_iter().find(|(found, _)| *found).map_or(Ok(()), |(_, which)| Err(which))
@@ -437,6 +462,8 @@ mod tests {
         assert_eq!(no_pass.check(), Err(Contradiction::NoPass));
         let endless = Policy { stop: Stop::Target, ..Policy::POST_COPY };
         assert_eq!(endless.check(), Err(Contradiction::NothingToStop));
+        let faulting = Policy { start: Start::Announced, ..Policy::LAZY_COPY };
+        assert_eq!(faulting.check(), Err(Contradiction::AnnouncedWithPagesElsewhere));
         let restless = Policy { rest: Rest::Normal, ..Policy::GENERIC };
         assert_eq!(restless.check(), Err(Contradiction::RestlessWriteBack));
     }

@@ -16,7 +16,7 @@ use crate::file_server::FileServer;
 use crate::host::{Host, Suspension, Work};
 use crate::memory::{Fault, PageStore};
 use crate::page::Image;
-use crate::policy::{Contradiction, HandOver, Policy};
+use crate::policy::{Contradiction, HandOver, Policy, Start};
 use crate::wire::{Envelope, Message};
 
 /// Endpoints in the middle of a log.
@@ -76,11 +76,13 @@ enum Input {
 enum Command {
     Cancel,
     Refuse,
+    Decline(HostId),
     Disconnected(Place),
     TimedOut(Place),
     Fenced(HostId),
     Connected(Place),
     Expect(HostId),
+    Announce(HostId),
     Start(HostId),
     Suspend(Suspension),
     Read(PageNumber, u16, u16),
@@ -137,7 +139,10 @@ impl Replay {
         }
         let host = hosts.get_mut(&id).ok_or(ReplayError::NoSuchHost(id))?;
         let one_shot = policy.hand_over == HandOver::OneShot;
-        match (&step.event, input(&step.event).ok_or(ReplayError::Misplaced(step.place))?) {
+        let announced =
+            (policy.start == Start::Announced).then(|| of_announced(step, host.epoch())).flatten();
+        let input = announced.or_else(|| input(&step.event));
+        match (&step.event, input.ok_or(ReplayError::Misplaced(step.place))?) {
             // It came with the state.
             (Event::ProcessHandedOver { .. }, _) if one_shot => {}
             // Nobody says *go*.
@@ -186,12 +191,14 @@ impl Command {
         match self {
             Self::Cancel => host.cancel()?,
             Self::Refuse => host.refuse()?,
+            Self::Decline(from) => host.decline_migration(from, epoch)?,
             Self::Disconnected(peer) => host.disconnected(peer)?,
             Self::TimedOut(Place::Host(peer)) => host.time_out(peer)?,
             Self::TimedOut(Place::FileServer) => return Err(ReplayError::Misplaced(Place::FileServer)),
             Self::Fenced(peer) => host.fenced(peer)?,
             Self::Connected(peer) => host.connected(peer)?,
             Self::Expect(from) => host.expect_migration(from, epoch)?,
+            Self::Announce(to) => host.announce_migration(to).map(|_| ())?,
             Self::Start(to) => host.start_migration(to).map(|_| ())?,
             Self::Suspend(suspension) => host.suspend(suspension)?,
             Self::Read(page, offset, length) => host.read(page, offset, &mut vec![0; length.into()])?,
@@ -200,6 +207,18 @@ impl Command {
             Self::Exit => host.exit()?,
         }
         Ok(())
+    }
+}
+
+/// What led to this event where migrations are announced, if that is something else. `known` is the latest migration that the host
+/// has heard of.
+fn of_announced(step: &Step, known: Epoch) -> Option<Input> {
+    let message = |from: HostId, kind| Some(Input::Message(Place::Host(from), kind, None, None));
+    match step.event {
+        Event::MigrationExpected { from } => message(from, MessageKind::Announce),
+        Event::MigrationStarted { to } => message(to, MessageKind::Expected),
+        Event::MigrationRefused { to } if step.epoch > known => Some(Input::Command(Command::Decline(to))),
+        _ => None,
     }
 }
 
@@ -213,6 +232,7 @@ fn input(event: &Event) -> Option<Input> {
     };
     match event {
         Event::MigrationExpected { from } => command(Command::Expect(*from)),
+        Event::MigrationAnnounced { to } => command(Command::Announce(*to)),
         Event::MigrationStarted { to } => command(Command::Start(*to)),
         Event::ProcessSuspended { registers, code_page, stack_page, switched } => {
             let (registers, code_page, stack_page) = (registers.0.clone(), *code_page, *stack_page);

@@ -30,7 +30,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
-    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Stop,
+    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start, Stop,
 };
 
 /// What is wrong with a strategy file.
@@ -61,8 +61,6 @@ pub enum NoPolicy {
     NothingStored,
     /// The endpoints copy every page ahead.
     CleanPagesCopied,
-    /// Whoever starts a migration tells both hosts; they do not ask each other.
-    Announced,
     /// What a dead machine owed is lost to the endpoints.
     FallsBack,
     /// What the threads of a process wait for is between them and their host's driver.
@@ -82,7 +80,6 @@ impl NoPolicy {
             Self::PassesMissing | Self::PassesWithoutCopy => "passes",
             Self::CleanPagesForgotten | Self::NothingStored => "missing",
             Self::CleanPagesCopied => "clean",
-            Self::Announced => "start",
             Self::FallsBack => "fallback",
             Self::WakesApart => "wake",
             Self::PagesComeAndGo => "pages",
@@ -98,7 +95,6 @@ impl NoPolicy {
             Self::PassesWithoutCopy => "only pre = \"copy\" has passes",
             Self::CleanPagesForgotten => "clean = \"local-store\" leaves pages to the store: say \"store\"",
             Self::NothingStored => "\"store\" needs freeze = \"flush-modified\" or clean = \"local-store\"",
-            Self::Announced => "these endpoints have \"at-once\" alone",
             Self::FallsBack => "these endpoints have \"none\" alone",
             Self::CleanPagesCopied => "pre = \"copy\" copies clean pages too: say \"travel\"",
             Self::WakesApart => "the endpoints wake with the page: say \"with-page\", or leave it out",
@@ -129,8 +125,8 @@ pub(crate) struct File {
     hand_over: HandOver,
     #[serde(default, skip_serializing_if = "is_default")]
     log: LogReading,
-    #[serde(default, skip_serializing)]
-    start: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    start: Start,
     #[serde(default, skip_serializing)]
     fallback: Option<String>,
     // Choices of an algorithm that is checked which the endpoints do not have.
@@ -261,9 +257,6 @@ impl TryFrom<File> for Policy {
 
     fn try_from(file: File) -> Result<Self, NoPolicy> {
         let File { name, pre, passes, freeze, working_set, missing, push, clean, rest, .. } = file;
-        if file.start.is_some_and(|word| word != "at-once") {
-            return Err(NoPolicy::Announced);
-        }
         if file.fallback.is_some_and(|word| word != "none") {
             return Err(NoPolicy::FallsBack);
         }
@@ -318,9 +311,9 @@ impl TryFrom<File> for Policy {
             PushName::Pivot => Push::Pivot,
             PushName::Pull => Push::Pull,
         };
-        let (name, hand_over, log) = (name.into(), file.hand_over, file.log);
+        let (name, hand_over, log, start) = (name.into(), file.hand_over, file.log, file.start);
         let policy =
-            Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log };
+            Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log, start };
         policy.check()?;
         Ok(policy)
     }
@@ -328,8 +321,20 @@ impl TryFrom<File> for Policy {
 
 impl From<Policy> for File {
     fn from(policy: Policy) -> Self {
-        let Policy { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log } =
-            policy;
+        let Policy {
+            name,
+            pre,
+            freeze,
+            working_set,
+            missing,
+            push,
+            clean,
+            rest,
+            stop,
+            hand_over,
+            log,
+            start,
+        } = policy;
         let (pre, passes) = match pre {
             Pre::None => (PreName::None, None),
             Pre::Copy(Passes::AtMost(passes)) => (PreName::Copy, Some(PassesField::Number(passes))),
@@ -369,7 +374,7 @@ impl From<Policy> for File {
             },
             hand_over,
             log,
-            start: None,
+            start,
             fallback: None,
             wake: WakeName::default(),
             pages: PagesName::default(),

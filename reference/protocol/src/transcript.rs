@@ -42,6 +42,7 @@ impl fmt::Display for Sentence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Event::MigrationExpected { from } => write!(f, "expects the process from {from}"),
+            Event::MigrationAnnounced { to } => write!(f, "announces that the process is to move to {to}"),
             Event::MigrationStarted { to } => write!(f, "starts to migrate the process to {to}"),
             Event::ProcessSuspended { code_page, stack_page, .. } => {
                 let name = |page: &Option<PageNumber>| page.map_or("-".to_owned(), |page| page.0.to_string());

@@ -4,11 +4,12 @@ mod pair;
 
 use protocol::error::Refusal;
 use protocol::host::{Role, Suspension, Work};
-use protocol::policy::{Freeze, HandOver, LogReading, Missing, Policy, Push, Stop};
+use protocol::policy::{Freeze, HandOver, LogReading, Missing, Policy, Push, Start, Stop};
 use protocol::source::{Draining, Source};
 use steplog::fate::{Cause, Fate, Loss};
 use steplog::message::MessageKind;
 use steplog::page::PageNumber;
+use steplog::place::Epoch;
 
 use pair::{A, B, PAGES, Pair, refusal};
 
@@ -217,4 +218,69 @@ fn a_log_read_by_pass_is_cleared_before_the_copy() {
     pair.perform(A, Work::ClearMark(page));
     pair[A].suspend(Suspension::default()).unwrap();
     assert!(pair[A].is_due(Work::Transfer(page)));
+}
+
+// Announced.
+
+/// Up to the announcement, which is on its way.
+fn announced(policy: Policy) -> Pair {
+    let mut pair = Pair::new(Policy { start: Start::Announced, ..policy });
+    pair[A].announce_migration(B).unwrap();
+    pair.send_all();
+    pair
+}
+
+#[test]
+fn a_migration_that_is_announced_begins_when_it_is_expected() {
+    let mut pair = announced(Policy::PRE_COPY);
+    pair[A].write(PageNumber(0), 0, b"meanwhile").unwrap();
+    assert!(pair[A].is_running() && !pair[A].is_due(Work::Copy(PageNumber(0))));
+    assert_eq!(refusal(pair[A].suspend(Suspension::default())), Refusal::NotRunning);
+    assert_eq!(refusal(pair[A].announce_migration(B)), Refusal::NotAtRest);
+    pair.deliver(MessageKind::Announce);
+    assert!(!pair[A].is_due(Work::Copy(PageNumber(0))), "not before it is expected");
+    pair.deliver(MessageKind::Expected);
+    assert!(pair[A].is_due(Work::Copy(PageNumber(0))));
+}
+
+#[test]
+fn what_is_called_off_before_it_begins_costs_nothing() {
+    let calls_off: [fn(&mut Pair); 4] = [
+        |pair| pair[A].cancel().unwrap(),
+        |pair| {
+            pair[B].decline_migration(A, Epoch(1)).unwrap();
+            pair.send_all();
+            pair.deliver(MessageKind::Refuse);
+        },
+        |pair| pair.cut(&[A, B]),
+        |pair| pair[A].fenced(B).unwrap(),
+    ];
+    for (at, call_off) in calls_off.into_iter().enumerate() {
+        let mut pair = announced(Policy::POST_COPY);
+        call_off(&mut pair);
+        assert!(pair[A].is_running(), "{at}");
+        assert!(matches!(pair[A].role(), Role::Source(Source::Resting(_))), "{at}");
+        assert!(matches!(pair.fates()[0], Some(Fate::CarriedOn(_))), "{at}: {:?}", pair.fates());
+    }
+}
+
+/// Over links without order the next announcement may come first, also to a destination that waits for *go*.
+#[test]
+fn the_next_announcement_says_that_the_last_attempt_was_called_off() {
+    let mut pair = announced(Policy::POST_COPY);
+    pair.deliver(MessageKind::Announce);
+    pair.deliver(MessageKind::Expected);
+    pair[A].suspend(Suspension::default()).unwrap();
+    pair.perform(A, Work::SendState);
+    pair.deliver(MessageKind::State);
+    pair.perform(B, Work::DeclareReady);
+    pair[A].cancel().unwrap();
+    pair[A].announce_migration(B).unwrap();
+    pair.send_all();
+    pair.deliver(MessageKind::Announce);
+    assert_eq!(pair[B].epoch(), Epoch(2));
+    pair.deliver(MessageKind::Cancel);
+    pair.deliver(MessageKind::Expected);
+    assert!(pair[A].check_suspension().is_ok());
+    assert!(matches!(pair[B].role(), Role::Destination(_)), "the late word is about the last one");
 }

@@ -43,9 +43,11 @@ pub struct Step {
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "snake_case")]
 pub enum Event {
     // Commands of the operator.
-    /// The host was told to take the process from another one.
+    /// The host was told to take the process from another one, by the operator or by that host.
     MigrationExpected { from: HostId },
-    /// The host was told to move the process to another one.
+    /// The host was told to move the process to another one, and has announced that to it.
+    MigrationAnnounced { to: HostId },
+    /// The host was told to move the process to another one, or that its destination expects it.
     MigrationStarted { to: HostId },
     /// The process was suspended.
     ProcessSuspended {

@@ -38,6 +38,10 @@ pub enum MessageKind {
     Resync,
     /// The process runs at the destination: the answer to *go*, where that is answered.
     Resumed,
+    /// A migration is to begin.
+    Announce,
+    /// The destination expects it.
+    Expected,
 }
 
 /// How far a destination is that talks to a former host again.

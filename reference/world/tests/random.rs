@@ -5,7 +5,9 @@
 mod properties;
 
 use proptest::prelude::*;
-use protocol::policy::{Clean, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Stop};
+use protocol::policy::{
+    Clean, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start, Stop,
+};
 use protocol::transcript::transcript;
 use steplog::place::HostId;
 use world::net::{FrameOrder, LinkConfig};
@@ -80,6 +82,7 @@ fn consistent() -> Vec<Policy> {
                         stop: Stop::Passes,
                         hand_over: HandOver::ReadyGo,
                         log: LogReading::Page,
+                        start: Start::AtOnce,
                     });
                 }
             }

@@ -63,6 +63,10 @@ pub(super) fn message_lost(scene: &Scene<'_>) -> bool {
     let rig = scene.rig;
     let own = |epoch: Epoch| !rig.trouble.aborted.contains(&epoch);
     let kind = match scene.phase {
+        Phase::Announced => MessageKind::Announce,
+        // It has been heard where nothing is copied ahead, and the process waits for its suspension.
+        Phase::Expected if scene.begun => return rig.is_parted(),
+        Phase::Expected => MessageKind::Expected,
         Phase::Offered | Phase::Entrusted => MessageKind::State,
         Phase::Accepted if scene.ready => return false,
         Phase::Accepted => MessageKind::Ready,
@@ -106,9 +110,14 @@ fn leftover(rig: &Rig) -> Leftover {
         Some(Destination::Receiving(receiving)) if rig.trouble.ignored_state == Some(receiving.epoch) => {
             Leftover::Rebuilding
         }
+        Some(Destination::Receiving(receiving)) if !rig.trouble.started.contains(&receiving.epoch) => {
+            Leftover::Expecting
+        }
         Some(Destination::Receiving(_)) => Leftover::Receiving,
         Some(Destination::Assembling(_)) => Leftover::Rebuilding,
         Some(Destination::AwaitingGo(_)) => Leftover::InDoubt,
+        // The announcement of it is on its way, or the word that it has been called off, or it has yet to notice that both are lost.
+        None if rig.has_unheard_of() => Leftover::Expecting,
         _ => Leftover::None,
     }
 }

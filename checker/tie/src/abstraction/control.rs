@@ -22,6 +22,8 @@ pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
     let unresumed = phase.at_source() || phase == Phase::Loading;
     let lost = match phase {
         _ if rig.is_disrupted() => aftermath::message_lost(scene),
+        Phase::Announced => is_lost(rig, MessageKind::Announce),
+        Phase::Expected => is_lost(rig, MessageKind::Expected),
         Phase::Offered | Phase::Entrusted => is_lost(rig, MessageKind::State),
         Phase::Accepted => is_lost(rig, MessageKind::Ready),
         Phase::Committed => is_lost(rig, MessageKind::Go),
@@ -30,7 +32,10 @@ pub(super) fn control(scene: &Scene<'_>) -> Result<Control, Unmapped> {
         _ => false,
     };
     let working_set = rig.migration.strategy.working_set
-        && !matches!(phase, Phase::Rest | Phase::Running | Phase::Forgotten);
+        && !matches!(
+            phase,
+            Phase::Rest | Phase::Announced | Phase::Expected | Phase::Running | Phase::Forgotten
+        );
     Ok(Control {
         phase,
         process: process(scene)?,
@@ -79,7 +84,9 @@ pub(super) fn gone(rig: &Rig) -> Control {
     let copies = matches!(rig.migration.strategy.pre, model::strategy::Pre::Copy(_));
     let unaware = |host: &Host<_>| match host.role() {
         // To the model a host has no part in a migration that has not begun.
-        Role::Destination(Destination::Receiving(receiving)) => copies || receiving.former.is_some(),
+        Role::Destination(Destination::Receiving(receiving)) => {
+            copies || rig.announces() || receiving.former.is_some()
+        }
         _ => keeps_something(host),
     };
     let to_former = |flight: &Flight| {
@@ -143,7 +150,7 @@ fn sent_in_freeze(scene: &Scene<'_>, kind: PageKind) -> bool {
 /// Does the process go, or has it come, straight back to the host that it came from?
 fn returning(scene: &Scene<'_>) -> bool {
     match scene.phase {
-        Phase::Rest | Phase::PreCopy { .. } => false,
+        Phase::Rest | Phase::Announced | Phase::Expected | Phase::PreCopy { .. } => false,
         Phase::Entrusted => scene.returns(),
         Phase::Freeze | Phase::Offered | Phase::Forgotten => {
             scene.resident.came_from() == Some(scene.destination)

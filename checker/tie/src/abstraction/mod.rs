@@ -13,7 +13,7 @@ mod scene;
 
 use arrayvec::ArrayVec;
 use model::concrete::State;
-use model::disruption::Aftermath;
+use model::disruption::{Aftermath, Leftover};
 use model::page::{Currency, Holding, Plan, Transit};
 use model::strategy::LogReading;
 use model::{Configuration, Control, Migration, Page, Phase};
@@ -73,6 +73,10 @@ pub fn canonical(migration: &Migration, mut state: State<Migration>) -> State<Mi
     if phase == Phase::Forgotten {
         // What its source goes on with is in vain.
         state.control.switched = false;
+    }
+    if aftermath.leftover == Leftover::Expecting {
+        // Nothing depends on whether anything could have been copied.
+        state.control.aftermath.leftover = Leftover::Receiving;
     }
     if aftermath.source_down {
         // Nobody waits for the answer to *go* any more.

@@ -68,7 +68,12 @@ fn plan(scene: &Scene<'_>, page: PageNumber, record: &PageRecord) -> Result<Plan
         _ => Plan::FromThird,
     };
     match scene.phase {
-        Phase::Rest | Phase::PreCopy { .. } | Phase::Freeze | Phase::Forgotten => Ok(Plan::Undecided),
+        Phase::Rest
+        | Phase::Announced
+        | Phase::Expected
+        | Phase::PreCopy { .. }
+        | Phase::Freeze
+        | Phase::Forgotten => Ok(Plan::Undecided),
         Phase::Offered | Phase::Entrusted => {
             let entry = scene.offer.and_then(|offer| offer.plan.entries().nth(page.index()));
             match entry.map(|entry| entry.whereabouts) {
@@ -134,7 +139,7 @@ impl Look<'_, '_> {
     fn at_destination(&self) -> Holding {
         let Scene { phase, destination, receiving, .. } = *self.scene;
         let has = match phase {
-            Phase::Rest => false,
+            Phase::Rest | Phase::Announced | Phase::Expected => false,
             Phase::Forgotten => {
                 shadow(self.scene.rig, destination).is_some_and(|former| former.owed.contains(self.page))
             }
@@ -368,7 +373,7 @@ impl Look<'_, '_> {
     /// The model's count: saturated above what the algorithm allows, none where it allows any number.
     fn crossings(&self) -> u8 {
         let Some(bound) = self.scene.rig.migration.strategy.crossings_max() else { return 0 };
-        if matches!(self.scene.phase, Phase::Rest | Phase::Forgotten) {
+        if matches!(self.scene.phase, Phase::Rest | Phase::Announced | Phase::Expected | Phase::Forgotten) {
             return 0;
         }
         let bound = bound + self.scene.rig.migration.disruptions.budget();

@@ -7,7 +7,9 @@ use model::strategy::{Passes, Pre};
 use protocol::destination::{Assembling, AwaitingGo, Completing, Destination, Post, Receiving};
 use protocol::host::{Host, Location, PageRecord, Resident, Role};
 use protocol::page_set::PageSet;
-use protocol::source::{Draining, Frozen, Offered, Pass, PreMigration, Route, Sent, Shadow, Source};
+use protocol::source::{
+    Announced, Draining, Frozen, Offered, Pass, PreMigration, Route, Sent, Shadow, Source,
+};
 use protocol::wire::FormerHost;
 use protocol::wire::{Message, PlanEntry, State, Whereabouts};
 use steplog::page::PageNumber;
@@ -39,6 +41,8 @@ pub(super) struct Scene<'a> {
     pub offer: Option<&'a State>,
     /// What the source keeps after the hand-over.
     pub shadow: Option<&'a Shadow>,
+    /// The source has heard that it is expected.
+    pub begun: bool,
     /// The source has heard *ready*.
     pub ready: bool,
     /// The source has heard *complete*.
@@ -63,6 +67,9 @@ impl<'a> Scene<'a> {
         let me = host.id();
         match host.role() {
             Role::Source(Source::Resting(resident)) => Ok(Some(Self::at_rest(rig, me, resident))),
+            Role::Source(Source::Announced(Announced { resident, route })) => {
+                Ok(Some(Self::announced(rig, me, *route, resident)))
+            }
             Role::Source(Source::PreMigration(pre)) => {
                 let PreMigration { resident, route, sent, pass } = pre;
                 match (pass, resident.came_from()) {
@@ -74,6 +81,10 @@ impl<'a> Scene<'a> {
                         let scene = Self::new(rig, phase, me, route.to, resident);
                         let receiving = receiving(rig, *route);
                         Ok(Some(Scene { sent: Some(sent), pass: Some(pass), receiving, ..scene }))
+                    }
+                    (None, None) if rig.announces() => {
+                        let scene = Self::announced(rig, me, *route, resident);
+                        Ok(Some(Scene { begun: true, ..scene }))
                     }
                     // Where nothing is copied ahead, the migration begins with the suspension.
                     (None, None) => Ok(Some(Self::at_rest(rig, me, resident))),
@@ -97,6 +108,17 @@ impl<'a> Scene<'a> {
             Role::Vacant => Ok(None),
             Role::Failed(fault) => Err(Unmapped(format!("{me} has failed: {fault}"))),
         }
+    }
+
+    /// The destination has been asked, or has said that it expects the process.
+    fn announced(rig: &'a Rig, me: HostId, route: Route, resident: &'a Resident) -> Self {
+        let expects = |host: &Host<_>| matches!(host.role(), Role::Destination(destination) if destination.epoch() == route.epoch);
+        let phase = match rig.host(route.to).is_some_and(expects) {
+            true => Phase::Expected,
+            false if rig.is_forgotten(route.to, route.epoch) => Phase::Forgotten,
+            false => Phase::Announced,
+        };
+        Self::new(rig, phase, me, route.to, resident)
     }
 
     fn offered(rig: &'a Rig, me: HostId, offered: &'a Offered) -> Result<Self, Unmapped> {
@@ -233,7 +255,7 @@ impl<'a> Scene<'a> {
         resident: Cow<'a, Resident>,
     ) -> Self {
         let (sent, pass, receiving, awaited, offer, shadow) = (None, None, None, None, None, None);
-        let (ready, drains) = (false, false);
+        let (begun, ready, drains) = (false, false, false);
         Scene {
             rig,
             phase,
@@ -246,6 +268,7 @@ impl<'a> Scene<'a> {
             awaited,
             offer,
             shadow,
+            begun,
             ready,
             drains,
         }

@@ -104,6 +104,8 @@ impl Rig {
             _ => false,
         };
         let may_take = |other: &&Host<FlawedMemory>| match other.role() {
+            // The model has one attempt that was called off, and so has the rig: it waits until that is forgotten.
+            _ if self.announces() => *other.role() == Role::Vacant && !self.has_unheard_of(),
             Role::Vacant => true,
             Role::Source(Source::Shadow(_)) => lazy,
             // The next attempt makes it forget the last one, unless it has said *ready*.
@@ -118,7 +120,11 @@ impl Rig {
         }
         // Without pre-copy the suspension is what starts a migration: over a connection.
         let begins = !self.copies();
-        if host.check_suspension().is_ok() && !(begins && self.is_apart()) {
+        // To the model a source whose destination has forgotten what it expected does not begin before it hears of that.
+        let in_vain = self.announces()
+            && !self.copies()
+            && self.attempt().is_some_and(|(_, to, epoch)| self.is_forgotten(to, epoch));
+        if host.check_suspension().is_ok() && !(begins && self.is_apart()) && !in_vain {
             let pointers = |kind| {
                 let pages = self.image.page_numbers().filter(move |&page| self.image.kind(page) == kind);
                 let pages = pages.filter(|_| host.policy().working_set).map(Some);

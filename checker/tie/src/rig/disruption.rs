@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use model::Link;
 use model::disruption::Disruption;
-use model::strategy::HandOver;
+use model::strategy::{HandOver, Start};
 use protocol::destination::Destination;
 use protocol::error::{Error, Refusal};
 use protocol::host::{Host, Location, Role, Work};
@@ -49,8 +49,12 @@ pub(crate) struct Trouble {
     pub lost: bool,
     /// The latest migration that the model counts as begun.
     pub begun: Epoch,
+    /// The migrations in which something may have been copied, or the process was suspended.
+    pub started: BTreeSet<Epoch>,
     /// The attempts that their source has called off.
     pub aborted: BTreeSet<Epoch>,
+    /// The attempt that was called off before its destination had heard of it.
+    pub unheard_of: Option<(HostId, Epoch)>,
     /// The aborted attempt whose state was ignored by a destination that knew better.
     pub ignored_state: Option<Epoch>,
     /// The migration whose state has arrived last.
@@ -59,6 +63,13 @@ pub(crate) struct Trouble {
     pub exit_untold: bool,
     /// What happened so far, as far as the model counts it. No endpoint does.
     pub history: History,
+}
+
+impl Trouble {
+    fn begin(&mut self, epoch: Epoch) {
+        self.begun = epoch;
+        self.started.insert(epoch);
+    }
 }
 
 /// What the model remembers of a run, and no endpoint. It follows the model's steps.
@@ -97,13 +108,37 @@ impl Rig {
                 let begun = shadow.route.epoch == self.trouble.begun;
                 begun.then_some((host, shadow.route.to, shadow.route.epoch))
             }
-            Role::Source(Source::PreMigration(_) | Source::Frozen(_) | Source::Offered(_)) => {
+            Role::Source(
+                Source::Announced(_) | Source::PreMigration(_) | Source::Frozen(_) | Source::Offered(_),
+            ) => {
                 let Role::Source(source) = host.role() else { return None };
                 let route = source.route().filter(|route| route.epoch == self.trouble.begun)?;
                 Some((host, route.to, route.epoch))
             }
             _ => None,
         })
+    }
+
+    /// Are migrations announced?
+    pub(crate) fn announces(&self) -> bool {
+        self.migration.strategy.real.start == Start::Announced
+    }
+
+    /// Has an attempt been called off of which its destination has not even heard?
+    pub(crate) fn has_unheard_of(&self) -> bool {
+        let unheard = |(to, epoch)| self.host(to).is_some_and(|host| host.epoch() < epoch);
+        self.trouble.unheard_of.is_some_and(unheard)
+    }
+
+    /// A migration that is announced to the host, which has not heard of it.
+    fn announcement_to(&self, id: HostId) -> Option<(HostId, Epoch)> {
+        let (source, to, epoch) = self.attempt()?;
+        let arrives = |flight: &Flight| {
+            let Envelope { epoch: of, message, .. } = &flight.envelope;
+            *message == Message::Announce && *of == epoch && flight.fate == FlightFate::Flying
+        };
+        let unheard = to == id && self.host(id).is_some_and(|host| host.epoch() < epoch);
+        (unheard && self.network.flights().iter().any(arrives)).then_some((source.id(), epoch))
     }
 
     fn is_without_hand_over(&self) -> bool {
@@ -153,7 +188,10 @@ impl Rig {
     /// Has the destination forgotten an attempt of which its source thinks that it goes on?
     pub(crate) fn is_forgotten(&self, to: HostId, epoch: Epoch) -> bool {
         let takes = |host: &Host<_>| matches!(host.role(), Role::Destination(destination) if destination.epoch() == epoch);
-        self.is_disrupted() && !self.host(to).is_some_and(takes)
+        // Nor has one that has yet to hear of it forgotten it.
+        let alive = !self.trouble.dead.contains(&to);
+        let unheard = self.announces() && alive && self.host(to).is_some_and(|host| host.epoch() < epoch);
+        self.is_disrupted() && !unheard && !self.host(to).is_some_and(takes)
     }
 
     /// Is it a page message of an attempt that was called off or forgotten?
@@ -212,7 +250,8 @@ impl Rig {
             if !self.is_answered() {
                 actions.extend([Action::Crash(id), Action::Suspect(id)]);
             }
-            if [Work::DeclareReady, Work::Resume].into_iter().any(|work| host.is_due(work)) {
+            let announced = self.announcement_to(id).is_some();
+            if announced || [Work::DeclareReady, Work::Resume].into_iter().any(|work| host.is_due(work)) {
                 actions.push(Action::Refuse(id));
             }
             let cut_off = self.is_parted() && peers(host).is_some_and(|peer| host.is_connected(peer));
@@ -285,7 +324,10 @@ impl Rig {
                 Disruption::Cancel
             }
             Action::Refuse(id) => {
-                self.tell(id, Host::refuse)?;
+                match self.announcement_to(id) {
+                    Some((from, epoch)) => self.tell(id, |host| host.decline_migration(from, epoch))?,
+                    None => self.tell(id, Host::refuse)?,
+                }
                 Disruption::Refuse
             }
             Action::Suspect(id) => {
@@ -344,10 +386,19 @@ impl Rig {
     /// What disruptions mean for what comes later.
     pub(super) fn note(&mut self, happenings: &[Happening]) {
         for happening in happenings {
-            let Happening::Step { epoch, event, .. } = happening else { continue };
+            let Happening::Step { place, epoch, event } = happening else { continue };
+            if matches!(
+                event,
+                Event::PeerDisconnected { peer: Place::Host(_), .. }
+                    | Event::PeerConnected { peer: Place::Host(_), .. }
+            ) {
+                self.trouble.unheard_of =
+                    self.trouble.unheard_of.filter(|(to, _)| *place != Place::Host(*to));
+            }
             match event {
-                Event::MigrationStarted { .. } if self.copies() => self.trouble.begun = *epoch,
-                Event::ProcessSuspended { .. } => self.trouble.begun = *epoch,
+                Event::MigrationAnnounced { .. } => self.trouble.begun = *epoch,
+                Event::MigrationStarted { .. } if self.copies() => self.trouble.begin(*epoch),
+                Event::ProcessSuspended { .. } => self.trouble.begin(*epoch),
                 Event::MigrationCancelled { .. }
                 | Event::RefusalLearned { .. }
                 | Event::PeerDisconnected { fate: Some(fate::Fate::CarriedOn(_)), .. }
@@ -374,17 +425,28 @@ impl Rig {
                 _ => {}
             }
         }
+        // A machine that is dead does not hear of anything.
+        let fenced = happenings
+            .iter()
+            .any(|happening| matches!(happening, Happening::Step { event: Event::PeerFenced { .. }, .. }));
+        if fenced {
+            self.trouble.unheard_of = None;
+        }
         if let Some((source, epoch)) = self.forgotten() {
             self.network.remove_lost(|envelope| (envelope.from, envelope.epoch) == (source.into(), epoch));
             self.network.outlive();
+            // The model has one message of the attempt on its way: the word that it is forgotten.
+            let expected = |flight: &Flight| flight.envelope.message == Message::Expected;
+            self.network.remove(|flight| expected(flight) && flight.envelope.epoch == epoch);
         }
     }
 
     /// The process is about to be released: does the model count on another host's hearing of it?
     pub(super) fn note_release(&mut self, id: HostId) {
         let told = match self.host(id).map(Host::role) {
+            Some(Role::Source(Source::Announced(_))) => true,
             Some(Role::Source(Source::PreMigration(PreMigration { resident, pass, .. }))) => {
-                pass.is_some() || resident.came_from().is_some()
+                self.announces() || pass.is_some() || resident.came_from().is_some()
             }
             Some(Role::Destination(_)) => true,
             _ => false,
@@ -395,6 +457,9 @@ impl Rig {
     /// An attempt was called off. What has not begun leaves nothing behind.
     fn forsake(&mut self, epoch: Epoch) {
         if self.trouble.begun == epoch {
+            let unheard = self.hosts().find(|host| host.epoch() < epoch).map(Host::id);
+            let unheard = unheard.filter(|id| self.announces() && !self.trouble.dead.contains(id));
+            self.trouble.unheard_of = unheard.map(|to| (to, epoch)).or(self.trouble.unheard_of);
             self.crossings.fill(0);
             self.network.remove_lost(|envelope| envelope.epoch == epoch);
             self.network.outlive();
@@ -413,6 +478,7 @@ impl Rig {
     fn crash(&mut self, id: HostId) -> Result<(), RigError> {
         self.trouble.doomed |= self.has_process(id);
         self.trouble.dead.insert(id);
+        self.trouble.unheard_of = self.trouble.unheard_of.filter(|(to, _)| *to != id);
         let dead = Place::Host(id);
         let between_hosts = |place: Place| place != Place::FileServer;
         self.network.remove(|flight| {

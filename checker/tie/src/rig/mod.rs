@@ -180,6 +180,9 @@ impl Rig {
         }
         self.collect(&mut happenings);
         self.note(&happenings);
+        if mended == Some(Mending::Connection) {
+            self.trouble.unheard_of = None;
+        }
         happenings.extend(mended.map(Happening::Mended));
         self.clear_up(&happenings);
         self.check_content()?;

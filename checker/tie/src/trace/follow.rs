@@ -474,6 +474,7 @@ fn is_of_process(event: &Event) -> bool {
             | Event::PageFaulted { .. }
             | Event::PageLoaded { .. }
             | Event::PagePulled { .. }
+            | Event::MigrationAnnounced { .. }
             | Event::MigrationStarted { .. }
             | Event::ProcessSuspended { .. }
     )

@@ -31,6 +31,7 @@ impl Roster {
     fn of_host(&mut self, host: HostId, epoch: Epoch, event: &Event) -> Holds {
         match *event {
             Event::MigrationExpected { from } => self.migration_expected(host, epoch, from),
+            Event::MigrationAnnounced { to } => self.migration_announced(host, epoch, to),
             Event::MigrationStarted { to } => self.migration_started(host, epoch, to),
             Event::ProcessSuspended { code_page, stack_page, .. } => {
                 self.process_suspended(host, epoch, [code_page, stack_page])
@@ -110,9 +111,13 @@ impl Roster {
         if epoch <= known {
             return Err(Objection::Epoch(next(known)));
         }
-        if !self.disrupted {
+        // It may have exited since it was announced.
+        let gone = self.announces && self.process.gone;
+        if !self.disrupted && !gone {
             self.has_process(from).map_err(|_| Objection::Peer(self.process.at.unwrap_or(from).into()))?;
-            is_epoch(epoch, next(self.member(from).known))?;
+            let known = self.member(from).known;
+            let announced = self.member(from).leaving.filter(|leaving| leaving.announced);
+            is_epoch(epoch, announced.map_or(next(known), |leaving| leaving.epoch))?;
         }
         let member = self.member(host);
         member.coming = Some(Coming { from, epoch, accepted: false, ready: false });
@@ -120,8 +125,32 @@ impl Roster {
         Ok(())
     }
 
+    fn migration_announced(&mut self, host: HostId, epoch: Epoch, to: HostId) -> Holds {
+        self.has_process(host)?;
+        if self.process.suspended || self.process.exited {
+            return Err(Objection::Process("does not run"));
+        }
+        let announces = self.announces;
+        let member = self.member(host);
+        if to == host || !announces || member.leaving.is_some() {
+            let lacks =
+                if announces { "it is giving the process away already" } else { "nothing is announced" };
+            return Err(Objection::NoPart { host: host.into(), lacks });
+        }
+        is_epoch(epoch, next(member.known))?;
+        member.leaving = Some(Leaving { to, epoch, pass: 1, announced: true, offered: false, ready: false });
+        member.known = epoch;
+        Ok(())
+    }
+
     fn migration_started(&mut self, host: HostId, epoch: Epoch, to: HostId) -> Holds {
         self.has_process(host)?;
+        if let Some(leaving) = self.member(host).leaving.as_mut().filter(|leaving| leaving.announced) {
+            is_epoch(epoch, leaving.epoch)?;
+            is_peer(to, leaving.to)?;
+            leaving.announced = false;
+            return Ok(());
+        }
         if self.process.suspended || self.process.exited {
             return Err(Objection::Process("does not run"));
         }
@@ -143,7 +172,7 @@ impl Roster {
         if !(skips && epoch > member.known) {
             is_epoch(epoch, next(member.known))?;
         }
-        member.leaving = Some(Leaving { to, epoch, pass: 1, offered: false, ready: false });
+        member.leaving = Some(Leaving { to, epoch, pass: 1, announced: false, offered: false, ready: false });
         member.known = epoch;
         Ok(())
     }
@@ -173,6 +202,9 @@ impl Roster {
     }
 
     fn migration_refused(&mut self, host: HostId, epoch: Epoch, to: HostId) -> Holds {
+        if self.is_unheard_of(host, epoch) {
+            return Ok(());
+        }
         let coming = self.coming(host, epoch, to)?;
         if coming.ready {
             return Err(Objection::NoPart { host: host.into(), lacks: "it has said *ready*" });
@@ -579,6 +611,9 @@ impl Roster {
     }
 
     fn exit_learned(&mut self, host: HostId, epoch: Epoch, from: HostId) -> Holds {
+        if self.is_unheard_of(host, epoch) {
+            return Ok(());
+        }
         is_other(host, from.into())?;
         let member = self.member(host);
         let comes = member.coming.is_some_and(|coming| (coming.from, coming.epoch) == (from, epoch));
@@ -597,6 +632,9 @@ impl Roster {
     }
 
     fn cancellation_learned(&mut self, host: HostId, epoch: Epoch, from: HostId) -> Holds {
+        if self.is_unheard_of(host, epoch) {
+            return Ok(());
+        }
         self.coming(host, epoch, from)?;
         self.member(host).coming = None;
         Ok(())

@@ -278,7 +278,10 @@ impl Ledger {
         let asks = matches!(name.kind, MessageKind::Request | MessageKind::Fetch);
         // The answer to *go* need not leave a line, and what came in one message with the state holds nothing up.
         let held_up = name.kind == MessageKind::Go && self.rules.one_shot;
-        let perhaps = (asks && count.sent > 0) || held_up || name.kind == MessageKind::Resumed;
+        // That a migration is announced and expected need leave none, where that it begins does.
+        let untold =
+            matches!(name.kind, MessageKind::Resumed | MessageKind::Announce | MessageKind::Expected);
+        let perhaps = (asks && count.sent > 0) || held_up || untold;
         count.sent += 1;
         self.sent += 1;
         count.last = self.sent;
@@ -538,6 +541,8 @@ pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
         Event::ProcessHandedOver { to } => plain(to, MessageKind::Go),
         Event::ProcessResumed { from: to } if roster.answers_go => plain(to, MessageKind::Resumed),
         Event::ReadinessDeclared { to } => plain(to, MessageKind::Ready),
+        Event::MigrationAnnounced { to } => plain(to, MessageKind::Announce),
+        Event::MigrationExpected { from: to } if roster.announces => plain(to, MessageKind::Expected),
         Event::MigrationCancelled { to } => plain(to, MessageKind::Cancel),
         Event::MigrationRefused { to } => plain(to, MessageKind::Refuse),
         Event::CompletionDeclared { .. } => {

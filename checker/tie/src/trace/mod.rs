@@ -386,7 +386,9 @@ fn hosts_of(step: &Step) -> impl Iterator<Item = HostId> {
         Place::FileServer => None,
     };
     let other = match step.event {
-        Event::MigrationExpected { from: host } | Event::MigrationStarted { to: host } => Some(host),
+        Event::MigrationExpected { from: host }
+        | Event::MigrationAnnounced { to: host }
+        | Event::MigrationStarted { to: host } => Some(host),
         Event::PeerFenced { peer, .. } => Some(peer),
         Event::PeerDisconnected { peer, .. }
         | Event::PeerTimedOut { peer, .. }

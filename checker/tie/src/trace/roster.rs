@@ -85,6 +85,8 @@ pub(super) struct Leaving {
     pub to: HostId,
     pub epoch: Epoch,
     pub pass: u32,
+    /// It has not begun.
+    pub announced: bool,
     pub offered: bool,
     pub ready: bool,
 }
@@ -199,6 +201,17 @@ impl Roster {
         let here = self.announces && self.has_process(host).is_ok();
         let member = self.member(host);
         here && member.leaving.is_none() && epoch > member.known
+    }
+
+    /// Is it about a migration that the host has not been told of before, because the announcement was overtaken or declined?
+    /// It is from then on; what the host has of an earlier one has been called off.
+    pub(super) fn is_unheard_of(&mut self, host: HostId, epoch: Epoch) -> bool {
+        let unheard = self.announces && epoch > self.member(host).known;
+        if unheard {
+            let member = self.member(host);
+            (member.known, member.coming) = (epoch, None);
+        }
+        unheard
     }
 
     /// What the host has left of a process that it has handed over.

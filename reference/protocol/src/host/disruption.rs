@@ -216,6 +216,9 @@ impl<M: Memory> Host<M> {
     fn awaited(&self) -> Option<(Wait, u64)> {
         let limits = &self.timeouts;
         let (peer, what, limit_ns) = match &self.role {
+            Role::Source(Source::Announced(announced)) => {
+                (announced.route.to, Awaited::Answer, limits.answer_ns)
+            }
             Role::Source(Source::PreMigration(pre)) => {
                 let to = Place::Host(pre.route.to);
                 self.outbox.iter().any(|envelope| envelope.to == to).then_some(())?;

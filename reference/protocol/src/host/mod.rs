@@ -33,7 +33,8 @@
 //! # Driving a host
 //!
 //! A [`Host`] does no I/O and knows no time. Input: [`handle_message`](Host::handle_message), the commands
-//! [`expect_migration`](Host::expect_migration), [`start_migration`](Host::start_migration),
+//! [`expect_migration`](Host::expect_migration), [`start_migration`](Host::start_migration) (or
+//! [`announce_migration`](Host::announce_migration) alone),
 //! [`suspend`](Host::suspend), the process's [`read`](Host::read), [`write`](Host::write), [`fault`](Host::fault),
 //! [`exit`](Host::exit). What the host does of its own accord is one [`Work`] at a time, when the driver says so:
 //! [`tasks`](Host::tasks) lists what is due, most urgent first, [`perform`](Host::perform) does one. Output:
@@ -58,6 +59,7 @@
 //!        │    Page ──── owed and not there ──────▶│  once more
 //! ```
 
+mod announcement;
 mod disruption;
 mod limits;
 mod parting;
@@ -231,7 +233,7 @@ impl<M: Memory> Host<M> {
         match &self.role {
             Role::Source(Source::Resting(resident)) if resident.exited => Err(Refusal::Exited),
             Role::Source(Source::Resting(_)) => Ok(epoch),
-            Role::Source(Source::PreMigration(_)) => Err(Refusal::NotAtRest),
+            Role::Source(Source::Announced(_) | Source::PreMigration(_)) => Err(Refusal::NotAtRest),
             Role::Destination(destination) => destination.check_move_on(to, &self.policy).map(|()| epoch),
             Role::Vacant | Role::Source(_) | Role::Failed(_) => Err(Refusal::NotRunning),
         }
@@ -445,6 +447,7 @@ impl<M: Memory> Host<M> {
             {
                 Misbehaviour::NotThePeer { kind }
             }
+            _ if self.is_of_another_start(kind) => Misbehaviour::Unexpected { kind },
             _ if self.is_ahead(epoch, message) => {
                 Misbehaviour::UnknownEpoch { kind, epoch, known: self.known }
             }
@@ -459,6 +462,9 @@ impl<M: Memory> Host<M> {
     }
 
     fn dispatch(&mut self, from: Place, epoch: Epoch, message: &Message) -> Handled {
+        if let Some(handled) = self.dispatch_announcement(from, epoch, message) {
+            return handled;
+        }
         let (role, mut cx) = self.parts();
         match (message, from) {
             (Message::WriteBackDone { page, version }, _) => match role {
@@ -528,7 +534,9 @@ impl<M: Memory> Host<M> {
     /// Notes what happened, and what it means for the migration.
     fn conclude(&mut self, (epoch, event): (Epoch, Event)) {
         match event {
-            Event::MigrationExpected { .. } | Event::MigrationStarted { .. } => self.fate = None,
+            Event::MigrationExpected { .. }
+            | Event::MigrationAnnounced { .. }
+            | Event::MigrationStarted { .. } => self.fate = None,
             Event::ProcessHandedOver { to } => self.depart(Route { to, epoch }),
             Event::StateSent { to } if self.policy.hand_over == HandOver::None => {
                 self.depart(Route { to, epoch })

@@ -84,7 +84,9 @@ impl<M: Memory> Host<M> {
     /// Whether the process runs here.
     pub fn is_running(&self) -> bool {
         let here = match &self.role {
-            Role::Source(source) => matches!(source, Source::Resting(_) | Source::PreMigration(_)),
+            Role::Source(source) => {
+                matches!(source, Source::Resting(_) | Source::Announced(_) | Source::PreMigration(_))
+            }
             Role::Destination(destination) => {
                 matches!(destination, Destination::Post(_) | Destination::Completing(_))
             }
@@ -97,7 +99,7 @@ impl<M: Memory> Host<M> {
     pub fn process_state(&self) -> Option<ProcessState> {
         let policy = &self.policy;
         match &self.role {
-            Role::Source(Source::Resting(_)) => Some(resting(policy)),
+            Role::Source(Source::Resting(_) | Source::Announced(_)) => Some(resting(policy)),
             Role::Source(Source::PreMigration(_)) if matches!(policy.pre, Pre::Copy(_)) => {
                 Some(ProcessState::PreMigration)
             }

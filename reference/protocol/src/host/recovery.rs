@@ -30,7 +30,7 @@ impl<M: Memory> Host<M> {
     /// process is to run there may know of one that this machine does not, in place of one that is dead.
     pub(super) fn is_ahead(&self, epoch: Epoch, message: &Message) -> bool {
         let in_doubt = matches!(message, Message::Resync(Resync { progress: Progress::AwaitingGo, .. }));
-        epoch > self.known && !in_doubt
+        epoch > self.known && !in_doubt && !self.may_be_unheard_of(message)
     }
 
     /// The operator sends the process once more: whatever came of the last attempt of that source is forgotten. Not

@@ -6,18 +6,23 @@
 //!    write-back; pre-copy in PreMigration        │  transfer, flush │ awaited        │ acknowledgements        │ acknowledged
 //! ```
 //!
+//! Where a migration is announced, `Announced` comes between `Resting` and `PreMigration`: until the destination says that it
+//! expects the process.
+//!
 //! Where the hand-over is one-shot or none, `State` leads from `Frozen` to `Shadow`; where it is none, or *go* is answered, the process
 //! can be taken back from there until that is heard, or `Complete`.
 //!
 //! Up to `Go` the process can only run here, and any phase can go back to where it began; from `Go` on, never again
 //! in this migration.
 
+mod announced;
 mod demands;
 mod frozen;
 mod pre_migration;
 mod shadow;
 
 pub use crate::running::departure::Route;
+pub use announced::Announced;
 pub use demands::Demands;
 pub use frozen::{Frozen, Offered};
 pub use pre_migration::{Pass, PreMigration, Sent};
@@ -40,6 +45,8 @@ use crate::work::Work;
 pub enum Source {
     /// The process runs here and goes nowhere.
     Resting(Resident),
+    /// A destination is chosen, and asked; the process runs here as if it were not.
+    Announced(Announced),
     /// A destination is chosen; the process still runs here.
     PreMigration(PreMigration),
     /// The process is suspended.
@@ -61,7 +68,8 @@ impl Source {
     pub fn resident(&self) -> Option<&Resident> {
         match self {
             Self::Resting(resident) => Some(resident),
-            Self::PreMigration(PreMigration { resident, .. })
+            Self::Announced(Announced { resident, .. })
+            | Self::PreMigration(PreMigration { resident, .. })
             | Self::Frozen(Frozen { resident, .. })
             | Self::Offered(Offered { resident, .. }) => Some(resident),
             Self::Shadow(_) | Self::Draining(_) => None,
@@ -71,6 +79,7 @@ impl Source {
     pub(crate) fn resident_mut(&mut self) -> Option<&mut Resident> {
         match self {
             Self::Resting(resident)
+            | Self::Announced(Announced { resident, .. })
             | Self::PreMigration(PreMigration { resident, .. })
             | Self::Frozen(Frozen { resident, .. })
             | Self::Offered(Offered { resident, .. }) => Some(resident),
@@ -81,7 +90,7 @@ impl Source {
     /// Whether a migration has begun that can still be called off.
     pub fn can_carry_on(&self) -> bool {
         match self {
-            Self::PreMigration(_) | Self::Frozen(_) | Self::Offered(_) => true,
+            Self::Announced(_) | Self::PreMigration(_) | Self::Frozen(_) | Self::Offered(_) => true,
             Self::Shadow(shadow) => shadow.withheld.is_some(),
             Self::Resting(_) | Self::Draining(_) => false,
         }
@@ -102,7 +111,8 @@ impl Source {
     /// modified as long as the file server has not acknowledged it, whoever else has been sent it.
     pub(crate) fn carry_on(&mut self, cx: &mut Context<'_>) -> Result<Option<Resident>, LocalFault> {
         match self {
-            Self::PreMigration(PreMigration { resident, .. }) => Ok(Some(std::mem::take(resident))),
+            Self::Announced(Announced { resident, .. })
+            | Self::PreMigration(PreMigration { resident, .. }) => Ok(Some(std::mem::take(resident))),
             Self::Frozen(Frozen { resident, .. }) | Self::Offered(Offered { resident, .. }) => {
                 cx.thaw()?;
                 Ok(Some(std::mem::take(resident)))
@@ -166,7 +176,8 @@ impl Source {
     pub(crate) fn running_mut(&mut self) -> Option<&mut Resident> {
         match self {
             Self::Resting(resident) => Some(resident),
-            Self::PreMigration(PreMigration { resident, .. }) => Some(resident),
+            Self::Announced(Announced { resident, .. })
+            | Self::PreMigration(PreMigration { resident, .. }) => Some(resident),
             Self::Frozen(_) | Self::Offered(_) | Self::Shadow(_) | Self::Draining(_) => None,
         }
     }
@@ -189,6 +200,7 @@ impl Source {
     pub(crate) fn write_back_done(&mut self, epoch: Epoch, page: PageNumber, version: Version) -> Handled {
         match self {
             Self::Resting(resident)
+            | Self::Announced(Announced { resident, .. })
             | Self::PreMigration(PreMigration { resident, .. })
             | Self::Frozen(Frozen { resident, .. })
             | Self::Offered(Offered { resident, .. }) => resident.write_back_done(epoch, page, version),
@@ -225,6 +237,10 @@ impl Source {
                 Ok(None)
             }
             (Self::Shadow(_) | Self::Draining(_), _) if epoch > own => unexpected,
+            (source @ Self::Announced(_), Message::Expected) => source.begin(from, cx.policy),
+            // Said once, or twice over links that double.
+            (Self::PreMigration(_) | Self::Frozen(_) | Self::Offered(_), Message::Expected) => Ok(None),
+            (Self::Shadow(_) | Self::Draining(_), Message::Expected) => Ok(None),
             (Self::Offered(offered), Message::Ready) if offered.route.to == from => {
                 let first = !std::mem::replace(&mut offered.ready, true);
                 Ok(first.then_some((own, Event::ReadinessLearned { from })))
@@ -246,7 +262,9 @@ impl Source {
                 Message::Request { .. } | Message::Complete | Message::Exit | Message::Resumed,
             ) => Ok(None),
             // What was said about an attempt that has been called off.
-            (Self::Resting(_), Message::Ready | Message::Refuse | Message::Resumed) if epoch > own => {
+            (Self::Resting(_), Message::Ready | Message::Refuse | Message::Resumed | Message::Expected)
+                if epoch > own =>
+            {
                 Ok(None)
             }
             // Or by a destination that runs what was taken back here.
@@ -272,7 +290,8 @@ impl Source {
     /// Where the process is going, or went.
     pub fn route(&self) -> Option<Route> {
         match self {
-            Self::PreMigration(PreMigration { route, .. })
+            Self::Announced(Announced { route, .. })
+            | Self::PreMigration(PreMigration { route, .. })
             | Self::Frozen(Frozen { route, .. })
             | Self::Offered(Offered { route, .. })
             | Self::Shadow(Shadow { route, .. }) => Some(*route),
@@ -284,7 +303,8 @@ impl Source {
     pub fn epoch(&self) -> Epoch {
         match self {
             Self::Resting(resident) => resident.epoch,
-            Self::PreMigration(PreMigration { route, .. })
+            Self::Announced(Announced { route, .. })
+            | Self::PreMigration(PreMigration { route, .. })
             | Self::Frozen(Frozen { route, .. })
             | Self::Offered(Offered { route, .. })
             | Self::Shadow(Shadow { route, .. }) => route.epoch,
@@ -302,6 +322,7 @@ impl Source {
                 Work::Release => resident.release_due(view),
                 _ => false,
             },
+            Self::Announced(announced) => announced.is_due(work, view),
             Self::PreMigration(pre) => pre.is_due(work, view),
             Self::Frozen(frozen) => frozen.is_due(work, view),
             Self::Offered(offered) => work == Work::HandOver && offered.ready,
@@ -313,7 +334,7 @@ impl Source {
     /// What could be due, most urgent first.
     pub(crate) fn candidates<'a>(&'a self, view: View<'a>) -> Box<dyn Iterator<Item = Work> + 'a> {
         let of_phase: Box<dyn Iterator<Item = Work> + 'a> = match self {
-            Self::Resting(resident) => {
+            Self::Resting(resident) | Self::Announced(Announced { resident, .. }) => {
                 Box::new(std::iter::once(Work::Release).chain(view.write_backs(resident)))
             }
             Self::PreMigration(pre) => pre.candidates(view),
@@ -331,6 +352,7 @@ impl Source {
             (_, Work::Repeat(page)) => self.repeat(page, cx),
             (Self::Resting(resident), Work::Release) => resident.release(None, cx),
             (Self::Resting(resident), Work::WriteBack(page)) => resident.write_back(page, cx),
+            (Self::Announced(announced), _) => announced.perform(work, cx),
             (Self::PreMigration(pre), _) => pre.perform(work, cx),
             (Self::Frozen(frozen), Work::SendState) => {
                 let (mut offered, event) = frozen.send_state(cx);

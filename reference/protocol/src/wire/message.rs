@@ -57,6 +57,10 @@ pub enum Message {
     Resync(Resync),
     /// Destination to source: the process runs here. Said only where *go* is answered.
     Resumed,
+    /// Source to destination: the process is to move there. Said only where migrations are announced.
+    Announce,
+    /// Destination to source: the process may come. The answer to that.
+    Expected,
     /// Host to file server: new content of a page.
     WriteBack {
         /// Which page.
@@ -129,6 +133,8 @@ impl Message {
             Self::Refuse => MessageKind::Refuse,
             Self::Resync(_) => MessageKind::Resync,
             Self::Resumed => MessageKind::Resumed,
+            Self::Announce => MessageKind::Announce,
+            Self::Expected => MessageKind::Expected,
         }
     }
 
@@ -150,7 +156,9 @@ impl Message {
             | Self::Cancel
             | Self::Refuse
             | Self::Resync(_)
-            | Self::Resumed => None,
+            | Self::Resumed
+            | Self::Announce
+            | Self::Expected => None,
         }
     }
 

@@ -37,6 +37,8 @@
 //! | 15 | Resync | progress `u8` (0 awaiting *go*, 1 running, 2 complete), the pages that are lacking, those of them that are waited for |
 //! | 16 | – | number of runs of the plan `u32` (at least one), the runs: the beginning of the plan of the State that follows |
 //! | 17 | Resumed | – |
+//! | 18 | Announce | – |
+//! | 19 | Expected | – |
 //!
 //! *Content* is one byte of encoding, then: 0, nothing (all bytes are zero); 1, the 4096 bytes; 2, runs of length
 //! `u16` and byte `u8` that together make 4096 bytes. The encoder takes the shortest.
@@ -51,7 +53,8 @@
 //! one, but for the first run), pages that are in `u32` (at least one).
 //!
 //! Version 2 added the kinds 13 to 15, with which peers part or find together again, and version 3 kind 16. There is no
-//! other difference. Kind 17 came without a version: it is said only by those who answer *go*, to those who wait for that.
+//! other difference. Kind 17 came without a version: it is said only by those who answer *go*, to those who wait for that;
+//! and so did 18 and 19, which are said only where migrations are announced.
 //!
 //! # Errors
 //!
@@ -328,7 +331,9 @@ fn payload_len_max(kind: MessageKind) -> usize {
         | MessageKind::Exit
         | MessageKind::Cancel
         | MessageKind::Refuse
-        | MessageKind::Resumed => 0,
+        | MessageKind::Resumed
+        | MessageKind::Announce
+        | MessageKind::Expected => 0,
     }
 }
 
@@ -336,7 +341,7 @@ fn payload_len_max(kind: MessageKind) -> usize {
 const PLAN_AHEAD: u8 = 16;
 
 /// Every kind of message.
-const KINDS: [MessageKind; 16] = [
+const KINDS: [MessageKind; 18] = [
     MessageKind::Page,
     MessageKind::State,
     MessageKind::Ready,
@@ -353,6 +358,8 @@ const KINDS: [MessageKind; 16] = [
     MessageKind::Refuse,
     MessageKind::Resync,
     MessageKind::Resumed,
+    MessageKind::Announce,
+    MessageKind::Expected,
 ];
 
 fn kind_from_byte(byte: u8) -> Option<MessageKind> {
@@ -377,5 +384,7 @@ fn kind_to_byte(kind: MessageKind) -> u8 {
         MessageKind::Refuse => 14,
         MessageKind::Resync => 15,
         MessageKind::Resumed => 17,
+        MessageKind::Announce => 18,
+        MessageKind::Expected => 19,
     }
 }

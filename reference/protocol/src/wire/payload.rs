@@ -49,7 +49,9 @@ pub(super) fn encode(message: &Message, out: &mut Vec<u8>) {
         | Message::Exit
         | Message::Cancel
         | Message::Refuse
-        | Message::Resumed => {}
+        | Message::Resumed
+        | Message::Announce
+        | Message::Expected => {}
     }
 }
 
@@ -74,6 +76,8 @@ pub(super) fn decode(kind: MessageKind, payload: &[u8]) -> Result<Message, Decod
         MessageKind::Refuse => Message::Refuse,
         MessageKind::Resync => Message::Resync(decode_resync(r)?),
         MessageKind::Resumed => Message::Resumed,
+        MessageKind::Announce => Message::Announce,
+        MessageKind::Expected => Message::Expected,
         MessageKind::WriteBackDone => Message::WriteBackDone { page: page(r)?, version: Version(r.u64()?) },
         MessageKind::Fetch => Message::Fetch { page: page(r)? },
         MessageKind::Fetched => {

@@ -150,7 +150,7 @@ fn phase_of(role: &Role) -> (HostPhase, u64) {
         Role::Vacant => (HostPhase::Vacant, 0),
         Role::Failed(_) => (HostPhase::Failed, 0),
         Role::Source(source) => match source {
-            Source::Resting(_) => (HostPhase::Resting, 0),
+            Source::Resting(_) | Source::Announced(_) => (HostPhase::Resting, 0),
             Source::PreMigration(pre) => {
                 (HostPhase::PreMigration, pre.pass.as_ref().map_or(0, |pass| pass.due.len() as u64))
             }

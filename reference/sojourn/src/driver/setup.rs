@@ -10,7 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Waker};
 use protocol::error::Error;
 use protocol::host::{Host, HostLimits, Timeouts};
-use protocol::policy::{HandOver, Policy};
+use protocol::policy::{HandOver, Policy, Start};
 use steplog::place::{HostId, Place};
 
 use super::peers::Peers;
@@ -69,6 +69,9 @@ pub enum DriverSetupError {
     /// The process of a real system is given up once, and not taken back.
     #[error("{0}: this driver hands processes over by \"ready-go\" alone")]
     HandOver(String),
+    /// Whoever asks for a process to be moved has the destination called at once.
+    #[error("{0}: this driver starts migrations \"at-once\" alone")]
+    Start(String),
     /// The file server is needed.
     #[error("{0} needs a file server (--store), and none is known")]
     NoStore(String),
@@ -279,6 +282,9 @@ fn check_choices(
 ) -> Result<(), DriverSetupError> {
     if policy.hand_over != HandOver::ReadyGo {
         return Err(DriverSetupError::HandOver(policy.name.to_string()));
+    }
+    if policy.start != Start::AtOnce {
+        return Err(DriverSetupError::Start(policy.name.to_string()));
     }
     if needs_store(policy, layout) && setup.store.is_none() {
         return Err(DriverSetupError::NoStore(policy.name.to_string()));
