@@ -24,6 +24,7 @@ const SHARED: &[&str] = &[
     "Pre",
     "Push",
     "Rest",
+    "Start",
     "Stop",
     "WriteBack",
 ];
