@@ -50,6 +50,21 @@ fn a_run_of_a_storm_is_a_trace() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
 }
 
+/// Rare runs that a judge of logs was once too strict for.
+#[test]
+fn rare_runs_are_runs_of_the_model() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("runs");
+    let files: Vec<_> =
+        fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path()).collect();
+    assert!(files.len() >= 4, "{files:?}");
+    for file in files {
+        let json = fs::read_to_string(&file).expect("a run");
+        let output = checker(&["storm", "--replay", json.trim()]);
+        let said = said(&output);
+        assert!(output.status.success() && said.ends_with("no violation\n"), "{}: {said}", file.display());
+    }
+}
+
 #[test]
 fn what_is_no_run_is_refused_by_name() {
     for (arguments, message) in [

@@ -120,8 +120,9 @@ impl Trouble {
         if let Event::PeerFenced { fate: Some(Fate::Lost(Loss::Pages(lost))), .. } = step.event {
             let possible = is_owed.map_or(0..=0, |is_owed| state.count(is_owed));
             // Of one that has exited only some are needed; and some may be in the store as well.
-            let least_counts =
-                control.phase == Phase::Running && migration.strategy.real.fallback == Fallback::None;
+            let least_counts = control.phase == Phase::Running
+                && !roster.process.exited
+                && migration.strategy.real.fallback == Fallback::None;
             if lost > *possible.end() || (least_counts && lost < *possible.start()) {
                 return vec![];
             }

@@ -212,7 +212,8 @@ impl<'m> Follower<'m> {
             {
                 let waits_for_it = at.control.aftermath.connection != Connection::Up;
                 let keeps_order = self.header.link == LinkOrder::Fifo;
-                if waits_for_it || (keeps_order && resyncs(at.clone(), owed_again, requested).is_none()) {
+                if waits_for_it || (keeps_order && resyncs(at.clone(), owed_again, requested, true).is_none())
+                {
                     continue;
                 }
             }
@@ -271,6 +272,7 @@ impl<'m> Follower<'m> {
     /// Where control steps lead: nowhere, or to the state itself where there are none.
     #[expect(clippy::option_option, reason = "the state itself is not copied")]
     fn led(&self, state: &Population, steps: &[ControlStep], line: &Step) -> Option<Option<Population>> {
+        let keeps_order = self.header.link == LinkOrder::Fifo;
         let mut led: Option<Population> = None;
         for step in steps {
             let from = led.as_ref().unwrap_or(state);
@@ -282,7 +284,7 @@ impl<'m> Follower<'m> {
                     Some(discards(from.clone(), discarded, was_here)?)
                 }
                 (ControlStep::DeliverResync, Event::ResyncAccepted { owed_again, requested, .. }) => {
-                    let told = resyncs(from.clone(), owed_again, requested)?;
+                    let told = resyncs(from.clone(), owed_again, requested, keeps_order)?;
                     Some(told.all_only(|page| !is_lacking(page) && !is_waited_for(page))?)
                 }
                 _ => None,
@@ -423,9 +425,15 @@ fn discards(mut state: Population, discarded: &[PageNumber], was_here: bool) -> 
 }
 
 /// What the resync says of pages: those that are owed again were sent and are not there, those that are requested are
-/// waited for.
-fn resyncs(mut state: Population, owed_again: &[PageNumber], requested: &[PageNumber]) -> Option<Population> {
-    let owed = |page: &Page| (is_lacking(page)).then_some(Page { sent: false, ..*page });
+/// waited for. Without order the model may have heard an earlier one, which was lost after what was said later had come.
+fn resyncs(
+    mut state: Population,
+    owed_again: &[PageNumber],
+    requested: &[PageNumber],
+    keeps_order: bool,
+) -> Option<Population> {
+    let is_owed = |page: &Page| is_lacking(page) || !keeps_order && page.plan == Plan::FromSource;
+    let owed = |page: &Page| is_owed(page).then_some(Page { sent: false, ..*page });
     for page in owed_again {
         state = state.changed(page.index(), owed)?;
     }

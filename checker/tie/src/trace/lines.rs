@@ -578,8 +578,8 @@ impl Roster {
 
     fn completion_learned(&mut self, host: HostId, epoch: Epoch, from: HostId) -> Holds {
         is_other(host, from.into())?;
-        // It may have something of an attempt to come back that was called off.
-        if self.disrupted && self.member(host).coming.is_some_and(|coming| !coming.ready) {
+        // What it has of an attempt to come back was called off, also where it has not heard so.
+        if self.disrupted {
             self.member(host).coming = None;
         }
         let left = self.left(host, epoch)?;

@@ -242,7 +242,9 @@ impl Roster {
     /// The migration that the host's latest part belongs to.
     pub(super) fn role_epoch(&self, host: HostId) -> Epoch {
         let Some(member) = self.members.get(&host) else { return Epoch(0) };
-        let here = self.process.at == Some(host) && !self.process.gone;
+        // A machine that has come back knows nothing of what it had.
+        let remembers = member.known >= self.process.epoch;
+        let here = self.process.at == Some(host) && !self.process.gone && remembers;
         let coming = member.coming.map(|coming| coming.epoch);
         let leaving = member.leaving.map(|leaving| leaving.epoch);
         let left = member.left.map(|left| left.epoch);
