@@ -306,6 +306,11 @@ impl<'m> Follower<'m> {
         let waited_for = matches!(line.event, Event::PageFaulted { .. });
         let stutters = match &line.event {
             Event::MessageIgnored { .. } if handling.again && stays => Stutters::Always,
+            Event::MessageIgnored { kind: MessageKind::Page, from, .. }
+                if stays && !self.roster.expects_pages(line.place, line.epoch, *from) =>
+            {
+                Stutters::Always
+            }
             _ if stays || waited_for => Stutters::IfStuck,
             _ => Stutters::Never,
         };

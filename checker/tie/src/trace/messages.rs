@@ -145,6 +145,7 @@ impl Ledger {
                 self.may_ignore(host, &name, roster)?;
             }
         }
+        self.owes_again(step)?;
         self.count(step, roster)?;
         self.note_connections(step, roster);
         for name in sent(step, roster) {
@@ -200,6 +201,20 @@ impl Ledger {
             true => Ok(()),
             false => Err(Objection::NoPart { host: name.from, lacks: "it has not said that it is that far" }),
         }
+    }
+
+    /// What is owed again by a resync has been sent.
+    fn owes_again(&self, step: &Step) -> Result<(), Objection> {
+        let Event::ResyncAccepted { from, owed_again, .. } = &step.event else { return Ok(()) };
+        let Step { place, epoch, .. } = *step;
+        let never = |page: &&PageNumber| {
+            self.contents.get(&(epoch, **page)).is_none_or(|contents| contents.sent == 0)
+        };
+        owed_again.iter().find(never).map_or(Ok(()), |page| {
+            let (to, page) = ((*from).into(), Some(*page));
+            let name = MessageName { from: place, to, epoch, kind: MessageKind::Page, page, number: None };
+            Err(Objection::NeverSent(name))
+        })
     }
 
     fn is_judged(&self, name: &MessageName) -> bool {

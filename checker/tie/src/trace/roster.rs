@@ -239,6 +239,14 @@ impl Roster {
         self.process.formers.iter().rev().find(|(former, _)| *former == host).map(|(_, epoch)| *epoch)
     }
 
+    /// May a page of this migration come from there? Otherwise that migration is over, and another one may be under way.
+    pub(super) fn expects_pages(&self, place: Place, epoch: Epoch, from: Place) -> bool {
+        let (Place::Host(host), Place::Host(from)) = (place, from) else { return true };
+        let coming = self.members.get(&host).and_then(|member| member.coming);
+        coming.is_some_and(|coming| coming.epoch == epoch)
+            || self.process.at == Some(host) && self.former(from) == Some(epoch)
+    }
+
     /// The migration that the host's latest part belongs to.
     pub(super) fn role_epoch(&self, host: HostId) -> Epoch {
         let Some(member) = self.members.get(&host) else { return Epoch(0) };
