@@ -46,10 +46,14 @@ pub(super) struct Parts<'a> {
 pub(super) fn prepare(parts: Parts<'_>, state: &FrozenProcess) -> Result<()> {
     let Parts { target, built, files, streams, descriptions, shared, userfault } = parts;
     let now = &state.inventory;
+    let together = target.together();
     follow_layout(target, built, now, files, shared, userfault)?;
     descriptors::follow(target, built, state, files, streams, descriptions)?;
     descriptors::lock(target, now)?;
+    // Where its threads may run is said here.
+    drop(together);
     threads::follow(target, now)?;
+    let _together = target.together();
     space::describe(target, now, files)?;
     once_in_a_process(target, now, files)?;
     actions(target, state)?;
@@ -72,6 +76,7 @@ pub(super) fn go(
     files: &FileChoices,
     userfault: &Userfault,
 ) -> Result<Waits> {
+    let together = target.together();
     for (which, timer) in state.interval_timers.iter().enumerate() {
         let [interval @ .., _, _] = timer.words;
         let next = &timer.words[2..];
@@ -115,6 +120,7 @@ pub(super) fn go(
     for (thread, begun) in state.threads.iter().zip(all_begun) {
         threads::set_registers(target, thread, begun)?;
     }
+    drop(together);
     target.let_go()?;
     Ok(known)
 }

@@ -13,6 +13,7 @@ use crate::inventory::{Clocks, Inventory, Mapping, MappingKind, mapping};
 use crate::pagemap::Pagemap;
 use crate::range::{AddressRange, PAGE_SIZE};
 use crate::source::take_descriptor;
+use crate::tracing::Together;
 use crate::tracing::inject::{Call, Injector};
 use crate::tracing::raw::{self, RestartableSequences};
 use crate::tracing::tracee::{Stop, Tracee};
@@ -116,6 +117,11 @@ impl Target {
 
     pub(super) fn main(&self) -> Tracee {
         self.threads[0].1
+    }
+
+    /// Has the process take turns with this thread.
+    pub(super) fn together(&self) -> Together {
+        Together::with(self.threads.iter().map(|(_, thread)| thread.0))
     }
 
     /// A call by the main thread.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::process::{FileLock, file_locks};
 use crate::error::{Doing, LinuxError, Result};
 
 /// One descriptor.
@@ -149,17 +150,20 @@ impl Descriptor {
     }
 }
 
-pub(crate) fn read(pid: i32) -> Result<Vec<Descriptor>> {
+/// The descriptors, and the locks of the files that they lead to.
+pub(crate) fn read(pid: i32) -> Result<(Vec<Descriptor>, Vec<FileLock>)> {
     let directory = format!("/proc/{pid}/fd");
     let entries = fs::read_dir(&directory).doing(|| format!("list {directory}"))?;
     let mut numbers: Vec<i32> =
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     numbers.sort_unstable();
     let mut all: Vec<Descriptor> = Vec::with_capacity(numbers.len());
+    let mut locks = Vec::new();
     for number in numbers {
         // One that was closed meanwhile is none.
         let Ok(target) = fs::read_link(format!("{directory}/{number}")) else { continue };
         let Ok(info) = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")) else { continue };
+        locks.extend(file_locks(number, &info));
         let mut descriptor = understood(pid, number, &target, &info)?;
         let twin = all.iter().find(|other| {
             other.description == other.number
@@ -169,7 +173,7 @@ pub(crate) fn read(pid: i32) -> Result<Vec<Descriptor>> {
         descriptor.description = twin.map_or(number, |twin| twin.number);
         all.push(descriptor);
     }
-    Ok(all)
+    Ok((all, locks))
 }
 
 /// Processes other than `pid` that have the pipes of `descriptors` open. Looks at every process, so not for the freeze.

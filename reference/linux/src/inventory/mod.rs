@@ -40,19 +40,19 @@ impl Inventory {
     ///
     /// [`Gone`](crate::LinuxError::Gone), or what the kernel says (a process of somebody else).
     pub fn take(pid: i32) -> Result<Self> {
-        Self::take_with(pid, true)
+        let entry = procfs::process::Process::new(pid).map_err(|error| from_procfs(pid, error))?;
+        Self::complete(&entry, mapping::read(&entry, true)?)
     }
 
-    /// Without `flags_too`, mappings have no flags: reading them walks all page tables.
-    pub(crate) fn take_with(pid: i32, flags_too: bool) -> Result<Self> {
-        let entry = procfs::process::Process::new(pid).map_err(|error| from_procfs(pid, error))?;
-        let mappings = mapping::read(&entry, flags_too)?;
+    /// The same where the address space has been looked at.
+    pub(crate) fn complete(entry: &procfs::process::Process, mappings: Vec<Mapping>) -> Result<Self> {
+        let (descriptors, file_locks) = descriptor::read(entry.pid)?;
         Ok(Self {
             host: HostFacts::here()?,
-            process: process::read(&entry)?,
-            threads: process::read_threads(&entry)?,
-            descriptors: descriptor::read(pid)?,
+            process: process::read(entry, file_locks)?,
+            threads: process::read_threads(entry)?,
             mappings,
+            descriptors,
         })
     }
 

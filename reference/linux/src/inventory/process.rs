@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use procfs::FromRead as _;
 use procfs::process::{LimitValue, Process, Status};
 use serde::{Deserialize, Serialize};
 
@@ -175,10 +176,11 @@ impl Clocks {
     }
 }
 
-pub(crate) fn read(entry: &Process) -> Result<ProcessFacts> {
+pub(crate) fn read(entry: &Process, file_locks: Vec<FileLock>) -> Result<ProcessFacts> {
     let pid = entry.pid;
     let because = |error| from_procfs(pid, error);
-    let status = entry.status().map_err(because)?;
+    let status_text = text(pid, "status")?;
+    let status = Status::from_read(status_text.as_bytes()).map_err(because)?;
     let stat = entry.stat().map_err(because)?;
     let auxiliary = read_words(pid, "auxv")?;
     Ok(ProcessFacts {
@@ -216,8 +218,8 @@ pub(crate) fn read(entry: &Process) -> Result<ProcessFacts> {
         leads_session: stat.session == stat.pid,
         nice: stat.nice as i32,
         is_32_bit: is_32_bit(pid)?,
-        guarded_control_flow: guarded_control_flow(pid)?,
-        file_locks: file_locks(pid)?,
+        guarded_control_flow: guarded_control_flow(&status_text),
+        file_locks,
         credentials: credentials(&status),
     })
 }
@@ -309,22 +311,14 @@ fn is_32_bit(pid: i32) -> Result<bool> {
     Ok(header[..4] == *b"\x7fELF" && header[4] == 1)
 }
 
-fn guarded_control_flow(pid: i32) -> Result<Option<String>> {
-    let status = text(pid, "status")?;
-    let features = status.lines().find_map(|line| line.strip_prefix("x86_Thread_features:"));
-    Ok(features.map(|features| features.trim().to_owned()).filter(|features| !features.is_empty()))
+fn guarded_control_flow(status: &str) -> Option<String> {
+    let features = status.lines().find_map(|line| line.strip_prefix("x86_Thread_features:"))?.trim();
+    (!features.is_empty()).then(|| features.to_owned())
 }
 
-fn file_locks(pid: i32) -> Result<Vec<FileLock>> {
-    let mut locks = Vec::new();
-    for entry in
-        fs::read_dir(format!("/proc/{pid}/fdinfo")).doing(|| format!("list /proc/{pid}/fdinfo"))?.flatten()
-    {
-        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let lines = fs::read_to_string(entry.path()).unwrap_or_default();
-        locks.extend(lines.lines().filter_map(|line| file_lock(number, line.strip_prefix("lock:")?)));
-    }
-    Ok(locks)
+/// The locks that a descriptor's `/proc/PID/fdinfo` tells of.
+pub(crate) fn file_locks(number: i32, info: &str) -> impl Iterator<Item = FileLock> + '_ {
+    info.lines().filter_map(move |line| file_lock(number, line.strip_prefix("lock:")?))
 }
 
 /// `1: POSIX  ADVISORY  READ 14559 fe:00:10127633 1073741826 1073742335`

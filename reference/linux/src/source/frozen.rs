@@ -7,7 +7,7 @@ use nix::sys::ptrace::Options;
 
 use super::{TrackedProcess, gather, interrupted};
 use crate::error::{Doing, LinuxError, Result};
-use crate::inventory::{Inventory, process};
+use crate::inventory::process;
 use crate::obstacle::{self, Obstacle, StandardStreams};
 use crate::state::FrozenProcess;
 use crate::tracing::tracee::{Stop, Tracee};
@@ -39,11 +39,10 @@ impl TrackedProcess {
         let numbers = process::thread_numbers(self.pid).unwrap_or_default();
         self.look_at_waits(&numbers);
         let stopped_at = Instant::now();
-        let frozen = self.worker.run(|| {
-            let threads = stop_all(self.pid)?;
+        let frozen = self.worker.run(|| stop_all(self.pid)).and_then(|threads| {
             let state = gather::gather(&self, &threads);
             if state.is_err() {
-                let _ = let_go(&self, &threads);
+                let _ = self.worker.run(|| let_go(&self, &threads));
             }
             Ok((state?, threads))
         });
@@ -251,9 +250,4 @@ fn let_go(source: &TrackedProcess, threads: &[Tracee]) -> Result<()> {
         }
     }
     result
-}
-
-/// The inventory of a frozen process, with the threads in the order in which they were stopped.
-pub(super) fn inventory_of(pid: i32) -> Result<Inventory> {
-    Inventory::take_with(pid, false)
 }

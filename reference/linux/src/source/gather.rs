@@ -1,20 +1,22 @@
 //! What a frozen process is asked, thread by thread: partly by `ptrace`, partly by calls put into it.
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
 
+use procfs::process::Process;
+
 use super::TrackedProcess;
-use super::frozen::inventory_of;
 use super::interrupted::{self, Circumstances};
-use crate::error::{Doing, LinuxError, Result};
-use crate::inventory::{DescriptorKind, Inventory, MappingKind};
+use crate::error::{Doing, LinuxError, Result, from_procfs};
+use crate::inventory::{DescriptorKind, Inventory, Mapping, MappingKind, mapping};
 use crate::range::{AddressRange, PAGE_SIZE};
 use crate::state::{
     FrozenProcess, NAMELESS_BYTES_MAX, NamelessFile, PipeContent, PosixTimer, SignalAction, ThreadState,
     TimerSetting,
 };
 use crate::tracing::inject::Call;
-use crate::tracing::raw;
+use crate::tracing::raw::{self, QueuedSignal};
 use crate::tracing::tracee::Tracee;
 
 const MMAP: Call = Call("mmap", libc::SYS_mmap);
@@ -30,24 +32,31 @@ const TIMER_GETTIME: Call = Call("timer_gettime", libc::SYS_timer_gettime);
 pub(super) fn gather(source: &TrackedProcess, threads: &[Tracee]) -> Result<FrozenProcess> {
     // What is left of a wait is reckoned from when the clocks are read below: the destination takes off what has passed since.
     let now_ns = super::waiting::monotonic_ns();
-    let main = *threads.first().ok_or(LinuxError::Gone { pid: source.pid })?;
-    let mut inventory = inventory_of(source.pid)?;
-    let scratch = free_page(&inventory)?;
-    let borrowed = borrow_page(source, main, &mut inventory, scratch)?;
-    let mut states = Vec::with_capacity(threads.len());
+    let entry = Process::new(source.pid).map_err(|error| from_procfs(source.pid, error))?;
+    // Without flags: to read them walks all page tables.
+    let mappings = mapping::read(&entry, false)?;
+    let scratch = free_page(&mappings)?;
+    // What the kernel tells about the process it tells while the process is asked for the rest.
+    let (answers, inventory) = source
+        .worker
+        .run_beside(|| ask(source, threads, scratch, now_ns), || Inventory::complete(&entry, mappings))?;
+    let mut inventory = inventory?;
+    let Answers { break_end, actions, interval_timers, posix_timers, pending, states } = answers;
+    inventory.process.layout.break_end = break_end;
+    let mut states: HashMap<i32, ThreadState> = states.into_iter().collect();
+    let mut in_order = Vec::with_capacity(threads.len());
     for facts in &inventory.threads {
-        let Some(thread) = threads.iter().find(|thread| thread.0 == facts.tid) else {
-            return Err(LinuxError::CannotFollow(format!("thread {} is not among those stopped", facts.tid)));
-        };
-        states.push(thread_state(source, *thread, facts.own_tid, scratch, now_ns)?);
+        let state = states.remove(&facts.tid).ok_or_else(|| {
+            LinuxError::CannotFollow(format!("thread {} is not among those stopped", facts.tid))
+        })?;
+        in_order.push(ThreadState { own_tid: facts.own_tid, ..state });
     }
-    source.injector.borrow(main, || source.injector.call(main, MUNMAP, &[scratch, PAGE_SIZE]))?;
     Ok(FrozenProcess {
-        threads: states,
-        actions: borrowed.actions,
-        pending: raw::queued_signals(main.0, true)?,
-        interval_timers: borrowed.interval_timers,
-        posix_timers: borrowed.posix_timers,
+        threads: in_order,
+        actions,
+        pending,
+        interval_timers,
+        posix_timers,
         pipes: pipes(&inventory)?,
         nameless: nameless(&inventory)?,
         inventory,
@@ -56,88 +65,115 @@ pub(super) fn gather(source: &TrackedProcess, threads: &[Tracee]) -> Result<Froz
 
 /// Whether a signal waits for `tid` (a thread that may be stopped) that is not blocked, so that a handler or the default is due.
 pub(super) fn has_signal_to_deliver(tid: i32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
-    let mask = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0)
-    };
-    (mask("SigPnd") | mask("ShdPnd")) & !mask("SigBlk") & !mask("SigIgn") != 0
+    let [own, shared, blocked, ignored] = signal_sets(tid, ["SigPnd", "ShdPnd", "SigBlk", "SigIgn"]);
+    (own | shared) & !blocked & !ignored != 0
 }
 
-struct Borrowed {
+/// Sets of signals of `tid` by the names that the kernel gives them, one bit each from signal 1 on.
+fn signal_sets<const N: usize>(tid: i32, names: [&str; N]) -> [u64; N] {
+    let status = fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+    names.map(|name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0)
+    })
+}
+
+/// What only the process itself can tell, and what it is traced for.
+struct Answers {
+    break_end: u64,
     actions: Vec<SignalAction>,
     interval_timers: [TimerSetting; 3],
     posix_timers: Vec<PosixTimer>,
+    pending: Vec<QueuedSignal>,
+    /// By thread, which does not say its own number.
+    states: Vec<(i32, ThreadState)>,
 }
 
-/// Puts a page into the process for answers, and asks what there is once.
-fn borrow_page(
-    source: &TrackedProcess,
-    main: Tracee,
-    inventory: &mut Inventory,
-    scratch: u64,
-) -> Result<Borrowed> {
+/// Puts a page into the process for answers, asks, and takes it out again.
+fn ask(source: &TrackedProcess, threads: &[Tracee], scratch: u64, now_ns: i64) -> Result<Answers> {
+    let main = *threads.first().ok_or(LinuxError::Gone { pid: source.pid })?;
     let injector = source.injector;
-    let pid = source.pid;
+    let pending = raw::queued_signals(main.0, true)?;
+    // As they were stopped: the main thread lends itself for the calls below.
+    let stopped = threads
+        .iter()
+        .map(|thread| thread_state(source, *thread, now_ns))
+        .collect::<Result<Vec<ThreadState>>>()?;
     injector.borrow(main, || {
         let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
         let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE) as u64;
         injector.call(main, MMAP, &[scratch, PAGE_SIZE, protection, flags, u64::MAX, 0])?;
-        inventory.process.layout.break_end = injector.call(main, BRK, &[0])?;
-        let process = &inventory.process;
-        let mut actions = Vec::new();
-        for signal in 1..=64 {
-            let bit = 1 << (signal - 1);
-            if process.signals_caught & bit != 0 {
-                injector.call(main, RT_SIGACTION, &[signal, 0, scratch, 8])?;
-                actions.push(SignalAction { signal: signal as i32, words: words(source, scratch)? });
-            } else if process.signals_ignored & bit != 0 {
-                actions.push(SignalAction { signal: signal as i32, words: [libc::SIG_IGN as u64, 0, 0, 0] });
-            }
-        }
-        let mut interval_timers = [TimerSetting::default(); 3];
-        for (which, timer) in interval_timers.iter_mut().enumerate() {
-            injector.call(main, GETITIMER, &[which as u64, scratch])?;
-            timer.words = words(source, scratch)?;
-        }
-        let mut posix_timers = listed_timers(pid)?;
-        for timer in &mut posix_timers {
-            injector.call(main, TIMER_GETTIME, &[timer.id as u64, scratch])?;
-            timer.setting.words = words(source, scratch)?;
-        }
-        Ok(Borrowed { actions, interval_timers, posix_timers })
+        let answers = ask_with_page(source, threads, stopped, pending, scratch);
+        injector.call(main, MUNMAP, &[scratch, PAGE_SIZE])?;
+        answers
     })
 }
 
-fn thread_state(
+/// The calls that answer into the page. The main thread is lent.
+fn ask_with_page(
     source: &TrackedProcess,
-    thread: Tracee,
-    own_tid: i32,
+    threads: &[Tracee],
+    stopped: Vec<ThreadState>,
+    pending: Vec<QueuedSignal>,
     scratch: u64,
-    now_ns: i64,
-) -> Result<ThreadState> {
-    let registers = thread.registers()?;
-    let signal_mask = thread.signal_mask()?;
+) -> Result<Answers> {
+    let (injector, main) = (source.injector, threads[0]);
+    let break_end = injector.call(main, BRK, &[0])?;
+    let [caught, ignored] = signal_sets(source.pid, ["SigCgt", "SigIgn"]);
+    let mut actions = Vec::new();
+    for signal in 1..=64 {
+        let bit = 1 << (signal - 1);
+        if caught & bit != 0 {
+            injector.call(main, RT_SIGACTION, &[signal, 0, scratch, 8])?;
+            actions.push(SignalAction { signal: signal as i32, words: words(source, scratch)? });
+        } else if ignored & bit != 0 {
+            actions.push(SignalAction { signal: signal as i32, words: [libc::SIG_IGN as u64, 0, 0, 0] });
+        }
+    }
+    let mut interval_timers = [TimerSetting::default(); 3];
+    for (which, timer) in interval_timers.iter_mut().enumerate() {
+        injector.call(main, GETITIMER, &[which as u64, scratch])?;
+        timer.words = words(source, scratch)?;
+    }
+    let mut posix_timers = listed_timers(source.pid)?;
+    for timer in &mut posix_timers {
+        injector.call(main, TIMER_GETTIME, &[timer.id as u64, scratch])?;
+        timer.setting.words = words(source, scratch)?;
+    }
+    let mut states = Vec::with_capacity(threads.len());
+    for (thread, stopped) in threads.iter().zip(stopped) {
+        let own = || own_addresses(source, *thread, scratch);
+        let (alternate_stack, tid_address) =
+            if *thread == main { own() } else { injector.borrow(*thread, own) }?;
+        states.push((thread.0, ThreadState { alternate_stack, tid_address, ..stopped }));
+    }
+    Ok(Answers { break_end, actions, interval_timers, posix_timers, pending, states })
+}
+
+/// The alternate stack of a thread that is lent, and where the kernel clears its number when it ends.
+fn own_addresses(source: &TrackedProcess, thread: Tracee, scratch: u64) -> Result<([u64; 3], u64)> {
     let injector = source.injector;
-    let (alternate_stack, tid_address) = injector.borrow(thread, || {
-        injector.call(thread, SIGALTSTACK, &[0, scratch])?;
-        let [address, flags, length, _] = words(source, scratch)?;
-        injector.call(thread, PRCTL, &[libc::PR_GET_TID_ADDRESS as u64, scratch])?;
-        // The thread that happened to run on its alternate stack says so by a flag that cannot be set.
-        let flags = flags & 0xffff_ffff & !(libc::SS_ONSTACK as u64);
-        Ok(([address, flags, length], words::<4>(source, scratch)?[0]))
-    })?;
-    let (travelling, wait) =
-        interrupted::for_travelling(registers, &Circumstances { now_ns, ..source.circumstances(thread.0) });
+    injector.call(thread, SIGALTSTACK, &[0, scratch])?;
+    let [address, flags, length, _] = words(source, scratch)?;
+    injector.call(thread, PRCTL, &[libc::PR_GET_TID_ADDRESS as u64, scratch])?;
+    // The thread that happened to run on its alternate stack says so by a flag that cannot be set.
+    let flags = flags & 0xffff_ffff & !(libc::SS_ONSTACK as u64);
+    Ok(([address, flags, length], words::<4>(source, scratch)?[0]))
+}
+
+/// What is known of a thread without its help.
+fn thread_state(source: &TrackedProcess, thread: Tracee, now_ns: i64) -> Result<ThreadState> {
+    let known = Circumstances { now_ns, ..source.circumstances(thread.0) };
+    let (registers, wait) = interrupted::for_travelling(thread.registers()?, &known);
     Ok(ThreadState {
-        own_tid,
-        registers: travelling,
+        own_tid: 0,
+        registers,
         extended: raw::extended_registers(thread.0)?,
         wait,
-        signal_mask,
+        signal_mask: thread.signal_mask()?,
         pending: raw::queued_signals(thread.0, false)?,
-        alternate_stack,
-        tid_address,
+        alternate_stack: [0; 3],
+        tid_address: 0,
         robust_list: robust_list(thread.0)?,
         sequences: raw::restartable_sequences(thread.0)?,
     })
@@ -168,9 +204,9 @@ fn robust_list(tid: i32) -> Result<[u64; 2]> {
 }
 
 /// The lowest page of the address space that nothing uses, far from where the kernel places mappings by itself.
-fn free_page(inventory: &Inventory) -> Result<u64> {
+fn free_page(mappings: &[Mapping]) -> Result<u64> {
     let mut at = 0x1_0000;
-    for mapping in inventory.mappings.iter().filter(|mapping| mapping.kind != MappingKind::Vsyscall) {
+    for mapping in mappings.iter().filter(|mapping| mapping.kind != MappingKind::Vsyscall) {
         if AddressRange::new(at, at + PAGE_SIZE).intersection(mapping.range).is_none()
             && mapping.range.start > at
         {

@@ -2,8 +2,10 @@
 
 pub(crate) mod inject;
 pub(crate) mod raw;
+pub(crate) mod together;
 pub(crate) mod tracee;
 pub(crate) mod worker;
 
 pub(crate) use inject::Injector;
+pub(crate) use together::Together;
 pub(crate) use worker::Worker;

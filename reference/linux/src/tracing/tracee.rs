@@ -1,5 +1,7 @@
 //! One traced thread: seize, interrupt, wait, look, let go.
 
+use std::cell::Cell;
+
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
@@ -7,6 +9,11 @@ use nix::unistd::Pid;
 
 use super::raw::{self, Registers};
 use crate::error::{LinuxError, Result};
+
+thread_local! {
+    /// This thread has seized others: all that it ever waits for are among them, or were made by them.
+    static TRACES: Cell<bool> = const { Cell::new(false) };
+}
 
 /// A thread that this (tracing) thread has seized.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +50,7 @@ impl Tracee {
     fn seize_with(tid: i32, options: Options) -> Result<Self> {
         ptrace::seize(Pid::from_raw(tid), options | Options::PTRACE_O_TRACESYSGOOD)
             .map_err(|error| failed(tid, "seize", error))?;
+        TRACES.set(true);
         Ok(Self(tid))
     }
 
@@ -86,7 +94,7 @@ impl Tracee {
     /// Waits for the next stop, whatever it is.
     pub(crate) fn wait(self) -> Result<Stop> {
         // A thread that does not trace, but has children of its own, would wait for those.
-        let mut which = if self.is_traced_from_here() { Which::Any } else { Which::One(self) };
+        let mut which = if TRACES.get() { Which::Any } else { Which::One(self) };
         loop {
             let seen = match peek(which) {
                 Err(LinuxError::Gone { .. }) if which == Which::Any => None,
@@ -131,11 +139,6 @@ impl Tracee {
     /// The process of this thread, which leads it, was started by this very program.
     fn is_own_child(self) -> bool {
         self.field("Tgid:") == Some(self.0) && self.field("PPid:") == Some(std::process::id() as i32)
-    }
-
-    /// Whether it is this very thread that traces it.
-    fn is_traced_from_here(self) -> bool {
-        self.field("TracerPid:") == Some(rustix::thread::gettid().as_raw_nonzero().get())
     }
 
     fn field(self, name: &str) -> Option<i32> {

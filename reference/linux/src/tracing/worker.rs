@@ -38,16 +38,37 @@ impl Worker {
 
     /// Runs `job` there and waits for its answer.
     pub(crate) fn run<T: Send>(&self, job: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        self.run_beside(job, || ()).map(|(answer, ())| answer)
+    }
+
+    /// The same, with something else to be done here meanwhile.
+    pub(crate) fn run_beside<T: Send, U>(
+        &self,
+        job: impl FnOnce() -> Result<T> + Send,
+        meanwhile: impl FnOnce() -> U,
+    ) -> Result<(T, U)> {
         let jobs = self.jobs.as_ref().ok_or(LinuxError::TracerEnded)?;
         let (answer, waiting) = mpsc::channel();
         let task = Task { job, answer };
         let job: Box<dyn FnOnce() + Send + '_> = Box::new(move || task.run());
-        // SAFETY: only the lifetime changes. What the job borrows is used and dropped before this function returns: `recv`
-        // below ends when `answer` was used or dropped, `run` consumes `job` before it uses `answer`, and a task that is
+        // SAFETY: only the lifetime changes. What the job borrows is used and dropped before this function returns or unwinds:
+        // `Waiting`, below, ends when `answer` was used or dropped, `run` consumes `job` before it uses `answer`, and a task that is
         // dropped without having run drops its fields in order, `job` first. A refused job is dropped by `send` itself.
         let job: Job = unsafe { std::mem::transmute::<Box<dyn FnOnce() + Send + '_>, Job>(job) };
         jobs.send(job).map_err(|_| LinuxError::TracerEnded)?;
-        waiting.recv().unwrap_or(Err(LinuxError::TracerEnded))
+        let waiting = Waiting(waiting);
+        let done = meanwhile();
+        let answer = waiting.0.recv().unwrap_or(Err(LinuxError::TracerEnded))?;
+        Ok((answer, done))
+    }
+}
+
+/// Dropped, it waits until nothing of the job is left.
+struct Waiting<T>(mpsc::Receiver<Result<T>>);
+
+impl<T> Drop for Waiting<T> {
+    fn drop(&mut self) {
+        while self.0.recv().is_ok() {}
     }
 }
 

@@ -1,4 +1,4 @@
-//! The wire format, version 3: frames of bytes to typed messages and back, once, at the edge.
+//! The wire format, version 4: frames of bytes to typed messages and back, once, at the edge.
 //!
 //! # Frame
 //!
@@ -8,7 +8,7 @@
 //! | offset | bytes | field |
 //! |---|---|---|
 //! | 0 | 4 | magic, `SJRN` |
-//! | 4 | 1 | version, 3 |
+//! | 4 | 1 | version, 4 |
 //! | 5 | 1 | kind of the message, see below |
 //! | 6 | 2 | reserved, 0 |
 //! | 8 | 8 | epoch: number of the migration |
@@ -43,17 +43,18 @@
 //! *Content* is one byte of encoding, then: 0, nothing (all bytes are zero); 1, the 4096 bytes; 2, runs of length
 //! `u16` and byte `u8` that together make 4096 bytes. The encoder takes the shortest.
 //!
-//! *A run of the plan* covers one or more pages in page order with equal entries: number of pages `u32`; `u8`
+//! *A run of the plan* covers one or more pages in page order with equal entries: number of pages; `u8`
 //! whereabouts (0 travelled, 1 at a host, 2 file server, 3 local backing store), plus 128 if the page is dirty;
-//! version last written back `u64`; then for 0 the sequence number `u64` that must have arrived, for 1 the
-//! host `u16`, the epoch `u64` to ask with and the last outdated sequence number `u64`. A plan covers at most
+//! version last written back; then for 0 the sequence number that must have arrived, for 1 the host, the epoch to ask with and the
+//! last outdated sequence number. All but the whereabouts are short numbers: seven bits in each byte, the lowest first, plus 128
+//! but for the last byte, in as few bytes as it takes; a process stands still while they travel. A plan covers at most
 //! 2²⁴ pages and the memory that it takes once decoded is proportional to its length on the wire.
 //!
 //! *Pages* are a number of runs `u32`, then the runs in page order: pages left out since the last run `u32` (at least
 //! one, but for the first run), pages that are in `u32` (at least one).
 //!
-//! Version 2 added the kinds 13 to 15, with which peers part or find together again, and version 3 kind 16. There is no
-//! other difference. Kind 17 came without a version: it is said only by those who answer *go*, to those who wait for that;
+//! Version 2 added the kinds 13 to 15, with which peers part or find together again, and version 3 kind 16; version 4 has the runs of
+//! the plan in short numbers. There is no other difference. Kind 17 came without a version: it is said only by those who answer *go*, to those who wait for that;
 //! and so did 18 and 19, which are said only where migrations are announced.
 //!
 //! # Errors
@@ -81,7 +82,7 @@ use crate::page::{PAGE_COUNT_MAX, PAGE_SIZE};
 use bytes::Reader;
 
 /// Version of the format that this crate writes and reads.
-pub const WIRE_VERSION: u8 = 3;
+pub const WIRE_VERSION: u8 = 4;
 
 /// Bytes before the payload.
 pub const HEADER_LEN: usize = 24;
@@ -98,7 +99,7 @@ const CHECKSUM_AT: usize = 20;
 /// Page, number, encoding, content.
 const CONTENT_PAYLOAD_LEN_MAX: usize = 8 + 8 + 1 + PAGE_SIZE;
 
-/// Registers and former hosts at their largest, and a plan of half a million runs. What is longer comes in more frames.
+/// Registers and former hosts at their largest, and a plan of at least 400 000 runs. What is longer comes in more frames.
 const STATE_PAYLOAD_LEN_MAX: usize = 16 * 1024 * 1024;
 
 /// Two sets of pages, every other page a run of its own.

@@ -4,7 +4,7 @@ use steplog::message::{MessageKind, Progress};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Sequence, Version};
 
-use super::bytes::Reader;
+use super::bytes::{Reader, put_short, short_len};
 use super::{DecodeError, Message, PageRuns, Plan, PlanEntry, Resync, State};
 use super::{FORMER_HOSTS_MAX, REGISTERS_LEN_MAX, Whereabouts, content};
 use crate::wire::FormerHost;
@@ -20,7 +20,7 @@ const DIRTY_BIT: u8 = 0x80;
 const COUNT_LEN: usize = 4;
 
 /// Bytes of the shortest run of plan entries: length, flags, version.
-const PLAN_RUN_LEN_MIN: usize = 4 + 1 + 8;
+const PLAN_RUN_LEN_MIN: usize = 1 + 1 + 1;
 
 /// Bytes of a run of pages: pages left out, pages in.
 const PAGE_RUN_LEN: usize = 4 + 4;
@@ -120,13 +120,9 @@ pub(super) fn parts(state: &State, len_max: usize) -> (Vec<&[Run]>, &[Run]) {
     (ahead, rest)
 }
 
-fn run_len((_, entry): &Run) -> usize {
-    PLAN_RUN_LEN_MIN
-        + match entry.whereabouts {
-            Whereabouts::Travelled(_) => 8,
-            Whereabouts::At(..) => FORMER_HOST_LEN + 8,
-            Whereabouts::FileServer | Whereabouts::LocalStore => 0,
-        }
+fn run_len((length, entry): &Run) -> usize {
+    let numbers = entry_numbers(entry);
+    short_len(u64::from(*length)) + 1 + numbers.map(short_len).sum::<usize>()
 }
 
 pub(super) fn encode_state(state: &State, runs: &[Run], out: &mut Vec<u8>) {
@@ -140,7 +136,7 @@ pub(super) fn encode_state(state: &State, runs: &[Run], out: &mut Vec<u8>) {
 pub(super) fn encode_runs(runs: &[Run], out: &mut Vec<u8>) {
     out.extend_from_slice(&(runs.len() as u32).to_le_bytes());
     for (length, entry) in runs {
-        out.extend_from_slice(&length.to_le_bytes());
+        put_short(out, u64::from(*length));
         encode_entry(entry, out);
     }
 }
@@ -182,8 +178,9 @@ fn decode_runs(reader: &mut Reader<'_>, plan: &mut Plan) -> Result<usize, Decode
     }
     plan.reserve(runs_len);
     for _ in 0..runs_len {
-        let (length, entry) = (reader.u32()?, decode_entry(reader)?);
-        plan.push(length, entry).ok_or(DecodeError::Malformed("number of pages in the plan"))?;
+        let too_many = DecodeError::Malformed("number of pages in the plan");
+        let length = u32::try_from(reader.short()?).map_err(|_| too_many)?;
+        plan.push(length, decode_entry(reader)?).ok_or(too_many)?;
     }
     Ok(runs_len)
 }
@@ -232,23 +229,32 @@ fn encode_entry(entry: &PlanEntry, out: &mut Vec<u8>) {
         Whereabouts::LocalStore => LOCAL_STORE,
     };
     out.push(flags | tag);
-    out.extend_from_slice(&entry.version.0.to_le_bytes());
-    match entry.whereabouts {
-        Whereabouts::Travelled(sequence) => out.extend_from_slice(&sequence.0.to_le_bytes()),
+    entry_numbers(entry).for_each(|number| put_short(out, number));
+}
+
+/// The numbers of an entry, in the order in which they are written.
+fn entry_numbers(entry: &PlanEntry) -> impl Iterator<Item = u64> {
+    let further = match entry.whereabouts {
+        Whereabouts::Travelled(sequence) => [Some(sequence.0), None, None],
         Whereabouts::At(former, outdated) => {
-            put_former_host(out, &former);
-            out.extend_from_slice(&outdated.0.to_le_bytes());
+            [Some(u64::from(former.host.0)), Some(former.epoch.0), Some(outdated.0)]
         }
-        Whereabouts::FileServer | Whereabouts::LocalStore => {}
-    }
+        Whereabouts::FileServer | Whereabouts::LocalStore => [None; 3],
+    };
+    std::iter::once(entry.version.0).chain(further.into_iter().flatten())
 }
 
 fn decode_entry(reader: &mut Reader<'_>) -> Result<PlanEntry, DecodeError> {
     let flags = reader.u8()?;
-    let version = Version(reader.u64()?);
+    let version = Version(reader.short()?);
     let whereabouts = match flags & WHEREABOUTS_MASK {
-        TRAVELLED => Whereabouts::Travelled(Sequence(reader.u64()?)),
-        AT_HOST => Whereabouts::At(former_host(reader)?, Sequence(reader.u64()?)),
+        TRAVELLED => Whereabouts::Travelled(Sequence(reader.short()?)),
+        AT_HOST => {
+            let host =
+                u16::try_from(reader.short()?).map_err(|_| DecodeError::Malformed("number of a host"))?;
+            let former = FormerHost { host: HostId(host), epoch: Epoch(reader.short()?) };
+            Whereabouts::At(former, Sequence(reader.short()?))
+        }
         FILE_SERVER => Whereabouts::FileServer,
         LOCAL_STORE => Whereabouts::LocalStore,
         _ => return Err(DecodeError::Malformed("whereabouts of a page")),

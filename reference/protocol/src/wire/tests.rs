@@ -124,7 +124,7 @@ fn frame(message: Message) -> Vec<u8> {
 #[test]
 fn the_header_is_as_specified() {
     let bytes = encode(Epoch(0x0102), &Message::Request { page: PageNumber(5) }).unwrap();
-    assert_eq!(bytes[..20], *b"SJRN\x03\x05\0\0\x02\x01\0\0\0\0\0\0\x08\0\0\0");
+    assert_eq!(bytes[..20], *b"SJRN\x04\x05\0\0\x02\x01\0\0\0\0\0\0\x08\0\0\0");
     assert_eq!(bytes[24..], 5u64.to_le_bytes());
 }
 
@@ -291,16 +291,23 @@ fn a_state_that_is_too_large_has_no_frame() {
     assert!(encode(Epoch(1), &Message::State(state)).is_err());
 }
 
-/// A plan in which no two neighbours are equal.
-fn plan_of(pages: u64) -> Plan {
+/// A plan in which no two neighbours are equal, and whose numbers are these.
+fn plan_of(pages: u64, number: u64) -> Plan {
     let former = FormerHost { host: HostId(0), epoch: Epoch(1) };
-    let whereabouts = [Whereabouts::At(former, Sequence(0)), Whereabouts::LocalStore];
+    let whereabouts = [Whereabouts::At(former, Sequence(number)), Whereabouts::LocalStore];
     let entry = |page: u64| PlanEntry {
         whereabouts: whereabouts[(page % 2) as usize],
         dirty: page.is_multiple_of(2),
-        version: Version(0),
+        version: Version(number),
     };
     (0..pages).map(entry).collect()
+}
+
+/// Every process stands still while its plan travels.
+#[test]
+fn a_plan_of_small_numbers_is_short() {
+    let len = |pages| frame(Message::State(state_of(plan_of(pages, 100)))).len();
+    assert_eq!(len(2_560) - len(0), 1_280 * (6 + 3), "a page at a host, and one of the store");
 }
 
 fn state_of(plan: Plan) -> State {
@@ -323,7 +330,7 @@ fn frames(bytes: &[u8]) -> Vec<&[u8]> {
 /// Every other page modified: more runs than a frame holds.
 #[test]
 fn a_plan_travels_in_as_many_frames_as_it_needs() {
-    let message = Message::State(state_of(plan_of(2_000_000)));
+    let message = Message::State(state_of(plan_of(2_000_000, u64::MAX)));
     let bytes = frame(message.clone());
     let frames = frames(&bytes);
     assert_eq!(frames.len(), 3);
@@ -346,7 +353,7 @@ fn a_plan_travels_in_as_many_frames_as_it_needs() {
 /// The parts are as long as may be, and not a run longer: that of the state, and those before it.
 #[test]
 fn parts_of_a_plan_fill_their_frames() {
-    let state = state_of(plan_of(100));
+    let state = state_of(plan_of(100, 0));
     let mut whole = Vec::new();
     payload::encode_state(&state, state.plan.runs(), &mut whole);
     let (ahead, rest) = payload::parts(&state, whole.len());

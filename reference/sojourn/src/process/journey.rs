@@ -184,7 +184,7 @@ impl Subject for LiveProcess {
         }
         self.scan()?;
         self.mark_unmapped()?;
-        self.mark_given_up()?;
+        self.mark_given_up(&state.inventory)?;
         for page in extra.iter().flat_map(|range| self.table.numbers_in(*range).collect::<Vec<_>>()) {
             self.written.insert(page);
         }

@@ -179,13 +179,15 @@ impl LiveProcess {
     }
 
     /// Pages that the process has discarded or unmapped count as written: they are zero, whatever was sent of them.
-    pub(super) fn mark_given_up(&mut self) -> Result<(), SubjectError> {
+    pub(super) fn mark_given_up(&mut self, stock: &Stock) -> Result<(), SubjectError> {
         let source = self.source().ok_or_else(|| system("the process is not here"))?;
         let mut there = PageSet::empty(self.table.page_count());
-        for run in source.population().map_err(system)? {
-            self.table.numbers_in(run.range).for_each(|page| {
-                there.insert(page);
-            });
+        for mapping in stock.mappings.iter().filter(|mapping| mapping.memory_kind().is_some()) {
+            for run in source.population_of(mapping).map_err(system)? {
+                self.table.numbers_in(run.range).for_each(|page| {
+                    there.insert(page);
+                });
+            }
         }
         let gone = |page: &PageNumber| !there.contains(*page) && !self.stored.contains(*page);
         let given_up: Vec<_> = self.touched.iter().filter(gone).collect();
