@@ -13,6 +13,7 @@ const SHARED: &[&str] = &[
     "Clean",
     "Contradiction",
     "Disruption",
+    "Fallback",
     "Freeze",
     "HandOver",
     "Link",
@@ -24,6 +25,7 @@ const SHARED: &[&str] = &[
     "Pre",
     "Push",
     "Rest",
+    "Start",
     "Stop",
     "WriteBack",
 ];

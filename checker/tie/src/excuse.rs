@@ -4,9 +4,9 @@
 
 use model::concrete::State;
 use model::disruption::{Connection, Leftover};
-use model::page::{Currency, DirtyLog, Holding, Transit, WriteBack};
-use model::strategy::{Freeze, Passes, Pre};
-use model::{ControlStep, Link, Migration, Move, Page, PageStep, Phase, Process};
+use model::page::{Currency, DirtyLog, Holding, Plan, Transit, WriteBack};
+use model::strategy::{Clean, Fallback, Freeze, Passes, Pre, Strategy};
+use model::{Control, ControlStep, Link, Migration, Move, Page, PageStep, Phase, Process};
 
 use super::drive::Transition;
 
@@ -56,6 +56,9 @@ pub enum Excuse {
     /// A message is lost, or sent again, while the hosts set up a connection. It waits for the resync in any case, so
     /// endpoints are not driven through that.
     SettingUp,
+    /// A host says *complete*, or that the process has exited, to one whose death it has fallen back from. It has been told of that
+    /// death, and says nothing.
+    KnownToBeDead,
     /// It begins in a state that the model reaches through excused transitions only.
     Unreachable,
 }
@@ -90,6 +93,9 @@ pub(super) fn excuse(migration: &Migration, transition: &Transition) -> Option<E
             Some(Excuse::Unannounced)
         }
         Move::Control(Destroy) if left => Some(Excuse::ForgetsFirst),
+        Move::Control(SendComplete | ControlStep::Exit) if has_fallen_back(migration, before) => {
+            Some(Excuse::KnownToBeDead)
+        }
         Move::Control(SendComplete) if noticed => Some(Excuse::KnownToBeCut),
         Move::Control(SendOldReady) if aftermath.struck == 1 && is_awaited(migration, before) => {
             Some(Excuse::ReadyTooSoon)
@@ -138,6 +144,20 @@ fn overtakes(before: &State<Migration>, (_, step, _): &Transition) -> bool {
         Move::Page(PageStep::DeliverRequest, _) => cancel,
         _ => false,
     }
+}
+
+/// Has the process a page that comes from a store although its dead source owed it? It had sent the page; or nobody had, where all
+/// pages are sent.
+fn has_fallen_back(migration: &Migration, before: &State<Migration>) -> bool {
+    let Control { phase, aftermath, .. } = before.control;
+    let Strategy { clean, real, .. } = &migration.strategy;
+    let fell = |page: &Page| match page.plan {
+        Plan::FromStore => page.crossings > 0,
+        Plan::Settled => page.crossings == 0 && *clean == Clean::Travel,
+        _ => false,
+    };
+    let falls = real.fallback == Fallback::Store && phase == Phase::Running && aftermath.source_down;
+    falls && before.pages.iter().any(fell)
 }
 
 /// May a suspended source have this page still to send? Pre-copy alone does not say so in the page's record.

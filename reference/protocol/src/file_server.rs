@@ -57,7 +57,9 @@ impl FileServer {
         let Place::Host(host) = from else {
             return Err(misbehaved(from, Misbehaviour::NotThePeer { kind }));
         };
-        let (Message::WriteBack { page, .. } | Message::Fetch { page }) = *message else {
+        let (Message::WriteBack { page, .. } | Message::Fetch { page } | Message::AskVersion { page }) =
+            *message
+        else {
             return Err(misbehaved(from, Misbehaviour::Unexpected { kind }));
         };
         let Some(stored) = self.pages.get_mut(page.index()) else {
@@ -71,6 +73,10 @@ impl FileServer {
                 stored.write_back(host, page, *version, content),
                 Message::WriteBackDone { page, version: *version },
             ),
+            Message::AskVersion { .. } => {
+                let version = stored.version;
+                (Event::VersionTold { page, version, to: host }, Message::VersionTold { page, version })
+            }
             _ => stored.fetched(host, page),
         };
         self.events.push_back((epoch, event));

@@ -32,6 +32,8 @@ pub enum Work {
     WriteBack(PageNumber),
     /// Say a write-back or a fetch to the file server again, after the connection to it was lost.
     Repeat(PageNumber),
+    /// Look to a backing store for a page that a dead machine owed.
+    FallBack(PageNumber),
     /// Tell the source that everything that travels has arrived.
     DeclareReady,
     /// Run the process, where nobody is asked before.
@@ -58,7 +60,8 @@ impl Work {
             | Self::Push(page)
             | Self::Pull(page)
             | Self::WriteBack(page)
-            | Self::Repeat(page) => Some(page),
+            | Self::Repeat(page)
+            | Self::FallBack(page) => Some(page),
             Self::BeginPass
             | Self::SendState
             | Self::HandOver

@@ -186,6 +186,7 @@ impl<R: StepRecorder> Untangled<R> {
         let unaware = self.breaks.iter().filter(|broken| match step.event {
             Event::WriteBackStored { from: host, .. }
             | Event::WriteBackSuperseded { from: host, .. }
+            | Event::VersionTold { to: host, .. }
             | Event::FetchServed { to: host, .. } => broken.of == step.place && broken.noticed_by == host,
             _ => broken.of == step.place,
         });
@@ -241,7 +242,7 @@ impl<R: StepRecorder> StepRecorder for Untangled<R> {
 
 /// Puts the word that a host expects a process before the start of its migration, as it was: the host said so when it was
 /// asked, and its steps come here with its first message.
-pub struct Announced<R: StepRecorder> {
+pub struct ExpectedFirst<R: StepRecorder> {
     to: R,
     /// Who has said that it expects a process, in which migration.
     expected: BTreeSet<(Place, Epoch)>,
@@ -249,7 +250,7 @@ pub struct Announced<R: StepRecorder> {
     held: Vec<Step>,
 }
 
-impl<R: StepRecorder> Announced<R> {
+impl<R: StepRecorder> ExpectedFirst<R> {
     /// Writes the log to this place.
     pub fn new(to: R) -> Self {
         Self { to, expected: BTreeSet::new(), held: Vec::new() }
@@ -260,13 +261,13 @@ impl<R: StepRecorder> Announced<R> {
     }
 }
 
-impl<R: StepRecorder> Drop for Announced<R> {
+impl<R: StepRecorder> Drop for ExpectedFirst<R> {
     fn drop(&mut self) {
         self.release();
     }
 }
 
-impl<R: StepRecorder> StepRecorder for Announced<R> {
+impl<R: StepRecorder> StepRecorder for ExpectedFirst<R> {
     fn record(&mut self, step: Step) {
         match step.event {
             Event::MigrationExpected { .. } => {
@@ -347,7 +348,7 @@ mod tests {
     #[test]
     fn a_migration_is_announced_before_it_starts() {
         let log = SharedLog::default();
-        let mut announced = Announced::new(log.clone());
+        let mut announced = ExpectedFirst::new(log.clone());
         let here = [Event::MigrationStarted { to: HostId(1) }, Event::StateSent { to: HostId(1) }];
         here.into_iter().for_each(|event| announced.record(step(1, event)));
         assert_eq!(log.steps(), [], "what the announcement may still have to come before is written");

@@ -2,7 +2,7 @@
 
 use model::page::{Currency, DirtyLog, Holding, Kind, Neglect, Plan, Transit, WriteBack};
 use model::paging::Aside;
-use model::strategy::{Freeze, LogReading, Pre};
+use model::strategy::{Clean, Fallback, Freeze, LogReading, Pre};
 use model::{Page, Phase};
 use protocol::host::{Host, Location, PageRecord};
 use protocol::memory::Memory;
@@ -182,13 +182,26 @@ impl Look<'_, '_> {
         let host = if self.scene.phase.at_source() { self.scene.source } else { self.scene.destination };
         let memory = self.scene.rig.host(host).map(Host::memory);
         let here = self.record.location == Location::Here;
-        self.record.dirty || (here && memory.is_some_and(|memory| memory.is_written(self.page)))
+        let written = here && memory.is_some_and(|memory| memory.is_written(self.page));
+        self.record.dirty || written || self.is_nowhere()
+    }
+
+    /// Has the page's last write-back died with its source, so that the file server has only an older version?
+    fn is_nowhere(&self) -> bool {
+        let rig = self.scene.rig;
+        let falls_back = rig.migration.strategy.real.fallback == Fallback::Store;
+        let orphaned = self.plan == Plan::FromSource && rig.trouble.dead.contains(&self.scene.source);
+        let stored = rig.file_server().stored(self.page).map(|stored| stored.version);
+        falls_back && orphaned && stored < Some(self.record.version)
     }
 
     fn log(&self) -> DirtyLog {
         let memory = self.scene.rig.host(self.scene.source).map(Host::memory);
         let written = memory.is_some_and(|memory| memory.is_written(self.page));
-        let in_step = self.scene.sent.is_some_and(|sent| sent.in_step.contains(self.page)) && !written;
+        let sent = self.scene.sent.is_some_and(|sent| sent.in_step.contains(self.page));
+        let left_to_store =
+            self.scene.rig.migration.strategy.clean == Clean::LocalStore && !self.record.dirty;
+        let in_step = (sent || left_to_store) && !written;
         match (self.scene.phase, self.scene.pass) {
             (Phase::PreCopy { .. }, Some(Pass { number: _, due, uncleared })) if due.contains(self.page) => {
                 let by_pass = self.scene.rig.migration.strategy.real.log == LogReading::Pass;

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io::BufRead;
 
-use model::strategy::HandOver;
+use model::strategy::{Fallback, Real};
 use model::{Strategy, algorithms};
 use steplog::event::Step;
 use steplog::header::Header;
@@ -85,8 +85,10 @@ pub fn merge<R: BufRead>(
     }
     let waiting = logs.into_iter().map(|(_, steps)| steps.into()).collect();
     let strategy = strategy.cloned().or_else(|| algorithms::built_in(header.algorithm.as_deref()?));
-    let hand_over = strategy.map_or_else(HandOver::default, |strategy| strategy.real.hand_over);
-    let (roster, ledger) = (Roster::new(&header, hand_over), Ledger::new(Rules::of(&header, hand_over)));
+    let Real { hand_over, fallback, .. } = strategy.map_or(Real::NONE, |strategy| strategy.real);
+    let falls_back = fallback == Fallback::Store;
+    let rules = Rules { falls_back, ..Rules::of(&header, hand_over) };
+    let (roster, ledger) = (Roster::new(&header, hand_over), Ledger::new(rules));
     let merger = Merger { waiting, roster, ledger };
     merger.run(header)
 }

@@ -30,7 +30,9 @@ pub(super) struct Rules {
     /// Nobody says *go*.
     pub without_go: bool,
     /// *Go* comes in one message with the state.
-    one_shot: bool,
+    pub one_shot: bool,
+    /// What a dead machine owed comes from a backing store.
+    pub falls_back: bool,
 }
 
 /// All messages of a run.
@@ -104,6 +106,7 @@ impl Rules {
         Rules {
             without_go: hand_over == HandOver::None,
             one_shot: hand_over == HandOver::OneShot,
+            falls_back: false,
             link: header.link,
             disrupted: header.disrupted,
             readiness_unseen: header.unseen.contains(&Unseen::Readiness),
@@ -275,13 +278,15 @@ impl Ledger {
     fn send(&mut self, name: MessageName) {
         let count = self.names.entry(name).or_default();
         // A second thread that touches the same page need not ask again.
-        let asks = matches!(name.kind, MessageKind::Request | MessageKind::Fetch);
+        let asks = matches!(name.kind, MessageKind::Request | MessageKind::Fetch | MessageKind::AskVersion);
         // The answer to *go* need not leave a line, and what came in one message with the state holds nothing up.
         let held_up = name.kind == MessageKind::Go && self.rules.one_shot;
         // That a migration is announced and expected need leave none, where that it begins does.
         let untold =
             matches!(name.kind, MessageKind::Resumed | MessageKind::Announce | MessageKind::Expected);
-        let perhaps = (asks && count.sent > 0) || held_up || untold;
+        // Nor is a page fetched that falls back before it is known that it can be.
+        let orphaned = self.rules.falls_back && self.rules.disrupted && name.kind == MessageKind::Fetch;
+        let perhaps = (asks && count.sent > 0) || held_up || untold || orphaned;
         count.sent += 1;
         self.sent += 1;
         count.last = self.sent;
@@ -393,7 +398,7 @@ impl Ledger {
                     return Err(Objection::Number(stored));
                 }
             }
-            (Event::FetchServed { page, version, .. }, _) => {
+            (Event::FetchServed { page, version, .. } | Event::VersionTold { page, version, .. }, _) => {
                 is_number(version.0, self.versions.get(page).map_or(0, |versions| versions.stored))?;
             }
             (Event::ImageDestroyed { .. }, Place::Host(host)) => {
@@ -475,6 +480,12 @@ pub(super) fn handled(step: &Step) -> Option<MessageName> {
             name(from.into(), MessageKind::WriteBack, Some(page), Some(version.0))
         }
         Event::FetchServed { page, to: from, .. } => name(from.into(), MessageKind::Fetch, Some(page), None),
+        Event::VersionTold { page, to: from, .. } => {
+            name(from.into(), MessageKind::AskVersion, Some(page), None)
+        }
+        Event::PageFellBack { page, version: Some(version) } | Event::PageLost { page, version } => {
+            name(Place::FileServer, MessageKind::VersionTold, Some(page), Some(version.0))
+        }
         Event::WriteBackAcknowledged { page, version } => {
             name(Place::FileServer, MessageKind::WriteBackDone, Some(page), Some(version.0))
         }
@@ -528,6 +539,9 @@ pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
             to_store(MessageKind::WriteBack, page, Some(version.0))
         }
         Event::FetchRepeated { page } => to_store(MessageKind::Fetch, page, None),
+        Event::VersionAsked { page } => to_store(MessageKind::AskVersion, page, None),
+        // If the process waits for it.
+        Event::PageFellBack { page, version: Some(_) } => to_store(MessageKind::Fetch, page, None),
         Event::PageFaulted { page, asked: Place::FileServer } => to_store(MessageKind::Fetch, page, None),
         Event::PageFaulted { page, asked: Place::Host(asked) } => {
             let epoch = roster.former(asked).unwrap_or(epoch);
@@ -571,6 +585,9 @@ pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
             from_store(to, MessageKind::WriteBackDone, page, version.0)
         }
         Event::FetchServed { page, version, to } => from_store(to, MessageKind::Fetched, page, version.0),
+        Event::VersionTold { page, version, to } => from_store(to, MessageKind::VersionTold, page, version.0),
+        // The process is lost; the former hosts that are left are told.
+        Event::PageLost { .. } => to_formers(MessageKind::Exit, &mut process.formers.iter().copied()),
         Event::PeerConnected { peer: Place::Host(peer), resync } => {
             let Place::Host(host) = from else { return vec![] };
             let member = members.get(&host);

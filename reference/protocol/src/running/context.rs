@@ -32,6 +32,13 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// The pages that were written since the memory was last asked.
+    pub(crate) fn written(self) -> impl Iterator<Item = PageNumber> + 'a {
+        successors(self.memory.first_written(PageNumber(0)), move |page| {
+            self.memory.first_written(PageNumber(page.0 + 1))
+        })
+    }
+
     /// The write-backs that can be due at all: of file-mapped pages that were modified, in an algorithm that writes
     /// back.
     pub(crate) fn write_backs(self, resident: &'a Resident) -> impl Iterator<Item = Work> + 'a {

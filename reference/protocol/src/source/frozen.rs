@@ -127,6 +127,11 @@ impl Frozen {
                 (Missing::Never | Missing::Source, _) => stays,
                 (Missing::FileServer, _) => Whereabouts::FileServer,
                 (Missing::ByKind, PageKind::Private) if record.dirty => stays,
+                (Missing::ByKind, PageKind::FileMapped)
+                    if unmodified_is_local && !view.policy.writes_back() =>
+                {
+                    Whereabouts::LocalStore
+                }
                 (Missing::ByKind, PageKind::Private) => Whereabouts::LocalStore,
                 // What the file server has not acknowledged it may not have: fetched from there at once, the
                 // page would be stale.

@@ -82,6 +82,18 @@ pub enum Message {
         /// Which page.
         page: PageNumber,
     },
+    /// Host to file server: which version of this page it has, that a dead machine owed.
+    AskVersion {
+        /// Which page.
+        page: PageNumber,
+    },
+    /// File server to host: the answer to that.
+    VersionTold {
+        /// Which page.
+        page: PageNumber,
+        /// The version the file server holds.
+        version: Version,
+    },
     /// File server to host: the answer to a fetch.
     Fetched {
         /// Which page.
@@ -129,6 +141,8 @@ impl Message {
             Self::WriteBackDone { .. } => MessageKind::WriteBackDone,
             Self::Fetch { .. } => MessageKind::Fetch,
             Self::Fetched { .. } => MessageKind::Fetched,
+            Self::AskVersion { .. } => MessageKind::AskVersion,
+            Self::VersionTold { .. } => MessageKind::VersionTold,
             Self::Cancel => MessageKind::Cancel,
             Self::Refuse => MessageKind::Refuse,
             Self::Resync(_) => MessageKind::Resync,
@@ -146,6 +160,8 @@ impl Message {
             | Self::WriteBack { page, .. }
             | Self::WriteBackDone { page, .. }
             | Self::Fetch { page }
+            | Self::AskVersion { page }
+            | Self::VersionTold { page, .. }
             | Self::Fetched { page, .. } => Some(*page),
             Self::State(_)
             | Self::Ready
@@ -169,6 +185,7 @@ impl Message {
             Self::Page { sequence, .. } => Some(sequence.0),
             Self::WriteBack { version, .. }
             | Self::WriteBackDone { version, .. }
+            | Self::VersionTold { version, .. }
             | Self::Fetched { version, .. } => Some(version.0),
             _ => None,
         }

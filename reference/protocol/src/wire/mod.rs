@@ -39,6 +39,8 @@
 //! | 17 | Resumed | – |
 //! | 18 | Announce | – |
 //! | 19 | Expected | – |
+//! | 20 | AskVersion | page `u64` |
+//! | 21 | VersionTold | page `u64`, version `u64` |
 //!
 //! *Content* is one byte of encoding, then: 0, nothing (all bytes are zero); 1, the 4096 bytes; 2, runs of length
 //! `u16` and byte `u8` that together make 4096 bytes. The encoder takes the shortest.
@@ -54,7 +56,8 @@
 //!
 //! Version 2 added the kinds 13 to 15, with which peers part or find together again, and version 3 kind 16. There is no
 //! other difference. Kind 17 came without a version: it is said only by those who answer *go*, to those who wait for that;
-//! and so did 18 and 19, which are said only where migrations are announced.
+//! and so did 18 and 19, which are said only where migrations are announced, and 20 and 21, where a process falls back to what
+//! the file server has.
 //!
 //! # Errors
 //!
@@ -321,8 +324,8 @@ fn payload_len_max(kind: MessageKind) -> usize {
     match kind {
         MessageKind::Page | MessageKind::WriteBack | MessageKind::Fetched => CONTENT_PAYLOAD_LEN_MAX,
         MessageKind::State => STATE_PAYLOAD_LEN_MAX,
-        MessageKind::Request | MessageKind::Fetch => 8,
-        MessageKind::WriteBackDone => 16,
+        MessageKind::Request | MessageKind::Fetch | MessageKind::AskVersion => 8,
+        MessageKind::WriteBackDone | MessageKind::VersionTold => 16,
         MessageKind::Resync => RESYNC_PAYLOAD_LEN_MAX,
         MessageKind::Ready
         | MessageKind::Go
@@ -341,7 +344,7 @@ fn payload_len_max(kind: MessageKind) -> usize {
 const PLAN_AHEAD: u8 = 16;
 
 /// Every kind of message.
-const KINDS: [MessageKind; 18] = [
+const KINDS: [MessageKind; 20] = [
     MessageKind::Page,
     MessageKind::State,
     MessageKind::Ready,
@@ -360,6 +363,8 @@ const KINDS: [MessageKind; 18] = [
     MessageKind::Resumed,
     MessageKind::Announce,
     MessageKind::Expected,
+    MessageKind::AskVersion,
+    MessageKind::VersionTold,
 ];
 
 fn kind_from_byte(byte: u8) -> Option<MessageKind> {
@@ -386,5 +391,7 @@ fn kind_to_byte(kind: MessageKind) -> u8 {
         MessageKind::Resumed => 17,
         MessageKind::Announce => 18,
         MessageKind::Expected => 19,
+        MessageKind::AskVersion => 20,
+        MessageKind::VersionTold => 21,
     }
 }

@@ -14,7 +14,7 @@ use super::{Driver, JudgeChoice, LogTarget, MoveRequest};
 use crate::aside::{Hello, Proposal, Purpose, Welcome};
 use crate::dial::{DialError, GreetingConnection};
 use crate::judge::Judge;
-use crate::recorder::{All, Announced, LogFile, StepRecorder, Untangled, header};
+use crate::recorder::{All, ExpectedFirst, LogFile, StepRecorder, Untangled, header};
 use crate::subject::PROCESS;
 
 /// Pages that are asked for in one turn although nobody waits for them.
@@ -197,7 +197,7 @@ impl Driver {
                     (self.judge, self.judge_awaited) = (Some(judge), None);
                     self.handle.status.lock().judged = None;
                 }
-                self.recorder = Box::new(Untangled::new(Announced::new(All(kept))));
+                self.recorder = Box::new(Untangled::new(ExpectedFirst::new(All(kept))));
                 Ok(true)
             }
         }

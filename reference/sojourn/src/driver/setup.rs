@@ -72,6 +72,9 @@ pub enum DriverSetupError {
     /// Whoever asks for a process to be moved has the destination called at once.
     #[error("{0}: this driver starts migrations \"at-once\" alone")]
     Start(String),
+    /// What a real process has written to is known only as long as its source lives.
+    #[error("{0}: this driver has fallback = \"none\" alone")]
+    Fallback(String),
     /// The file server is needed.
     #[error("{0} needs a file server (--store), and none is known")]
     NoStore(String),
@@ -285,6 +288,9 @@ fn check_choices(
     }
     if policy.start != Start::AtOnce {
         return Err(DriverSetupError::Start(policy.name.to_string()));
+    }
+    if policy.falls_back() {
+        return Err(DriverSetupError::Fallback(policy.name.to_string()));
     }
     if needs_store(policy, layout) && setup.store.is_none() {
         return Err(DriverSetupError::NoStore(policy.name.to_string()));

@@ -378,7 +378,9 @@ impl World {
                 dead.into_iter().try_for_each(|dead| self.ensemble.fence(id, dead))?;
                 self.schedule.after(0, Occurrence::Access);
             }
-            Event::PageInstalled { page, .. } | Event::PageFetched { page, .. }
+            Event::PageInstalled { page, .. }
+            | Event::PageFetched { page, .. }
+            | Event::PageFellBack { page, version: None }
                 if self.process.at == id && self.process.waits_for == Some(*page) =>
             {
                 self.process.waits_for = None;
