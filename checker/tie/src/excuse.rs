@@ -5,6 +5,7 @@
 use model::concrete::State;
 use model::disruption::{Connection, Leftover};
 use model::page::{Currency, DirtyLog, Holding, Plan, Transit, WriteBack};
+use model::paging::Channels;
 use model::strategy::{Clean, Fallback, Freeze, Passes, Pre, Strategy};
 use model::{Control, ControlStep, Link, Migration, Move, Page, PageStep, Phase, Process};
 
@@ -120,17 +121,20 @@ pub(super) fn excuse(migration: &Migration, transition: &Transition) -> Option<E
             Some(Excuse::StoreDuplicate)
         }
         Move::Page(PageStep::Serve, _) if has_state => Some(Excuse::ServesWithState),
-        _ => (migration.link == Link::Fifo && overtakes(before, transition)).then_some(Excuse::Overtakes),
+        _ => (migration.link == Link::Fifo && overtakes(migration, before, transition))
+            .then_some(Excuse::Overtakes),
     }
 }
 
 /// Does a message arrive before those that an attempt which was called off has left on the same link? Over a connection
 /// that was there from the start, the word of that is one of them.
-fn overtakes(before: &State<Migration>, (_, step, _): &Transition) -> bool {
+fn overtakes(migration: &Migration, before: &State<Migration>, (_, step, _): &Transition) -> bool {
+    let apart = migration.strategy.paging.channels == Channels::DemandApart;
     let aftermath = before.control.aftermath;
     let cancel = aftermath.leftover != Leftover::None && aftermath.recoveries == 0;
     match step {
-        // The answer to *go* is the first thing that the destination says.
+        // The answer to *go* is the first thing that the destination says, but for requests where they go over another connection.
+        Move::Page(PageStep::DeliverRequest, _) if apart => false,
         Move::Control(ControlStep::Destroy) | Move::Page(PageStep::DeliverRequest, _)
             if before.control.unanswered =>
         {

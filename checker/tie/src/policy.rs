@@ -31,7 +31,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
     let Paging { wake, pages, channels } = paging;
     let lacking = [
         ("pages", pages != Mappings::Fixed),
-        ("channels", channels != Channels::One),
+        ("channels", channels == Channels::Striped),
         ("wake", wake != Waking::WithPage),
     ];
     if let Some((field, _)) = lacking.into_iter().find(|(_, lacking)| *lacking) {
@@ -87,6 +87,10 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
         fallback: match real.fallback {
             Fallback::None => endpoint::Fallback::None,
             Fallback::Store => endpoint::Fallback::Store,
+        },
+        channels: match channels {
+            Channels::DemandApart => endpoint::Channels::DemandApart,
+            Channels::One | Channels::Striped => endpoint::Channels::One,
         },
         log: match real.log {
             LogReading::Page => endpoint::LogReading::Page,
@@ -159,7 +163,14 @@ mod tests {
             let falling = |real| [real, Real { fallback: Fallback::Store, ..real }];
             Real::all().flat_map(falling)
         };
-        all.flat_map(move |strategy| reals().map(move |real| Strategy { real, ..strategy.clone() }))
+        let all =
+            all.flat_map(move |strategy| reals().map(move |real| Strategy { real, ..strategy.clone() }));
+        all.flat_map(|strategy| {
+            [Channels::One, Channels::DemandApart, Channels::Striped].map(|channels| {
+                let paging = Paging { channels, ..Paging::PLAIN };
+                Strategy { paging, ..strategy.clone() }
+            })
+        })
     }
 
     /// A file that describes an algorithm to the model describes the same one to the reference, or none.
@@ -203,7 +214,7 @@ mod tests {
                 named.push(field);
             }
         }
-        assert_eq!(named, ["wake", "pages", "pages", "pages", "channels", "channels"]);
+        assert_eq!(named, ["wake", "pages", "pages", "pages", "channels"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::error::{Error, Misbehaviour, Refusal};
 use crate::host::OUTBOX_MESSAGES_MAX_DEFAULT;
 use crate::page::{Image, PageBytes};
 use crate::running::context::misbehaved;
-use crate::wire::{Envelope, Message};
+use crate::wire::{Channel, Envelope, Message};
 
 /// The file server. Answers each message in the same step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,14 @@ impl FileServer {
             _ => stored.fetched(host, page),
         };
         self.events.push_back((epoch, event));
-        self.outbox.push_back(Envelope { from: Place::FileServer, to: from, epoch, message: answer });
+        let channel = Channel::Main;
+        self.outbox.push_back(Envelope {
+            from: Place::FileServer,
+            to: from,
+            channel,
+            epoch,
+            message: answer,
+        });
         Ok(())
     }
 

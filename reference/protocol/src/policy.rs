@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::strategy_file::File;
+use crate::wire::Channel;
 
 /// Passes of pre-copy unless a policy says otherwise.
 pub const PASSES_DEFAULT: u32 = 2;
@@ -55,6 +56,8 @@ pub struct Policy {
     pub start: Start,
     /// Where pages come from that the source owed when its machine died.
     pub fallback: Fallback,
+    /// The connections between source and destination.
+    pub channels: Channels,
 }
 
 /// Transfer before suspension.
@@ -124,6 +127,17 @@ pub enum Fallback {
     None,
     /// From the backing store, where that has their last content; otherwise the process is lost.
     Store,
+}
+
+/// The connections between source and destination. Each keeps the order that its link keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Channels {
+    /// One.
+    #[default]
+    One,
+    /// Requests, and the pages that answer them, go over one of their own, so that no page waits that was asked for.
+    DemandApart,
 }
 
 /// How the hosts agree on the hand-over.
@@ -268,6 +282,9 @@ pub enum Contradiction {
         "with push = \"none\" the process may move on with pages elsewhere, and goes on faulting while it is announced: say \"at-once\""
     )]
     AnnouncedWithPagesElsewhere,
+    /// Requests have a connection of their own, and there are none.
+    #[error("no page is asked of the source: say \"one\"")]
+    NothingAsked,
     /// All that the source owes is there alone.
     #[error("no backing store has what the source owes: say \"none\"")]
     NothingToFallBackOn,
@@ -289,6 +306,7 @@ impl Contradiction {
             Self::NothingLogged => "log",
             Self::AnnouncedWithPagesElsewhere => "start",
             Self::NothingToFallBackOn => "fallback",
+            Self::NothingAsked => "channels",
             Self::RestlessWriteBack => "rest",
         }
     }
@@ -370,7 +388,7 @@ impl Policy {
         let (name, working_set) = (Cow::Borrowed(name), writes_back);
         let (stop, hand_over, log, start) =
             (Stop::Passes, HandOver::ReadyGo, LogReading::Page, Start::AtOnce);
-        let fallback = Fallback::None;
+        let (fallback, channels) = (Fallback::None, Channels::One);
         Self {
             name,
             pre,
@@ -385,6 +403,7 @@ impl Policy {
             log,
             start,
             fallback,
+            channels,
         }
     }
 
@@ -424,6 +443,10 @@ impl Policy {
                 self.start == Start::Announced && self.leaves_pages_behind(),
                 Contradiction::AnnouncedWithPagesElsewhere,
             ),
+            (
+                self.channels == Channels::DemandApart && !self.has_post_migration(),
+                Contradiction::NothingAsked,
+            ),
             (self.falls_back() && !self.owes_what_a_store_has(), Contradiction::NothingToFallBackOn),
             (written_back != (self.rest == Rest::PreMigration), Contradiction::RestlessWriteBack),
         ];
@@ -449,6 +472,14 @@ impl Policy {
     /// an algorithm may migrate again before it is back at rest.
     pub fn leaves_pages_behind(&self) -> bool {
         self.has_post_migration() && self.push == Push::None
+    }
+
+    /// The connection for requests and the pages that answer them.
+    pub(crate) fn demand(&self) -> Channel {
+        match self.channels {
+            Channels::One => Channel::Main,
+            Channels::DemandApart => Channel::Demand,
+        }
     }
 
     /// Whether a backing store is looked to for what a dead machine owed.
@@ -518,6 +549,8 @@ mod tests {
         assert_eq!(endless.check(), Err(Contradiction::NothingToStop));
         let faulting = Policy { start: Start::Announced, ..Policy::LAZY_COPY };
         assert_eq!(faulting.check(), Err(Contradiction::AnnouncedWithPagesElsewhere));
+        let unasked = Policy { channels: Channels::DemandApart, ..Policy::PRE_COPY };
+        assert_eq!(unasked.check(), Err(Contradiction::NothingAsked));
         let copied = Policy { fallback: Fallback::Store, ..Policy::ASSISTED_POST_COPY };
         assert_eq!(copied.check(), Err(Contradiction::NothingToFallBackOn));
         let restless = Policy { rest: Rest::Normal, ..Policy::GENERIC };

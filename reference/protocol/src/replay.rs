@@ -183,7 +183,7 @@ impl Replay {
 }
 
 fn named(envelope: Envelope) -> (Name, Message) {
-    let Envelope { from, to, epoch, message } = envelope;
+    let Envelope { from, to, epoch, message, .. } = envelope;
     ((from, to, epoch, message.kind(), message.page(), message.number()), message)
 }
 

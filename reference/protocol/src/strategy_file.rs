@@ -18,7 +18,8 @@
 //! assert_eq!(policy, protocol::policy::Policy { name: "my-post-copy".into(), ..protocol::policy::Policy::POST_COPY });
 //! ```
 //!
-//! Where the source owes pages that a backing store may have there is `fallback` (`none`, `store`) as well, and it may be left out.
+//! Where the source owes pages there are `channels` (`one`, `demand-apart`) as well, and `fallback` (`none`, `store`) if a backing
+//! store may have some of them; both may be left out.
 //! Where pages are copied ahead there are `stop` (`passes`, `target`, `switch`) and `log` (`page`, `pass`) as well; both may be left
 //! out.
 //!
@@ -31,8 +32,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
-    Clean, Contradiction, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest,
-    Start, Stop,
+    Channels, Clean, Contradiction, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre,
+    Push, Rest, Start, Stop,
 };
 
 /// What is wrong with a strategy file.
@@ -65,8 +66,8 @@ pub enum NoPolicy {
     WakesApart,
     /// The endpoints know the pages that the process was loaded with.
     PagesComeAndGo,
-    /// The endpoints have one connection between two hosts.
-    Channels,
+    /// The endpoints send what is not asked for over one connection.
+    Striped,
 }
 
 impl NoPolicy {
@@ -79,7 +80,7 @@ impl NoPolicy {
             Self::CleanPagesForgotten | Self::NothingStored => "missing",
             Self::WakesApart => "wake",
             Self::PagesComeAndGo => "pages",
-            Self::Channels => "channels",
+            Self::Striped => "channels",
         }
     }
 
@@ -93,7 +94,7 @@ impl NoPolicy {
             Self::NothingStored => "\"store\" needs freeze = \"flush-modified\" or clean = \"local-store\"",
             Self::WakesApart => "the endpoints wake with the page: say \"with-page\", or leave it out",
             Self::PagesComeAndGo => "the endpoints move pages that stay: say \"fixed\", or leave it out",
-            Self::Channels => "the endpoints have one connection: say \"one\", or leave it out",
+            Self::Striped => "the endpoints have \"one\" and \"demand-apart\"",
         })
     }
 }
@@ -128,7 +129,7 @@ pub(crate) struct File {
     wake: WakeName,
     #[serde(default, skip_serializing)]
     pages: PagesName,
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "is_default")]
     channels: ChannelsName,
     /// What its author expects of it is for a judge to read.
     #[serde(rename = "expect", default, skip_serializing)]
@@ -213,7 +214,7 @@ enum PagesName {
     ComeAndGo,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum ChannelsName {
     #[default]
@@ -262,9 +263,6 @@ impl TryFrom<File> for Policy {
         if file.pages != PagesName::Fixed {
             return Err(NoPolicy::PagesComeAndGo);
         }
-        if file.channels != ChannelsName::One {
-            return Err(NoPolicy::Channels);
-        }
         if name.trim().is_empty() || name.chars().any(char::is_control) {
             return Err(NoPolicy::Name);
         }
@@ -301,6 +299,11 @@ impl TryFrom<File> for Policy {
         };
         let (name, hand_over, log, start) = (name.into(), file.hand_over, file.log, file.start);
         let fallback = file.fallback;
+        let channels = match file.channels {
+            ChannelsName::One => Channels::One,
+            ChannelsName::DemandApart => Channels::DemandApart,
+            ChannelsName::Striped => return Err(NoPolicy::Striped),
+        };
         let policy = Self {
             name,
             pre,
@@ -315,6 +318,7 @@ impl TryFrom<File> for Policy {
             log,
             start,
             fallback,
+            channels,
         };
         policy.check()?;
         Ok(policy)
@@ -337,6 +341,7 @@ impl From<Policy> for File {
             log,
             start,
             fallback,
+            channels,
         } = policy;
         let (pre, passes) = match pre {
             Pre::None => (PreName::None, None),
@@ -381,7 +386,10 @@ impl From<Policy> for File {
             fallback,
             wake: WakeName::default(),
             pages: PagesName::default(),
-            channels: ChannelsName::default(),
+            channels: match channels {
+                Channels::One => ChannelsName::One,
+                Channels::DemandApart => ChannelsName::DemandApart,
+            },
             _expect: IgnoredAny,
         }
     }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use steplog::page::PageNumber;
 use steplog::place::Place;
 
+use crate::wire::Channel;
+
 /// One step that a host can take without being told anything new. It sends at most one page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -82,4 +84,6 @@ pub struct Task {
     pub work: Work,
     /// Where the page goes that it sends; `None` if it sends no page.
     pub page_to: Option<Place>,
+    /// Over which connection.
+    pub channel: Channel,
 }

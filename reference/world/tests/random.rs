@@ -6,7 +6,8 @@ mod properties;
 
 use proptest::prelude::*;
 use protocol::policy::{
-    Clean, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start, Stop,
+    Channels, Clean, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start,
+    Stop,
 };
 use protocol::transcript::transcript;
 use steplog::place::HostId;
@@ -84,6 +85,7 @@ fn consistent() -> Vec<Policy> {
                         log: LogReading::Page,
                         start: Start::AtOnce,
                         fallback: Fallback::None,
+                        channels: Channels::One,
                     });
                 }
             }

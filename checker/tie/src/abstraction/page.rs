@@ -8,7 +8,7 @@ use protocol::host::{Host, Location, PageRecord};
 use protocol::memory::Memory;
 use protocol::page::{PageBytes, PageKind};
 use protocol::source::{Pass, Shadow};
-use protocol::wire::{Message, Whereabouts};
+use protocol::wire::{Channel, Message, Whereabouts};
 use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
@@ -34,6 +34,7 @@ pub(super) fn page(scene: &Scene<'_>, page: PageNumber) -> Result<Page, Unmapped
     let strategy = &scene.rig.migration.strategy;
     let mapped = strategy.tells_kinds_apart() && scene.rig.image.kind(page) == PageKind::FileMapped;
     let (content, older) = look.contents();
+    let apart = !content.is_idle() && look.is_apart();
     Ok(Page {
         kind: if mapped { Kind::FileMapped } else { Kind::Private },
         source: look.at_source(),
@@ -56,7 +57,7 @@ pub(super) fn page(scene: &Scene<'_>, page: PageNumber) -> Result<Page, Unmapped
         stray: look.stray(),
         // An endpoint that keeps and answers its requests; one that does not is told by its steps.
         neglect: Neglect::None,
-        aside: Aside { pulled: look.is_pulled(), ..Aside::NONE },
+        aside: Aside { pulled: look.is_pulled(), apart, ..Aside::NONE },
     })
 }
 
@@ -317,6 +318,13 @@ impl Look<'_, '_> {
             };
         }
         (newest, older)
+    }
+
+    /// Is the newest content on its way over the connection for answers?
+    fn is_apart(&self) -> bool {
+        let apart = |flight: &Flight| flight.envelope.channel == Channel::Demand;
+        let content = |flight: &Flight| matches!(flight.envelope.message, Message::Page { .. });
+        self.flights().any(|flight| content(flight) && self.is_newest(flight) && apart(flight))
     }
 
     fn is_newest(&self, flight: &Flight) -> bool {

@@ -2,6 +2,7 @@
 
 use model::disruption::Connection;
 use model::page::{Holding, Plan, Transit};
+use model::paging::Channels;
 use model::strategy::{Fallback, Real, Start};
 use model::system::System;
 use model::{Control, ControlStep, Move, Page, PageStep, Phase};
@@ -72,12 +73,13 @@ impl<'m> Follower<'m> {
         let Real { hand_over, start, fallback, .. } = model.migration().strategy.real;
         let announces = start == Start::Announced;
         let falls_back = fallback == Fallback::Store;
+        let answers_apart = model.migration().strategy.paging.channels == Channels::DemandApart;
         Self {
             model,
             header,
             trouble,
             roster: Roster { announces, falls_back, ..Roster::new(header, hand_over) },
-            ledger: Ledger::new(Rules { falls_back, ..Rules::of(header, hand_over) }),
+            ledger: Ledger::new(Rules { falls_back, answers_apart, ..Rules::of(header, hand_over) }),
             reached: vec![Reached { state, by: None }],
             recent: Recent::default(),
             paths: None,
@@ -212,7 +214,7 @@ impl<'m> Follower<'m> {
                 && !handling.again
             {
                 let waits_for_it = at.control.aftermath.connection != Connection::Up;
-                let keeps_order = self.header.link == LinkOrder::Fifo;
+                let keeps_order = self.header.link == LinkOrder::Fifo && !self.ledger.answers_apart();
                 if waits_for_it || (keeps_order && resyncs(at.clone(), owed_again, requested).is_none()) {
                     continue;
                 }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io::BufRead;
 
+use model::paging::Channels;
 use model::strategy::{Fallback, Real};
 use model::{Strategy, algorithms};
 use steplog::event::Step;
@@ -85,9 +86,12 @@ pub fn merge<R: BufRead>(
     }
     let waiting = logs.into_iter().map(|(_, steps)| steps.into()).collect();
     let strategy = strategy.cloned().or_else(|| algorithms::built_in(header.algorithm.as_deref()?));
-    let Real { hand_over, fallback, .. } = strategy.map_or(Real::NONE, |strategy| strategy.real);
+    let choices =
+        strategy.map_or((Real::NONE, Channels::One), |strategy| (strategy.real, strategy.paging.channels));
+    let (Real { hand_over, fallback, .. }, channels) = choices;
+    let answers_apart = channels == Channels::DemandApart;
     let falls_back = fallback == Fallback::Store;
-    let rules = Rules { falls_back, ..Rules::of(&header, hand_over) };
+    let rules = Rules { falls_back, answers_apart, ..Rules::of(&header, hand_over) };
     let (roster, ledger) = (Roster::new(&header, hand_over), Ledger::new(rules));
     let merger = Merger { waiting, roster, ledger };
     merger.run(header)

@@ -33,6 +33,8 @@ pub(super) struct Rules {
     pub one_shot: bool,
     /// What a dead machine owed comes from a backing store.
     pub falls_back: bool,
+    /// Requests and the pages that answer them go over a connection of their own.
+    pub answers_apart: bool,
 }
 
 /// All messages of a run.
@@ -42,7 +44,7 @@ pub(super) struct Ledger {
     sent: u64,
     names: FxHashMap<MessageName, Count>,
     /// Where links keep order: what has been sent and has not arrived, by connection, none of them empty.
-    queues: FxHashMap<(Place, Place), VecDeque<Connection>>,
+    queues: FxHashMap<(Place, Place, bool), VecDeque<Connection>>,
     /// How often a place's connection to another one was lost or made.
     connections: FxHashMap<(Place, Place), u32>,
     contents: FxHashMap<(Epoch, PageNumber), Contents>,
@@ -107,6 +109,7 @@ impl Rules {
             without_go: hand_over == HandOver::None,
             one_shot: hand_over == HandOver::OneShot,
             falls_back: false,
+            answers_apart: false,
             link: header.link,
             disrupted: header.disrupted,
             readiness_unseen: header.unseen.contains(&Unseen::Readiness),
@@ -128,6 +131,11 @@ impl Ledger {
             outstanding: FxHashMap::default(),
             progress: FxHashMap::default(),
         }
+    }
+
+    /// Do requests go over a connection of their own?
+    pub(super) fn answers_apart(&self) -> bool {
+        self.rules.answers_apart
     }
 
     /// Takes note of what the line handles and sends. The roster is as it was before the line.
@@ -156,7 +164,8 @@ impl Ledger {
             {
                 self.progress.entry(name).or_default().push(*progress);
             }
-            self.send(name);
+            let answers = matches!(step.event, Event::PageServed { .. }) || name.kind == MessageKind::Request;
+            self.send(name, answers && self.rules.answers_apart);
         }
         Ok(handling)
     }
@@ -238,8 +247,28 @@ impl Ledger {
 
     /// What was sent before it on the same connection has arrived, and nothing of an earlier connection will.
     fn dequeue(&mut self, name: MessageName, is_only: bool) -> Result<(), Objection> {
+        if !self.rules.answers_apart {
+            return self.dequeue_of(name, is_only, false);
+        }
+        // A page may have gone over both: asked for, and sent again unasked.
+        let is_on = |apart: &bool| {
+            let connections = self.queues.get(&(name.from, name.to, *apart));
+            connections.is_some_and(|connections| first(connections, name).is_some())
+        };
+        let on: Vec<_> = [true, false].into_iter().filter(is_on).collect();
+        let mut arrived = Ok(());
+        for apart in on {
+            arrived = self.dequeue_of(name, is_only, apart);
+            if arrived.is_ok() {
+                break;
+            }
+        }
+        arrived
+    }
+
+    fn dequeue_of(&mut self, name: MessageName, is_only: bool, apart: bool) -> Result<(), Objection> {
         // Found by looking at what goes with it, so that all lines together look at each message once.
-        let Some(connections) = self.queues.get_mut(&(name.from, name.to)) else { return Ok(()) };
+        let Some(connections) = self.queues.get_mut(&(name.from, name.to, apart)) else { return Ok(()) };
         if self.names.get(&name).is_none_or(|count| count.queued == 0) {
             return Ok(());
         }
@@ -275,7 +304,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn send(&mut self, name: MessageName) {
+    fn send(&mut self, name: MessageName, apart: bool) {
         let count = self.names.entry(name).or_default();
         // A second thread that touches the same page need not ask again.
         let asks = matches!(name.kind, MessageKind::Request | MessageKind::Fetch | MessageKind::AskVersion);
@@ -294,7 +323,7 @@ impl Ledger {
         count.queued += u32::from(self.rules.link == LinkOrder::Fifo);
         if self.rules.link == LinkOrder::Fifo {
             let number = self.connection(name.from, name.to);
-            let connections = self.queues.entry((name.from, name.to)).or_default();
+            let connections = self.queues.entry((name.from, name.to, apart)).or_default();
             if connections.back().is_none_or(|last| last.number != number) {
                 connections.push_back(Connection { number, queue: VecDeque::new() });
             }

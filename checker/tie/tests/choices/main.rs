@@ -1,6 +1,7 @@
 //! The choices of real systems on real endpoints: what the endpoints do is what the model allows, and where nothing goes
 //! wrong they do all of it.
 
+mod channels;
 mod common;
 mod fallback;
 

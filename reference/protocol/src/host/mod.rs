@@ -90,7 +90,7 @@ use crate::running::departure::Departure;
 use crate::running::links::Links;
 use crate::source::{Route, Shadow, Source};
 use crate::wire::FormerHost;
-use crate::wire::{Envelope, Message};
+use crate::wire::{Channel, Envelope, Message};
 use limits::Timer;
 
 /// A machine that can run the process. Two are equal if they are in the same state and have the same still to say.
@@ -317,9 +317,18 @@ impl<M: Memory> Host<M> {
             Role::Source(source) => source.candidates(view),
             Role::Destination(destination) => destination.candidates(view),
         };
-        candidates
-            .filter(move |&work| self.is_due(work))
-            .map(move |work| Task { work, page_to: self.page_to(work) })
+        candidates.filter(move |&work| self.is_due(work)).map(move |work| Task {
+            work,
+            page_to: self.page_to(work),
+            channel: self.channel_of(work),
+        })
+    }
+
+    fn channel_of(&self, work: Work) -> Channel {
+        match work {
+            Work::Serve(_) => self.policy.demand(),
+            _ => Channel::Main,
+        }
     }
 
     /// Whether this work is due.

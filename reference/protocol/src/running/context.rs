@@ -16,7 +16,7 @@ use crate::memory::Memory;
 use crate::page::{Image, PageBytes, PageKind};
 use crate::policy::Policy;
 use crate::wire::FormerHost;
-use crate::wire::{Envelope, Message};
+use crate::wire::{Channel, Envelope, Message};
 use crate::work::Work;
 
 /// Highest sequence number and version that a peer may name: no real count gets there, and counting on from it
@@ -97,10 +97,28 @@ impl Context<'_> {
     /// Hands a message to the network. Cannot fail, so it comes after everything that can. To a place out of reach it
     /// is lost; what matters is said again over the next connection.
     pub(crate) fn send(&mut self, to: impl Into<Place>, epoch: Epoch, message: Message) {
+        let asks = matches!(message, Message::Request { .. });
+        let channel = if asks { self.demand() } else { Channel::Main };
+        self.send_over(channel, to, epoch, message);
+    }
+
+    /// The same over this connection.
+    pub(crate) fn send_over(
+        &mut self,
+        channel: Channel,
+        to: impl Into<Place>,
+        epoch: Epoch,
+        message: Message,
+    ) {
         let to = to.into();
         if self.links.are_up(to) {
-            self.outbox.push_back(Envelope { from: self.me.into(), to, epoch, message });
+            self.outbox.push_back(Envelope { from: self.me.into(), to, channel, epoch, message });
         }
+    }
+
+    /// The connection for what is asked for.
+    pub(crate) fn demand(&self) -> Channel {
+        self.policy.demand()
     }
 
     /// Tells a host that the process has exited, and remembers to say so again: nobody answers to it.

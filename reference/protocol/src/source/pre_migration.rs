@@ -12,7 +12,7 @@ use crate::policy::{Freeze, LogReading, Passes, Policy, Pre, Stop};
 use crate::running::context::{Context, Stepped, View};
 use crate::running::{Resident, Suspension};
 use crate::wire::FormerHost;
-use crate::wire::{Message, REGISTERS_LEN_MAX};
+use crate::wire::{Channel, Message, REGISTERS_LEN_MAX};
 use crate::work::Work;
 
 /// A migration has begun and the process still runs.
@@ -70,6 +70,7 @@ impl Sent {
         &mut self,
         page: PageNumber,
         to: FormerHost,
+        channel: Channel,
         cx: &mut Context<'_>,
     ) -> Result<Sequence, LocalFault> {
         let counter = &mut self.sequences[page.index()];
@@ -77,7 +78,7 @@ impl Sent {
         let content = cx.memory.copy_out(page)?;
         *counter = sequence;
         self.in_step.insert(page);
-        cx.send(to.host, to.epoch, Message::Page { page, sequence, content });
+        cx.send_over(channel, to.host, to.epoch, Message::Page { page, sequence, content });
         Ok(sequence)
     }
 }
@@ -177,7 +178,7 @@ impl PreMigration {
                     self.resident.note_written(page);
                 }
                 let (from, to) = (FormerHost { host: self.route.to, epoch }, self.route.to);
-                let sequence = self.sent.send(page, from, cx)?;
+                let sequence = self.sent.send(page, from, Channel::Main, cx)?;
                 pass.due.remove(page);
                 Ok((epoch, Event::PageCopied { page, sequence, pass: pass.number, to }))
             }

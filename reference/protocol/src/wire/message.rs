@@ -14,10 +14,22 @@ pub struct Envelope {
     pub from: Place,
     /// Who is to handle it.
     pub to: Place,
+    /// The connection it goes over.
+    pub channel: Channel,
     /// The migration it belongs to.
     pub epoch: Epoch,
     /// What it says.
     pub message: Message,
+}
+
+/// One of the connections between two places. A receiver need not know over which a message came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// The one that there always is.
+    #[default]
+    Main,
+    /// That for requests and the pages that answer them, where they have one of their own.
+    Demand,
 }
 
 /// Everything that one place can say to another.

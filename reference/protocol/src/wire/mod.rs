@@ -73,7 +73,7 @@ mod resync;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Envelope, FormerHost, Message, State};
+pub use message::{Channel, Envelope, FormerHost, Message, State};
 pub use plan::{Plan, PlanEntry, Whereabouts};
 pub use resync::{PageRuns, Resync};
 

@@ -10,7 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Waker};
 use protocol::error::Error;
 use protocol::host::{Host, HostLimits, Timeouts};
-use protocol::policy::{HandOver, Policy, Start};
+use protocol::policy::{Channels, HandOver, Policy, Start};
 use steplog::place::{HostId, Place};
 
 use super::peers::Peers;
@@ -75,6 +75,9 @@ pub enum DriverSetupError {
     /// What a real process has written to is known only as long as its source lives.
     #[error("{0}: this driver has fallback = \"none\" alone")]
     Fallback(String),
+    /// Two hosts have one connection.
+    #[error("{0}: this driver has channels = \"one\" alone")]
+    Channels(String),
     /// The file server is needed.
     #[error("{0} needs a file server (--store), and none is known")]
     NoStore(String),
@@ -291,6 +294,9 @@ fn check_choices(
     }
     if policy.falls_back() {
         return Err(DriverSetupError::Fallback(policy.name.to_string()));
+    }
+    if policy.channels != Channels::One {
+        return Err(DriverSetupError::Channels(policy.name.to_string()));
     }
     if needs_store(policy, layout) && setup.store.is_none() {
         return Err(DriverSetupError::NoStore(policy.name.to_string()));
