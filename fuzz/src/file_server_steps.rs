@@ -4,7 +4,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 use protocol::error::Error;
 use protocol::file_server::{FileServer, Stored};
-use protocol::wire::{Envelope, Message};
+use protocol::wire::{Channel, Envelope, Message};
 use steplog::event::Event;
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, Place};
@@ -73,7 +73,9 @@ fn check_answer(
     if others_changed {
         return Err("another page was touched".to_owned());
     }
-    let [Envelope { from: Place::FileServer, to, epoch: answered, message: answer }] = said else {
+    let [Envelope { from: Place::FileServer, to, channel: Channel::Main, epoch: answered, message: answer }] =
+        said
+    else {
         return Err(format!("answered by {said:?}"));
     };
     if (*to, *answered) != (from, epoch) || events.len() != 1 {

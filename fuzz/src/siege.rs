@@ -18,7 +18,7 @@ use protocol::error::Error;
 use protocol::host::{Host, Location, MessageOutcome, Resident, Role};
 use protocol::memory::{Accesses, Fault, Memory};
 use protocol::source::{Shadow, Source};
-use protocol::wire::{Envelope, Message, Resync};
+use protocol::wire::{Channel, Envelope, Message, Resync};
 use steplog::message::Progress;
 use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
@@ -81,12 +81,14 @@ fn make(bench: &mut Bench, besieged: HostId, next: Move) -> Result<(), FuzzFindi
         Move::Forge(forgery) => {
             let (from, epoch) = (forgery.from(), forgery.epoch(current));
             let message = forgery.message(current, bench.page_count());
-            deliver(bench, &Envelope { from, to: besieged.into(), epoch, message })
+            let (to, channel) = (besieged.into(), Channel::Main);
+            deliver(bench, &Envelope { from, to, channel, epoch, message })
         }
         Move::Divert { which, disguise } => {
             let Some(envelope) = bench.arrival(which, true) else { return Ok(()) };
             let (from, epoch) = (disguise.from(), disguise.epoch(current));
-            deliver(bench, &Envelope { from, to: besieged.into(), epoch, message: envelope.message })
+            let (to, channel) = (besieged.into(), envelope.channel);
+            deliver(bench, &Envelope { from, to, channel, epoch, message: envelope.message })
         }
     }
 }

@@ -65,13 +65,13 @@ fn take(bench: &mut Bench, step: BenchStep) -> Result<(), FuzzFinding> {
 }
 
 fn over_the_wire(sent: Envelope) -> Result<Envelope, FuzzFinding> {
-    let Envelope { from, to, epoch, message } = sent;
+    let Envelope { from, to, channel, epoch, message } = sent;
     let frame = encode(epoch, &message).map_err(|error| FuzzFinding(format!("{message:?}: {error}")))?;
     let (frame, _) = decode(&frame).map_err(|error| FuzzFinding(format!("{message:?}: {error}")))?;
     if (frame.epoch, &frame.message) != (epoch, &message) {
         return Err(FuzzFinding(format!("{message:?} became {:?} on the wire", frame.message)));
     }
-    Ok(Envelope { from, to, epoch, message })
+    Ok(Envelope { from, to, channel, epoch, message })
 }
 
 /// A migration under way goes on, messages arrive, and hosts do what is due; nothing new begins.

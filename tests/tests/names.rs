@@ -10,9 +10,11 @@ const DOUBLED_MAX: usize = 20;
 /// Names that two packages, or two modules, share knowingly.
 const SHARED: &[&str] = &[
     // The model and the reference are two readings of the same choices and of the same things.
+    "Channels",
     "Clean",
     "Contradiction",
     "Disruption",
+    "Fallback",
     "Freeze",
     "HandOver",
     "Link",

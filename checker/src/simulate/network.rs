@@ -34,8 +34,8 @@ pub fn message_bytes(kind: MessageKind, setup: &SimulationSetup) -> u64 {
             let pages = setup.memory_bytes.div_ceil(setup.page_size_bytes.max(1));
             header + setup.costs.state_bytes + (MAP_BITS_PER_PAGE * pages).div_ceil(8)
         }
-        MessageKind::Request | MessageKind::Fetch => header + 8,
-        MessageKind::WriteBackDone => header + 16,
+        MessageKind::Request | MessageKind::Fetch | MessageKind::AskVersion => header + 8,
+        MessageKind::WriteBackDone | MessageKind::VersionTold => header + 16,
         _ => header,
     }
 }

@@ -4,9 +4,10 @@
 
 use model::concrete::State;
 use model::disruption::{Connection, Leftover};
-use model::page::{Currency, DirtyLog, Holding, Transit, WriteBack};
-use model::strategy::{Freeze, Passes, Pre};
-use model::{ControlStep, Link, Migration, Move, Page, PageStep, Phase, Process};
+use model::page::{Currency, DirtyLog, Holding, Plan, Transit, WriteBack};
+use model::paging::Channels;
+use model::strategy::{Clean, Fallback, Freeze, Passes, Pre, Strategy};
+use model::{Control, ControlStep, Link, Migration, Move, Page, PageStep, Phase, Process};
 
 use super::drive::Transition;
 
@@ -56,6 +57,9 @@ pub enum Excuse {
     /// A message is lost, or sent again, while the hosts set up a connection. It waits for the resync in any case, so
     /// endpoints are not driven through that.
     SettingUp,
+    /// A host says *complete*, or that the process has exited, to one whose death it has fallen back from. It has been told of that
+    /// death, and says nothing.
+    KnownToBeDead,
     /// It begins in a state that the model reaches through excused transitions only.
     Unreachable,
 }
@@ -90,6 +94,9 @@ pub(super) fn excuse(migration: &Migration, transition: &Transition) -> Option<E
             Some(Excuse::Unannounced)
         }
         Move::Control(Destroy) if left => Some(Excuse::ForgetsFirst),
+        Move::Control(SendComplete | ControlStep::Exit) if has_fallen_back(migration, before) => {
+            Some(Excuse::KnownToBeDead)
+        }
         Move::Control(SendComplete) if noticed => Some(Excuse::KnownToBeCut),
         Move::Control(SendOldReady) if aftermath.struck == 1 && is_awaited(migration, before) => {
             Some(Excuse::ReadyTooSoon)
@@ -114,17 +121,20 @@ pub(super) fn excuse(migration: &Migration, transition: &Transition) -> Option<E
             Some(Excuse::StoreDuplicate)
         }
         Move::Page(PageStep::Serve, _) if has_state => Some(Excuse::ServesWithState),
-        _ => (migration.link == Link::Fifo && overtakes(before, transition)).then_some(Excuse::Overtakes),
+        _ => (migration.link == Link::Fifo && overtakes(migration, before, transition))
+            .then_some(Excuse::Overtakes),
     }
 }
 
 /// Does a message arrive before those that an attempt which was called off has left on the same link? Over a connection
 /// that was there from the start, the word of that is one of them.
-fn overtakes(before: &State<Migration>, (_, step, _): &Transition) -> bool {
+fn overtakes(migration: &Migration, before: &State<Migration>, (_, step, _): &Transition) -> bool {
+    let apart = migration.strategy.paging.channels == Channels::DemandApart;
     let aftermath = before.control.aftermath;
     let cancel = aftermath.leftover != Leftover::None && aftermath.recoveries == 0;
     match step {
-        // The answer to *go* is the first thing that the destination says.
+        // The answer to *go* is the first thing that the destination says, but for requests where they go over another connection.
+        Move::Page(PageStep::DeliverRequest, _) if apart => false,
         Move::Control(ControlStep::Destroy) | Move::Page(PageStep::DeliverRequest, _)
             if before.control.unanswered =>
         {
@@ -138,6 +148,20 @@ fn overtakes(before: &State<Migration>, (_, step, _): &Transition) -> bool {
         Move::Page(PageStep::DeliverRequest, _) => cancel,
         _ => false,
     }
+}
+
+/// Has the process a page that comes from a store although its dead source owed it? It had sent the page; or nobody had, where all
+/// pages are sent.
+fn has_fallen_back(migration: &Migration, before: &State<Migration>) -> bool {
+    let Control { phase, aftermath, .. } = before.control;
+    let Strategy { clean, real, .. } = &migration.strategy;
+    let fell = |page: &Page| match page.plan {
+        Plan::FromStore => page.crossings > 0,
+        Plan::Settled => page.crossings == 0 && *clean == Clean::Travel,
+        _ => false,
+    };
+    let falls = real.fallback == Fallback::Store && phase == Phase::Running && aftermath.source_down;
+    falls && before.pages.iter().any(fell)
 }
 
 /// May a suspended source have this page still to send? Pre-copy alone does not say so in the page's record.

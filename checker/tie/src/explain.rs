@@ -5,7 +5,7 @@
 
 use model::concrete::Step;
 use model::disruption::{Disruption, Leftover};
-use model::strategy::{HandOver, Pre, Start};
+use model::strategy::{Fallback, HandOver, Pre, Start};
 use model::{Control, ControlStep, Migration, Move, PageStep, Phase};
 use steplog::event::Event;
 use steplog::message::MessageKind;
@@ -36,6 +36,10 @@ pub fn explanations(
         Happening::Lost(kind, page) => of_link(*kind, *page, true),
         Happening::Resent(kind, page) => of_link(*kind, *page, false),
         Happening::Struck(disruption) => of_disruption(*disruption),
+        // What is owed comes from a backing store first.
+        Happening::Mended(Mending::Machine) if migration.strategy.real.fallback == Fallback::Store => {
+            with_stutter(of_mending(Mending::Machine, owed))
+        }
         Happening::Mended(mending) => of_mending(*mending, owed),
     };
     if is_over(control.phase) { with_stutter(steps) } else { steps }
@@ -68,7 +72,9 @@ fn of_event(migration: &Migration, state: &Control, event: &Event) -> Vec<Explan
         Event::ProcessSuspended { .. } => migrate(),
         Event::PageWritten { page, .. } => pages(*page, &[Write]),
         Event::PageFaulted { page, .. } => pages(*page, &[Fault]),
-        Event::PageLoaded { page } => pages(*page, &[LoadLocal]),
+        Event::PageLoaded { page } => pages(*page, &[LoadLocal, FallBack]),
+        Event::PageFellBack { page, .. } => pages(*page, &[FallBack]),
+        Event::PageLost { page, .. } => pages(*page, &[DeclareLost]),
         Event::PagePulled { page, .. } => pages(*page, &[Pull]),
         Event::ProcessReleased { .. } => control(ControlStep::Exit),
         Event::PassBegun { .. } => with_stutter(control(ControlStep::NextPass)),
@@ -96,6 +102,8 @@ fn of_event(migration: &Migration, state: &Control, event: &Event) -> Vec<Explan
         Event::ReadinessDeclared { .. } => {
             [control(ControlStep::SendReady), control(ControlStep::SendOldReady)].concat()
         }
+        // With its former host dead the process is at rest when all has fallen back.
+        Event::CompletionDeclared { told } if told.is_empty() => control(ControlStep::Fence),
         Event::CompletionDeclared { .. } => control(ControlStep::SendComplete),
         Event::PageInstalled { page, .. } | Event::PageFetched { page, .. } => {
             of_arrival(migration, *page, &[DeliverPage, DuplicatePage, DeliverOlder])
@@ -141,6 +149,8 @@ fn of_event(migration: &Migration, state: &Control, event: &Event) -> Vec<Explan
         // The answer to a destination in doubt is on its way.
         | Event::CancellationRepeated { .. }
         | Event::MigrationStarted { .. }
+        | Event::VersionAsked { .. }
+        | Event::VersionTold { .. }
         | Event::PageRead { .. }
         | Event::ProcessExited
         | Event::ReadinessLearned { .. }

@@ -237,8 +237,8 @@ impl Flaw {
             }
             (Some(Flaw::SequenceUnset), Message::Page { sequence, .. }) => sequence.0 = 1,
             (Some(Flaw::ReadyUnasked), Message::State(_)) => {
-                let Envelope { from, to, epoch, .. } = envelope;
-                early = Some(Envelope { from: to, to: from, epoch, message: Message::Ready });
+                let Envelope { from, to, channel, epoch, .. } = envelope;
+                early = Some(Envelope { from: to, to: from, channel, epoch, message: Message::Ready });
             }
             _ => {}
         }

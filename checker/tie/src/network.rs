@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use model::Link;
-use protocol::wire::{Envelope, Message, PlanEntry, Whereabouts};
+use protocol::wire::{Channel, Envelope, Message, PlanEntry, Whereabouts};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, Place, Sequence};
 
@@ -108,11 +108,15 @@ impl RigNetwork {
         let same_link = |earlier: &&Flight| {
             (earlier.envelope.from, earlier.envelope.to) == (flight.envelope.from, flight.envelope.to)
         };
+        // Each connection has its own order.
+        let same_channel = |earlier: &&Flight| earlier.envelope.channel == flight.envelope.channel;
         let page = flight.envelope.message.page();
-        let mut earlier = self.flights[..at].iter().filter(same_link);
+        let mut on_link = self.flights[..at].iter().filter(same_link);
+        let mut earlier = self.flights[..at].iter().filter(same_link).filter(same_channel);
         let resync = |earlier: &Flight| matches!(earlier.envelope.message, Message::Resync(_));
         let in_turn = match self.order {
             // The first word over a new connection is part of setting it up.
+            _ if flight.envelope.channel == Channel::Demand && on_link.any(resync) => false,
             RigOrder::Unordered | RigOrder::Lossy
                 if !matches!(flight.envelope.message, Message::Resync(_)) =>
             {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arbitrary::Arbitrary;
 use protocol::page::{Image, PAGE_SIZE, PageBytes, PageKind};
 use protocol::policy::{
-    Clean, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start, Stop,
+    Channels, Clean, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start,
+    Stop,
 };
 
 /// Most pages of a process: enough for every relation between two pages and a third.
@@ -61,6 +62,8 @@ impl BenchSetup {
             hand_over: HandOver::ReadyGo,
             log: LogReading::Page,
             start: Start::AtOnce,
+            fallback: Fallback::None,
+            channels: Channels::One,
         }
     }
 

@@ -78,7 +78,7 @@ impl Migration {
     }
 
     /// Is the page's backing store the file server (and not the replica that each host has)?
-    pub(crate) fn is_on_file_server(&self, page: &Page) -> bool {
+    pub fn is_on_file_server(&self, page: &Page) -> bool {
         self.strategy.freeze == Freeze::FlushModified || self.is_written_back(page)
     }
 

@@ -183,7 +183,7 @@ impl<M: Memory> Ensemble<M> {
 
     /// A message arrives. `None` where nobody is there to hear it, and from the file server, which ignores nothing.
     pub fn deliver(&mut self, envelope: &Envelope) -> Result<Option<MessageOutcome>, PlaceError> {
-        let Envelope { from, to, epoch, message } = envelope;
+        let Envelope { from, to, epoch, message, .. } = envelope;
         let handled = match *to {
             Place::Host(id) => self.act(id, |host| host.handle_message(*from, *epoch, message)),
             Place::FileServer => {

@@ -14,7 +14,7 @@ use crate::error::{Error, Misbehaviour, Refusal};
 use crate::host::OUTBOX_MESSAGES_MAX_DEFAULT;
 use crate::page::{Image, PageBytes};
 use crate::running::context::misbehaved;
-use crate::wire::{Envelope, Message};
+use crate::wire::{Channel, Envelope, Message};
 
 /// The file server. Answers each message in the same step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,9 @@ impl FileServer {
         let Place::Host(host) = from else {
             return Err(misbehaved(from, Misbehaviour::NotThePeer { kind }));
         };
-        let (Message::WriteBack { page, .. } | Message::Fetch { page }) = *message else {
+        let (Message::WriteBack { page, .. } | Message::Fetch { page } | Message::AskVersion { page }) =
+            *message
+        else {
             return Err(misbehaved(from, Misbehaviour::Unexpected { kind }));
         };
         let Some(stored) = self.pages.get_mut(page.index()) else {
@@ -71,10 +73,21 @@ impl FileServer {
                 stored.write_back(host, page, *version, content),
                 Message::WriteBackDone { page, version: *version },
             ),
+            Message::AskVersion { .. } => {
+                let version = stored.version;
+                (Event::VersionTold { page, version, to: host }, Message::VersionTold { page, version })
+            }
             _ => stored.fetched(host, page),
         };
         self.events.push_back((epoch, event));
-        self.outbox.push_back(Envelope { from: Place::FileServer, to: from, epoch, message: answer });
+        let channel = Channel::Main;
+        self.outbox.push_back(Envelope {
+            from: Place::FileServer,
+            to: from,
+            channel,
+            epoch,
+            message: answer,
+        });
         Ok(())
     }
 

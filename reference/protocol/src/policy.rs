@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::strategy_file::File;
+use crate::wire::Channel;
 
 /// Passes of pre-copy unless a policy says otherwise.
 pub const PASSES_DEFAULT: u32 = 2;
@@ -53,6 +54,10 @@ pub struct Policy {
     pub log: LogReading,
     /// Whether the destination is asked first.
     pub start: Start,
+    /// Where pages come from that the source owed when its machine died.
+    pub fallback: Fallback,
+    /// The connections between source and destination.
+    pub channels: Channels,
 }
 
 /// Transfer before suspension.
@@ -111,6 +116,28 @@ pub enum Start {
     /// The source announces it, and it begins when the destination says that it expects it. Until then the process runs on as
     /// if there were none.
     Announced,
+}
+
+/// Where pages come from that the source owed when its machine died.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fallback {
+    /// From nowhere: the process is lost.
+    #[default]
+    None,
+    /// From the backing store, where that has their last content; otherwise the process is lost.
+    Store,
+}
+
+/// The connections between source and destination. Each keeps the order that its link keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Channels {
+    /// One.
+    #[default]
+    One,
+    /// Requests, and the pages that answer them, go over one of their own, so that no page waits that was asked for.
+    DemandApart,
 }
 
 /// How the hosts agree on the hand-over.
@@ -175,7 +202,7 @@ pub enum Missing {
     /// At the file server.
     FileServer,
     /// Modified private pages and file-mapped pages not yet safe on the file server: at the source. Other
-    /// file-mapped pages: at the file server. Unmodified private pages: in the local backing store.
+    /// file-mapped pages: at the file server, if they are written back. All others: in the local backing store.
     ByKind,
 }
 
@@ -255,6 +282,12 @@ pub enum Contradiction {
         "with push = \"none\" the process may move on with pages elsewhere, and goes on faulting while it is announced: say \"at-once\""
     )]
     AnnouncedWithPagesElsewhere,
+    /// Requests have a connection of their own, and there are none.
+    #[error("no page is asked of the source: say \"one\"")]
+    NothingAsked,
+    /// All that the source owes is there alone.
+    #[error("no backing store has what the source owes: say \"none\"")]
+    NothingToFallBackOn,
     /// Write-back goes on at rest, or the process is not at rest in Pre-migration.
     #[error("resting in pre-migration and writing back go together")]
     RestlessWriteBack,
@@ -272,6 +305,8 @@ impl Contradiction {
             Self::NothingToStop | Self::SwitchInVain => "stop",
             Self::NothingLogged => "log",
             Self::AnnouncedWithPagesElsewhere => "start",
+            Self::NothingToFallBackOn => "fallback",
+            Self::NothingAsked => "channels",
             Self::RestlessWriteBack => "rest",
         }
     }
@@ -353,7 +388,23 @@ impl Policy {
         let (name, working_set) = (Cow::Borrowed(name), writes_back);
         let (stop, hand_over, log, start) =
             (Stop::Passes, HandOver::ReadyGo, LogReading::Page, Start::AtOnce);
-        Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log, start }
+        let (fallback, channels) = (Fallback::None, Channels::One);
+        Self {
+            name,
+            pre,
+            freeze,
+            working_set,
+            missing,
+            push,
+            clean,
+            rest,
+            stop,
+            hand_over,
+            log,
+            start,
+            fallback,
+            channels,
+        }
     }
 
     /// The built-in algorithm of that name.
@@ -372,7 +423,10 @@ impl Policy {
                 self.missing == Missing::FileServer && self.freeze != Freeze::Flush,
                 Contradiction::StoreOutdated,
             ),
-            (self.missing == Missing::ByKind && !written_back, Contradiction::StoreOutdated),
+            (
+                self.missing == Missing::ByKind && !written_back && self.clean == Clean::Travel,
+                Contradiction::StoreOutdated,
+            ),
             (
                 self.freeze == Freeze::Flush && self.missing != Missing::FileServer,
                 Contradiction::FlushedInVain,
@@ -389,6 +443,11 @@ impl Policy {
                 self.start == Start::Announced && self.leaves_pages_behind(),
                 Contradiction::AnnouncedWithPagesElsewhere,
             ),
+            (
+                self.channels == Channels::DemandApart && !self.has_post_migration(),
+                Contradiction::NothingAsked,
+            ),
+            (self.falls_back() && !self.owes_what_a_store_has(), Contradiction::NothingToFallBackOn),
             (written_back != (self.rest == Rest::PreMigration), Contradiction::RestlessWriteBack),
         ];
         contradictions.into_iter().find(|(found, _)| *found).map_or(Ok(()), |(_, which)| Err(which))
@@ -413,6 +472,32 @@ impl Policy {
     /// an algorithm may migrate again before it is back at rest.
     pub fn leaves_pages_behind(&self) -> bool {
         self.has_post_migration() && self.push == Push::None
+    }
+
+    /// The connection for requests and the pages that answer them.
+    pub(crate) fn demand(&self) -> Channel {
+        match self.channels {
+            Channels::One => Channel::Main,
+            Channels::DemandApart => Channel::Demand,
+        }
+    }
+
+    /// Whether a backing store is looked to for what a dead machine owed.
+    pub fn falls_back(&self) -> bool {
+        self.fallback == Fallback::Store
+    }
+
+    /// Whether a backing store can have the last content of a page that the source owes: because it is written back, or because
+    /// nobody has written to it and it is neither copied ahead nor left to the store.
+    fn owes_what_a_store_has(&self) -> bool {
+        let all_copied = matches!(self.pre, Pre::Copy(_)) && self.stop == Stop::Passes;
+        let unwritten = self.clean == Clean::Travel && !all_copied;
+        self.has_post_migration() && (self.writes_back() || unwritten)
+    }
+
+    /// Whether an unmodified page is left to the local backing store, and neither copied nor owed.
+    pub(crate) fn leaves_to_store(&self) -> bool {
+        self.clean == Clean::LocalStore
     }
 
     /// Whether modified file-mapped pages are written back all along.
@@ -464,6 +549,10 @@ mod tests {
         assert_eq!(endless.check(), Err(Contradiction::NothingToStop));
         let faulting = Policy { start: Start::Announced, ..Policy::LAZY_COPY };
         assert_eq!(faulting.check(), Err(Contradiction::AnnouncedWithPagesElsewhere));
+        let unasked = Policy { channels: Channels::DemandApart, ..Policy::PRE_COPY };
+        assert_eq!(unasked.check(), Err(Contradiction::NothingAsked));
+        let copied = Policy { fallback: Fallback::Store, ..Policy::ASSISTED_POST_COPY };
+        assert_eq!(copied.check(), Err(Contradiction::NothingToFallBackOn));
         let restless = Policy { rest: Rest::Normal, ..Policy::GENERIC };
         assert_eq!(restless.check(), Err(Contradiction::RestlessWriteBack));
     }

@@ -170,6 +170,7 @@ impl Replay {
                 (from, MessageKind::WriteBack, page, Some(version.0))
             }
             Event::FetchServed { page, to, .. } => (to, MessageKind::Fetch, page, None),
+            Event::VersionTold { page, to, .. } => (to, MessageKind::AskVersion, page, None),
             _ => return Err(ReplayError::Misplaced(step.place)),
         };
         let (from, to) = (Place::Host(from), Place::FileServer);
@@ -182,7 +183,7 @@ impl Replay {
 }
 
 fn named(envelope: Envelope) -> (Name, Message) {
-    let Envelope { from, to, epoch, message } = envelope;
+    let Envelope { from, to, epoch, message, .. } = envelope;
     ((from, to, epoch, message.kind(), message.page(), message.number()), message)
 }
 
@@ -266,6 +267,12 @@ fn input(event: &Event) -> Option<Input> {
         Event::PagePulled { page, .. } => work(Work::Pull(*page)),
         Event::ImageDestroyed { .. } => work(Work::Destroy),
         Event::WriteBackRepeated { page, .. } | Event::FetchRepeated { page } => work(Work::Repeat(*page)),
+        Event::VersionAsked { page } | Event::PageFellBack { page, version: None } => {
+            work(Work::FallBack(*page))
+        }
+        Event::PageFellBack { page, version: Some(version) } | Event::PageLost { page, version } => {
+            stored(MessageKind::VersionTold, page, version.0)
+        }
         Event::ReadinessDeclared { .. } => work(Work::DeclareReady),
         Event::CompletionDeclared { .. } => work(Work::DeclareComplete),
 
@@ -296,6 +303,7 @@ fn input(event: &Event) -> Option<Input> {
         Event::HostCrashed
         | Event::WriteBackStored { .. }
         | Event::WriteBackSuperseded { .. }
+        | Event::VersionTold { .. }
         | Event::FetchServed { .. } => None,
     }
 }

@@ -18,6 +18,8 @@
 //! assert_eq!(policy, protocol::policy::Policy { name: "my-post-copy".into(), ..protocol::policy::Policy::POST_COPY });
 //! ```
 //!
+//! Where the source owes pages there are `channels` (`one`, `demand-apart`) as well, and `fallback` (`none`, `store`) if a backing
+//! store may have some of them; both may be left out.
 //! Where pages are copied ahead there are `stop` (`passes`, `target`, `switch`) and `log` (`page`, `pass`) as well; both may be left
 //! out.
 //!
@@ -30,7 +32,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
-    Clean, Contradiction, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start, Stop,
+    Channels, Clean, Contradiction, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre,
+    Push, Rest, Start, Stop,
 };
 
 /// What is wrong with a strategy file.
@@ -59,16 +62,12 @@ pub enum NoPolicy {
     CleanPagesForgotten,
     /// Pages are to come from a store that nothing puts them into.
     NothingStored,
-    /// The endpoints copy every page ahead.
-    CleanPagesCopied,
-    /// What a dead machine owed is lost to the endpoints.
-    FallsBack,
     /// What the threads of a process wait for is between them and their host's driver.
     WakesApart,
     /// The endpoints know the pages that the process was loaded with.
     PagesComeAndGo,
-    /// The endpoints have one connection between two hosts.
-    Channels,
+    /// The endpoints send what is not asked for over one connection.
+    Striped,
 }
 
 impl NoPolicy {
@@ -79,11 +78,9 @@ impl NoPolicy {
             Self::Name => "name",
             Self::PassesMissing | Self::PassesWithoutCopy => "passes",
             Self::CleanPagesForgotten | Self::NothingStored => "missing",
-            Self::CleanPagesCopied => "clean",
-            Self::FallsBack => "fallback",
             Self::WakesApart => "wake",
             Self::PagesComeAndGo => "pages",
-            Self::Channels => "channels",
+            Self::Striped => "channels",
         }
     }
 
@@ -95,11 +92,9 @@ impl NoPolicy {
             Self::PassesWithoutCopy => "only pre = \"copy\" has passes",
             Self::CleanPagesForgotten => "clean = \"local-store\" leaves pages to the store: say \"store\"",
             Self::NothingStored => "\"store\" needs freeze = \"flush-modified\" or clean = \"local-store\"",
-            Self::FallsBack => "these endpoints have \"none\" alone",
-            Self::CleanPagesCopied => "pre = \"copy\" copies clean pages too: say \"travel\"",
             Self::WakesApart => "the endpoints wake with the page: say \"with-page\", or leave it out",
             Self::PagesComeAndGo => "the endpoints move pages that stay: say \"fixed\", or leave it out",
-            Self::Channels => "the endpoints have one connection: say \"one\", or leave it out",
+            Self::Striped => "the endpoints have \"one\" and \"demand-apart\"",
         })
     }
 }
@@ -127,14 +122,14 @@ pub(crate) struct File {
     log: LogReading,
     #[serde(default, skip_serializing_if = "is_default")]
     start: Start,
-    #[serde(default, skip_serializing)]
-    fallback: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    fallback: Fallback,
     // Choices of an algorithm that is checked which the endpoints do not have.
     #[serde(default, skip_serializing)]
     wake: WakeName,
     #[serde(default, skip_serializing)]
     pages: PagesName,
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "is_default")]
     channels: ChannelsName,
     /// What its author expects of it is for a judge to read.
     #[serde(rename = "expect", default, skip_serializing)]
@@ -219,7 +214,7 @@ enum PagesName {
     ComeAndGo,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum ChannelsName {
     #[default]
@@ -257,9 +252,6 @@ impl TryFrom<File> for Policy {
 
     fn try_from(file: File) -> Result<Self, NoPolicy> {
         let File { name, pre, passes, freeze, working_set, missing, push, clean, rest, .. } = file;
-        if file.fallback.is_some_and(|word| word != "none") {
-            return Err(NoPolicy::FallsBack);
-        }
         let stop = match file.stop {
             StopName::Passes => Stop::Passes,
             StopName::Target => Stop::Target,
@@ -270,9 +262,6 @@ impl TryFrom<File> for Policy {
         }
         if file.pages != PagesName::Fixed {
             return Err(NoPolicy::PagesComeAndGo);
-        }
-        if file.channels != ChannelsName::One {
-            return Err(NoPolicy::Channels);
         }
         if name.trim().is_empty() || name.chars().any(char::is_control) {
             return Err(NoPolicy::Name);
@@ -302,9 +291,6 @@ impl TryFrom<File> for Policy {
             (MissingName::Store, _, Clean::Travel) => return Err(NoPolicy::NothingStored),
             (MissingName::Split, ..) => Missing::ByKind,
         };
-        if matches!(pre, Pre::Copy(_)) && clean == Clean::LocalStore {
-            return Err(NoPolicy::CleanPagesCopied);
-        }
         let push = match push {
             PushName::None => Push::None,
             PushName::Next => Push::NextMissing,
@@ -312,8 +298,28 @@ impl TryFrom<File> for Policy {
             PushName::Pull => Push::Pull,
         };
         let (name, hand_over, log, start) = (name.into(), file.hand_over, file.log, file.start);
-        let policy =
-            Self { name, pre, freeze, working_set, missing, push, clean, rest, stop, hand_over, log, start };
+        let fallback = file.fallback;
+        let channels = match file.channels {
+            ChannelsName::One => Channels::One,
+            ChannelsName::DemandApart => Channels::DemandApart,
+            ChannelsName::Striped => return Err(NoPolicy::Striped),
+        };
+        let policy = Self {
+            name,
+            pre,
+            freeze,
+            working_set,
+            missing,
+            push,
+            clean,
+            rest,
+            stop,
+            hand_over,
+            log,
+            start,
+            fallback,
+            channels,
+        };
         policy.check()?;
         Ok(policy)
     }
@@ -334,6 +340,8 @@ impl From<Policy> for File {
             hand_over,
             log,
             start,
+            fallback,
+            channels,
         } = policy;
         let (pre, passes) = match pre {
             Pre::None => (PreName::None, None),
@@ -375,10 +383,13 @@ impl From<Policy> for File {
             hand_over,
             log,
             start,
-            fallback: None,
+            fallback,
             wake: WakeName::default(),
             pages: PagesName::default(),
-            channels: ChannelsName::default(),
+            channels: match channels {
+                Channels::One => ChannelsName::One,
+                Channels::DemandApart => ChannelsName::DemandApart,
+            },
             _expect: IgnoredAny,
         }
     }
@@ -453,6 +464,8 @@ mod tests {
         assert_eq!(total("local-store", "\"store\""), Ok(Policy::TOTAL_COPY_DIRTY));
         assert!(total("local-store", "\"nothing\"").is_err_and(|reason| reason.starts_with("missing:")));
         let copied = Policy::PRE_COPY.to_toml().replace("travel", "local-store").replace("nothing", "store");
-        assert!(copied.parse::<Policy>().is_err_and(|error| error.reason.starts_with("clean:")));
+        let modified_alone = Policy { clean: Clean::LocalStore, ..Policy::PRE_COPY };
+        assert_eq!(copied.parse::<Policy>(), Ok(modified_alone));
+        assert_eq!(with("fallback = \"store\"").map(|policy| policy.fallback), Ok(Fallback::Store));
     }
 }

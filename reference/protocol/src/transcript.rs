@@ -133,6 +133,16 @@ impl fmt::Display for Sentence<'_> {
             Event::WriteBackRepeated { page, version } => {
                 write!(f, "writes {page} back again, version {}", version.0)
             }
+            Event::VersionAsked { page } => write!(f, "asks which version of {page} is stored"),
+            Event::PageFellBack { page, version: None } => {
+                write!(f, "loads {page}, which a dead machine owed")
+            }
+            Event::PageFellBack { page, version: Some(version) } => {
+                write!(f, "finds {page} stored in version {}, its last", version.0)
+            }
+            Event::PageLost { page, version } => {
+                write!(f, "loses the process: {page} is stored only in version {}", version.0)
+            }
             Event::FetchRepeated { page } => write!(f, "asks for {page} again"),
             Event::PageFetched { page, version } => write!(f, "installs {page} in version {}", version.0),
             Event::MessageIgnored { kind, page, from, .. } => {
@@ -144,6 +154,9 @@ impl fmt::Display for Sentence<'_> {
             }
             Event::WriteBackSuperseded { page, version, held, .. } => {
                 write!(f, "keeps {page} in version {}, not {}", held.0, version.0)
+            }
+            Event::VersionTold { page, version, to } => {
+                write!(f, "tells {to} that it has {page} in version {}", version.0)
             }
             Event::FetchServed { page, version, to } => {
                 write!(f, "sends {page} in version {} to {to}", version.0)

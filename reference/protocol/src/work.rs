@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use steplog::page::PageNumber;
 use steplog::place::Place;
 
+use crate::wire::Channel;
+
 /// One step that a host can take without being told anything new. It sends at most one page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -32,6 +34,8 @@ pub enum Work {
     WriteBack(PageNumber),
     /// Say a write-back or a fetch to the file server again, after the connection to it was lost.
     Repeat(PageNumber),
+    /// Look to a backing store for a page that a dead machine owed.
+    FallBack(PageNumber),
     /// Tell the source that everything that travels has arrived.
     DeclareReady,
     /// Run the process, where nobody is asked before.
@@ -58,7 +62,8 @@ impl Work {
             | Self::Push(page)
             | Self::Pull(page)
             | Self::WriteBack(page)
-            | Self::Repeat(page) => Some(page),
+            | Self::Repeat(page)
+            | Self::FallBack(page) => Some(page),
             Self::BeginPass
             | Self::SendState
             | Self::HandOver
@@ -79,4 +84,6 @@ pub struct Task {
     pub work: Work,
     /// Where the page goes that it sends; `None` if it sends no page.
     pub page_to: Option<Place>,
+    /// Over which connection.
+    pub channel: Channel,
 }

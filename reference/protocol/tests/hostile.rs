@@ -9,7 +9,7 @@ use protocol::file_server::FileServer;
 use protocol::host::{Host, HostLimits, MessageOutcome, Role, Suspension, Timeouts, Work};
 use protocol::memory::PageStore;
 use protocol::page::{PAGE_SIZE, PageBytes};
-use protocol::policy::Policy;
+use protocol::policy::{Fallback, Policy};
 use protocol::source::Source;
 use protocol::wire::FormerHost;
 use protocol::wire::{Message, PageRuns, Plan, PlanEntry, Resync, State, Whereabouts};
@@ -125,6 +125,15 @@ fn disrupted_phases() -> Vec<(&'static str, Host<PageStore>, HostId)> {
         pair[B].fenced(A).unwrap();
         pair
     };
+    let falling_back = || {
+        let mut pair = Pair::moved(Policy { fallback: Fallback::Store, ..Policy::POST_COPY });
+        for page in [1, 3] {
+            pair.perform(A, Work::Push(PageNumber(page)));
+            pair.deliver(MessageKind::Page);
+        }
+        pair[B].fenced(A).unwrap();
+        pair
+    };
     vec![
         ("shadow, reconnected", source(reconnected(pushed())), B),
         ("shadow, none pushed", source(reconnected(Pair::moved(Policy::POST_COPY))), B),
@@ -136,6 +145,7 @@ fn disrupted_phases() -> Vec<(&'static str, Host<PageStore>, HostId)> {
         ("lazy, returning", source(awaiting_its_return()), B),
         ("lazy, moving on", destination(coming_back()), A),
         ("lost", destination(lost()), A),
+        ("falling back", destination(falling_back()), A),
     ]
 }
 
@@ -148,7 +158,7 @@ fn state(plan: Plan) -> Message {
 }
 
 /// A message of every kind about this page, with this sequence number or version.
-fn messages(page: u64, number: u64) -> [Message; 15] {
+fn messages(page: u64, number: u64) -> [Message; 17] {
     let (page, content) = (PageNumber(page), PageBytes::from([0xee; PAGE_SIZE]));
     let (sequence, version) = (Sequence(number), Version(number));
     [
@@ -164,6 +174,8 @@ fn messages(page: u64, number: u64) -> [Message; 15] {
         Message::WriteBackDone { page, version },
         Message::Fetch { page },
         Message::Fetched { page, version, content },
+        Message::AskVersion { page },
+        Message::VersionTold { page, version },
         Message::Cancel,
         Message::Refuse,
         Message::Resync(Resync {
@@ -207,7 +219,10 @@ fn every_message_in_every_phase() {
     let mut table = String::new();
     for (phase, host, peer) in phases() {
         for message in messages(0, 2) {
-            let file_server = matches!(message, Message::WriteBackDone { .. } | Message::Fetched { .. });
+            let file_server = matches!(
+                message,
+                Message::WriteBackDone { .. } | Message::Fetched { .. } | Message::VersionTold { .. }
+            );
             let from = if file_server { Place::FileServer } else { peer.into() };
             let outcome = match probe(&host, from, host.epoch(), &message).1 {
                 Ok(outcome) => format!("{outcome:?}").to_lowercase(),
@@ -394,7 +409,8 @@ fn the_file_server_refuses_what_is_not_for_it() {
     let mut server = FileServer::new(&Pair::image());
     let before = format!("{server:?}");
     for message in messages(0, 1).into_iter().chain(messages(PAGES, 1)) {
-        let for_it = matches!(message, Message::WriteBack { .. } | Message::Fetch { .. });
+        let for_it =
+            matches!(message, Message::WriteBack { .. } | Message::Fetch { .. } | Message::AskVersion { .. });
         if !for_it || message.page() == Some(PageNumber(PAGES)) {
             assert!(server.handle_message(A.into(), Epoch(0), &message).is_err(), "{message:?}");
         }

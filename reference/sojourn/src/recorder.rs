@@ -186,6 +186,7 @@ impl<R: StepRecorder> Untangled<R> {
         let unaware = self.breaks.iter().filter(|broken| match step.event {
             Event::WriteBackStored { from: host, .. }
             | Event::WriteBackSuperseded { from: host, .. }
+            | Event::VersionTold { to: host, .. }
             | Event::FetchServed { to: host, .. } => broken.of == step.place && broken.noticed_by == host,
             _ => broken.of == step.place,
         });

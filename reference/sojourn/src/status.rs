@@ -192,6 +192,7 @@ fn counted(event: &Event) -> Option<&'static str> {
         Event::WriteBackAcknowledged { .. } => "acknowledged",
         Event::PageFaulted { .. } => "faulted",
         Event::PageLoaded { .. } => "loaded",
+        Event::PageFellBack { .. } => "fell-back",
         Event::PageInstalled { .. } => "installed",
         Event::PageFetched { .. } => "fetched",
         Event::PassBegun { .. } => "passes",

@@ -124,8 +124,16 @@ pub enum Event {
     // Work of a destination.
     /// Everything that travels has arrived; the source was told.
     ReadinessDeclared { to: HostId },
-    /// Nothing is missing; the former hosts were told.
+    /// Nothing is missing; the former hosts were told. Where all are dead there is nobody to be told, and the process is at rest.
     CompletionDeclared { told: Vec<HostId> },
+
+    /// A page that a dead machine owed is taken from a backing store: from the file server, which has the last `version`, or from
+    /// the local one, of which none is known.
+    PageFellBack { page: PageNumber, version: Option<Version> },
+    /// The file server was asked for its version of a page that a dead machine owed.
+    VersionAsked { page: PageNumber },
+    /// The file server has only this version of a page that a dead machine owed: the process is lost.
+    PageLost { page: PageNumber, version: Version },
 
     /// A former host was asked for a page that the process does not wait for.
     PagePulled { page: PageNumber, asked: HostId },
@@ -177,6 +185,8 @@ pub enum Event {
     WriteBackStored { page: PageNumber, version: Version, from: HostId },
     /// Newer content, or the same, was there already; acknowledged all the same.
     WriteBackSuperseded { page: PageNumber, version: Version, held: Version, from: HostId },
+    /// A host was told the version of a page.
+    VersionTold { page: PageNumber, version: Version, to: HostId },
     /// A page was sent to a host.
     FetchServed { page: PageNumber, version: Version, to: HostId },
 }

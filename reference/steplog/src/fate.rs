@@ -13,6 +13,8 @@
 //! | destination after *go*, pages owed | paused | lost | too late |
 //! | destination after *go*, nothing owed | paused | goes on without it | too late |
 //!
+//! Where a process falls back to a backing store, one that is owed pages which that has goes on without the peer as well.
+//!
 //! That is so where *ready* and *go* are said. A one-shot source is after *go* when it has sent the state; its destination, which has
 //! the last say, is lost with the process where it forgets, and runs it where it has all that it needs. A source that waits for the
 //! answer to *go*, or without a hand-over for *complete*, carries on where it loses the connection.

@@ -30,6 +30,10 @@ pub enum MessageKind {
     Fetch,
     /// A page from the file server.
     Fetched,
+    /// The file server's version of a page is asked for.
+    AskVersion,
+    /// That version.
+    VersionTold,
     /// The process stays at the source.
     Cancel,
     /// The destination does not take the process.

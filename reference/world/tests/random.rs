@@ -6,7 +6,8 @@ mod properties;
 
 use proptest::prelude::*;
 use protocol::policy::{
-    Clean, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start, Stop,
+    Channels, Clean, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start,
+    Stop,
 };
 use protocol::transcript::transcript;
 use steplog::place::HostId;
@@ -83,6 +84,8 @@ fn consistent() -> Vec<Policy> {
                         hand_over: HandOver::ReadyGo,
                         log: LogReading::Page,
                         start: Start::AtOnce,
+                        fallback: Fallback::None,
+                        channels: Channels::One,
                     });
                 }
             }
@@ -99,7 +102,7 @@ fn combination() -> impl Strategy<Value = Policy> {
 /// Nine have names; with the switches of `generic`, twelve.
 #[test]
 fn so_many_policies_are_consistent() {
-    assert_eq!(consistent().len(), 218);
+    assert_eq!(consistent().len(), 290);
 }
 
 /// Hosts in order; the process never moves to where it is.

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use checker::report::Conclusion;
 use checker::simulate::bounds::{Bounded, bounded_all};
 use checker::simulate::figure::{self, FigureStyle};
@@ -17,6 +17,7 @@ use checker::simulate::summary::{Summary, outcomes, runs_by_default};
 use checker::simulate::sweep::Sweep;
 use checker::simulate::{Patience as Waits, SimulationError, SimulationSetup};
 use model::{Strategy, algorithms};
+use protocol::policy::Channels;
 use serde::Serialize;
 use tie::policy::policy;
 
@@ -102,6 +103,11 @@ pub(super) fn setups(
 ) -> Result<Vec<(Strategy, SimulationSetup)>> {
     let setup = |Subject { strategy, .. }: Subject| {
         let policy = policy(&strategy).with_context(|| strategy.name.to_string())?;
+        ensure!(
+            policy.channels == Channels::One,
+            "{}: channels: what is simulated has \"one\" alone",
+            strategy.name
+        );
         let setup = setting.setup(policy)?;
         setup.page_count()?;
         Ok((strategy, setup))

@@ -2,13 +2,13 @@
 
 use model::page::{Currency, DirtyLog, Holding, Kind, Neglect, Plan, Transit, WriteBack};
 use model::paging::Aside;
-use model::strategy::{Freeze, LogReading, Pre};
+use model::strategy::{Clean, Fallback, Freeze, LogReading, Pre};
 use model::{Page, Phase};
 use protocol::host::{Host, Location, PageRecord};
 use protocol::memory::Memory;
 use protocol::page::{PageBytes, PageKind};
 use protocol::source::{Pass, Shadow};
-use protocol::wire::{Message, Whereabouts};
+use protocol::wire::{Channel, Message, Whereabouts};
 use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
@@ -34,6 +34,7 @@ pub(super) fn page(scene: &Scene<'_>, page: PageNumber) -> Result<Page, Unmapped
     let strategy = &scene.rig.migration.strategy;
     let mapped = strategy.tells_kinds_apart() && scene.rig.image.kind(page) == PageKind::FileMapped;
     let (content, older) = look.contents();
+    let apart = !content.is_idle() && look.is_apart();
     Ok(Page {
         kind: if mapped { Kind::FileMapped } else { Kind::Private },
         source: look.at_source(),
@@ -56,7 +57,7 @@ pub(super) fn page(scene: &Scene<'_>, page: PageNumber) -> Result<Page, Unmapped
         stray: look.stray(),
         // An endpoint that keeps and answers its requests; one that does not is told by its steps.
         neglect: Neglect::None,
-        aside: Aside { pulled: look.is_pulled(), ..Aside::NONE },
+        aside: Aside { pulled: look.is_pulled(), apart, ..Aside::NONE },
     })
 }
 
@@ -182,13 +183,26 @@ impl Look<'_, '_> {
         let host = if self.scene.phase.at_source() { self.scene.source } else { self.scene.destination };
         let memory = self.scene.rig.host(host).map(Host::memory);
         let here = self.record.location == Location::Here;
-        self.record.dirty || (here && memory.is_some_and(|memory| memory.is_written(self.page)))
+        let written = here && memory.is_some_and(|memory| memory.is_written(self.page));
+        self.record.dirty || written || self.is_nowhere()
+    }
+
+    /// Has the page's last write-back died with its source, so that the file server has only an older version?
+    fn is_nowhere(&self) -> bool {
+        let rig = self.scene.rig;
+        let falls_back = rig.migration.strategy.real.fallback == Fallback::Store;
+        let orphaned = self.plan == Plan::FromSource && rig.trouble.dead.contains(&self.scene.source);
+        let stored = rig.file_server().stored(self.page).map(|stored| stored.version);
+        falls_back && orphaned && stored < Some(self.record.version)
     }
 
     fn log(&self) -> DirtyLog {
         let memory = self.scene.rig.host(self.scene.source).map(Host::memory);
         let written = memory.is_some_and(|memory| memory.is_written(self.page));
-        let in_step = self.scene.sent.is_some_and(|sent| sent.in_step.contains(self.page)) && !written;
+        let sent = self.scene.sent.is_some_and(|sent| sent.in_step.contains(self.page));
+        let left_to_store =
+            self.scene.rig.migration.strategy.clean == Clean::LocalStore && !self.record.dirty;
+        let in_step = (sent || left_to_store) && !written;
         match (self.scene.phase, self.scene.pass) {
             (Phase::PreCopy { .. }, Some(Pass { number: _, due, uncleared })) if due.contains(self.page) => {
                 let by_pass = self.scene.rig.migration.strategy.real.log == LogReading::Pass;
@@ -304,6 +318,13 @@ impl Look<'_, '_> {
             };
         }
         (newest, older)
+    }
+
+    /// Is the newest content on its way over the connection for answers?
+    fn is_apart(&self) -> bool {
+        let apart = |flight: &Flight| flight.envelope.channel == Channel::Demand;
+        let content = |flight: &Flight| matches!(flight.envelope.message, Message::Page { .. });
+        self.flights().any(|flight| content(flight) && self.is_newest(flight) && apart(flight))
     }
 
     fn is_newest(&self, flight: &Flight) -> bool {

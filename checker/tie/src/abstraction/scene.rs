@@ -212,7 +212,12 @@ impl<'a> Scene<'a> {
                 Ok(committed.then(|| Self::after(rig, Phase::Committed, *from, me, resident)))
             }
             Destination::Post(Post { resident }) => {
-                let former = resident.came_from().ok_or_else(|| Unmapped("no former host".to_owned()))?;
+                // One that is dead is a former host as long as the model counts it as dead.
+                let dead = || resident.dead.last().map(|dead| dead.host);
+                let former = resident
+                    .came_from()
+                    .or_else(dead)
+                    .ok_or_else(|| Unmapped("no former host".to_owned()))?;
                 Ok(Some(Self::after(rig, Phase::Running, former, me, resident)))
             }
             Destination::Completing(Completing { resident, awaited }) => {

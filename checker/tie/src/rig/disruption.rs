@@ -41,6 +41,9 @@ pub(crate) struct Trouble {
     pub cut: bool,
     /// The machines that are dead without anybody having been told.
     pub dead: BTreeSet<HostId>,
+    /// The others have been told of their death, and what they owed has not all come from a backing store: until then the model
+    /// counts them as dead.
+    pub told: bool,
     /// The file server is out of reach.
     pub outage: bool,
     /// The process died with a machine.
@@ -254,7 +257,9 @@ impl Rig {
             if announced || [Work::DeclareReady, Work::Resume].into_iter().any(|work| host.is_due(work)) {
                 actions.push(Action::Refuse(id));
             }
-            let cut_off = self.is_parted() && peers(host).is_some_and(|peer| host.is_connected(peer));
+            let cut_off = self.is_parted()
+                && !self.trouble.told
+                && peers(host).is_some_and(|peer| host.is_connected(peer));
             if cut_off {
                 actions.push(Action::Notice(id));
             }
@@ -268,7 +273,8 @@ impl Rig {
     fn add_mending(&self, actions: &mut Vec<Action>) {
         actions
             .extend(self.trouble.cut.then_some(Action::Reconnect).filter(|_| self.trouble.dead.is_empty()));
-        actions.extend((!self.trouble.dead.is_empty() && !self.is_released_soon()).then_some(Action::Fence));
+        let untold = !self.trouble.dead.is_empty() && !self.trouble.told;
+        actions.extend((untold && !self.is_released_soon()).then_some(Action::Fence));
     }
 
     /// Has the process exited, and needs nothing of a dead machine any more? To the model it exits when it is released;
@@ -370,6 +376,10 @@ impl Rig {
                         self.ensemble.fence(id, *dead)?;
                     }
                 }
+                if self.is_falling_back() {
+                    (self.trouble.dead, self.trouble.told) = (dead, true);
+                    return Ok(None);
+                }
                 Ok(Some(Mending::Machine))
             }
             Action::StoreReturns => {
@@ -381,6 +391,28 @@ impl Rig {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Is something still to come from a backing store that a dead machine owed?
+    fn is_falling_back(&self) -> bool {
+        let falls = |host: &Host<FlawedMemory>| {
+            host.role().resident().is_some_and(|resident| !resident.dead.is_empty())
+        };
+        self.hosts().any(falls)
+    }
+
+    /// Has the last of it come, or is nobody left to wait for it?
+    pub(super) fn has_fallen_back(&mut self) -> Option<Mending> {
+        if !self.trouble.told || self.is_falling_back() {
+            return None;
+        }
+        self.trouble.told = false;
+        if self.trouble.doomed {
+            return None;
+        }
+        self.trouble.dead.clear();
+        self.trouble.exit_untold = false;
+        (!self.trouble.lost).then_some(Mending::Machine)
     }
 
     /// What disruptions mean for what comes later.
@@ -405,7 +437,9 @@ impl Rig {
                 | Event::PeerTimedOut { fate: Some(fate::Fate::CarriedOn(_)), .. }
                 | Event::PeerFenced { fate: Some(fate::Fate::CarriedOn(_)), .. } => self.forsake(*epoch),
                 Event::StateAccepted { .. } => self.trouble.accepted = *epoch,
-                Event::PeerFenced { fate: Some(fate::Fate::Lost(_)), .. } => self.trouble.lost = true,
+                Event::PeerFenced { fate: Some(fate::Fate::Lost(_)), .. } | Event::PageLost { .. } => {
+                    self.trouble.lost = true;
+                }
                 Event::MigrationRefused { .. }
                 | Event::PeerDisconnected { fate: Some(fate::Fate::Forgotten(_)), .. }
                 | Event::PeerFenced { fate: Some(fate::Fate::Forgotten(_)), .. }

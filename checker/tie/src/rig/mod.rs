@@ -183,6 +183,7 @@ impl Rig {
         if mended == Some(Mending::Connection) {
             self.trouble.unheard_of = None;
         }
+        let mended = mended.or_else(|| self.has_fallen_back());
         happenings.extend(mended.map(Happening::Mended));
         self.clear_up(&happenings);
         self.check_content()?;

@@ -127,6 +127,9 @@ impl Trouble {
                 return vec![];
             }
         }
+        // A host that does not give the process up falls back, if it is owed anything.
+        let stays = matches!(step.event, Event::PeerFenced { fate: None, .. });
+        let is_owed = is_owed.filter(|_| !(stays && roster.falls_back));
         let owed = is_owed.map_or_else(Vec::new, |is_owed| state.representatives(is_owed));
         let found = happenings(control, step).iter().fold(vec![vec![]], |found: Vec<Explanation>, what| {
             let then = explanations(migration, control, &owed, what);
@@ -180,6 +183,12 @@ impl Trouble {
         roster: &Roster,
         place: Place,
     ) -> Vec<Explanation> {
+        // To the model the machine is dead until nothing is needed of it any more.
+        if control.aftermath.source_down
+            && roster.process.orphaned_by.is_some_and(|dead| place == dead.into())
+        {
+            return vec![vec![]];
+        }
         let is_source = roster.source(control.phase).is_some_and(|host| place == host.into());
         let step = if is_source { ControlStep::CrashSource } else { ControlStep::CrashDestination };
         let is_modelled = control.stage(&migration.strategy).is_some();
@@ -327,17 +336,18 @@ fn fate(event: &Event) -> Option<Fate> {
 
 /// Does the host send something to the other host, and would not send it again?
 fn is_said_to_host(event: &Event) -> bool {
-    matches!(
-        event,
+    match event {
+        // Where there is nobody to be told.
+        Event::CompletionDeclared { told } => !told.is_empty(),
         Event::PageCopied { .. }
-            | Event::PageTransferred { .. }
-            | Event::PageServed { .. }
-            | Event::PagePushed { .. }
-            | Event::StateSent { .. }
-            | Event::ReadinessDeclared { .. }
-            | Event::ProcessHandedOver { .. }
-            | Event::CompletionDeclared { .. }
-    )
+        | Event::PageTransferred { .. }
+        | Event::PageServed { .. }
+        | Event::PagePushed { .. }
+        | Event::StateSent { .. }
+        | Event::ReadinessDeclared { .. }
+        | Event::ProcessHandedOver { .. } => true,
+        _ => false,
+    }
 }
 
 /// Which pages nobody has any more, if a dead machine is the reason.

@@ -2,7 +2,8 @@
 
 use model::disruption::Connection;
 use model::page::{Holding, Plan, Transit};
-use model::strategy::{Real, Start};
+use model::paging::Channels;
+use model::strategy::{Fallback, Real, Start};
 use model::system::System;
 use model::{Control, ControlStep, Move, Page, PageStep, Phase};
 use rustc_hash::FxHashSet;
@@ -69,14 +70,16 @@ struct Successor {
 impl<'m> Follower<'m> {
     pub(super) fn new(model: &'m Uncounted, header: &'m Header, trouble: Option<Trouble>) -> Self {
         let state = Population::loaded(model, header);
-        let Real { hand_over, start, .. } = model.migration().strategy.real;
+        let Real { hand_over, start, fallback, .. } = model.migration().strategy.real;
         let announces = start == Start::Announced;
+        let falls_back = fallback == Fallback::Store;
+        let answers_apart = model.migration().strategy.paging.channels == Channels::DemandApart;
         Self {
             model,
             header,
             trouble,
-            roster: Roster { announces, ..Roster::new(header, hand_over) },
-            ledger: Ledger::new(Rules::of(header, hand_over)),
+            roster: Roster { announces, falls_back, ..Roster::new(header, hand_over) },
+            ledger: Ledger::new(Rules { falls_back, answers_apart, ..Rules::of(header, hand_over) }),
             reached: vec![Reached { state, by: None }],
             recent: Recent::default(),
             paths: None,
@@ -211,9 +214,8 @@ impl<'m> Follower<'m> {
                 && !handling.again
             {
                 let waits_for_it = at.control.aftermath.connection != Connection::Up;
-                let keeps_order = self.header.link == LinkOrder::Fifo;
-                if waits_for_it || (keeps_order && resyncs(at.clone(), owed_again, requested, true).is_none())
-                {
+                let is_so = || resyncs(at.clone(), owed_again, requested, true).is_some();
+                if waits_for_it || (self.keeps_order() && !is_so()) {
                     continue;
                 }
             }
@@ -232,7 +234,7 @@ impl<'m> Follower<'m> {
             };
             for effect in effects {
                 let control = effect.as_ref().map_or(at.control, |effect| effect.control);
-                if is_told(&step.event, state.control.phase, &control) {
+                if is_told(&step.event, state.control.phase, &control, self.roster.falls_back) {
                     let trodden = lead.iter().map(|step| Trodden::Control(*step)).collect();
                     all.push(Successor { trodden, state: led.clone(), effect });
                 }
@@ -269,10 +271,15 @@ impl<'m> Follower<'m> {
         found
     }
 
+    /// Is whatever a host says heard in the order in which it was said?
+    fn keeps_order(&self) -> bool {
+        self.header.link == LinkOrder::Fifo && !self.ledger.answers_apart()
+    }
+
     /// Where control steps lead: nowhere, or to the state itself where there are none.
     #[expect(clippy::option_option, reason = "the state itself is not copied")]
     fn led(&self, state: &Population, steps: &[ControlStep], line: &Step) -> Option<Option<Population>> {
-        let keeps_order = self.header.link == LinkOrder::Fifo;
+        let keeps_order = self.keeps_order();
         let mut led: Option<Population> = None;
         for step in steps {
             let from = led.as_ref().unwrap_or(state);
@@ -335,16 +342,24 @@ impl<'m> Follower<'m> {
         let (before, after) = (&before.page, &after.page);
         let over = control.phase.is_over();
         let from_store = || migration.comes_from_store(control, before);
+        let orphaned = || self.roster.process.orphaned_by.is_some() && before.plan == Plan::FromSource;
         match line.event {
             Event::PageRead { .. } => control.runs() && is_held_at_process(control.phase, before),
             Event::PageFaulted { asked, .. } => match (step, asked) {
                 (None, _) => before.waiting && control.runs(),
-                (Some(_), Place::FileServer) => from_store(),
+                (Some(_), Place::FileServer) => {
+                    from_store() || orphaned() && migration.is_on_file_server(before)
+                }
                 (Some(_), Place::Host(asked)) => {
                     let last = self.roster.process.formers.last().is_some_and(|(host, _)| *host == asked);
                     !from_store() && last == (before.plan == Plan::FromSource)
                 }
             },
+            Event::PageLoaded { .. } => {
+                *step != Some(PageStep::FallBack) || orphaned() && !migration.is_on_file_server(before)
+            }
+            Event::PageFellBack { version, .. } => version.is_some() == migration.is_on_file_server(before),
+            Event::PageLost { .. } => migration.is_on_file_server(before),
             Event::PageInstalled { .. } => match step {
                 Some(PageStep::DeliverOlder) => self.installs_older(state, before),
                 Some(PageStep::DeliverPage | PageStep::DuplicatePage) => !from_store(),
@@ -493,13 +508,13 @@ fn is_of_process(event: &Event) -> bool {
     )
 }
 
-/// A host that gives the process up for lost is right, and so is one that does not: it does without the dead machine.
-fn is_told(event: &Event, before: Phase, after: &Control) -> bool {
+/// A host that gives the process up for lost is right, and so is one that does not: it does without the dead machine, or falls back.
+fn is_told(event: &Event, before: Phase, after: &Control, falls_back: bool) -> bool {
     let Event::PeerFenced { fate, .. } = event else { return true };
     match fate {
         Some(Fate::Lost(_)) => after.phase.is_over(),
         Some(Fate::Migrated | Fate::CarriedOn(_)) if !before.is_over() => {
-            after.phase != Phase::Lost && !after.aftermath.awaits_fence()
+            after.phase != Phase::Lost && (falls_back || !after.aftermath.awaits_fence())
         }
         _ => true,
     }

@@ -64,6 +64,8 @@ impl Roster {
             Event::ProcessHandedOver { to } => self.process_handed_over(host, epoch, to),
             Event::ProcessReleased { ref told } => self.process_released(host, epoch, told),
             Event::FetchRepeated { .. } => self.fetch_repeated(host, epoch),
+            Event::PageFellBack { .. } | Event::VersionAsked { .. } => self.falls_back(host, epoch).map(drop),
+            Event::PageLost { .. } => self.page_lost(host, epoch),
 
             Event::PageServed { to, .. } => self.page_served(host, epoch, to),
             Event::PagePushed { to, .. } => self.page_pushed(host, epoch, to),
@@ -95,9 +97,10 @@ impl Roster {
             | Event::WriteBackAcknowledged { .. }
             | Event::MessageIgnored { .. } => Ok(()),
 
-            Event::WriteBackStored { .. } | Event::WriteBackSuperseded { .. } | Event::FetchServed { .. } => {
-                Err(Objection::Misplaced(Some(Place::FileServer)))
-            }
+            Event::WriteBackStored { .. }
+            | Event::WriteBackSuperseded { .. }
+            | Event::VersionTold { .. }
+            | Event::FetchServed { .. } => Err(Objection::Misplaced(Some(Place::FileServer))),
         }
     }
 
@@ -284,21 +287,22 @@ impl Roster {
         let handed_over = needed && left.is_some_and(|left| left.to == peer);
         let is_concerned = leaving.is_some() || in_doubt.is_some() || handed_over;
         match fate {
-            Some(Fate::CarriedOn(Cause::PeerDead)) if leaving.is_some() => self.carry_on(host),
+            Some(Fate::CarriedOn(Cause::PeerDead)) if leaving.is_some() => {
+                self.carry_on(host);
+                self.process.orphaned_by = self.former(peer).filter(|_| self.falls_back).map(|_| peer);
+            }
             Some(Fate::Forgotten(Cause::PeerDead)) if in_doubt.is_some_and(|coming| !coming.ready) => {}
             Some(Fate::Lost(loss)) if loses(loss) => {
                 if let Some(left) = &mut self.member(host).left {
                     left.done = Some(None);
                 } else if self.process.at == Some(host) {
-                    let (to, epoch) = (peer, self.process.epoch);
-                    let others: Vec<_> =
-                        self.process.formers.iter().copied().filter(|(former, _)| *former != peer).collect();
-                    self.member(host).exit_told.extend(others);
-                    let member = self.member(host);
-                    member.leaving = None;
-                    member.left = Some(Left { to, epoch, done: Some(None) });
+                    self.lose_with(host, peer);
                 }
                 self.process.gone = true;
+            }
+            // What it owed comes from a backing store, if the model has it that that has all of it.
+            None if self.falls_back && has && stays && self.former(peer).is_some() && !is_concerned => {
+                self.process.orphaned_by = Some(peer);
             }
             Some(Fate::Migrated) | None if fate.is_some() == is_over && !is_concerned => {
                 if let Some(left) = &mut self.member(host).left
@@ -321,6 +325,32 @@ impl Roster {
                 self.process.awaited = None;
             }
         }
+        Ok(())
+    }
+
+    /// The process is lost on this host with what that one owed.
+    fn lose_with(&mut self, host: HostId, dead: HostId) {
+        let epoch = self.process.epoch;
+        let others: Vec<_> =
+            self.process.formers.iter().copied().filter(|(former, _)| *former != dead).collect();
+        let member = self.member(host);
+        member.exit_told.extend(others);
+        member.leaving = None;
+        member.left = Some(Left { to: dead, epoch, done: Some(None) });
+    }
+
+    /// The dead machine that has owed pages to the process on this host.
+    fn falls_back(&mut self, host: HostId, epoch: Epoch) -> Result<HostId, Objection> {
+        self.has_process(host)?;
+        is_epoch(epoch, self.process.epoch)?;
+        let lacks = "no machine is known to be dead that owed it pages";
+        self.process.orphaned_by.ok_or(Objection::NoPart { host: host.into(), lacks })
+    }
+
+    fn page_lost(&mut self, host: HostId, epoch: Epoch) -> Holds {
+        let dead = self.falls_back(host, epoch)?;
+        self.lose_with(host, dead);
+        self.process.gone = true;
         Ok(())
     }
 
@@ -508,6 +538,11 @@ impl Roster {
         is_told(told, &self.process.formers)?;
         if self.process.awaited.is_some() {
             return Err(Objection::NoPart { host: host.into(), lacks: "it has said so already" });
+        }
+        if told.is_empty() {
+            self.falls_back(host, epoch)?;
+            self.process.orphaned_by = None;
+            return Ok(());
         }
         self.process.awaited = Some(self.process.formers.clone());
         Ok(())
@@ -741,7 +776,10 @@ impl Roster {
 fn is_of_file_server(event: &Event) -> bool {
     matches!(
         event,
-        Event::WriteBackStored { .. } | Event::WriteBackSuperseded { .. } | Event::FetchServed { .. }
+        Event::WriteBackStored { .. }
+            | Event::WriteBackSuperseded { .. }
+            | Event::VersionTold { .. }
+            | Event::FetchServed { .. }
     )
 }
 

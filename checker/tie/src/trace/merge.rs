@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::io::BufRead;
 
-use model::strategy::HandOver;
+use model::paging::Channels;
+use model::strategy::{Fallback, Real};
 use model::{Strategy, algorithms};
 use steplog::event::Step;
 use steplog::header::Header;
@@ -85,8 +86,13 @@ pub fn merge<R: BufRead>(
     }
     let waiting = logs.into_iter().map(|(_, steps)| steps.into()).collect();
     let strategy = strategy.cloned().or_else(|| algorithms::built_in(header.algorithm.as_deref()?));
-    let hand_over = strategy.map_or_else(HandOver::default, |strategy| strategy.real.hand_over);
-    let (roster, ledger) = (Roster::new(&header, hand_over), Ledger::new(Rules::of(&header, hand_over)));
+    let choices =
+        strategy.map_or((Real::NONE, Channels::One), |strategy| (strategy.real, strategy.paging.channels));
+    let (Real { hand_over, fallback, .. }, channels) = choices;
+    let answers_apart = channels == Channels::DemandApart;
+    let falls_back = fallback == Fallback::Store;
+    let rules = Rules { falls_back, answers_apart, ..Rules::of(&header, hand_over) };
+    let (roster, ledger) = (Roster::new(&header, hand_over), Ledger::new(rules));
     let merger = Merger { waiting, roster, ledger };
     merger.run(header)
 }

@@ -30,7 +30,11 @@ pub(super) struct Rules {
     /// Nobody says *go*.
     pub without_go: bool,
     /// *Go* comes in one message with the state.
-    one_shot: bool,
+    pub one_shot: bool,
+    /// What a dead machine owed comes from a backing store.
+    pub falls_back: bool,
+    /// Requests and the pages that answer them go over a connection of their own.
+    pub answers_apart: bool,
 }
 
 /// All messages of a run.
@@ -40,7 +44,7 @@ pub(super) struct Ledger {
     sent: u64,
     names: FxHashMap<MessageName, Count>,
     /// Where links keep order: what has been sent and has not arrived, by connection, none of them empty.
-    queues: FxHashMap<(Place, Place), VecDeque<Connection>>,
+    queues: FxHashMap<(Place, Place, bool), VecDeque<Connection>>,
     /// How often a place's connection to another one was lost or made.
     connections: FxHashMap<(Place, Place), u32>,
     contents: FxHashMap<(Epoch, PageNumber), Contents>,
@@ -104,6 +108,8 @@ impl Rules {
         Rules {
             without_go: hand_over == HandOver::None,
             one_shot: hand_over == HandOver::OneShot,
+            falls_back: false,
+            answers_apart: false,
             link: header.link,
             disrupted: header.disrupted,
             readiness_unseen: header.unseen.contains(&Unseen::Readiness),
@@ -125,6 +131,11 @@ impl Ledger {
             outstanding: FxHashMap::default(),
             progress: FxHashMap::default(),
         }
+    }
+
+    /// Do requests go over a connection of their own?
+    pub(super) fn answers_apart(&self) -> bool {
+        self.rules.answers_apart
     }
 
     /// Takes note of what the line handles and sends. The roster is as it was before the line.
@@ -154,7 +165,8 @@ impl Ledger {
             {
                 self.progress.entry(name).or_default().push(*progress);
             }
-            self.send(name);
+            let answers = matches!(step.event, Event::PageServed { .. }) || name.kind == MessageKind::Request;
+            self.send(name, answers && self.rules.answers_apart);
         }
         Ok(handling)
     }
@@ -250,8 +262,28 @@ impl Ledger {
 
     /// What was sent before it on the same connection has arrived, and nothing of an earlier connection will.
     fn dequeue(&mut self, name: MessageName, is_only: bool) -> Result<(), Objection> {
+        if !self.rules.answers_apart {
+            return self.dequeue_of(name, is_only, false);
+        }
+        // A page may have gone over both: asked for, and sent again unasked.
+        let is_on = |apart: &bool| {
+            let connections = self.queues.get(&(name.from, name.to, *apart));
+            connections.is_some_and(|connections| first(connections, name).is_some())
+        };
+        let on: Vec<_> = [true, false].into_iter().filter(is_on).collect();
+        let mut arrived = Ok(());
+        for apart in on {
+            arrived = self.dequeue_of(name, is_only, apart);
+            if arrived.is_ok() {
+                break;
+            }
+        }
+        arrived
+    }
+
+    fn dequeue_of(&mut self, name: MessageName, is_only: bool, apart: bool) -> Result<(), Objection> {
         // Found by looking at what goes with it, so that all lines together look at each message once.
-        let Some(connections) = self.queues.get_mut(&(name.from, name.to)) else { return Ok(()) };
+        let Some(connections) = self.queues.get_mut(&(name.from, name.to, apart)) else { return Ok(()) };
         if self.names.get(&name).is_none_or(|count| count.queued == 0) {
             return Ok(());
         }
@@ -287,16 +319,18 @@ impl Ledger {
         Ok(())
     }
 
-    fn send(&mut self, name: MessageName) {
+    fn send(&mut self, name: MessageName, apart: bool) {
         let count = self.names.entry(name).or_default();
         // A second thread that touches the same page need not ask again.
-        let asks = matches!(name.kind, MessageKind::Request | MessageKind::Fetch);
+        let asks = matches!(name.kind, MessageKind::Request | MessageKind::Fetch | MessageKind::AskVersion);
         // The answer to *go* need not leave a line, and what came in one message with the state holds nothing up.
         let held_up = name.kind == MessageKind::Go && self.rules.one_shot;
         // That a migration is announced and expected need leave none, where that it begins does.
         let untold =
             matches!(name.kind, MessageKind::Resumed | MessageKind::Announce | MessageKind::Expected);
-        let perhaps = (asks && count.sent > 0) || held_up || untold;
+        // Nor is a page fetched that falls back before it is known that it can be.
+        let orphaned = self.rules.falls_back && self.rules.disrupted && name.kind == MessageKind::Fetch;
+        let perhaps = (asks && count.sent > 0) || held_up || untold || orphaned;
         count.sent += 1;
         self.sent += 1;
         count.last = self.sent;
@@ -304,7 +338,7 @@ impl Ledger {
         count.queued += u32::from(self.rules.link == LinkOrder::Fifo);
         if self.rules.link == LinkOrder::Fifo {
             let number = self.connection(name.from, name.to);
-            let connections = self.queues.entry((name.from, name.to)).or_default();
+            let connections = self.queues.entry((name.from, name.to, apart)).or_default();
             if connections.back().is_none_or(|last| last.number != number) {
                 connections.push_back(Connection { number, queue: VecDeque::new() });
             }
@@ -408,7 +442,7 @@ impl Ledger {
                     return Err(Objection::Number(stored));
                 }
             }
-            (Event::FetchServed { page, version, .. }, _) => {
+            (Event::FetchServed { page, version, .. } | Event::VersionTold { page, version, .. }, _) => {
                 is_number(version.0, self.versions.get(page).map_or(0, |versions| versions.stored))?;
             }
             (Event::ImageDestroyed { .. }, Place::Host(host)) => {
@@ -490,6 +524,12 @@ pub(super) fn handled(step: &Step) -> Option<MessageName> {
             name(from.into(), MessageKind::WriteBack, Some(page), Some(version.0))
         }
         Event::FetchServed { page, to: from, .. } => name(from.into(), MessageKind::Fetch, Some(page), None),
+        Event::VersionTold { page, to: from, .. } => {
+            name(from.into(), MessageKind::AskVersion, Some(page), None)
+        }
+        Event::PageFellBack { page, version: Some(version) } | Event::PageLost { page, version } => {
+            name(Place::FileServer, MessageKind::VersionTold, Some(page), Some(version.0))
+        }
         Event::WriteBackAcknowledged { page, version } => {
             name(Place::FileServer, MessageKind::WriteBackDone, Some(page), Some(version.0))
         }
@@ -543,6 +583,9 @@ pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
             to_store(MessageKind::WriteBack, page, Some(version.0))
         }
         Event::FetchRepeated { page } => to_store(MessageKind::Fetch, page, None),
+        Event::VersionAsked { page } => to_store(MessageKind::AskVersion, page, None),
+        // If the process waits for it.
+        Event::PageFellBack { page, version: Some(_) } => to_store(MessageKind::Fetch, page, None),
         Event::PageFaulted { page, asked: Place::FileServer } => to_store(MessageKind::Fetch, page, None),
         Event::PageFaulted { page, asked: Place::Host(asked) } => {
             let epoch = roster.former(asked).unwrap_or(epoch);
@@ -586,6 +629,9 @@ pub(super) fn sent(step: &Step, roster: &Roster) -> Vec<MessageName> {
             from_store(to, MessageKind::WriteBackDone, page, version.0)
         }
         Event::FetchServed { page, version, to } => from_store(to, MessageKind::Fetched, page, version.0),
+        Event::VersionTold { page, version, to } => from_store(to, MessageKind::VersionTold, page, version.0),
+        // The process is lost; the former hosts that are left are told.
+        Event::PageLost { .. } => to_formers(MessageKind::Exit, &mut process.formers.iter().copied()),
         Event::PeerConnected { peer: Place::Host(peer), resync } => {
             let Place::Host(host) = from else { return vec![] };
             let member = members.get(&host);

@@ -420,6 +420,10 @@ fn page_of(event: &Event) -> Option<PageNumber> {
         | Event::WriteBackSuperseded { page, .. }
         | Event::WriteBackRepeated { page, .. }
         | Event::FetchRepeated { page }
+        | Event::VersionAsked { page }
+        | Event::VersionTold { page, .. }
+        | Event::PageFellBack { page, .. }
+        | Event::PageLost { page, .. }
         | Event::FetchServed { page, .. } => Some(*page),
         Event::MessageIgnored { page, .. } => *page,
         _ => None,

@@ -30,6 +30,8 @@ pub(super) struct Roster {
     pub announces: bool,
     /// *Go* is answered.
     pub answers_go: bool,
+    /// What a dead machine owed comes from a backing store.
+    pub falls_back: bool,
     pub connections_unseen: bool,
     /// Hosts part without a word.
     pub departure_unseen: bool,
@@ -53,6 +55,8 @@ pub(super) struct Process {
     pub epoch: Epoch,
     /// The hosts that may keep pages of it.
     pub formers: Vec<Former>,
+    /// The former host that is known to be dead, while what it owed falls back.
+    pub orphaned_by: Option<HostId>,
     /// The former hosts that have been told that nothing is missing, and have not answered.
     pub awaited: Option<Vec<Former>>,
     pub suspended: bool,

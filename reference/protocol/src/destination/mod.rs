@@ -157,7 +157,7 @@ impl Destination {
     pub(crate) fn rest_without(&mut self, dead: HostId) -> Option<Resident> {
         let (resident, at_rest) = match self {
             Self::Post(Post { resident }) => {
-                let at_rest = resident.former_hosts.is_empty();
+                let at_rest = resident.former_hosts.is_empty() && resident.dead.is_empty();
                 (resident, at_rest)
             }
             Self::Completing(Completing { resident, awaited }) => {
@@ -167,6 +167,12 @@ impl Destination {
             _ => return None,
         };
         at_rest.then(|| settle(resident))
+    }
+
+    /// The process, where it is complete and there was nobody to be told.
+    pub(crate) fn rest_untold(&mut self) -> Option<Resident> {
+        let Self::Completing(Completing { resident, awaited }) = self else { return None };
+        awaited.is_empty().then(|| settle(resident))
     }
 
     /// The connection to the file server is there again.
@@ -327,6 +333,7 @@ impl Destination {
             ) => resident.repeat_due(page),
             (Self::Post(Post { resident }), Work::DeclareComplete) => completion_due(resident, view.policy),
             (Self::Post(Post { resident }), Work::Pull(page)) => resident.pull_due(page, view.policy),
+            (Self::Post(Post { resident }), Work::FallBack(page)) => resident.fall_back_due(page),
             (
                 Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }),
                 Work::WriteBack(page),
@@ -348,7 +355,8 @@ impl Destination {
             Self::Post(Post { resident }) | Self::Completing(Completing { resident, .. }) => {
                 let own =
                     [Work::Release, Work::DeclareComplete].into_iter().chain(view.write_backs(resident));
-                Box::new(resident.repeats().chain(own).chain(resident.pulls(view.policy)))
+                let falls = resident.repeats().chain(resident.fallbacks());
+                Box::new(falls.chain(own).chain(resident.pulls(view.policy)))
             }
         }
     }
@@ -378,6 +386,7 @@ impl Destination {
                 Work::Repeat(page),
             ) => resident.repeat(page, cx),
             (Self::Post(Post { resident }), Work::Pull(page)) => resident.pull(page, cx),
+            (Self::Post(Post { resident }), Work::FallBack(page)) => resident.fall_back(page, cx),
             (Self::Post(post), Work::DeclareComplete) => {
                 let resident = std::mem::take(&mut post.resident);
                 let (completing, stepped) = Completing::declare(resident, cx);
@@ -402,7 +411,7 @@ impl Destination {
     /// they are touched.
     pub(crate) fn check_move_on(&self, to: HostId, policy: &Policy) -> Result<(), Refusal> {
         match self {
-            Self::Post(Post { resident }) if policy.leaves_pages_behind() => {
+            Self::Post(Post { resident }) if policy.leaves_pages_behind() && !resident.falls_back() => {
                 // The state has to name them, and where it arrives this host joins them.
                 let kept = resident.former_hosts.iter().filter(|former| former.host != to).count();
                 if kept >= FORMER_HOSTS_MAX {
@@ -416,17 +425,18 @@ impl Destination {
     }
 }
 
-/// Whether the destination is to end the migration. Where pages are left behind until they are touched it does so
+/// Whether the destination is to end the migration: also where all former hosts are dead. Where pages are left behind until they are touched it does so
 /// only after the process has come straight back to the host that it had left last.
 fn completion_due(resident: &Resident, policy: &Policy) -> bool {
-    let may_end = !policy.leaves_pages_behind() || resident.returned;
+    let alone = resident.former_hosts.is_empty();
+    let may_end = !policy.leaves_pages_behind() || resident.returned || alone;
     may_end && !resident.exited && resident.owed.is_empty()
 }
 
 /// The process at rest: it has no former hosts.
 fn settle(resident: &mut Resident) -> Resident {
     let resident = std::mem::take(resident);
-    Resident { former_hosts: Vec::new(), returned: false, was_owed: false, ..resident }
+    Resident { former_hosts: Vec::new(), dead: Vec::new(), returned: false, was_owed: false, ..resident }
 }
 
 impl Completing {

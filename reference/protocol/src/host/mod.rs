@@ -90,7 +90,7 @@ use crate::running::departure::Departure;
 use crate::running::links::Links;
 use crate::source::{Route, Shadow, Source};
 use crate::wire::FormerHost;
-use crate::wire::{Envelope, Message};
+use crate::wire::{Channel, Envelope, Message};
 use limits::Timer;
 
 /// A machine that can run the process. Two are equal if they are in the same state and have the same still to say.
@@ -249,7 +249,7 @@ impl<M: Memory> Host<M> {
             | Role::Destination(Destination::Post(Post { resident })) => std::mem::take(resident),
             _ => return Err(Refusal::NotRunning.into()),
         };
-        self.role = Role::Source(Source::start(resident, Route { to, epoch }, &self.policy));
+        self.role = Role::Source(Source::start(resident, Route { to, epoch }, self.view()));
         self.known = epoch;
         self.conclude((epoch, Event::MigrationStarted { to }));
         Ok(epoch)
@@ -280,8 +280,8 @@ impl<M: Memory> Host<M> {
     ) -> Result<MessageOutcome, Error> {
         self.check_failure()?;
         self.check_message(from, epoch, message)?;
-        // The only message that is answered at once.
-        if matches!(message, Message::Resync(_)) && self.is_full() {
+        // The only messages that are answered at once.
+        if matches!(message, Message::Resync(_) | Message::VersionTold { .. }) && self.is_full() {
             return Err(Refusal::OutboxFull.into());
         }
         // What still comes from a place that counts as disconnected is of a connection that is gone.
@@ -317,9 +317,18 @@ impl<M: Memory> Host<M> {
             Role::Source(source) => source.candidates(view),
             Role::Destination(destination) => destination.candidates(view),
         };
-        candidates
-            .filter(move |&work| self.is_due(work))
-            .map(move |work| Task { work, page_to: self.page_to(work) })
+        candidates.filter(move |&work| self.is_due(work)).map(move |work| Task {
+            work,
+            page_to: self.page_to(work),
+            channel: self.channel_of(work),
+        })
+    }
+
+    fn channel_of(&self, work: Work) -> Channel {
+        match work {
+            Work::Serve(_) => self.policy.demand(),
+            _ => Channel::Main,
+        }
     }
 
     /// Whether this work is due.
@@ -437,16 +446,13 @@ impl<M: Memory> Host<M> {
     fn check_message(&self, from: Place, epoch: Epoch, message: &Message) -> Result<(), Error> {
         let kind = message.kind();
         let what = match (from, kind) {
-            (_, MessageKind::WriteBack | MessageKind::Fetch) => Misbehaviour::Unexpected { kind },
-            (Place::Host(_), MessageKind::WriteBackDone | MessageKind::Fetched) => {
-                Misbehaviour::NotThePeer { kind }
+            (_, MessageKind::WriteBack | MessageKind::Fetch | MessageKind::AskVersion) => {
+                Misbehaviour::Unexpected { kind }
             }
+            (Place::Host(_), kind) if is_of_file_server(kind) => Misbehaviour::NotThePeer { kind },
             (Place::Host(host), _) if host == self.id => Misbehaviour::NotThePeer { kind },
-            (Place::FileServer, kind)
-                if !matches!(kind, MessageKind::WriteBackDone | MessageKind::Fetched) =>
-            {
-                Misbehaviour::NotThePeer { kind }
-            }
+            (Place::FileServer, kind) if !is_of_file_server(kind) => Misbehaviour::NotThePeer { kind },
+            (_, MessageKind::VersionTold) if !self.policy.falls_back() => Misbehaviour::Unexpected { kind },
             _ if self.is_of_another_start(kind) => Misbehaviour::Unexpected { kind },
             _ if self.is_ahead(epoch, message) => {
                 Misbehaviour::UnknownEpoch { kind, epoch, known: self.known }
@@ -477,6 +483,9 @@ impl<M: Memory> Host<M> {
                 Some(resident) => resident.page_fetched(epoch, (*page, *version), content, &mut cx),
                 None => Ok(None),
             },
+            (Message::VersionTold { page, version }, _) => {
+                role.version_told(epoch, (*page, *version), &mut cx)
+            }
             (Message::Page { page, sequence, content }, Place::Host(from)) => {
                 let arrival = Arrival { from, epoch, page: *page, number: sequence.0, content };
                 role.page_arrived(&arrival, &mut cx)
@@ -555,6 +564,7 @@ impl<M: Memory> Host<M> {
                 Some(fate) => self.fate = Some(fate),
             },
             Event::DestructionLearned { at_rest: true, .. } => self.fate = Some(Fate::Migrated),
+            Event::PageLost { .. } => self.fate = Some(Fate::Lost(Loss::Pages(1))),
             Event::ImageDestroyed { .. } if !matches!(self.fate, Some(Fate::Lost(_))) => {
                 self.fate = Some(Fate::Migrated);
             }
@@ -562,6 +572,12 @@ impl<M: Memory> Host<M> {
         }
         if matches!(self.fate, Some(Fate::CarriedOn(_))) {
             self.undo_departure(epoch);
+        }
+        if let Role::Destination(destination) = &mut self.role
+            && let Some(resident) = destination.rest_untold()
+        {
+            self.role = Role::Source(Source::Resting(resident));
+            self.fate = Some(Fate::Migrated);
         }
         self.events.push_back((epoch, event));
     }
@@ -581,10 +597,15 @@ impl<M: Memory> Host<M> {
     /// Whether the work would say something that cannot be said now: to a place out of reach, or with no room for
     /// another message.
     fn is_held_back(&self, work: Work) -> bool {
-        (self.is_full() && work != Work::BeginPass) || !self.role.reaches(work, &self.links)
+        (self.is_full() && work != Work::BeginPass) || !self.role.reaches(work, &self.links, self.view())
     }
 
     fn is_full(&self) -> bool {
         self.outbox.len() >= self.limits.outbox_messages_max
     }
+}
+
+/// Whether only the file server says such a thing.
+fn is_of_file_server(kind: MessageKind) -> bool {
+    matches!(kind, MessageKind::WriteBackDone | MessageKind::Fetched | MessageKind::VersionTold)
 }

@@ -1,12 +1,14 @@
 //! How a host goes on without its peer: the process stays, or it is forgotten, or it is lost.
 
+use steplog::event::Event;
 use steplog::fate::{Cause, Fate, Loss};
-use steplog::place::HostId;
+use steplog::page::PageNumber;
+use steplog::place::{Epoch, HostId, Version};
 
 use super::{Resident, Role};
 use crate::destination::{Destination, Post};
 use crate::error::{Error, LocalFault};
-use crate::running::context::Context;
+use crate::running::context::{Context, Handled};
 use crate::source::{Draining, Route, Source};
 use crate::wire::Message;
 
@@ -96,6 +98,8 @@ impl Role {
     }
 
     /// The process goes on without it, unless it had pages that nobody else has.
+    ///
+    /// Where it falls back, what has to come from a backing store does so step by step afterwards.
     fn part_from_a_dead_former_host(
         &mut self,
         peer: HostId,
@@ -106,22 +110,64 @@ impl Role {
             return Ok(None);
         }
         let owed = resident.owed_by(peer, cx.view());
+        let falls_back = cx.policy.falls_back();
+        let lost = if falls_back { resident.owed_by_alone(peer, cx.view()) } else { owed };
+        if lost > 0 {
+            resident.former_hosts.retain(|former| former.host != peer);
+            self.perish(cx)?;
+            return Ok(Some(Fate::Lost(Loss::Pages(lost))));
+        }
         if owed > 0 {
-            cx.freeze()?;
-            let epoch = resident.epoch;
-            let (write_backs, told) = resident.perish(peer);
-            told.into_iter().for_each(|former| cx.say_exit(former));
-            if let Some(Route { to, epoch }) = self.route() {
-                cx.send(to, epoch, Message::Cancel);
-            }
-            *self = Self::Source(Source::Draining(Draining { epoch, tell: None, write_backs }));
-            return Ok(Some(Fate::Lost(Loss::Pages(owed))));
+            return self.fall_back(peer, cx);
         }
         resident.former_hosts.retain(|former| former.host != peer);
         let Self::Destination(destination) = self else { return Ok(None) };
         let Some(resident) = destination.rest_without(peer) else { return Ok(None) };
         *self = Self::Source(Source::Resting(resident));
         Ok(Some(Fate::Migrated))
+    }
+
+    /// The process goes on, and what the dead host owed comes from a backing store. It moves on when all of it is there.
+    fn fall_back(&mut self, dead: HostId, cx: &mut Context<'_>) -> Result<Option<Fate>, LocalFault> {
+        let route = self.route();
+        self.carry_on(cx)?;
+        if let Some(Route { to, epoch }) = route {
+            cx.send(to, epoch, Message::Cancel);
+        }
+        if let Some(resident) = self.held_mut() {
+            resident.outlive(dead);
+        }
+        Ok(route.map(|_| Fate::CarriedOn(Cause::PeerDead)))
+    }
+
+    /// The process is lost with what nobody else has.
+    fn perish(&mut self, cx: &mut Context<'_>) -> Result<(), LocalFault> {
+        let route = self.route();
+        let Some(resident) = self.held_mut() else { return Ok(()) };
+        cx.freeze()?;
+        let epoch = resident.epoch;
+        let (write_backs, told) = resident.perish();
+        told.into_iter().for_each(|former| cx.say_exit(former));
+        if let Some(Route { to, epoch }) = route {
+            cx.send(to, epoch, Message::Cancel);
+        }
+        *self = Self::Source(Source::Draining(Draining { epoch, tell: None, write_backs }));
+        Ok(())
+    }
+
+    /// The file server says which version it has of a page that a dead machine owed.
+    pub(super) fn version_told(
+        &mut self,
+        epoch: Epoch,
+        told: (PageNumber, Version),
+        cx: &mut Context<'_>,
+    ) -> Handled {
+        let Some(resident) = self.running_mut() else { return Ok(None) };
+        let handled = resident.version_told(epoch, told, cx)?;
+        if let Some((_, Event::PageLost { .. })) = handled {
+            self.perish(cx)?;
+        }
+        Ok(handled)
     }
 
     /// Where the process is going from here.

@@ -19,7 +19,8 @@ use crate::destination::{AwaitingGo, Completing, Destination};
 use crate::error::{Error, Misbehaviour, Refusal};
 use crate::memory::Memory;
 use crate::page_set::PageSet;
-use crate::running::context::{Context, Handled, misbehaved};
+use crate::running::context::{Context, Handled, View, misbehaved};
+use crate::running::fallback::is_on_file_server;
 use crate::running::links::Links;
 use crate::source::{Shadow, Source};
 use crate::wire::FormerHost;
@@ -157,9 +158,10 @@ impl Role {
     }
 
     /// Whether everybody can be reached to whom this work has something to say that would not be said again.
-    pub(super) fn reaches(&self, work: Work, links: &Links) -> bool {
+    pub(super) fn reaches(&self, work: Work, links: &Links, view: View<'_>) -> bool {
         let to: Option<Place> = match work {
             Work::WriteBack(_) | Work::Flush(_) | Work::Repeat(_) => Some(Place::FileServer),
+            Work::FallBack(page) => is_on_file_server(page, view).then_some(Place::FileServer),
             Work::Serve(page) => self.requester(page).map(Place::from),
             Work::Pull(page) => match self.resident().map(|resident| resident.page(page).location) {
                 Some(Location::At(former, _)) => Some(former.host.into()),

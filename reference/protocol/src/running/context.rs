@@ -16,7 +16,7 @@ use crate::memory::Memory;
 use crate::page::{Image, PageBytes, PageKind};
 use crate::policy::Policy;
 use crate::wire::FormerHost;
-use crate::wire::{Envelope, Message};
+use crate::wire::{Channel, Envelope, Message};
 use crate::work::Work;
 
 /// Highest sequence number and version that a peer may name: no real count gets there, and counting on from it
@@ -32,6 +32,13 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// The pages that were written since the memory was last asked.
+    pub(crate) fn written(self) -> impl Iterator<Item = PageNumber> + 'a {
+        successors(self.memory.first_written(PageNumber(0)), move |page| {
+            self.memory.first_written(PageNumber(page.0 + 1))
+        })
+    }
+
     /// The write-backs that can be due at all: of file-mapped pages that were modified, in an algorithm that writes
     /// back.
     pub(crate) fn write_backs(self, resident: &'a Resident) -> impl Iterator<Item = Work> + 'a {
@@ -90,10 +97,28 @@ impl Context<'_> {
     /// Hands a message to the network. Cannot fail, so it comes after everything that can. To a place out of reach it
     /// is lost; what matters is said again over the next connection.
     pub(crate) fn send(&mut self, to: impl Into<Place>, epoch: Epoch, message: Message) {
+        let asks = matches!(message, Message::Request { .. });
+        let channel = if asks { self.demand() } else { Channel::Main };
+        self.send_over(channel, to, epoch, message);
+    }
+
+    /// The same over this connection.
+    pub(crate) fn send_over(
+        &mut self,
+        channel: Channel,
+        to: impl Into<Place>,
+        epoch: Epoch,
+        message: Message,
+    ) {
         let to = to.into();
         if self.links.are_up(to) {
-            self.outbox.push_back(Envelope { from: self.me.into(), to, epoch, message });
+            self.outbox.push_back(Envelope { from: self.me.into(), to, channel, epoch, message });
         }
+    }
+
+    /// The connection for what is asked for.
+    pub(crate) fn demand(&self) -> Channel {
+        self.policy.demand()
     }
 
     /// Tells a host that the process has exited, and remembers to say so again: nobody answers to it.

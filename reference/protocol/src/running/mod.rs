@@ -2,6 +2,7 @@
 //!
 //! * [`Resident`]: the process on the host where it runs, or last ran, a record for each page;
 //! * [`WriteBacks`]: what the file server has not acknowledged;
+//! * [`fallback`]: what becomes of pages that a dead machine owed;
 //! * [`Departure`](departure::Departure): how the process left;
 //! * [`Context`](context::Context): what a step may touch besides its own state, [`Links`](links::Links) among it.
 //!
@@ -9,6 +10,7 @@
 
 pub(crate) mod context;
 pub(crate) mod departure;
+pub(crate) mod fallback;
 pub(crate) mod links;
 mod resident;
 mod suspension;

@@ -11,7 +11,7 @@ use steplog::place::{Epoch, HostId, Place, Sequence, Version};
 
 use super::WriteBacks;
 use super::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
-use crate::error::{LocalFault, Misbehaviour, Refusal};
+use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::page::{PageBytes, PageKind};
 use crate::page_set::PageSet;
 use crate::policy::{Policy, Push};
@@ -50,6 +50,10 @@ pub struct Resident {
     pub write_backs: WriteBacks,
     /// Pages to ask the file server for again, because the connection to it was lost.
     pub fetches_again: BTreeSet<PageNumber>,
+    /// Former hosts that have died while they owed pages, until the process is at rest.
+    pub dead: Vec<FormerHost>,
+    /// The pages among those of which the file server has been asked for its version.
+    pub asked: BTreeSet<PageNumber>,
 }
 
 /// What the host knows about one page.
@@ -121,6 +125,11 @@ impl Resident {
         self.page(page).location == Location::Here
     }
 
+    /// Whether pre-copy is to bring the page to the destination: not one that its backing store has.
+    pub(crate) fn is_to_copy(&self, page: PageNumber, policy: &Policy) -> bool {
+        self.is_here(page) && (self.page(page).dirty || !policy.leaves_to_store())
+    }
+
     /// The host that the process came from last, while that host keeps something of it.
     pub fn came_from(&self) -> Option<HostId> {
         let last = self.former_hosts.iter().find(|former| former.epoch == self.epoch);
@@ -134,32 +143,37 @@ impl Resident {
     /// Number of pages that only this former host has and that are still needed: of a process that has exited, those
     /// that have to be written back.
     pub(crate) fn owed_by(&self, host: HostId, view: View<'_>) -> u64 {
-        let needed =
-            |page| !self.exited || view.policy.writes_back() && view.image.kind(page) == PageKind::FileMapped;
-        let of_host = |page| matches!(self.page(page).location, Location::At(at, _) if at.host == host);
-        self.owed.iter().filter(|&page| of_host(page) && needed(page)).count() as u64
+        self.needed_from(host, view).count() as u64
+    }
+
+    pub(super) fn needed_from(&self, host: HostId, view: View<'_>) -> impl Iterator<Item = PageNumber> {
+        let needed = move |page| {
+            !self.exited || view.policy.writes_back() && view.image.kind(page) == PageKind::FileMapped
+        };
+        let of_host = move |page| matches!(self.page(page).location, Location::At(at, _) if at.host == host);
+        self.owed.iter().filter(move |&page| of_host(page) && needed(page))
     }
 
     /// The former host that owes an answer: for a page that was requested, or, where pages are pushed, for any.
     pub(crate) fn awaited_host(&self, pushed: bool) -> Option<HostId> {
         let pages = if pushed { &self.owed } else { &self.waits };
         pages.iter().find_map(|page| match self.page(page).location {
-            Location::At(former, _) => Some(former.host),
+            Location::At(former, _) if !self.dead.contains(&former) => Some(former.host),
             _ => None,
         })
     }
 
-    /// The process dies with this host, which had pages that nobody else has. What the file server has not acknowledged
-    /// of it, and the other former hosts, which are to be told.
-    pub(crate) fn perish(&mut self, dead: HostId) -> (WriteBacks, Vec<FormerHost>) {
+    /// The process dies with a host that had pages which nobody else has. What the file server has not acknowledged
+    /// of it, and the former hosts, which are to be told.
+    pub(crate) fn perish(&mut self) -> (WriteBacks, Vec<FormerHost>) {
         let Self { former_hosts, write_backs, .. } = std::mem::take(self);
-        let told = former_hosts.into_iter().filter(|former| former.host != dead).collect();
-        (write_backs, told)
+        (write_backs, former_hosts)
     }
 
     /// What went to the file server and was not answered is to be said again.
     pub(crate) fn say_again(&mut self) {
         self.write_backs.say_again();
+        self.asked.clear();
         let fetched = |page: &PageNumber| self.page(*page).location == Location::FileServer;
         self.fetches_again = self.waits.iter().filter(fetched).collect();
     }
@@ -193,6 +207,7 @@ impl Resident {
         let asked = match record.location {
             Location::Here => return Err(Refusal::NotMissing(page).into()),
             Location::LocalStore => return self.load(page, cx),
+            Location::At(..) if self.is_orphaned(page) => return self.touch_orphan(page, cx),
             _ if !cx.has_room() => return Err(Refusal::OutboxFull.into()),
             // It was asked for ahead.
             Location::At(former, _) if self.pulled.contains(page) => former.host.into(),
@@ -205,9 +220,20 @@ impl Resident {
                 Place::FileServer
             }
         };
+        self.wait_for(page);
+        Ok((self.epoch, Event::PageFaulted { page, asked }))
+    }
+
+    pub(super) fn wait_for(&mut self, page: PageNumber) {
         self.page_mut(page).requested = true;
         self.waits.insert(page);
-        Ok((self.epoch, Event::PageFaulted { page, asked }))
+    }
+
+    /// The file server has the page that a host owed which is dead.
+    pub(super) fn find_in_store(&mut self, page: PageNumber) {
+        self.page_mut(page).location = Location::FileServer;
+        self.owed.remove(page);
+        self.pulled.remove(page);
     }
 
     /// Whether to ask for a page that nobody waits for: not while the process waits for another one.
@@ -250,12 +276,17 @@ impl Resident {
     }
 
     fn load(&mut self, page: PageNumber, cx: &mut Context<'_>) -> Stepped {
-        let content = cx.image.content(page).ok_or(Refusal::NotMissing(page))?;
-        self.install(page, content, cx)?;
+        self.load_image(page, cx)?;
         Ok((self.epoch, Event::PageLoaded { page }))
     }
 
-    fn install(
+    /// The page as it is in the local backing store.
+    pub(super) fn load_image(&mut self, page: PageNumber, cx: &mut Context<'_>) -> Result<(), Error> {
+        let content = cx.image.content(page).ok_or(Refusal::NotMissing(page))?;
+        Ok(self.install(page, content, cx)?)
+    }
+
+    pub(super) fn install(
         &mut self,
         page: PageNumber,
         content: &PageBytes,
@@ -280,6 +311,8 @@ impl Resident {
     pub(crate) fn page_arrived(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) -> Handled {
         let &Arrival { from, epoch, page, number, content } = arrival;
         match self.page(page).location {
+            // What it had sent before it died is lost; another machine there does not have it.
+            Location::At(..) if self.is_orphaned(page) => Ok(None),
             Location::At(former, outdated) if former == (FormerHost { host: from, epoch }) => {
                 if number <= outdated.0 {
                     return Ok(None);

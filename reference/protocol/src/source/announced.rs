@@ -6,7 +6,6 @@ use steplog::place::HostId;
 
 use super::{Route, Source};
 use crate::error::{Misbehaviour, Refusal};
-use crate::policy::Policy;
 use crate::running::Resident;
 use crate::running::context::{Context, Handled, Stepped, View, misbehaved};
 use crate::wire::FormerHost;
@@ -42,13 +41,13 @@ impl Announced {
 
 impl Source {
     /// The destination expects the process: the migration begins. One that has called *exit* meanwhile goes no further.
-    pub(super) fn begin(&mut self, from: HostId, policy: &Policy) -> Handled {
+    pub(super) fn begin(&mut self, from: HostId, view: View<'_>) -> Handled {
         let Self::Announced(Announced { resident, route }) = self else { return Ok(None) };
         if route.to != from {
             return Err(misbehaved(from, Misbehaviour::NotThePeer { kind: MessageKind::Expected }));
         }
         let route = *route;
-        *self = Self::start(std::mem::take(resident), route, policy);
+        *self = Self::start(std::mem::take(resident), route, view);
         Ok(Some((route.epoch, Event::MigrationStarted { to: from })))
     }
 }

@@ -11,7 +11,7 @@ use crate::policy::{Clean, Freeze, Missing};
 use crate::running::context::{Context, Stepped, View};
 use crate::running::{Location, Resident};
 use crate::wire::FormerHost;
-use crate::wire::{Message, Plan, PlanEntry, State, Whereabouts};
+use crate::wire::{Channel, Message, Plan, PlanEntry, State, Whereabouts};
 use crate::work::Work;
 
 /// The process is suspended; its state is not sent yet.
@@ -76,7 +76,7 @@ impl Frozen {
         let Route { to, epoch } = self.route;
         match work {
             Work::Transfer(page) => {
-                let sequence = self.sent.send(page, FormerHost { host: to, epoch }, cx)?;
+                let sequence = self.sent.send(page, FormerHost { host: to, epoch }, Channel::Main, cx)?;
                 self.to_transfer.remove(page);
                 Ok((epoch, Event::PageTransferred { page, sequence, to }))
             }
@@ -127,6 +127,11 @@ impl Frozen {
                 (Missing::Never | Missing::Source, _) => stays,
                 (Missing::FileServer, _) => Whereabouts::FileServer,
                 (Missing::ByKind, PageKind::Private) if record.dirty => stays,
+                (Missing::ByKind, PageKind::FileMapped)
+                    if unmodified_is_local && !view.policy.writes_back() =>
+                {
+                    Whereabouts::LocalStore
+                }
                 (Missing::ByKind, PageKind::Private) => Whereabouts::LocalStore,
                 // What the file server has not acknowledged it may not have: fetched from there at once, the
                 // page would be stale.

@@ -60,8 +60,8 @@ pub enum Source {
 }
 
 impl Source {
-    pub(crate) fn start(resident: Resident, route: Route, policy: &Policy) -> Self {
-        Self::PreMigration(PreMigration::new(resident, route, policy))
+    pub(crate) fn start(resident: Resident, route: Route, view: View<'_>) -> Self {
+        Self::PreMigration(PreMigration::new(resident, route, view))
     }
 
     /// The process, where it is here.
@@ -237,7 +237,7 @@ impl Source {
                 Ok(None)
             }
             (Self::Shadow(_) | Self::Draining(_), _) if epoch > own => unexpected,
-            (source @ Self::Announced(_), Message::Expected) => source.begin(from, cx.policy),
+            (source @ Self::Announced(_), Message::Expected) => source.begin(from, cx.view()),
             // Said once, or twice over links that double.
             (Self::PreMigration(_) | Self::Frozen(_) | Self::Offered(_), Message::Expected) => Ok(None),
             (Self::Shadow(_) | Self::Draining(_), Message::Expected) => Ok(None),

@@ -1,7 +1,5 @@
 //! The process still runs here; a destination is chosen. Pre-copy happens in this phase.
 
-use std::iter::successors;
-
 use steplog::event::{Bytes, Event};
 use steplog::page::PageNumber;
 use steplog::place::Sequence;
@@ -14,7 +12,7 @@ use crate::policy::{Freeze, LogReading, Passes, Policy, Pre, Stop};
 use crate::running::context::{Context, Stepped, View};
 use crate::running::{Resident, Suspension};
 use crate::wire::FormerHost;
-use crate::wire::{Message, REGISTERS_LEN_MAX};
+use crate::wire::{Channel, Message, REGISTERS_LEN_MAX};
 use crate::work::Work;
 
 /// A migration has begun and the process still runs.
@@ -72,6 +70,7 @@ impl Sent {
         &mut self,
         page: PageNumber,
         to: FormerHost,
+        channel: Channel,
         cx: &mut Context<'_>,
     ) -> Result<Sequence, LocalFault> {
         let counter = &mut self.sequences[page.index()];
@@ -79,16 +78,24 @@ impl Sent {
         let content = cx.memory.copy_out(page)?;
         *counter = sequence;
         self.in_step.insert(page);
-        cx.send(to.host, to.epoch, Message::Page { page, sequence, content });
+        cx.send_over(channel, to.host, to.epoch, Message::Page { page, sequence, content });
         Ok(sequence)
     }
 }
 
 impl PreMigration {
-    pub(super) fn new(resident: Resident, route: Route, policy: &Policy) -> Self {
+    pub(super) fn new(resident: Resident, route: Route, view: View<'_>) -> Self {
         let page_count = resident.pages.len() as u64;
-        let due = PageSet::filled(page_count, |page| resident.is_here(page));
-        let pass = matches!(policy.pre, Pre::Copy(_)).then(|| Pass::new(1, due, policy));
+        let first = |resident: &Resident| {
+            let mut due = PageSet::filled(page_count, |page| resident.is_to_copy(page, view.policy));
+            // All others are due in any case.
+            let written = view.policy.leaves_to_store().then(|| view.written());
+            for page in written.into_iter().flatten().filter(|page| resident.is_here(*page)) {
+                due.insert(page);
+            }
+            Pass::new(1, due, view.policy)
+        };
+        let pass = matches!(view.policy.pre, Pre::Copy(_)).then(|| first(&resident));
         Self { resident, route, sent: Sent::nothing(page_count), pass }
     }
 
@@ -106,11 +113,13 @@ impl PreMigration {
     }
 
     fn all_in_step(&self, view: View<'_>) -> bool {
-        let out_of_step = |page| self.resident.is_here(page) && !self.sent.in_step.contains(page);
-        let mut written = successors(view.memory.first_written(PageNumber(0)), |page| {
-            view.memory.first_written(PageNumber(page.0 + 1))
-        });
-        !written.any(|page| self.resident.is_here(page)) && !view.image.page_numbers().any(out_of_step)
+        let out_of_step = |page| self.is_out_of_step(page, view.policy);
+        !view.written().any(|page| self.resident.is_here(page)) && !view.image.page_numbers().any(out_of_step)
+    }
+
+    /// Whether the destination is to be sent a page, not counting writes that the memory still keeps to itself.
+    fn is_out_of_step(&self, page: PageNumber, policy: &Policy) -> bool {
+        self.resident.is_to_copy(page, policy) && !self.sent.in_step.contains(page)
     }
 
     fn next_pass_due(&self, view: View<'_>) -> bool {
@@ -169,15 +178,16 @@ impl PreMigration {
                     self.resident.note_written(page);
                 }
                 let (from, to) = (FormerHost { host: self.route.to, epoch }, self.route.to);
-                let sequence = self.sent.send(page, from, cx)?;
+                let sequence = self.sent.send(page, from, Channel::Main, cx)?;
                 pass.due.remove(page);
                 Ok((epoch, Event::PageCopied { page, sequence, pass: pass.number, to }))
             }
             (Work::BeginPass, Some(pass)) => {
                 let written = cx.memory.written_pages().map_err(LocalFault::from)?;
                 let due = PageSet::filled(cx.image.page_count(), |page| {
-                    let in_step = self.sent.in_step.contains(page) && !written.contains(page);
-                    self.resident.is_here(page) && !in_step
+                    let to_copy = self.resident.is_to_copy(page, cx.policy);
+                    let out_of_step = to_copy && !self.sent.in_step.contains(page);
+                    out_of_step || (self.resident.is_here(page) && written.contains(page))
                 });
                 *pass = Pass::new(pass.number + 1, due, cx.policy);
                 Ok((epoch, Event::PassBegun { pass: pass.number }))
@@ -217,7 +227,7 @@ impl PreMigration {
                 || (stack_page == Some(page) && cx.image.kind(page) == PageKind::Private);
             self.resident.is_here(page)
                 && (returning
-                    || (!switched && self.travels(page, cx.policy.freeze))
+                    || (!switched && self.travels(page, cx.policy))
                     || (cx.policy.working_set && in_working_set))
         });
         let to_flush = PageSet::filled(cx.image.page_count(), |page| {
@@ -230,11 +240,11 @@ impl PreMigration {
         Ok((Frozen { resident, route: self.route, registers, sent, to_transfer, to_flush, switched }, event))
     }
 
-    fn travels(&self, page: PageNumber, freeze: Freeze) -> bool {
-        match freeze {
+    fn travels(&self, page: PageNumber, policy: &Policy) -> bool {
+        match policy.freeze {
             Freeze::All => true,
             Freeze::Modified => self.resident.page(page).dirty,
-            Freeze::NotInStep => !self.sent.in_step.contains(page),
+            Freeze::NotInStep => self.is_out_of_step(page, policy),
             Freeze::Flush | Freeze::None => false,
         }
     }

@@ -14,7 +14,7 @@ use crate::policy::{HandOver, Policy, Push};
 use crate::running::context::{Context, Handled, Stepped, misbehaved};
 use crate::running::{Resident, WriteBacks};
 use crate::wire::FormerHost;
-use crate::wire::{Message, Resync};
+use crate::wire::{Channel, Message, Resync};
 use crate::work::Work;
 
 /// What is left of a process that has moved on.
@@ -234,21 +234,28 @@ impl Shadow {
         match work {
             Work::Serve(page) => {
                 let to = self.demands.requester(page).ok_or(Refusal::NotDue(work))?;
-                let sequence = self.send(page, to, cx)?;
+                let sequence = self.send(page, to, cx.demand(), cx)?;
                 self.demands.remove(page);
                 Ok((epoch, Event::PageServed { page, sequence, to }))
             }
             Work::Push(page) => {
                 let to = self.route.to;
-                let sequence = self.send(page, to, cx)?;
+                let sequence = self.send(page, to, Channel::Main, cx)?;
                 Ok((epoch, Event::PagePushed { page, sequence, to }))
             }
             _ => Err(Refusal::NotDue(work).into()),
         }
     }
 
-    fn send(&mut self, page: PageNumber, to: HostId, cx: &mut Context<'_>) -> Result<Sequence, LocalFault> {
-        let sequence = self.sent.send(page, FormerHost { host: to, epoch: self.route.epoch }, cx)?;
+    fn send(
+        &mut self,
+        page: PageNumber,
+        to: HostId,
+        channel: Channel,
+        cx: &mut Context<'_>,
+    ) -> Result<Sequence, LocalFault> {
+        let host = FormerHost { host: to, epoch: self.route.epoch };
+        let sequence = self.sent.send(page, host, channel, cx)?;
         self.owed.remove(page);
         self.served.insert(page);
         if to != self.route.to {

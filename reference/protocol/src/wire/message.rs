@@ -14,10 +14,22 @@ pub struct Envelope {
     pub from: Place,
     /// Who is to handle it.
     pub to: Place,
+    /// The connection it goes over.
+    pub channel: Channel,
     /// The migration it belongs to.
     pub epoch: Epoch,
     /// What it says.
     pub message: Message,
+}
+
+/// One of the connections between two places. A receiver need not know over which a message came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// The one that there always is.
+    #[default]
+    Main,
+    /// That for requests and the pages that answer them, where they have one of their own.
+    Demand,
 }
 
 /// Everything that one place can say to another.
@@ -82,6 +94,18 @@ pub enum Message {
         /// Which page.
         page: PageNumber,
     },
+    /// Host to file server: which version of this page it has, that a dead machine owed.
+    AskVersion {
+        /// Which page.
+        page: PageNumber,
+    },
+    /// File server to host: the answer to that.
+    VersionTold {
+        /// Which page.
+        page: PageNumber,
+        /// The version the file server holds.
+        version: Version,
+    },
     /// File server to host: the answer to a fetch.
     Fetched {
         /// Which page.
@@ -129,6 +153,8 @@ impl Message {
             Self::WriteBackDone { .. } => MessageKind::WriteBackDone,
             Self::Fetch { .. } => MessageKind::Fetch,
             Self::Fetched { .. } => MessageKind::Fetched,
+            Self::AskVersion { .. } => MessageKind::AskVersion,
+            Self::VersionTold { .. } => MessageKind::VersionTold,
             Self::Cancel => MessageKind::Cancel,
             Self::Refuse => MessageKind::Refuse,
             Self::Resync(_) => MessageKind::Resync,
@@ -146,6 +172,8 @@ impl Message {
             | Self::WriteBack { page, .. }
             | Self::WriteBackDone { page, .. }
             | Self::Fetch { page }
+            | Self::AskVersion { page }
+            | Self::VersionTold { page, .. }
             | Self::Fetched { page, .. } => Some(*page),
             Self::State(_)
             | Self::Ready
@@ -169,6 +197,7 @@ impl Message {
             Self::Page { sequence, .. } => Some(sequence.0),
             Self::WriteBack { version, .. }
             | Self::WriteBackDone { version, .. }
+            | Self::VersionTold { version, .. }
             | Self::Fetched { version, .. } => Some(version.0),
             _ => None,
         }

@@ -39,6 +39,8 @@
 //! | 17 | Resumed | – |
 //! | 18 | Announce | – |
 //! | 19 | Expected | – |
+//! | 20 | AskVersion | page `u64` |
+//! | 21 | VersionTold | page `u64`, version `u64` |
 //!
 //! *Content* is one byte of encoding, then: 0, nothing (all bytes are zero); 1, the 4096 bytes; 2, runs of length
 //! `u16` and byte `u8` that together make 4096 bytes. The encoder takes the shortest.
@@ -54,8 +56,9 @@
 //! one, but for the first run), pages that are in `u32` (at least one).
 //!
 //! Version 2 added the kinds 13 to 15, with which peers part or find together again, and version 3 kind 16; version 4 has the runs of
-//! the plan in short numbers. There is no other difference. Kind 17 came without a version: it is said only by those who answer *go*, to those who wait for that;
-//! and so did 18 and 19, which are said only where migrations are announced.
+//! the plan in short numbers. There is no other difference. Kind 17 came without a version: it is said only by those who answer
+//! *go*, to those who wait for that; and so did 18 and 19, which are said only where migrations are announced, and 20 and 21, where a
+//! process falls back to what the file server has.
 //!
 //! # Errors
 //!
@@ -71,7 +74,7 @@ mod resync;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Envelope, FormerHost, Message, State};
+pub use message::{Channel, Envelope, FormerHost, Message, State};
 pub use plan::{Plan, PlanEntry, Whereabouts};
 pub use resync::{PageRuns, Resync};
 
@@ -322,8 +325,8 @@ fn payload_len_max(kind: MessageKind) -> usize {
     match kind {
         MessageKind::Page | MessageKind::WriteBack | MessageKind::Fetched => CONTENT_PAYLOAD_LEN_MAX,
         MessageKind::State => STATE_PAYLOAD_LEN_MAX,
-        MessageKind::Request | MessageKind::Fetch => 8,
-        MessageKind::WriteBackDone => 16,
+        MessageKind::Request | MessageKind::Fetch | MessageKind::AskVersion => 8,
+        MessageKind::WriteBackDone | MessageKind::VersionTold => 16,
         MessageKind::Resync => RESYNC_PAYLOAD_LEN_MAX,
         MessageKind::Ready
         | MessageKind::Go
@@ -342,7 +345,7 @@ fn payload_len_max(kind: MessageKind) -> usize {
 const PLAN_AHEAD: u8 = 16;
 
 /// Every kind of message.
-const KINDS: [MessageKind; 18] = [
+const KINDS: [MessageKind; 20] = [
     MessageKind::Page,
     MessageKind::State,
     MessageKind::Ready,
@@ -361,6 +364,8 @@ const KINDS: [MessageKind; 18] = [
     MessageKind::Resumed,
     MessageKind::Announce,
     MessageKind::Expected,
+    MessageKind::AskVersion,
+    MessageKind::VersionTold,
 ];
 
 fn kind_from_byte(byte: u8) -> Option<MessageKind> {
@@ -387,5 +392,7 @@ fn kind_to_byte(kind: MessageKind) -> u8 {
         MessageKind::Resumed => 17,
         MessageKind::Announce => 18,
         MessageKind::Expected => 19,
+        MessageKind::AskVersion => 20,
+        MessageKind::VersionTold => 21,
     }
 }

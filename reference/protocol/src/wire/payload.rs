@@ -35,12 +35,16 @@ pub(super) fn encode(message: &Message, out: &mut Vec<u8>) {
             content::encode(content, out);
         }
         Message::State(state) => encode_state(state, state.plan.runs(), out),
-        Message::Request { page } | Message::Fetch { page } => out.extend_from_slice(&page.0.to_le_bytes()),
+        Message::Request { page } | Message::Fetch { page } | Message::AskVersion { page } => {
+            out.extend_from_slice(&page.0.to_le_bytes());
+        }
         Message::WriteBack { page, version, content } | Message::Fetched { page, version, content } => {
             put_numbers(out, page, version.0);
             content::encode(content, out);
         }
-        Message::WriteBackDone { page, version } => put_numbers(out, page, version.0),
+        Message::WriteBackDone { page, version } | Message::VersionTold { page, version } => {
+            put_numbers(out, page, version.0);
+        }
         Message::Resync(resync) => encode_resync(resync, out),
         Message::Ready
         | Message::Go
@@ -80,6 +84,8 @@ pub(super) fn decode(kind: MessageKind, payload: &[u8]) -> Result<Message, Decod
         MessageKind::Expected => Message::Expected,
         MessageKind::WriteBackDone => Message::WriteBackDone { page: page(r)?, version: Version(r.u64()?) },
         MessageKind::Fetch => Message::Fetch { page: page(r)? },
+        MessageKind::AskVersion => Message::AskVersion { page: page(r)? },
+        MessageKind::VersionTold => Message::VersionTold { page: page(r)?, version: Version(r.u64()?) },
         MessageKind::Fetched => {
             Message::Fetched { page: page(r)?, version: Version(r.u64()?), content: content::decode(r)? }
         }

@@ -28,7 +28,7 @@ impl Arbitrary for Frame {
     fn arbitrary(g: &mut Gen) -> Self {
         let (page, number) = (PageNumber(u64::arbitrary(g)), u64::arbitrary(g));
         let (sequence, version) = (Sequence(number), Version(number));
-        let message = match u8::arbitrary(g) % 18 {
+        let message = match u8::arbitrary(g) % 20 {
             0 => Message::Page { page, sequence, content: PageBytes::arbitrary(g) },
             1 => Message::State(State {
                 registers: Vec::arbitrary(g),
@@ -51,6 +51,8 @@ impl Arbitrary for Frame {
             14 => Message::Resumed,
             15 => Message::Announce,
             16 => Message::Expected,
+            17 => Message::AskVersion { page },
+            18 => Message::VersionTold { page, version },
             13 => Message::Resync(Resync {
                 progress: [Progress::AwaitingGo, Progress::Running, Progress::Complete]
                     [usize::arbitrary(g) % 3],

@@ -10,7 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Waker};
 use protocol::error::Error;
 use protocol::host::{Host, HostLimits, Timeouts};
-use protocol::policy::{HandOver, Policy, Start};
+use protocol::policy::{Channels, HandOver, Policy, Start};
 use steplog::place::{HostId, Place};
 
 use super::peers::Peers;
@@ -72,6 +72,12 @@ pub enum DriverSetupError {
     /// Whoever asks for a process to be moved has the destination called at once.
     #[error("{0}: this driver starts migrations \"at-once\" alone")]
     Start(String),
+    /// What a real process has written to is known only as long as its source lives.
+    #[error("{0}: this driver has fallback = \"none\" alone")]
+    Fallback(String),
+    /// Two hosts have one connection.
+    #[error("{0}: this driver has channels = \"one\" alone")]
+    Channels(String),
     /// The file server is needed.
     #[error("{0} needs a file server (--store), and none is known")]
     NoStore(String),
@@ -285,6 +291,12 @@ fn check_choices(
     }
     if policy.start != Start::AtOnce {
         return Err(DriverSetupError::Start(policy.name.to_string()));
+    }
+    if policy.falls_back() {
+        return Err(DriverSetupError::Fallback(policy.name.to_string()));
+    }
+    if policy.channels != Channels::One {
+        return Err(DriverSetupError::Channels(policy.name.to_string()));
     }
     if needs_store(policy, layout) && setup.store.is_none() {
         return Err(DriverSetupError::NoStore(policy.name.to_string()));

@@ -144,8 +144,10 @@ impl Session {
         }
         if let Err(error) = self.keep(&stored) {
             tracing::error!(%error, "write-backs could not be made durable; nobody is told that they are");
-            let kept = |message: &Message| !matches!(message, Message::WriteBackDone { .. });
-            answers.retain(|answer| kept(&answer.message));
+            let told = |message: &Message| {
+                matches!(message, Message::WriteBackDone { .. } | Message::VersionTold { .. })
+            };
+            answers.retain(|answer| !told(&answer.message));
         }
         (steps, answers)
     }

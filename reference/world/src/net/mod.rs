@@ -4,6 +4,9 @@
 //! buffer, wrapped in the faults that it is to have. Faults are middleware: each takes the deliveries of what it
 //! wraps and changes them. Time is a number of nanoseconds that the caller passes in; chance comes from a seed.
 //! Same seed, same run, to the byte.
+//!
+//! Two places may have a second connection, on which nothing waits for what goes over the first. *Complete* then waits for what has
+//! been sent over both, or does not: half of all networks have such a barrier.
 
 mod faults;
 mod pipe;
@@ -13,6 +16,7 @@ pub use pipe::Pipe;
 
 use std::collections::BTreeMap;
 
+use protocol::wire::Channel;
 use serde::{Deserialize, Serialize};
 use steplog::place::Place;
 
@@ -101,7 +105,11 @@ impl LinkConfig {
 pub struct SimulatedNetwork {
     config: LinkConfig,
     seed: u64,
-    links: BTreeMap<(Place, Place), Box<dyn Link>>,
+    links: BTreeMap<(Place, Place, Channel), Box<dyn Link>>,
+    /// When the last of what was sent over the second connection arrives.
+    answered_at_ns: BTreeMap<(Place, Place), u64>,
+    /// Whether *complete* waits for that.
+    barrier: bool,
     bytes_sent: BTreeMap<(Place, Place), u64>,
     connections: BTreeMap<(Place, Place), Connection>,
 }
@@ -122,15 +130,32 @@ impl SimulatedNetwork {
             config,
             seed,
             links: BTreeMap::new(),
+            answered_at_ns: BTreeMap::new(),
+            barrier: seed & 1 == 0,
             bytes_sent: BTreeMap::new(),
             connections: BTreeMap::new(),
         }
     }
 
     /// Sends a frame and says when it arrives, and how often: never, while the two places are cut off.
-    pub fn send(&mut self, from: Place, to: Place, now_ns: u64, frame: Vec<u8>) -> Vec<Delivery> {
+    /// What `waits` comes behind the barrier, if there is one.
+    pub fn send(
+        &mut self,
+        from: Place,
+        (to, channel): (Place, Channel),
+        now_ns: u64,
+        frame: Vec<u8>,
+        waits: bool,
+    ) -> Vec<Delivery> {
         *self.bytes_sent.entry((from, to)).or_default() += frame.len() as u64;
-        let deliveries = self.link(from, to).send(now_ns, frame);
+        let mut deliveries = self.link(from, to, channel).send(now_ns, frame);
+        let answered_at_ns = self.answered_at_ns.entry((from, to)).or_default();
+        if channel == Channel::Demand {
+            let last = deliveries.iter().map(|delivery| delivery.at_ns).max();
+            *answered_at_ns = last.unwrap_or_default().max(*answered_at_ns);
+        } else if waits && self.barrier {
+            deliveries.iter_mut().for_each(|delivery| delivery.at_ns = delivery.at_ns.max(*answered_at_ns));
+        }
         if self.is_cut(from, to) { Vec::new() } else { deliveries }
     }
 
@@ -148,8 +173,11 @@ impl SimulatedNetwork {
         connection.obstacles = connection.obstacles.saturating_sub(1);
         let joined = connection.obstacles == 0;
         if joined {
-            self.links.remove(&(a, b));
-            self.links.remove(&(b, a));
+            for (from, to) in [(a, b), (b, a)] {
+                self.answered_at_ns.remove(&(from, to));
+                self.links.remove(&(from, to, Channel::Main));
+                self.links.remove(&(from, to, Channel::Demand));
+            }
         }
         joined
     }
@@ -165,8 +193,8 @@ impl SimulatedNetwork {
     }
 
     /// When there is room in the send buffer between these places.
-    pub fn room_at_ns(&mut self, from: Place, to: Place, now_ns: u64) -> u64 {
-        self.link(from, to).room_at_ns(now_ns)
+    pub fn room_at_ns(&mut self, from: Place, (to, channel): (Place, Channel), now_ns: u64) -> u64 {
+        self.link(from, to, channel).room_at_ns(now_ns)
     }
 
     /// Bytes handed to each link, each frame counted once however often the link repeats it.
@@ -174,19 +202,50 @@ impl SimulatedNetwork {
         &self.bytes_sent
     }
 
-    fn link(&mut self, from: Place, to: Place) -> &mut Box<dyn Link> {
+    fn link(&mut self, from: Place, to: Place, channel: Channel) -> &mut Box<dyn Link> {
         let Self { config, seed, links, .. } = self;
-        links.entry((from, to)).or_insert_with(|| {
+        links.entry((from, to, channel)).or_insert_with(|| {
             // A link's chances depend on where it is, not on when it was first used.
             let number = |place| match place {
                 Place::FileServer => u64::from(u16::MAX) + 1,
                 Place::Host(host) => u64::from(host.0),
             };
-            config.build(&mut Random::new(*seed ^ (number(from) << 32) ^ (number(to) + 1)))
+            let apart = u64::from(channel == Channel::Demand) << 63;
+            config.build(&mut Random::new(*seed ^ (number(from) << 32) ^ (number(to) + 1) ^ apart))
         })
     }
 }
 
 fn pair(a: Place, b: Place) -> (Place, Place) {
     (a.min(b), a.max(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use steplog::place::HostId;
+
+    use super::*;
+
+    const A: Place = Place::Host(HostId(0));
+    const B: Place = Place::Host(HostId(1));
+
+    /// When a short frame arrives that is sent after long ones, which go over the other connection.
+    fn arrival_ns(seed: u64, waits: bool) -> (u64, u64) {
+        let config = LinkConfig { send_buffer_frames: 8, ..LinkConfig::FAST_ETHERNET };
+        let mut network = SimulatedNetwork::new(config, seed);
+        let mut send = |channel, len, waits| network.send(A, (B, channel), 0, vec![0; len], waits)[0].at_ns;
+        send(Channel::Demand, 4_000, false);
+        let last_ns = send(Channel::Demand, 4_000, false);
+        (send(Channel::Main, 24, waits), last_ns)
+    }
+
+    #[test]
+    fn nothing_waits_for_the_other_connection_but_what_is_behind_a_barrier() {
+        for seed in 0..4 {
+            let (at_ns, last_ns) = arrival_ns(seed, false);
+            assert!(at_ns < last_ns);
+            let (at_ns, last_ns) = arrival_ns(seed, true);
+            assert_eq!(at_ns < last_ns, seed % 2 == 1, "half of all networks have it");
+        }
+    }
 }

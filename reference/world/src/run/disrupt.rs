@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::host::{Host, Location, Resident, Role};
 use protocol::memory::PageStore;
+use protocol::page::PageKind;
 use protocol::source::Source;
 use protocol::wire::FormerHost;
 use steplog::event::{Event, Step};
 use steplog::fate::{Fate, Loss};
+use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place};
 
 use super::disruption::{Disruption, Injected, Moment, Scheduled};
@@ -139,7 +141,11 @@ impl World {
         };
         let owes = |resident: &Resident| {
             let at_dead = |location| matches!(location, Location::At(former, _) if former.host == dead.id());
-            resident.pages.iter().any(|record| at_dead(record.location))
+            let numbered = self.image.page_numbers().zip(&resident.pages);
+            numbered.filter(|(_, record)| at_dead(record.location)).any(|(page, record)| {
+                let survives = self.scenario.policy.falls_back() && !record.dirty && self.is_stored(page);
+                !survives
+            })
         };
         self.trouble.doomed |=
             had_process || self.ensemble.hosts().filter_map(|host| host.role().resident()).any(owes);
@@ -147,6 +153,18 @@ impl World {
             self.lose_process();
         }
         had_process
+    }
+
+    /// Whether a backing store has the newest content of the page: the file server of what is written back, and the program
+    /// image of everything else.
+    fn is_stored(&self, page: PageNumber) -> bool {
+        let written_back =
+            self.scenario.policy.writes_back() && self.image.kind(page) == PageKind::FileMapped;
+        let stored = match written_back {
+            true => self.ensemble.file_server().stored(page).map(|stored| &stored.content),
+            false => self.image.content(page),
+        };
+        stored.is_some_and(|content| self.oracle.check_content(page, content).is_ok())
     }
 
     fn lose_process(&mut self) {
@@ -256,6 +274,7 @@ impl World {
                 *fate
             }
             Event::PeerDisconnected { fate, .. } | Event::PeerFenced { fate, .. } => *fate,
+            Event::PageLost { .. } => Some(Fate::Lost(Loss::Pages(1))),
             // Committed to a machine that was dead already, though nobody knew.
             Event::ProcessHandedOver { to } if self.ensemble.host(*to).is_none() => {
                 self.trouble.dead.insert(*to, true);

@@ -25,7 +25,7 @@ use protocol::host::{Host, Work};
 use protocol::memory::{Fault, Memory, PageStore};
 use protocol::page::Image;
 use protocol::policy::Contradiction;
-use protocol::wire::{self, DecodeError, EncodeError, Envelope, Frame};
+use protocol::wire::{self, Channel, DecodeError, EncodeError, Envelope, Frame, Message};
 use steplog::event::{Event, Step};
 use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
@@ -236,7 +236,9 @@ impl World {
     fn arrive(&mut self, from: Place, to: Place, frame: &[u8]) -> Result<(), WorldError> {
         let (frame, _) = wire::decode(frame)?;
         let Frame { epoch, message } = frame;
-        self.ensemble.deliver(&Envelope { from, to, epoch, message })?;
+        // Whoever is told need not know over which connection it came.
+        let channel = Channel::Main;
+        self.ensemble.deliver(&Envelope { from, to, channel, epoch, message })?;
         Ok(())
     }
 
@@ -308,12 +310,13 @@ impl World {
         let mut busy_until_ns = BTreeMap::new();
         let possible = host.tasks().find(|task| {
             let Some(to) = task.page_to else { return true };
-            if busy_until_ns.contains_key(&to) {
+            let over = (to, task.channel);
+            if busy_until_ns.contains_key(&over) {
                 return false;
             }
-            let room_at_ns = network.room_at_ns(id.into(), to, now_ns);
+            let room_at_ns = network.room_at_ns(id.into(), over, now_ns);
             if room_at_ns > now_ns {
-                busy_until_ns.insert(to, room_at_ns);
+                busy_until_ns.insert(over, room_at_ns);
             }
             room_at_ns <= now_ns
         });
@@ -347,7 +350,8 @@ impl World {
         for envelope in messages {
             let (from, to) = (envelope.from, envelope.to);
             let frame = wire::encode(envelope.epoch, &envelope.message)?;
-            for delivery in network.send(from, to, at_ns, frame) {
+            let waits = envelope.message == Message::Complete;
+            for delivery in network.send(from, (to, envelope.channel), at_ns, frame, waits) {
                 let connection = network.connection(from, to);
                 schedule
                     .at(delivery.at_ns, Occurrence::Arrival { from, to, connection, frame: delivery.frame });
@@ -378,7 +382,9 @@ impl World {
                 dead.into_iter().try_for_each(|dead| self.ensemble.fence(id, dead))?;
                 self.schedule.after(0, Occurrence::Access);
             }
-            Event::PageInstalled { page, .. } | Event::PageFetched { page, .. }
+            Event::PageInstalled { page, .. }
+            | Event::PageFetched { page, .. }
+            | Event::PageFellBack { page, version: None }
                 if self.process.at == id && self.process.waits_for == Some(*page) =>
             {
                 self.process.waits_for = None;

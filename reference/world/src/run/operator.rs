@@ -27,7 +27,9 @@ impl World {
         }
         let may_start = match host.role() {
             Role::Source(Source::Resting(_)) => true,
-            Role::Destination(Destination::Post(_)) => self.scenario.policy.leaves_pages_behind(),
+            Role::Destination(Destination::Post(post)) => {
+                self.scenario.policy.leaves_pages_behind() && !post.resident.falls_back()
+            }
             _ => false,
         };
         if may_start { self.start(at) } else { Ok(false) }

@@ -7,7 +7,7 @@ use protocol::error::Error;
 use protocol::memory::{Memory, PageStore};
 use protocol::page::{Image, PAGE_SIZE, PageBytes};
 use protocol::policy::Policy;
-use protocol::wire::{Envelope, Message, encode};
+use protocol::wire::{Channel, Envelope, Message, encode};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place, Version};
 
@@ -134,7 +134,8 @@ fn a_wrong_byte_at_a_former_host_is_named_in_the_end() {
 fn store(world: &mut World, page: PageNumber, content: PageBytes) {
     let version = Version(world.ensemble.file_server().stored(page).unwrap().version.0 + 1);
     let message = Message::WriteBack { page, version, content };
-    let forged = Envelope { from: B.into(), to: Place::FileServer, epoch: Epoch(1), message };
+    let forged =
+        Envelope { from: B.into(), to: Place::FileServer, channel: Channel::Main, epoch: Epoch(1), message };
     world.ensemble.deliver(&forged).unwrap();
 }
 
