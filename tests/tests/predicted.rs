@@ -17,7 +17,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use sojourn::measure::bed::{self, Bed, Links};
 use sojourn::measure::exercise::Load;
-use sojourn::measure::run::{ExercisePages, ExercisePlan, MeasuredRun, measure, measure_known};
+use sojourn::measure::run::{ExercisePages, ExercisePlan, MeasuredRun, measure_known};
 use sojourn::measure::{PAGES, RATE};
 
 /// How far what is measured may be from what was foretold.
@@ -26,6 +26,9 @@ const TOLERANCE: f64 = 0.2;
 /// How often each program is moved; what counts is the median. A freeze of a few milliseconds is now and then as much longer,
 /// since something else was to be done.
 const RUNS: usize = 3;
+
+/// For how long a program is profiled before it is moved.
+const PROFILED: Duration = Duration::from_secs(3);
 
 /// Writes so many pages in a second, one after the other and from the first again, of so many.
 const WRITER: &str = "
@@ -274,13 +277,18 @@ fn compared(
     let file = bed.path(&format!("{algorithm}-{load}.workload"));
     let plan = ExercisePlan { algorithm, strategy: None, load, pages, suspend_within: None };
     let foretell = |pid| {
-        profile(pid, "3s", &file)?;
+        profile(pid, &format!("{}s", PROFILED.as_secs()), &file)?;
         simulated(algorithm, &file, &[])
     };
     let (foretold, first) = measure_known(bed, exercise, &plan, foretell)?;
     let mut runs = vec![first];
     for _ in 1..RUNS {
-        runs.push(measure(bed, exercise, &plan)?);
+        // It has modified as much by then as the one that was profiled.
+        let works_as_long = |_| {
+            std::thread::sleep(PROFILED);
+            Ok(())
+        };
+        runs.push(measure_known(bed, exercise, &plan, works_as_long)?.1);
     }
     ensure!(runs.iter().all(|run| run.moved), "it did not move");
     let ms = |name: &str| {

@@ -5,6 +5,9 @@
 //! before, is that of a mix: where the slope falls by `s` at time `t`, `s * t` pages have the period `t`; what is left of
 //! the slope at the end belongs to pages that are touched once, one after the other. The mix has the measured curve, from
 //! whatever moment on it is looked at.
+//!
+//! Where the pages are matters to whatever sends them in order: what is written again and again near the beginning is sent before
+//! most of those writes. The places of the pages of a class add up as their counts do.
 
 use protocol::page_set::PageSet;
 use steplog::page::PageNumber;
@@ -12,6 +15,12 @@ use world::random::Random;
 
 use super::process::Access;
 use super::workload_file::Profile;
+
+/// The place of pages of which no place is known, and of those that are anywhere.
+const ANYWHERE: f64 = 0.5;
+
+/// The standard deviation of the place of such a page.
+const DEVIATION: f64 = 0.288_675;
 
 /// Pages with one period, touched in turn.
 #[derive(Clone, Debug)]
@@ -32,25 +41,75 @@ pub(super) struct Mix {
     interval_ns: u64,
 }
 
-/// So many pages with this period, as the classes of a curve.
-fn periods(curve: &[(f64, f64)], pages: f64) -> Vec<(f64, f64)> {
+/// A point of a curve of different pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Point {
+    at_s: f64,
+    pages: f64,
+    /// The sum of their places, from 0 at the beginning of the address space to 1 at its end.
+    places: f64,
+}
+
+/// Pages with one period.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Period {
+    pages: f64,
+    period_s: f64,
+    /// Where they are on average.
+    place: f64,
+}
+
+/// A straight piece of a curve.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    /// Pages a second.
+    slope: f64,
+    /// Their places, a second.
+    places: f64,
+    /// How uncertain that is, if they are anywhere.
+    deviation: f64,
+}
+
+impl Piece {
+    fn between(before: &Point, after: &Point) -> Self {
+        let time_s = after.at_s - before.at_s;
+        let pages = after.pages - before.pages;
+        Self {
+            slope: pages / time_s,
+            places: (after.places - before.places) / time_s,
+            deviation: DEVIATION * pages.max(0.0).sqrt() / time_s,
+        }
+    }
+}
+
+/// Where pages are whose places add up to this: anywhere, unless chance would hardly have it so.
+fn place(places: f64, pages: f64, deviation: f64) -> f64 {
+    const HARDLY: f64 = 3.0;
+    let far = (places - ANYWHERE * pages).abs() > HARDLY * deviation;
+    if far { (places / pages).clamp(0.0, 1.0) } else { ANYWHERE }
+}
+
+/// The classes of a curve, of so many pages.
+fn periods(curve: &[Point], pages: f64) -> Vec<Period> {
     let hull = concave(curve);
-    let slopes: Vec<f64> =
-        hull.windows(2).map(|pair| (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0)).collect();
+    let pieces: Vec<Piece> = hull.windows(2).map(|pair| Piece::between(&pair[0], &pair[1])).collect();
     let mut periods = Vec::new();
     let mut placed = 0.0;
-    for (index, slope) in slopes.iter().enumerate() {
-        let at_s = hull[index + 1].0;
-        match slopes.get(index + 1) {
-            Some(next) if slope - next > 0.0 => {
-                let count = (slope - next) * at_s;
-                placed += count;
-                periods.push((count, at_s));
+    for (index, piece) in pieces.iter().enumerate() {
+        let at_s = hull[index + 1].at_s;
+        match pieces.get(index + 1) {
+            Some(next) if piece.slope - next.slope > 0.0 => {
+                let slope = piece.slope - next.slope;
+                let deviation = piece.deviation.hypot(next.deviation);
+                placed += slope * at_s;
+                let place = place(piece.places - next.places, slope, deviation);
+                periods.push(Period { pages: slope * at_s, period_s: at_s, place });
             }
             Some(_) => {}
-            None if *slope > 0.0 => {
-                let left = (pages - placed).max(slope * at_s);
-                periods.push((left, left / slope));
+            None if piece.slope > 0.0 => {
+                let left = (pages - placed).max(piece.slope * at_s);
+                let place = place(piece.places, piece.slope, piece.deviation);
+                periods.push(Period { pages: left, period_s: left / piece.slope, place });
             }
             None => {}
         }
@@ -59,12 +118,12 @@ fn periods(curve: &[(f64, f64)], pages: f64) -> Vec<(f64, f64)> {
 }
 
 /// The least curve above these points whose slope never grows, from the origin.
-fn concave(curve: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let mut hull: Vec<(f64, f64)> = vec![(0.0, 0.0)];
-    for &point in curve.iter().filter(|point| point.0 > 0.0) {
+fn concave(curve: &[Point]) -> Vec<Point> {
+    let mut hull = vec![Point::default()];
+    for &point in curve.iter().filter(|point| point.at_s > 0.0) {
         while let [.., before, last] = hull.as_slice() {
-            let rises =
-                (last.1 - before.1) * (point.0 - before.0) >= (point.1 - before.1) * (last.0 - before.0);
+            let rises = (last.pages - before.pages) * (point.at_s - before.at_s)
+                >= (point.pages - before.pages) * (last.at_s - before.at_s);
             if rises {
                 break;
             }
@@ -75,22 +134,34 @@ fn concave(curve: &[(f64, f64)]) -> Vec<(f64, f64)> {
     hull
 }
 
+/// Puts the pages first that lie around this place, as widely as there is room to both sides.
+fn around(place: f64, pages: u64, free: &mut [u32]) {
+    let width = place.min(1.0 - place);
+    let within = (place - width) * pages as f64..=(place + width) * pages as f64;
+    let (near, far): (Vec<u32>, Vec<u32>) = free.iter().partition(|page| within.contains(&f64::from(**page)));
+    free[..near.len()].copy_from_slice(&near);
+    free[near.len()..].copy_from_slice(&far);
+}
+
 impl Mix {
     /// A mix that writes and touches as was measured, on pages of its choice: what a process writes again and again is not all
     /// zero, so those that are come last.
     pub fn of(profile: &Profile, pages: u64, zero: &PageSet, seed: u64) -> Self {
         let scale = if profile.pages == 0 { 1.0 } else { pages as f64 / profile.pages as f64 };
-        let of = |count: fn(&super::workload_file::Measured) -> u64| -> Vec<(f64, f64)> {
-            profile
-                .curve
-                .iter()
-                .map(|point| (point.after_ns as f64 / 1e9, count(point) as f64 * scale))
-                .collect()
+        let of = |count: fn(&super::workload_file::Measured) -> u64| -> Vec<Point> {
+            let point = |point: &super::workload_file::Measured| {
+                let pages = count(point) as f64 * scale;
+                let place = point.place_permille.map_or(ANYWHERE, |place| f64::from(place) / 1000.0);
+                Point { at_s: point.after_ns as f64 / 1e9, pages, places: pages * place }
+            };
+            profile.curve.iter().map(point).collect()
         };
         // Pages that are written and pages that are read alone are others, so each kind has its share of the address space.
-        let (written, read) =
-            (of(|point| point.written), of(|point| point.touched.saturating_sub(point.written)));
-        let last = |curve: &[(f64, f64)]| curve.last().map_or(0.0, |point| point.1);
+        let written = of(|point| point.written);
+        let mut read = of(|point| point.touched.saturating_sub(point.written));
+        // Where those are is not known.
+        read.iter_mut().for_each(|point| point.places = ANYWHERE * point.pages);
+        let last = |curve: &[Point]| curve.last().map_or(0.0, |point| point.pages);
         let share = match last(&written) + last(&read) {
             0.0 => 0.0,
             all => last(&written) / all,
@@ -102,17 +173,21 @@ impl Mix {
         for last in (1..free.len()).rev() {
             free.swap(last, random.below(last as u64 + 1) as usize);
         }
-        free.sort_by_key(|page| zero.contains(PageNumber((*page).into())));
         let mut taken = 0;
         let all = written
             .into_iter()
             .map(|class| (class, true))
             .chain(read.into_iter().map(|class| (class, false)));
         let mut classes = Vec::new();
-        for ((count, period_s), writes) in all {
+        free.sort_by_key(|page| zero.contains(PageNumber((*page).into())));
+        for (Period { pages: count, period_s, place }, writes) in all {
             let count = (count.round() as usize).min(free.len());
             if count == 0 {
                 continue;
+            }
+            let not_zero = free.partition_point(|page| !zero.contains(PageNumber((*page).into())));
+            if place != ANYWHERE && taken < not_zero {
+                around(place, pages, &mut free[taken..not_zero]);
             }
             // Pages are shared only where there are more in the curves than in the address space.
             let pages: Vec<u32> = (taken..taken + count).map(|at| free[at % free.len()]).collect();
@@ -160,7 +235,12 @@ mod tests {
     use super::*;
 
     fn profile(curve: &[(u64, u64, u64)]) -> Profile {
-        let curve = curve.iter().map(|&(after_ns, written, touched)| Measured { after_ns, written, touched });
+        let curve = curve.iter().map(|&(after_ns, written, touched)| Measured {
+            after_ns,
+            written,
+            touched,
+            ..Measured::default()
+        });
         Profile { pages: 10_000, curve: curve.collect(), ..Profile::default() }
     }
 
@@ -201,8 +281,28 @@ mod tests {
 
     #[test]
     fn a_dent_in_the_curve_is_filled() {
-        let hull = concave(&[(1.0, 10.0), (2.0, 11.0), (3.0, 30.0)]);
-        assert_eq!(hull, [(0.0, 0.0), (1.0, 10.0), (3.0, 30.0)]);
+        let point = |at_s, pages| Point { at_s, pages, places: 0.0 };
+        let hull = concave(&[point(1.0, 10.0), point(2.0, 11.0), point(3.0, 30.0)]);
+        assert_eq!(hull, [point(0.0, 0.0), point(1.0, 10.0), point(3.0, 30.0)]);
+    }
+
+    /// A tenth at the beginning is written all the time, the rest once.
+    #[test]
+    fn what_is_written_again_and_again_is_where_it_was_seen() {
+        let measured = |after_ns, written, place_permille| Measured {
+            after_ns,
+            written,
+            place_permille: Some(place_permille),
+            ..Measured::default()
+        };
+        // 1000 pages around 0.05 within a second, then 100 a second around 0.55.
+        let curve = vec![measured(1_000_000_000, 1_100, 95), measured(10_000_000_000, 2_000, 300)];
+        let profile = Profile { pages: 10_000, curve, ..Profile::default() };
+        let mut mix = Mix::of(&profile, 10_000, &PageSet::empty(10_000), 1);
+        let mut random = Random::new(2);
+        let early =
+            (0..10_000).filter(|_| mix.access(&mut random).expect("an access").page.0 < 1_000).count();
+        assert!(early > 8_800, "{early}: ten of eleven accesses are to the first tenth");
     }
 
     #[test]

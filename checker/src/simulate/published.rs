@@ -214,7 +214,7 @@ fn vector(bits_per_s: u64, target_ns: u64) -> Result<Figure, SimulationError> {
     let scaled = |count: u64| count * PAGES / SAMPLED;
     let point = |(ms, count): (u64, u64)| {
         let written = scaled(count);
-        Measured { after_ns: ms * 1_000_000, written, touched: written }
+        Measured { after_ns: ms * 1_000_000, written, touched: written, ..Measured::default() }
     };
     let curve = VECTOR.map(point).to_vec();
     let profile = Profile {

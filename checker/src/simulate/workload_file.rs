@@ -2,7 +2,7 @@
 //!
 //! | what | how it is told |
 //! |---|---|
-//! | our own, from `sojourn profile` or by hand | TOML: `pages`, `page-size-bytes`, and `[[curve]]` with `after-ns`, `written`, `touched` |
+//! | our own, from `sojourn profile` or by hand | TOML: `pages`, `page-size-bytes`, and `[[curve]]` with `after-ns`, `written`, `touched`, `place-permille` |
 //! | QEMU's answer to `query-dirty-rate` | JSON with `dirty-rate` and `calc-time`, or the vectors `periods` and `n-dirty-pages` |
 //! | a spreadsheet | CSV: a header `after_ms,written,touched` (or `after_s`, `after_us`, `after_ns`; `touched` may lack) |
 //! | accesses | lines `SECONDS PAGE r` or `SECONDS PAGE w`, done over and over |
@@ -61,6 +61,9 @@ pub struct Measured {
     /// Pages read or written; 0 where that is not known.
     #[serde(default)]
     pub touched: u64,
+    /// Where those that are written are on average, in order of address: 0 at the beginning, 1000 at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place_permille: Option<u16>,
 }
 
 /// Accesses with their times.
@@ -164,6 +167,11 @@ fn checked(mut profile: Profile) -> Result<Profile, WorkloadError> {
     if let Some(at) = profile.curve.windows(2).position(falls) {
         return Err(WorkloadError::Falls(at + 2));
     }
+    if let Some(place) =
+        profile.curve.iter().filter_map(|point| point.place_permille).find(|place| *place > 1000)
+    {
+        return Err(WorkloadError::Malformed(format!("place-permille is {place}: at most 1000")));
+    }
     let counted = profile.curve.last().map_or(0, |point| point.touched);
     let counted = counted.max(profile.zero_pages).max(profile.file_mapped_pages).max(profile.modified_pages);
     if profile.unsaved_pages > profile.file_mapped_pages {
@@ -214,7 +222,7 @@ fn qemu(text: &str) -> Result<Profile, WorkloadError> {
             let point = |(ms, count): (u64, u64)| {
                 // Two samples may differ by chance; a curve of different pages cannot fall.
                 most = most.max(scaled(count));
-                Measured { after_ns: ms.saturating_mul(1_000_000), written: most, touched: 0 }
+                Measured { after_ns: ms.saturating_mul(1_000_000), written: most, ..Measured::default() }
             };
             periods.into_iter().zip(counts).map(point).collect()
         }
@@ -232,7 +240,7 @@ fn qemu(text: &str) -> Result<Profile, WorkloadError> {
             let rate_bytes = (u128::from(rate_mib) << 20) + if rate_mib == 0 { 0 } else { 1 << 19 };
             let bytes = rate_bytes * u128::from(after_ns) / 1_000_000_000;
             let written = u64::try_from(bytes / u128::from(page_size_bytes)).unwrap_or(u64::MAX);
-            vec![Measured { after_ns, written, touched: 0 }]
+            vec![Measured { after_ns, written, ..Measured::default() }]
         }
     };
     let zero_pages = scaled(rate.n_zero_pages.unwrap_or(0));
@@ -272,6 +280,7 @@ fn csv(text: &str) -> Result<Profile, WorkloadError> {
             after_ns: (number(0)? * unit_ns) as u64,
             written: number(written)? as u64,
             touched: touched.map_or(Ok(0.0), number)? as u64,
+            place_permille: None,
         });
     }
     Ok(Profile { curve, ..Profile::default() })
@@ -325,8 +334,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let curve = vec![
-            Measured { after_ns: 1_000_000, written: 5, touched: 9 },
-            Measured { after_ns: 10_000_000, written: 20, touched: 30 },
+            Measured { after_ns: 1_000_000, written: 5, touched: 9, ..Measured::default() },
+            Measured { after_ns: 10_000_000, written: 20, touched: 30, ..Measured::default() },
         ];
         let profile =
             Profile { pages: 100, page_size_bytes: 4096, zero_pages: 40, curve, ..Profile::default() };
@@ -343,7 +352,12 @@ mod tests {
         );
         assert_eq!(
             rate.curve,
-            [Measured { after_ns: 2_000_000_000, written: 197 * 256, touched: 197 * 256 }],
+            [Measured {
+                after_ns: 2_000_000_000,
+                written: 197 * 256,
+                touched: 197 * 256,
+                ..Measured::default()
+            }],
             "98 and a half MiB a second"
         );
         let vector = measured(
@@ -357,7 +371,10 @@ mod tests {
     #[test]
     fn spreadsheets_and_lists_are_read() {
         let sheet = measured("# from a tool\nafter_ms,written,touched\n10,5,7\n20.5,6,9\n");
-        assert_eq!(sheet.curve[1], Measured { after_ns: 20_500_000, written: 6, touched: 9 });
+        assert_eq!(
+            sheet.curve[1],
+            Measured { after_ns: 20_500_000, written: 6, touched: 9, ..Measured::default() }
+        );
         assert_eq!(measured("after_s, written\n1, 5\n").curve[0].touched, 5);
         let Ok(SimulatedWorkload::Listed(list)) = parse("0 3 w\n0.001 4 r\n0.002 5\n") else {
             panic!("a list")
@@ -372,6 +389,7 @@ mod tests {
             ("", "no point"),
             ("# nothing\n", "no point"),
             ("pages = 3\n", "curve"),
+            ("pages = 3\n[[curve]]\nafter-ns = 5\nwritten = 2\nplace-permille = 1001\n", "1001"),
             ("pages = 3\ncurve = []\n", "no point"),
             ("colour = 3\n", "colour"),
             ("pages = 3\n[[curve]]\nafter-ns = 5\nwritten = 4\n", "4 different pages, of 3"),

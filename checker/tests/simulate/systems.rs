@@ -225,7 +225,7 @@ fn a_freeze_takes_longer_with_mapped_files_and_with_outdated_pages() {
 
 #[test]
 fn a_process_that_was_measured_and_does_nothing_moves() {
-    let curve = vec![Measured { after_ns: 1_000_000_000, written: 0, touched: 0 }];
+    let curve = vec![Measured { after_ns: 1_000_000_000, written: 0, touched: 0, ..Measured::default() }];
     let profile = Profile { pages: 100, curve, ..Profile::default() };
     for policy in [Policy::PRE_COPY, Policy::POST_COPY, Policy::GENERIC] {
         let mut setup = SimulationSetup::new(policy, Preset::Sojourn);

@@ -52,6 +52,9 @@ pub struct WrittenWithin {
     /// How many were written or read; `None` where the kernel does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub touched: Option<u64>,
+    /// Where those that were written are on average, in order of address: 0 at the beginning, 1000 at the end; `None` where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place_permille: Option<u64>,
 }
 
 impl ProcessProfile {
@@ -73,18 +76,21 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
     let marks = ReferenceMarks::cleared(pid, &source.inventory()?.mappings);
     let began = Instant::now();
     let mut curve: Vec<WrittenWithin> = Vec::new();
+    let mut seen: Vec<Vec<AddressRange>> = Vec::new();
     let mut next = FIRST;
     loop {
         std::thread::sleep(next.min(time).saturating_sub(began.elapsed()));
         let after = began.elapsed();
-        let counted = pages(source.written()?.into_iter());
+        let ranges = source.written()?;
+        let counted = pages(ranges.iter().copied());
         // A page that the process has given up is no longer counted; it has been written all the same.
         let written = counted.max(curve.last().map_or(0, |point| point.written));
         let before = curve.last().and_then(|point| point.touched).unwrap_or(0);
         let touched = marks.as_ref().and_then(ReferenceMarks::count);
         let touched = touched.map(|touched| touched.max(before).max(written));
         let after_ns = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
-        curve.push(WrittenWithin { after_ns, written, touched });
+        curve.push(WrittenWithin { after_ns, written, touched, place_permille: None });
+        seen.push(ranges);
         if after >= time {
             break;
         }
@@ -97,6 +103,7 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
     };
     let mut file_mapped_pages = 0;
     let mut runs = Vec::new();
+    let mut places = Vec::new();
     for mapping in &travelling(&source.inventory()?.mappings) {
         let here = source.population_of(mapping)?;
         if is_shared_file(mapping) {
@@ -104,10 +111,15 @@ pub fn measure(pid: i32, time: Duration) -> Result<ProcessProfile, LinuxError> {
             let count = pages([mapping.range].into_iter());
             file_mapped_pages += count;
             all += count;
+            places.push(mapping.range);
         } else {
             all += pages(here.iter().map(|run| run.range));
+            places.extend(here.iter().map(|run| run.range));
         }
         runs.extend(here);
+    }
+    for (point, ranges) in curve.iter_mut().zip(&seen) {
+        point.place_permille = place_permille(ranges, &places);
     }
     let (own, zero) = (of_state(PageState::Own, &runs), of_state(PageState::Zero, &runs));
     let used = curve.last().map_or(0, |point| point.touched.unwrap_or(point.written));
@@ -194,12 +206,42 @@ fn own_zero(source: &TrackedProcess, runs: &[PagemapRun], own: u64) -> u64 {
     if read == 0 { 0 } else { (u128::from(own) * u128::from(zero) / u128::from(read)) as u64 }
 }
 
+/// Where the pages of some ranges are on average among those of others, both sorted.
+fn place_permille(ranges: &[AddressRange], among: &[AddressRange]) -> Option<u64> {
+    let (mut before, mut count, mut sum) = (0u64, 0u64, 0u128);
+    for place in among {
+        let behind = ranges.partition_point(|range| range.end <= place.start);
+        for part in ranges[behind..].iter().map_while(|range| range.intersection(*place)) {
+            let first = before + (part.start - place.start) / PAGE_SIZE;
+            let pages = part.len() / PAGE_SIZE;
+            count += pages;
+            // The sum of twice the ranks.
+            sum += u128::from(pages) * u128::from(2 * first + pages - 1);
+        }
+        before += place.len() / PAGE_SIZE;
+    }
+    let last = before.checked_sub(1).filter(|last| *last > 0 && count > 0)?;
+    u64::try_from(sum * 500 / (u128::from(count) * u128::from(last))).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use linux::inventory::MappingKind;
     use linux::inventory::mapping::{MappedFile, MappingFlags};
 
     use super::*;
+
+    #[test]
+    fn a_place_is_a_rank_among_the_pages_that_there_are() {
+        let range = |first: u64, end: u64| AddressRange::new(first * PAGE_SIZE, end * PAGE_SIZE);
+        let among = [range(10, 15), range(100, 106)];
+        let place = |ranges: &[AddressRange]| place_permille(ranges, &among);
+        assert_eq!(place(&[range(10, 11)]), Some(0));
+        assert_eq!(place(&[range(105, 106)]), Some(1000));
+        assert_eq!(place(&[range(10, 12), range(104, 110)]), Some(500));
+        assert_eq!(place(&[range(12, 102)]), Some(400), "2, 3, 4, 5 and 6 of 10");
+        assert_eq!((place(&[range(50, 60)]), place(&[])), (None, None));
+    }
 
     #[test]
     fn used_pages_are_those_that_the_kernel_calls_referenced() {
@@ -241,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_profile_is_a_workload_file() {
-        let point = |touched| WrittenWithin { after_ns: 20, written: 3, touched };
+        let point = |touched| WrittenWithin { after_ns: 20, written: 3, touched, place_permille: None };
         let profile = |touched| ProcessProfile {
             pages: 9,
             page_size_bytes: 4096,
