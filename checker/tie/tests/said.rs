@@ -7,7 +7,7 @@ use model::algorithms::{GENERIC, LAZY_COPY, POST_COPY, PRE_COPY_UNBOUNDED};
 use steplog::event::{Bytes, Event, Step};
 use steplog::fate::{Cause, Fate, Loss};
 use steplog::header::{Header, LinkOrder, Unseen};
-use steplog::message::Progress;
+use steplog::message::{MessageKind, Progress};
 use steplog::page::PageNumber;
 use steplog::place::{Epoch, HostId, Place, Sequence};
 use tie::trace::{
@@ -540,6 +540,26 @@ fn what_is_lost_on_the_way_back() {
         Some(Fate::Lost(Loss::InDoubt)),
     ];
     refuses_instead(&LAZY_COPY, &log, log.len() - 2, others.map(fenced));
+}
+
+/// The page that comes is needed: nobody ignores it, whatever may come late of a migration before.
+#[test]
+fn a_page_that_is_needed_is_not_ignored() {
+    let log = post_copy();
+    let arrives = place_of(&log, |event| matches!(event, Event::PageInstalled { .. }));
+    let (page, number) = (Some(PageNumber(0)), Some(1));
+    let mut steps = log.clone();
+    steps[arrives].event = Event::MessageIgnored { kind: MessageKind::Page, page, number, from: A.into() };
+    for link in [LinkOrder::Fifo, LinkOrder::Unordered, LinkOrder::Lossy] {
+        let header = Header { link, ..header(&POST_COPY, 2) };
+        assert_eq!(waits(&header, &POST_COPY, &log), []);
+        match judged(&header, POST_COPY, &steps) {
+            Err(TraceError::Rejected(rejection)) => {
+                assert_eq!(rejection.line, arrives + 2, "{link:?}: {rejection}")
+            }
+            other => panic!("{link:?}: {other:?}"),
+        }
+    }
 }
 
 /// Once it has learned that the process has exited, a host sends nothing more of it.
