@@ -95,6 +95,29 @@ fn a_process_that_has_come_can_be_tracked_at_once() {
     assert_eq!(come.pop().unwrap().wait().unwrap(), 137);
 }
 
+/// While it is built it takes turns on one processor with whoever builds it.
+#[test]
+fn it_may_run_on_as_many_processors_as_before() {
+    or_skip!(missing().or(lacks("taskset")));
+    let processors = |pid: i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        status.lines().find(|line| line.starts_with("Cpus_allowed_list:")).unwrap().to_owned()
+    };
+    let computes = "echo begin; while :; do :; done";
+    for words in [&["sh", "-c", computes][..], &["taskset", "-c", "0", "sh", "-c", computes]] {
+        let program = Program::start(Command::new(words[0]).args(&words[1..]));
+        program.await_output();
+        let before = processors(program.pid);
+        let (resumed, _) = move_once(program.pid, Way::Before);
+        let pid = resumed.pid();
+        let mut come = resumed.complete().unwrap();
+        assert_eq!(processors(pid), before, "{words:?}");
+        let killed = Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status().unwrap();
+        assert!(killed.success());
+        assert_eq!(come.wait().unwrap(), 137);
+    }
+}
+
 #[test]
 fn a_process_that_is_gone_is_said_to_be() {
     or_skip!(missing());
