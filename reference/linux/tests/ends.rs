@@ -110,7 +110,7 @@ fn it_may_run_on_as_many_processors_as_before() {
         let before = processors(program.pid);
         let (resumed, _) = move_once(program.pid, Way::Before);
         let pid = resumed.pid();
-        let mut come = resumed.complete().unwrap();
+        let come = resumed.complete().unwrap();
         assert_eq!(processors(pid), before, "{words:?}");
         let killed = Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status().unwrap();
         assert!(killed.success());
