@@ -1,7 +1,7 @@
 //! Pages: their size, number, kind and bytes, and the program image they are loaded from.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 use steplog::page::PageNumber;
@@ -29,9 +29,10 @@ pub enum PageKind {
 pub struct PageBytes(Arc<[u8; PAGE_SIZE]>);
 
 impl PageBytes {
-    /// A page of zeroes.
+    /// A page of zeroes. All of them share one until it is written to: a process may have many.
     pub fn zeroed() -> Self {
-        Self(Arc::new([0; PAGE_SIZE]))
+        static ZEROES: LazyLock<PageBytes> = LazyLock::new(|| PageBytes(Arc::new([0; PAGE_SIZE])));
+        ZEROES.clone()
     }
 
     /// The content as a slice of [`PAGE_SIZE`] bytes.

@@ -131,14 +131,16 @@ impl BuiltProcess {
         Arc::clone(&self.userfault)
     }
 
-    /// Puts a page where there is none or, since the process does not run yet, in place of the one that is there.
+    /// Puts a page where there is none or, since the process does not run yet, in place of the one that is there. Several pages are put
+    /// where there is none of them, or [`AlreadyThere`](Installed::AlreadyThere).
     ///
     /// # Errors
     ///
     /// As [`Userfault::install`].
     pub fn put(&self, page: u64, bytes: &[u8]) -> Result<Installed> {
         match self.userfault.install(page, bytes)? {
-            Installed::AlreadyThere => {
+            // To write to a page that is not there would be to wait for it.
+            Installed::AlreadyThere if bytes.len() as u64 == crate::PAGE_SIZE => {
                 let at = page * crate::PAGE_SIZE;
                 self.target.memory().write_all_at(bytes, at).doing(|| format!("replace page {page:#x}"))?;
                 Ok(Installed::Done)

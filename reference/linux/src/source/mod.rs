@@ -19,9 +19,12 @@ pub use tracking::TrackingStop;
 pub(crate) use tracking::take_descriptor;
 
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
 use rustix::fd::OwnedFd;
 
 use crate::error::{Doing, LinuxError, Result};
@@ -147,6 +150,18 @@ impl TrackedProcess {
     pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
         self.memory
             .read_exact_at(bytes, address)
+            .doing(|| format!("read memory of {} at {address:x}", self.pid))
+    }
+
+    /// Reads as much of its memory at `address` as there is in one piece, at most what fits: many pages at once cost little more
+    /// than one. Nothing where the protection forbids it, whatever [`read`](Self::read) would say.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn read_much(&self, address: u64, bytes: &mut [u8]) -> Result<usize> {
+        let remote = RemoteIoVec { base: address as usize, len: bytes.len() };
+        process_vm_readv(Pid::from_raw(self.pid), &mut [IoSliceMut::new(bytes)], &[remote])
             .doing(|| format!("read memory of {} at {address:x}", self.pid))
     }
 

@@ -32,7 +32,8 @@ pub(super) fn encode(content: &PageBytes, out: &mut Vec<u8>) {
     }
 }
 
-/// How often a byte differs from the one before. Without a branch and in bytes, so that many are compared at once.
+/// How often a byte differs from the one before, counted until there are too many for runs. Without a branch and in bytes, so
+/// that many are compared at once.
 fn borders(bytes: &[u8]) -> usize {
     const BLOCK_LEN: usize = 128;
     let (before, behind) = (&bytes[..bytes.len() - 1], &bytes[1..]);
@@ -40,9 +41,13 @@ fn borders(bytes: &[u8]) -> usize {
     // A block is too short for its count to overflow: a check of that would take each byte by itself.
     let differ = |(before, behind): (&[u8], &[u8])| {
         let bytes = before.iter().zip(behind);
-        bytes.fold(0u8, |count, (before, behind)| count.wrapping_add(u8::from(before != behind)))
+        usize::from(bytes.fold(0u8, |count, (before, behind)| count.wrapping_add(u8::from(before != behind))))
     };
-    blocks.map(|block| usize::from(differ(block))).sum()
+    let counted = blocks.map(differ).try_fold(0, |count, more| match count + more {
+        enough @ RUNS_MAX.. => Err(enough),
+        count => Ok(count),
+    });
+    counted.unwrap_or_else(|enough| enough)
 }
 
 pub(super) fn decode(reader: &mut Reader<'_>) -> Result<PageBytes, DecodeError> {

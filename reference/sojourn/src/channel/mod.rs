@@ -156,6 +156,9 @@ impl PeerChannel {
             self.credited = received;
             DriverMessage::Credit(received).encode(&mut self.outbox)?;
         }
+        if self.written_to > BACKLOG_MAX {
+            self.outbox.drain(..std::mem::take(&mut self.written_to));
+        }
         while self.written_to < self.outbox.len() {
             match self.stream.write(&self.outbox[self.written_to..]) {
                 Ok(0) => return Err(ChannelError::Closed),

@@ -177,6 +177,7 @@ impl Subject for LiveProcess {
         let state = frozen.state().clone();
         // From here on it is frozen, whatever goes wrong: the driver lets it go.
         self.body = Body::Frozen(frozen);
+        self.ahead.take();
         let source = self.source().ok_or_else(|| system("the process is not frozen"))?;
         let extra = self.extra(source, &state.inventory)?;
         if self.table.extend(&extra).is_none() {
@@ -200,6 +201,7 @@ impl Subject for LiveProcess {
         self.table
             .extend(&extra)
             .ok_or_else(|| SubjectError::Unfit("more pages than there are numbers".to_owned()))?;
+        self.put_arrived().map_err(system)?;
         let destination = match std::mem::replace(&mut self.body, Body::Gone) {
             Body::Built(destination) => destination,
             other => {

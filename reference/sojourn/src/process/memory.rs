@@ -27,6 +27,63 @@ impl LiveProcess {
             _ => Ok(Installed::ProcessEnded),
         }
     }
+
+    /// Puts in what has come and waits for more of it.
+    pub(super) fn put_arrived(&mut self) -> Result<(), MemoryError> {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        let together = match &self.body {
+            Body::Built(destination) if !arrived.is_empty() => {
+                matches!(destination.put(arrived.place(), arrived.bytes()), Ok(Installed::Done))
+            }
+            _ => false,
+        };
+        if !together {
+            arrived.pages().try_for_each(|(page, content)| self.put_in(page, &content))?;
+        }
+        arrived.clear();
+        self.arrived = arrived;
+        Ok(())
+    }
+
+    fn put_in(&mut self, page: PageNumber, content: &PageBytes) -> Result<(), MemoryError> {
+        let mut began = None;
+        let mut arrived = false;
+        // The process may change its address space at the same time: where the page is, and whether it is, is looked up each time.
+        loop {
+            if self.void.contains(page) {
+                // Whoever asked before it was discarded goes on.
+                self.wake(page);
+                return Ok(());
+            }
+            let Some(place) = self.table.place_of(page) else {
+                self.unplaced.insert(page, content.clone());
+                return Ok(());
+            };
+            if !std::mem::replace(&mut arrived, true) {
+                self.stored.note_arrived(page, content);
+            }
+            let error = match self.put(place, content) {
+                Ok(Installed::NoSuchPlace) => {
+                    return self.stored.put(page, content).map_err(|error| {
+                        tracing::error!(%error, %page, "a page could not be put into its file");
+                        MemoryError::Absent(page)
+                    });
+                }
+                Ok(Installed::EventsFirst)
+                    if began.get_or_insert_with(Instant::now).elapsed() < EVENTS_PATIENCE =>
+                {
+                    self.read_events();
+                    std::thread::sleep(EVENTS_PAUSE);
+                    continue;
+                }
+                Ok(Installed::EventsFirst) => LinuxError::CannotFollow(CHANGES.to_owned()),
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            tracing::error!(%error, %page, "a page could not be put in");
+            return Err(MemoryError::Absent(page));
+        }
+    }
 }
 
 impl Memory for LiveProcess {
@@ -56,11 +113,14 @@ impl Memory for LiveProcess {
     }
 
     fn copy_out(&self, page: PageNumber) -> Result<PageBytes, MemoryError> {
-        let mut bytes = [0; PAGE_LEN];
         if let Some(content) = self.stored.content(page) {
             return Ok(content);
         }
         let Some(place) = self.table.place_of(page) else { return Ok(PageBytes::zeroed()) };
+        if let Some(content) = self.read_ahead(page, place) {
+            return Ok(content);
+        }
+        let mut bytes = [0; PAGE_LEN];
         let read = match (&self.body, self.source()) {
             (_, Some(source)) => source.read(place * PAGE_SIZE, &mut bytes),
             (Body::Came(resumed), None) => resumed.read(place * PAGE_SIZE, &mut bytes),
@@ -76,44 +136,20 @@ impl Memory for LiveProcess {
     fn install(&mut self, page: PageNumber, content: &PageBytes) -> Result<(), MemoryError> {
         self.written.remove(page);
         self.present.insert(page);
-        let began = Instant::now();
-        let mut arrived = false;
-        // The process may change its address space at the same time: where the page is, and whether it is, is looked up each time.
-        loop {
-            if self.void.contains(page) {
-                // Whoever asked before it was discarded goes on.
-                self.wake(page);
-                return Ok(());
-            }
-            let Some(place) = self.table.place_of(page) else {
-                self.unplaced.insert(page, content.clone());
-                return Ok(());
-            };
-            if !std::mem::replace(&mut arrived, true) {
-                self.stored.note_arrived(page, content);
-            }
-            let error = match self.put(place, content) {
-                Ok(Installed::NoSuchPlace) => {
-                    return self.stored.put(page, content).map_err(|error| {
-                        tracing::error!(%error, %page, "a page could not be put into its file");
-                        MemoryError::Absent(page)
-                    });
+        match self.table.place_of(page) {
+            Some(place) if matches!(self.body, Body::Built(_)) && !self.stored.contains(page) => {
+                if !self.arrived.takes(page, place) {
+                    self.put_arrived()?;
                 }
-                Ok(Installed::EventsFirst) if began.elapsed() < EVENTS_PATIENCE => {
-                    self.read_events();
-                    std::thread::sleep(EVENTS_PAUSE);
-                    continue;
-                }
-                Ok(Installed::EventsFirst) => LinuxError::CannotFollow(CHANGES.to_owned()),
-                Ok(_) => return Ok(()),
-                Err(error) => error,
-            };
-            tracing::error!(%error, %page, "a page could not be put in");
-            return Err(MemoryError::Absent(page));
+                self.arrived.push(page, place, content);
+                Ok(())
+            }
+            _ => self.put_in(page, content),
         }
     }
 
     fn discard(&mut self, page: PageNumber) -> Result<(), MemoryError> {
+        self.put_arrived()?;
         let was_present = self.present.remove(page);
         self.written.remove(page);
         self.unplaced.remove(&page);
@@ -150,6 +186,7 @@ impl Memory for LiveProcess {
 
     /// In one go: taking pages out uncovers their whole mapping for a moment, and covers it again.
     fn discard_all_but(&mut self, kept: &PageSet) -> Result<(), MemoryError> {
+        self.put_arrived()?;
         let dropped: Vec<_> = self.present.iter().filter(|page| !kept.contains(*page)).collect();
         let mut places: Vec<_> = dropped.iter().filter_map(|page| self.table.place_of(*page)).collect();
         places.sort_unstable();

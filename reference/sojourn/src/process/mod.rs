@@ -7,6 +7,7 @@
 //!   destination:  Built ──prepare──▶ Prepared ──thaw──▶ Going ──▶ Came ──settle──▶ Settled, and from there Here
 //! ```
 
+mod ahead;
 mod builder;
 mod events;
 mod journey;
@@ -16,6 +17,7 @@ mod stock;
 mod stored;
 mod table;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use steplog::page::PageNumber;
 pub use builder::ProcessBuilder;
 
 use crate::subject::{Alarm, Occurrence, SubjectError};
+use ahead::{Arrived, ReadAhead};
 use parcel::BuildPlan;
 use stored::StoredFiles;
 use table::Table;
@@ -58,6 +61,10 @@ pub struct LiveProcess {
     /// Read, and not noted yet.
     events: VecDeque<MemoryEvent>,
     stored: StoredFiles,
+    /// What was read of it while it stands still.
+    ahead: RefCell<ReadAhead>,
+    /// What has come and is still to be put in, before it runs.
+    arrived: Arrived,
     occurrences: VecDeque<Occurrence>,
     alarm: Option<Alarm>,
     /// Its end can be seen by this, where it came here.
@@ -148,6 +155,8 @@ impl LiveProcess {
             memory: None,
             events: VecDeque::new(),
             stored: StoredFiles::default(),
+            ahead: RefCell::default(),
+            arrived: Arrived::default(),
             occurrences: VecDeque::new(),
             alarm: None,
             running: None,
