@@ -42,7 +42,9 @@ pub mod units;
 pub mod workload_file;
 mod world;
 
-pub use cost::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, Fraction, Framing, Preset, ShareError};
+pub use cost::{
+    CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, Fraction, Framing, MESSAGE_HEADER_BYTES, Preset, ShareError,
+};
 pub use dirty_log::DirtyMarks;
 pub use network::message_bytes;
 pub use outcome::{Divergence, FaultCounts, PageCounts, SentCounts, SimulationOutcome, Span, Stalls};

@@ -7,10 +7,10 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use protocol::wire::{Envelope, HEADER_LEN, Message};
+use protocol::wire::{Envelope, Message};
 use steplog::message::MessageKind;
 
-use super::{CostModel, SimulationSetup};
+use super::{CostModel, MESSAGE_HEADER_BYTES, SimulationSetup};
 
 const NS_PER_S: u128 = 1_000_000_000;
 
@@ -25,7 +25,7 @@ const LINES: usize = 2 * PLACES;
 /// without the map, and a bitmap; the runs of the wire format are shorter than that for an orderly map and longer for a
 /// random one.
 pub fn message_bytes(kind: MessageKind, setup: &SimulationSetup) -> u64 {
-    let header = HEADER_LEN as u64;
+    let header = MESSAGE_HEADER_BYTES;
     match kind {
         MessageKind::Page | MessageKind::WriteBack | MessageKind::Fetched => {
             setup.costs.page_overhead_bytes + setup.page_size_bytes

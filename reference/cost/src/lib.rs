@@ -9,4 +9,4 @@ mod model;
 
 pub use forecast::{Copying, Forecast, Situation};
 pub use fraction::{Fraction, ShareError};
-pub use model::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, Framing, Preset};
+pub use model::{CONTENT_MESSAGE_OVERHEAD_BYTES, CostModel, Framing, MESSAGE_HEADER_BYTES, Preset};

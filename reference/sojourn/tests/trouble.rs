@@ -185,7 +185,7 @@ fn hostile_bytes_cost_strangers_and_nobody_else() {
         &[0xff; 4096],
         b"SJAS\x01\x01\0\0\xff\xff\xff\xff\0\0\0\0",
         b"SJAS\x01\x01\0\0\x02\0\0\0\0\0\0\0{}",
-        b"SJRN\x02\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        b"\x05\x04\x01\0\0\0\0\0",
     ];
     for address in [world.machines[1].address(), world.store.address()] {
         for bytes in hostile {

@@ -68,6 +68,9 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Most bytes of a short number.
+pub(super) const SHORT_LEN_MAX: usize = u64::BITS.div_ceil(7) as usize;
+
 /// Set in each byte of a short number but the last.
 const CONTINUED: u8 = 0x80;
 

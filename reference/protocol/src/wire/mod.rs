@@ -1,37 +1,36 @@
-//! The wire format, version 4: frames of bytes to typed messages and back, once, at the edge.
+//! The wire format, version 5: frames of bytes to typed messages and back, once, at the edge.
 //!
 //! # Frame
 //!
-//! All numbers are little-endian. A stream is frames one after the other. A message is one frame, but for a State whose plan
-//! is too long for one: as many frames of kind 16 as it takes come right before it.
+//! A *short number* has seven bits in each byte, the lowest first, plus 128 but for the last byte, in as few bytes as it takes: there is
+//! one way to write each. All other numbers are little-endian. A stream is frames one after the other. A message is one frame, but
+//! for a State whose plan is too long for one: as many frames of kind 16 as it takes come right before it.
 //!
-//! | offset | bytes | field |
-//! |---|---|---|
-//! | 0 | 4 | magic, `SJRN` |
-//! | 4 | 1 | version, 4 |
-//! | 5 | 1 | kind of the message, see below |
-//! | 6 | 2 | reserved, 0 |
-//! | 8 | 8 | epoch: number of the migration |
-//! | 16 | 4 | length of the payload, at most what its kind allows |
-//! | 20 | 4 | CRC-32 (IEEE) of bytes 0 to 19 and of the payload |
-//! | 24 | … | payload |
+//! | bytes | field |
+//! |---|---|
+//! | 1 | version, 5 |
+//! | 1 | kind of the message, see below |
+//! | 1 to 10 | epoch: number of the migration, a short number |
+//! | 1 to 5 | length of the payload, a short number, at most what its kind allows |
+//! | 4 | CRC-32 (IEEE) of the bytes before it and of the payload |
+//! | … | payload |
 //!
 //! # Payloads
 //!
 //! | kind | message | payload |
 //! |---|---|---|
-//! | 1 | Page | page `u64`, sequence number `u64`, content |
+//! | 1 | Page | page, sequence number, content |
 //! | 2 | State | length of the registers `u32` (at most 65 536), the registers, number of former hosts `u8` (at most 64), each host `u16` and epoch `u64`, number of runs of the plan `u32`, the runs |
 //! | 3 | Ready | – |
 //! | 4 | Go | – |
-//! | 5 | Request | page `u64` |
+//! | 5 | Request | page |
 //! | 6 | Complete | – |
 //! | 7 | Destroyed | – |
 //! | 8 | Exit | – |
-//! | 9 | WriteBack | page `u64`, version `u64`, content |
-//! | 10 | WriteBackDone | page `u64`, version `u64` |
-//! | 11 | Fetch | page `u64` |
-//! | 12 | Fetched | page `u64`, version `u64`, content |
+//! | 9 | WriteBack | page, version, content |
+//! | 10 | WriteBackDone | page, version |
+//! | 11 | Fetch | page |
+//! | 12 | Fetched | page, version, content |
 //! | 13 | Cancel | – |
 //! | 14 | Refuse | – |
 //! | 15 | Resync | progress `u8` (0 awaiting *go*, 1 running, 2 complete), the pages that are lacking, those of them that are waited for |
@@ -39,8 +38,10 @@
 //! | 17 | Resumed | – |
 //! | 18 | Announce | – |
 //! | 19 | Expected | – |
-//! | 20 | AskVersion | page `u64` |
-//! | 21 | VersionTold | page `u64`, version `u64` |
+//! | 20 | AskVersion | page |
+//! | 21 | VersionTold | page, version |
+//!
+//! Pages, sequence numbers and versions are short numbers: a page is on the line for as long as its bytes are.
 //!
 //! *Content* is one byte of encoding, then: 0, nothing (all bytes are zero); 1, the 4096 bytes; 2, runs of length
 //! `u16` and byte `u8` that together make 4096 bytes. The encoder takes the shortest.
@@ -48,15 +49,15 @@
 //! *A run of the plan* covers one or more pages in page order with equal entries: number of pages; `u8`
 //! whereabouts (0 travelled, 1 at a host, 2 file server, 3 local backing store), plus 128 if the page is dirty;
 //! version last written back; then for 0 the sequence number that must have arrived, for 1 the host, the epoch to ask with and the
-//! last outdated sequence number. All but the whereabouts are short numbers: seven bits in each byte, the lowest first, plus 128
-//! but for the last byte, in as few bytes as it takes; a process stands still while they travel. A plan covers at most
-//! 2²⁴ pages and the memory that it takes once decoded is proportional to its length on the wire.
+//! last outdated sequence number. All but the whereabouts are short numbers: a process stands still while they travel. A plan covers
+//! at most 2²⁴ pages and the memory that it takes once decoded is proportional to its length on the wire.
 //!
 //! *Pages* are a number of runs `u32`, then the runs in page order: pages left out since the last run `u32` (at least
 //! one, but for the first run), pages that are in `u32` (at least one).
 //!
-//! Version 2 added the kinds 13 to 15, with which peers part or find together again, and version 3 kind 16; version 4 has the runs of
-//! the plan in short numbers. There is no other difference. Kind 17 came without a version: it is said only by those who answer
+//! Version 2 added the kinds 13 to 15, with which peers part or find together again, and version 3 kind 16; version 4 had the runs of
+//! the plan in short numbers, and version 5 has the others and the header, whose magic number is gone: a stream is known by its
+//! greeting. There is no other difference. Kind 17 came without a version: it is said only by those who answer
 //! *go*, to those who wait for that; and so did 18 and 19, which are said only where migrations are announced, and 20 and 21, where a
 //! process falls back to what the file server has.
 //!
@@ -82,13 +83,13 @@ use steplog::message::MessageKind;
 use steplog::place::Epoch;
 
 use crate::page::{PAGE_COUNT_MAX, PAGE_SIZE};
-use bytes::Reader;
+use bytes::{Reader, SHORT_LEN_MAX, put_short};
 
 /// Version of the format that this crate writes and reads.
-pub const WIRE_VERSION: u8 = 4;
+pub const WIRE_VERSION: u8 = 5;
 
-/// Bytes before the payload.
-pub const HEADER_LEN: usize = 24;
+/// Least bytes before the payload: of an epoch and a payload that are short numbers of one byte each.
+pub const HEADER_LEN_MIN: usize = 2 + 1 + 1 + CHECKSUM_LEN;
 
 /// Most bytes of registers: generous for any architecture's register file with vector state.
 pub const REGISTERS_LEN_MAX: usize = 64 * 1024;
@@ -96,11 +97,11 @@ pub const REGISTERS_LEN_MAX: usize = 64 * 1024;
 /// Most former hosts along which pages may be left behind.
 pub const FORMER_HOSTS_MAX: usize = 64;
 
-const MAGIC: [u8; 4] = *b"SJRN";
-const CHECKSUM_AT: usize = 20;
+const CHECKSUM_LEN: usize = 4;
+const HEADER_LEN_MAX: usize = 2 + 2 * SHORT_LEN_MAX + CHECKSUM_LEN;
 
 /// Page, number, encoding, content.
-const CONTENT_PAYLOAD_LEN_MAX: usize = 8 + 8 + 1 + PAGE_SIZE;
+const CONTENT_PAYLOAD_LEN_MAX: usize = 2 * SHORT_LEN_MAX + 1 + PAGE_SIZE;
 
 /// Registers and former hosts at their largest, and a plan of at least 400 000 runs. What is longer comes in more frames.
 const STATE_PAYLOAD_LEN_MAX: usize = 16 * 1024 * 1024;
@@ -127,10 +128,7 @@ pub enum DecodeError {
         /// Bytes from the start of the frame.
         needed: usize,
     },
-    /// It does not begin like a frame.
-    #[error("not a frame")]
-    Magic,
-    /// It is of another version of the format.
+    /// It is of another version of the format, or no frame.
     #[error("wire version {0}")]
     Version(u8),
     /// There is no such kind of message.
@@ -172,7 +170,7 @@ pub struct EncodeError {
 
 /// The bytes of a message: a frame, or several where the plan of a State is too long for one.
 pub fn encode(epoch: Epoch, message: &Message) -> Result<Vec<u8>, EncodeError> {
-    let mut bytes = Vec::with_capacity(HEADER_LEN + CONTENT_PAYLOAD_LEN_MAX);
+    let mut bytes = Vec::with_capacity(HEADER_LEN_MAX + CONTENT_PAYLOAD_LEN_MAX);
     encode_into(epoch, message, &mut bytes)?;
     Ok(bytes)
 }
@@ -199,16 +197,16 @@ pub fn encode_into(epoch: Epoch, message: &Message, bytes: &mut Vec<u8>) -> Resu
 /// Appends a frame, and returns the length of its payload.
 fn seal(kind: u8, epoch: Epoch, bytes: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) -> usize {
     let start = bytes.len();
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&[WIRE_VERSION, kind, 0, 0]);
-    bytes.extend_from_slice(&epoch.0.to_le_bytes());
-    bytes.extend_from_slice(&[0; HEADER_LEN - 16]);
     payload(bytes);
-    let frame = &mut bytes[start..];
-    let len = frame.len() - HEADER_LEN;
-    frame[16..CHECKSUM_AT].copy_from_slice(&(len as u32).to_le_bytes());
-    let checksum = checksum(&frame[..CHECKSUM_AT], &frame[HEADER_LEN..]);
-    frame[CHECKSUM_AT..HEADER_LEN].copy_from_slice(&checksum.to_le_bytes());
+    let len = bytes.len() - start;
+    // The header is as long as its numbers, and comes before what it is about.
+    let mut header = Vec::with_capacity(HEADER_LEN_MAX);
+    header.extend_from_slice(&[WIRE_VERSION, kind]);
+    put_short(&mut header, epoch.0);
+    put_short(&mut header, len as u64);
+    let checksum = checksum(&header, &bytes[start..]);
+    header.extend_from_slice(&checksum.to_le_bytes());
+    bytes.splice(start..start, header);
     len
 }
 
@@ -239,8 +237,7 @@ impl Decoder {
     /// The frame at the beginning of `bytes`, and how many bytes it takes; no message if it is one of several frames and
     /// others are to come.
     pub fn next(&mut self, bytes: &[u8]) -> Result<(Option<Frame>, usize), DecodeError> {
-        let (header, payload) = Header::with_payload(bytes)?;
-        let needed = HEADER_LEN + payload.len();
+        let (header, payload, needed) = Header::with_payload(bytes)?;
         let epoch = header.epoch;
         let ahead = match self.ahead.take() {
             Some((of, _)) if of != epoch => return Err(DecodeError::Malformed("plan of another migration")),
@@ -276,26 +273,26 @@ struct Header {
 }
 
 impl Header {
-    /// Checks all that can be said about a frame without looking into its payload.
-    fn with_payload(bytes: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
-        let header = bytes.get(..HEADER_LEN).ok_or(DecodeError::Incomplete { needed: HEADER_LEN })?;
-        let mut reader = Reader::new(header);
-        if reader.take(MAGIC.len())? != MAGIC {
-            return Err(DecodeError::Magic);
-        }
-        match reader.u8()? {
+    /// Checks all that can be said about a frame without looking into its payload, and returns with the payload the length of the frame.
+    fn with_payload(bytes: &[u8]) -> Result<(Self, &[u8], usize), DecodeError> {
+        // What is missing is not malformed: more of it may come.
+        let cut = |error| match error {
+            DecodeError::PayloadTruncated => {
+                DecodeError::Incomplete { needed: HEADER_LEN_MIN.max(bytes.len() + 1) }
+            }
+            other => other,
+        };
+        let mut reader = Reader::new(bytes);
+        match reader.u8().map_err(cut)? {
             WIRE_VERSION => {}
             other => return Err(DecodeError::Version(other)),
         }
-        let kind = match reader.u8()? {
+        let kind = match reader.u8().map_err(cut)? {
             PLAN_AHEAD => FrameKind::PlanAhead,
             byte => FrameKind::Message(kind_from_byte(byte).ok_or(DecodeError::Kind(byte))?),
         };
-        if reader.u16()? != 0 {
-            return Err(DecodeError::Malformed("reserved bytes"));
-        }
-        let epoch = Epoch(reader.u64()?);
-        let len = reader.u32()? as usize;
+        let epoch = Epoch(reader.short().map_err(cut)?);
+        let len = usize::try_from(reader.short().map_err(cut)?).unwrap_or(usize::MAX);
         let max = match kind {
             FrameKind::PlanAhead => STATE_PAYLOAD_LEN_MAX,
             FrameKind::Message(kind) => payload_len_max(kind),
@@ -303,14 +300,16 @@ impl Header {
         if len > max {
             return Err(DecodeError::Oversized { len, max });
         }
+        let checked_len = bytes.len() - reader.remaining();
+        let needed = checked_len + CHECKSUM_LEN + len;
+        let payload =
+            bytes.get(checked_len + CHECKSUM_LEN..needed).ok_or(DecodeError::Incomplete { needed })?;
         let announced = reader.u32()?;
-        let needed = HEADER_LEN + len;
-        let payload = bytes.get(HEADER_LEN..needed).ok_or(DecodeError::Incomplete { needed })?;
-        let computed = checksum(&header[..CHECKSUM_AT], payload);
+        let computed = checksum(&bytes[..checked_len], payload);
         if computed != announced {
             return Err(DecodeError::Checksum { computed, announced });
         }
-        Ok((Self { kind, epoch }, payload))
+        Ok((Self { kind, epoch }, payload, needed))
     }
 }
 
@@ -325,8 +324,8 @@ fn payload_len_max(kind: MessageKind) -> usize {
     match kind {
         MessageKind::Page | MessageKind::WriteBack | MessageKind::Fetched => CONTENT_PAYLOAD_LEN_MAX,
         MessageKind::State => STATE_PAYLOAD_LEN_MAX,
-        MessageKind::Request | MessageKind::Fetch | MessageKind::AskVersion => 8,
-        MessageKind::WriteBackDone | MessageKind::VersionTold => 16,
+        MessageKind::Request | MessageKind::Fetch | MessageKind::AskVersion => SHORT_LEN_MAX,
+        MessageKind::WriteBackDone | MessageKind::VersionTold => 2 * SHORT_LEN_MAX,
         MessageKind::Resync => RESYNC_PAYLOAD_LEN_MAX,
         MessageKind::Ready
         | MessageKind::Go

@@ -1,4 +1,4 @@
-//! The payload of each kind of message: its fields, one after the other, little-endian.
+//! The payload of each kind of message: its fields, one after the other.
 
 use steplog::message::{MessageKind, Progress};
 use steplog::page::PageNumber;
@@ -36,7 +36,7 @@ pub(super) fn encode(message: &Message, out: &mut Vec<u8>) {
         }
         Message::State(state) => encode_state(state, state.plan.runs(), out),
         Message::Request { page } | Message::Fetch { page } | Message::AskVersion { page } => {
-            out.extend_from_slice(&page.0.to_le_bytes());
+            put_short(out, page.0);
         }
         Message::WriteBack { page, version, content } | Message::Fetched { page, version, content } => {
             put_numbers(out, page, version.0);
@@ -64,7 +64,7 @@ pub(super) fn decode(kind: MessageKind, payload: &[u8]) -> Result<Message, Decod
     let r = &mut reader;
     let message = match kind {
         MessageKind::Page => {
-            Message::Page { page: page(r)?, sequence: Sequence(r.u64()?), content: content::decode(r)? }
+            Message::Page { page: page(r)?, sequence: Sequence(r.short()?), content: content::decode(r)? }
         }
         MessageKind::State => return decode_state(payload, Plan::default()).map(Message::State),
         MessageKind::Ready => Message::Ready,
@@ -74,7 +74,7 @@ pub(super) fn decode(kind: MessageKind, payload: &[u8]) -> Result<Message, Decod
         MessageKind::Destroyed => Message::Destroyed,
         MessageKind::Exit => Message::Exit,
         MessageKind::WriteBack => {
-            Message::WriteBack { page: page(r)?, version: Version(r.u64()?), content: content::decode(r)? }
+            Message::WriteBack { page: page(r)?, version: Version(r.short()?), content: content::decode(r)? }
         }
         MessageKind::Cancel => Message::Cancel,
         MessageKind::Refuse => Message::Refuse,
@@ -82,12 +82,12 @@ pub(super) fn decode(kind: MessageKind, payload: &[u8]) -> Result<Message, Decod
         MessageKind::Resumed => Message::Resumed,
         MessageKind::Announce => Message::Announce,
         MessageKind::Expected => Message::Expected,
-        MessageKind::WriteBackDone => Message::WriteBackDone { page: page(r)?, version: Version(r.u64()?) },
+        MessageKind::WriteBackDone => Message::WriteBackDone { page: page(r)?, version: Version(r.short()?) },
         MessageKind::Fetch => Message::Fetch { page: page(r)? },
         MessageKind::AskVersion => Message::AskVersion { page: page(r)? },
-        MessageKind::VersionTold => Message::VersionTold { page: page(r)?, version: Version(r.u64()?) },
+        MessageKind::VersionTold => Message::VersionTold { page: page(r)?, version: Version(r.short()?) },
         MessageKind::Fetched => {
-            Message::Fetched { page: page(r)?, version: Version(r.u64()?), content: content::decode(r)? }
+            Message::Fetched { page: page(r)?, version: Version(r.short()?), content: content::decode(r)? }
         }
     };
     reader.finish()?;
@@ -95,12 +95,12 @@ pub(super) fn decode(kind: MessageKind, payload: &[u8]) -> Result<Message, Decod
 }
 
 fn page(reader: &mut Reader<'_>) -> Result<PageNumber, DecodeError> {
-    reader.u64().map(PageNumber)
+    reader.short().map(PageNumber)
 }
 
 fn put_numbers(out: &mut Vec<u8>, page: &PageNumber, number: u64) {
-    out.extend_from_slice(&page.0.to_le_bytes());
-    out.extend_from_slice(&number.to_le_bytes());
+    put_short(out, page.0);
+    put_short(out, number);
 }
 
 /// A run of the plan.

@@ -69,11 +69,34 @@ fn bytes_of(frame: &Frame) -> Vec<u8> {
     encode(frame.epoch, &frame.message).unwrap()
 }
 
+/// Where the payload begins, if the header can be read.
+fn payload_at(bytes: &[u8]) -> Option<usize> {
+    let mut reader = Reader::new(bytes);
+    reader.take(2).and_then(|_| reader.short()).and_then(|_| reader.short()).ok()?;
+    let at = bytes.len() - reader.remaining() + CHECKSUM_LEN;
+    (at <= bytes.len()).then_some(at)
+}
+
 /// Gives a changed frame a checksum that fits again.
 fn reseal(mut bytes: Vec<u8>) -> Vec<u8> {
-    let sum = checksum(&bytes[..CHECKSUM_AT], &bytes[HEADER_LEN..]);
-    bytes[CHECKSUM_AT..HEADER_LEN].copy_from_slice(&sum.to_le_bytes());
+    if let Some(at) = payload_at(&bytes) {
+        let sum = checksum(&bytes[..at - CHECKSUM_LEN], &bytes[at..]);
+        bytes[at - CHECKSUM_LEN..at].copy_from_slice(&sum.to_le_bytes());
+    }
     bytes
+}
+
+/// A frame with this payload.
+fn sealed(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    seal(kind, Epoch(1), &mut bytes, |out| out.extend_from_slice(payload));
+    bytes
+}
+
+/// The payload of a message.
+fn payload_of(message: &Message) -> Vec<u8> {
+    let bytes = frame(message.clone());
+    bytes[payload_at(&bytes).unwrap()..].to_vec()
 }
 
 quickcheck! {
@@ -125,9 +148,11 @@ fn frame(message: Message) -> Vec<u8> {
 
 #[test]
 fn the_header_is_as_specified() {
-    let bytes = encode(Epoch(0x0102), &Message::Request { page: PageNumber(5) }).unwrap();
-    assert_eq!(bytes[..20], *b"SJRN\x04\x05\0\0\x02\x01\0\0\0\0\0\0\x08\0\0\0");
-    assert_eq!(bytes[24..], 5u64.to_le_bytes());
+    let bytes = encode(Epoch(0x0102), &Message::Request { page: PageNumber(300) }).unwrap();
+    assert_eq!(bytes[..5], [5, 5, 0x82, 0x02, 2]);
+    assert_eq!(bytes[5..9], checksum(&bytes[..5], &bytes[9..]).to_le_bytes());
+    assert_eq!(bytes[9..], [0xac, 0x02]);
+    assert_eq!(frame(Message::Ready).len(), HEADER_LEN_MIN);
 }
 
 #[test]
@@ -140,25 +165,37 @@ fn every_kind_has_its_own_byte() {
 
 #[test]
 fn a_foreign_header_is_refused() {
-    let mut bytes = frame(Message::Ready);
-    bytes[0] = b'X';
-    assert_eq!(decode(&bytes), Err(DecodeError::Magic));
-    let mut bytes = frame(Message::Ready);
-    bytes[4] = 2;
-    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Version(2)));
-    let mut bytes = frame(Message::Ready);
-    bytes[5] = 99;
-    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Kind(99)));
-    let mut bytes = frame(Message::Ready);
-    bytes[6] = 1;
-    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Malformed("reserved bytes")));
+    let with = |at: usize, byte: u8| {
+        let mut bytes = frame(Message::Ready);
+        bytes[at] = byte;
+        decode(&reseal(bytes)).unwrap_err()
+    };
+    assert_eq!((with(0, 4), with(0, b'S')), (DecodeError::Version(4), DecodeError::Version(b'S')));
+    assert_eq!(with(1, 99), DecodeError::Kind(99));
+    let at_length = [WIRE_VERSION, 3, 0x81, 0, 0, 0, 0, 0, 0];
+    assert_eq!(decode(&at_length), Err(DecodeError::Malformed("a short number")));
+}
+
+/// It is refused as soon as it shows, and what is not there yet is awaited.
+#[test]
+fn a_header_is_read_as_far_as_it_goes() {
+    assert_eq!(decode(&[]), Err(DecodeError::Incomplete { needed: HEADER_LEN_MIN }));
+    assert_eq!(decode(&[WIRE_VERSION]), Err(DecodeError::Incomplete { needed: HEADER_LEN_MIN }));
+    assert_eq!(decode(&[4]), Err(DecodeError::Version(4)));
+    assert_eq!(decode(&[WIRE_VERSION, 99]), Err(DecodeError::Kind(99)));
+    let long = [&[WIRE_VERSION, 3][..], &[0x80; 7]].concat();
+    assert_eq!(decode(&long), Err(DecodeError::Incomplete { needed: 10 }));
+    let max = CONTENT_PAYLOAD_LEN_MAX;
+    let mut oversized = vec![WIRE_VERSION, 1, 1];
+    put_short(&mut oversized, max as u64 + 1);
+    assert_eq!(decode(&oversized), Err(DecodeError::Oversized { len: max + 1, max }));
 }
 
 /// They are part of the format: a peer may send as much.
 #[test]
 fn the_largest_payloads_are_as_specified() {
     assert_eq!(REGISTERS_LEN_MAX, 65_536);
-    assert_eq!(payload_len_max(MessageKind::Page), 4_113);
+    assert_eq!(payload_len_max(MessageKind::Page), 4_117);
     assert_eq!(payload_len_max(MessageKind::State), 16_777_216);
     assert_eq!(payload_len_max(MessageKind::Resync) as u64, 9 + 8 * PAGE_COUNT_MAX);
 }
@@ -206,25 +243,23 @@ fn what_follows_the_last_field_is_refused() {
         Message::State(State { registers: vec![], former_hosts: vec![], plan: Plan::default() }),
         Message::Page { page: PageNumber(0), sequence: Sequence(1), content: PageBytes::zeroed() },
     ] {
-        let mut bytes = frame(message);
-        bytes.push(0);
-        let len = (bytes.len() - HEADER_LEN) as u32;
-        bytes[16..20].copy_from_slice(&len.to_le_bytes());
-        assert!(matches!(decode(&reseal(bytes)), Err(DecodeError::Malformed(_))));
+        let longer = [payload_of(&message), vec![0]].concat();
+        let bytes = sealed(kind_to_byte(message.kind()), &longer);
+        assert!(matches!(decode(&bytes), Err(DecodeError::Malformed(_))));
     }
 }
 
 #[test]
 fn an_oversized_payload_is_refused_before_it_arrives() {
-    let mut header = frame(Message::Ready);
-    header[16..20].copy_from_slice(&u32::MAX.to_le_bytes());
+    let mut header = vec![WIRE_VERSION, kind_to_byte(MessageKind::Ready), 1];
+    put_short(&mut header, u64::from(u32::MAX));
     assert_eq!(decode(&header), Err(DecodeError::Oversized { len: u32::MAX as usize, max: 0 }));
 }
 
 #[test]
 fn a_wrong_checksum_is_reported_with_both_values() {
     let mut bytes = frame(Message::Request { page: PageNumber(1) });
-    bytes[HEADER_LEN] ^= 1;
+    *bytes.last_mut().unwrap() ^= 1;
     assert!(
         matches!(decode(&bytes), Err(DecodeError::Checksum { computed, announced }) if computed != announced)
     );
@@ -243,7 +278,11 @@ fn counts_that_the_payload_cannot_hold_are_refused_before_allocating() {
     assert_eq!(with(runs_at, &u32::MAX.to_le_bytes()), DecodeError::Malformed("length of the plan"));
     assert_eq!(with(runs_at - 1, &[64]), DecodeError::Malformed("number of former hosts"));
     assert_eq!(with(runs_at - 1, &[65]), DecodeError::Malformed("number of former hosts"));
-    assert_eq!(with(HEADER_LEN, &u32::MAX.to_le_bytes()), DecodeError::Malformed("length of the registers"));
+    let registers_at = payload_at(&bytes).unwrap();
+    assert_eq!(
+        with(registers_at, &u32::MAX.to_le_bytes()),
+        DecodeError::Malformed("length of the registers")
+    );
 }
 
 #[test]
@@ -260,14 +299,11 @@ fn a_plan_of_too_many_pages_is_refused() {
 fn lacking(runs: &[(u32, u32)]) -> Result<Frame, DecodeError> {
     let nothing = PageRuns::default();
     let resync = Resync { progress: Progress::Running, lacks: nothing.clone(), waits: nothing };
-    let mut bytes = frame(Message::Resync(resync));
-    let lacks_at = HEADER_LEN + 1;
-    bytes[lacks_at..lacks_at + 4].copy_from_slice(&(runs.len() as u32).to_le_bytes());
+    let mut payload = payload_of(&Message::Resync(resync));
+    payload[1..5].copy_from_slice(&(runs.len() as u32).to_le_bytes());
     let runs = runs.iter().flat_map(|(gap, length)| [gap.to_le_bytes(), length.to_le_bytes()].concat());
-    bytes.splice(lacks_at + 4..lacks_at + 4, runs);
-    let len = (bytes.len() - HEADER_LEN) as u32;
-    bytes[16..20].copy_from_slice(&len.to_le_bytes());
-    decode(&reseal(bytes)).map(|(frame, _)| frame)
+    payload.splice(5..5, runs);
+    decode(&sealed(kind_to_byte(MessageKind::Resync), &payload)).map(|(frame, _)| frame)
 }
 
 #[test]
@@ -279,11 +315,12 @@ fn runs_of_pages_that_cannot_be_are_refused() {
     assert_eq!(lacking(&[(1, 2), (0, 1)]), malformed, "two runs that are one");
     assert_eq!(lacking(&[(PAGE_COUNT_MAX as u32, 1)]), malformed, "a page beyond any address space");
     assert_eq!(lacking(&[(u32::MAX, u32::MAX), (u32::MAX, u32::MAX)]), malformed);
-    let mut bytes = frame(Message::Resync(resync));
-    bytes[HEADER_LEN + 1..HEADER_LEN + 5].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert_eq!(decode(&reseal(bytes.clone())), Err(DecodeError::Malformed("number of runs of pages")));
-    bytes[HEADER_LEN] = 3;
-    assert_eq!(decode(&reseal(bytes)), Err(DecodeError::Malformed("progress")));
+    let mut payload = payload_of(&Message::Resync(resync));
+    let refused = |payload: &[u8]| decode(&sealed(kind_to_byte(MessageKind::Resync), payload)).unwrap_err();
+    payload[1..5].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(refused(&payload), DecodeError::Malformed("number of runs of pages"));
+    payload[0] = 3;
+    assert_eq!(refused(&payload), DecodeError::Malformed("progress"));
 }
 
 #[test]
@@ -308,7 +345,7 @@ fn plan_of(pages: u64, number: u64) -> Plan {
 /// Every process stands still while its plan travels.
 #[test]
 fn a_plan_of_small_numbers_is_short() {
-    let len = |pages| frame(Message::State(state_of(plan_of(pages, 100)))).len();
+    let len = |pages| payload_of(&Message::State(state_of(plan_of(pages, 100)))).len();
     assert_eq!(len(2_560) - len(0), 1_280 * (6 + 3), "a page at a host, and one of the store");
 }
 
@@ -321,8 +358,8 @@ fn state_of(plan: Plan) -> State {
 fn frames(bytes: &[u8]) -> Vec<&[u8]> {
     let (mut frames, mut rest) = (Vec::new(), bytes);
     while !rest.is_empty() {
-        let len = u32::from_le_bytes(rest[16..20].try_into().unwrap()) as usize;
-        let (frame, after) = rest.split_at(HEADER_LEN + len);
+        let (_, _, len) = Header::with_payload(rest).unwrap();
+        let (frame, after) = rest.split_at(len);
         frames.push(frame);
         rest = after;
     }
@@ -336,8 +373,8 @@ fn a_plan_travels_in_as_many_frames_as_it_needs() {
     let bytes = frame(message.clone());
     let frames = frames(&bytes);
     assert_eq!(frames.len(), 3);
-    assert!(frames.iter().all(|frame| frame.len() <= HEADER_LEN + STATE_PAYLOAD_LEN_MAX));
-    assert_eq!(frames.iter().map(|frame| frame[5]).collect::<Vec<_>>(), [PLAN_AHEAD, PLAN_AHEAD, 2]);
+    assert!(frames.iter().all(|frame| frame.len() <= HEADER_LEN_MAX + STATE_PAYLOAD_LEN_MAX));
+    assert_eq!(frames.iter().map(|frame| frame[1]).collect::<Vec<_>>(), [PLAN_AHEAD, PLAN_AHEAD, 2]);
     let decoded = decode(&bytes).unwrap();
     assert!(decoded == (Frame { epoch: Epoch(1), message: message.clone() }, bytes.len()));
     let mut decoder = Decoder::default();
@@ -419,13 +456,13 @@ fn the_longest_payload_of_each_kind_is_awaited() {
     let kinds = KINDS.map(|kind| (kind_to_byte(kind), payload_len_max(kind)));
     for (kind, max) in kinds.into_iter().chain([(PLAN_AHEAD, STATE_PAYLOAD_LEN_MAX)]) {
         let announced = |len: usize| {
-            let mut header = frame(Message::Ready);
-            header[5] = kind;
-            header[16..20].copy_from_slice(&(len as u32).to_le_bytes());
+            let mut header = vec![WIRE_VERSION, kind, 1];
+            put_short(&mut header, len as u64);
             decode(&header)
         };
         if max > 0 {
-            assert_eq!(announced(max), Err(DecodeError::Incomplete { needed: HEADER_LEN + max }), "{kind}");
+            let needed = HEADER_LEN_MIN - 1 + bytes::short_len(max as u64) + max;
+            assert_eq!(announced(max), Err(DecodeError::Incomplete { needed }), "{kind}");
         }
         assert_eq!(announced(max + 1), Err(DecodeError::Oversized { len: max + 1, max }), "{kind}");
     }
