@@ -82,11 +82,18 @@ impl Piece {
     }
 }
 
-/// Where pages are whose places add up to this: anywhere, unless chance would hardly have it so.
-fn place(places: f64, pages: f64, deviation: f64) -> f64 {
+/// Where pages are whose places add up to this: anywhere, unless chance would hardly have it so. What few pages leave to chance is
+/// decided by all that were written as soon as they.
+fn place(places: f64, pages: f64, deviation: f64, so_far: &Point) -> f64 {
     const HARDLY: f64 = 3.0;
-    let far = (places - ANYWHERE * pages).abs() > HARDLY * deviation;
-    if far { (places / pages).clamp(0.0, 1.0) } else { ANYWHERE }
+    let differs = |place: f64| (places - place * pages).abs() > HARDLY * deviation;
+    let far = (so_far.places - ANYWHERE * so_far.pages).abs() > HARDLY * DEVIATION * so_far.pages.sqrt();
+    let around = so_far.places / so_far.pages;
+    match differs(ANYWHERE) {
+        true => (places / pages).clamp(0.0, 1.0),
+        false if far && !differs(around) => around,
+        false => ANYWHERE,
+    }
 }
 
 /// The classes of a curve, of so many pages.
@@ -102,13 +109,13 @@ fn periods(curve: &[Point], pages: f64) -> Vec<Period> {
                 let slope = piece.slope - next.slope;
                 let deviation = piece.deviation.hypot(next.deviation);
                 placed += slope * at_s;
-                let place = place(piece.places - next.places, slope, deviation);
+                let place = place(piece.places - next.places, slope, deviation, &hull[index + 1]);
                 periods.push(Period { pages: slope * at_s, period_s: at_s, place });
             }
             Some(_) => {}
             None if piece.slope > 0.0 => {
                 let left = (pages - placed).max(piece.slope * at_s);
-                let place = place(piece.places, piece.slope, piece.deviation);
+                let place = place(piece.places, piece.slope, piece.deviation, &hull[index + 1]);
                 periods.push(Period { pages: left, period_s: left / piece.slope, place });
             }
             None => {}
@@ -303,6 +310,28 @@ mod tests {
         let early =
             (0..10_000).filter(|_| mix.access(&mut random).expect("an access").page.0 < 1_000).count();
         assert!(early > 8_800, "{early}: ten of eleven accesses are to the first tenth");
+    }
+
+    /// Of 250 pages at the beginning, as many are written again within each time as chance will have it: few within the shortest.
+    #[test]
+    fn few_pages_are_where_all_are_that_are_written_as_often() {
+        let measured = |after_ms: f64| {
+            let often = 250.0 * (1.0 - (-0.005 * after_ms).exp());
+            let rarely = 0.14 * after_ms;
+            let place = (0.05 * often + 0.5 * rarely) / (often + rarely);
+            Measured {
+                after_ns: (after_ms * 1e6) as u64,
+                written: (often + rarely) as u64,
+                place_permille: Some((place * 1000.0) as u16),
+                ..Measured::default()
+            }
+        };
+        let curve = (0..13).map(|step| measured(20.0 * 1.5f64.powi(step))).collect();
+        let profile = Profile { pages: 2_600, curve, ..Profile::default() };
+        let mut mix = Mix::of(&profile, 2_600, &PageSet::empty(2_600), 1);
+        let mut random = Random::new(2);
+        let early = (0..10_000).filter(|_| mix.access(&mut random).expect("an access").page.0 < 650).count();
+        assert!(early > 8_500, "{early}: nine of ten accesses are to the first tenth");
     }
 
     #[test]
