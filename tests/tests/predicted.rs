@@ -25,7 +25,7 @@ const TOLERANCE: f64 = 0.2;
 
 /// How often each program is moved; what counts is the median. A freeze of a few milliseconds is now and then as much longer,
 /// since something else was to be done.
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 
 /// For how long a program is profiled before it is moved.
 const PROFILED: Duration = Duration::from_secs(3);
@@ -207,6 +207,7 @@ struct Comparison {
     what: String,
     foretold_ms: f64,
     measured_ms: f64,
+    all_ms: Vec<f64>,
 }
 
 impl Comparison {
@@ -252,10 +253,10 @@ fn what_is_foretold_from_a_profile_is_what_is_measured() {
             let what = format!("{algorithm}, {load}");
             let (found, outside) = compared(&bed, &exercise, algorithm, load, pages)
                 .unwrap_or_else(|error| panic!("{what}: {error:#}"));
-            for Comparison { what, foretold_ms, measured_ms } in &found {
+            for Comparison { what, foretold_ms, measured_ms, all_ms } in &found {
                 let percent = (measured_ms / foretold_ms - 1.0) * 100.0;
                 println!(
-                    "{what:32} foretold {foretold_ms:8.1} ms, measured {measured_ms:8.1} ms, {percent:+.1} %"
+                    "{what:32} foretold {foretold_ms:8.1} ms, measured {measured_ms:8.1} ms, {percent:+.1} % {all_ms:.1?}"
                 );
             }
             comparisons.extend(found);
@@ -296,10 +297,10 @@ fn compared(
         mean.map(|ns| ns / 1e6).with_context(|| format!("{name} is not foretold: {}", foretold["summary"]))
     };
     let compare = |name: &str, foretold_ms, of: fn(&MeasuredRun) -> u64| {
-        let mut measured: Vec<u64> = runs.iter().map(of).collect();
-        measured.sort_unstable();
+        let mut all_ms: Vec<f64> = runs.iter().map(|run| of(run) as f64 / 1e6).collect();
+        all_ms.sort_by(f64::total_cmp);
         let what = format!("{algorithm}, {load}, {name}");
-        Comparison { what, foretold_ms, measured_ms: measured[measured.len() / 2] as f64 / 1e6 }
+        Comparison { what, foretold_ms, measured_ms: all_ms[all_ms.len() / 2], all_ms }
     };
     let total = |run: &MeasuredRun| run.pre_ns + run.freeze_ns + run.post_ns.unwrap_or(0);
     let comparisons = vec![
