@@ -29,11 +29,17 @@ const RATE: u64 = 200_000_000;
 /// of it is sent before the state: which it will be is known to nobody beforehand.
 const SEND_BUFFER: u64 = 256 << 10;
 
+/// What it holds on average: Linux wakes a writer that found it full when a third of it is free.
+const QUEUED: u64 = SEND_BUFFER * 5 / 6;
+
+/// It is sent as fast as the link takes it: nothing is lost on it, and this congestion control does not guess at its rate as others do.
+const CONGESTION_CONTROL: &str = "reno";
+
 /// For how long QEMU is to freeze its guest at most, in milliseconds.
 const DOWNTIME_MS: u64 = 300;
 
 /// How often each guest is moved; what counts is the median.
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 
 /// For how long QEMU looks at the writes of a guest, in seconds.
 const LOOKED_AT_S: u64 = 3;
@@ -45,12 +51,15 @@ const SAMPLED_PAGES: u64 = 16_384;
 const MEMORY_MIB: u64 = 128;
 const FILLED_MIB: u32 = 64;
 
+/// Memory of the guest that says what a look at a page costs that is all zero, in MiB.
+const EMPTY_MIB: u64 = 1024;
+
 /// How often the timer of the guest fires in a second.
 const TICKS_PER_S: u32 = 500;
 
 /// A boot sector that writes to each page from 1 MiB on, as many as are filled, and then, at each tick of its timer, to so many
 /// of them, each in its turn; between ticks it is halted.
-fn boot_sector(pages_per_tick: u16) -> [u8; 512] {
+fn boot_sector(pages_per_tick: u16, filled_mib: u32) -> [u8; 512] {
     #[rustfmt::skip]
     let code = [
         0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0, // cli; xor ax, ax; mov ds, ax; mov es, ax; mov ss, ax
@@ -86,7 +95,7 @@ fn boot_sector(pages_per_tick: u16) -> [u8; 512] {
     // Two descriptors, nothing and all of memory, and where they are.
     sector[0xa8..0xb0].copy_from_slice(&[0xff, 0xff, 0, 0, 0, 0x92, 0xcf, 0]);
     sector[0xb0..0xb6].copy_from_slice(&[15, 0, 0xa0, 0x7c, 0, 0]);
-    sector[0xb6..0xba].copy_from_slice(&((1 + FILLED_MIB) << 20).to_le_bytes());
+    sector[0xb6..0xba].copy_from_slice(&((1 + filled_mib) << 20).to_le_bytes());
     let divisor = u16::try_from(1_193_182 / TICKS_PER_S).expect("a divisor");
     sector[0xba..0xbc].copy_from_slice(&divisor.to_le_bytes());
     sector[0xbc..0xbe].copy_from_slice(&pages_per_tick.to_le_bytes());
@@ -132,13 +141,17 @@ fn asked(qemu: &mut Qemu, command: &str, arguments: Value) -> anyhow::Result<Val
 
 /// A pair of them, the second of which waits for the guest of the first.
 fn pair(bed: &Bed, folder: &Path, moved: Move) -> anyhow::Result<[Qemu; 2]> {
-    fs::write(folder.join("boot.img"), boot_sector(moved.pages_per_tick))?;
+    fs::write(folder.join("boot.img"), boot_sector(moved.pages_per_tick, FILLED_MIB))?;
     let memory = MEMORY_MIB.to_string();
-    let start = |at: usize, name: &str, more: &[&str]| {
+    // The destination has its memory before it is filled. That it is cleared and found is the work of a machine of its own; here it
+    // would hold up the line as well, for milliseconds at a time.
+    let start = |at: usize, name: &str, had: &str, more: &[&str]| {
         let command = bed.program(at, Path::new(&machine::program()));
-        Qemu::start(command, folder, name, &[&["-m", &memory], more].concat())
+        let backend = format!("memory-backend-ram,id=memory,size={MEMORY_MIB}M,prealloc={had}");
+        let of_memory = ["-m", &memory, "-object", &backend, "-machine", "memory-backend=memory"];
+        Qemu::start(command, folder, name, &[&of_memory, more].concat())
     };
-    let mut both = [start(0, "source", &[]), start(1, "destination", &["-incoming", "defer"])];
+    let mut both = [start(0, "source", "off", &[]), start(1, "destination", "on", &["-incoming", "defer"])];
     let capability = |name: &str, state: bool| json!({ "capability": name, "state": state });
     let capabilities =
         json!([capability("events", true), capability("postcopy-ram", moved.algorithm == "post-copy")]);
@@ -154,8 +167,30 @@ fn pair(bed: &Bed, folder: &Path, moved: Move) -> anyhow::Result<[Qemu; 2]> {
     Ok(both)
 }
 
+/// What it costs QEMU on this machine to see that a page is all zero, in nanoseconds: of a guest that has hardly any others, and that
+/// nobody receives.
+fn zero_page_ns(bed: &Bed, folder: &Path) -> anyhow::Result<u64> {
+    fs::write(folder.join("boot.img"), boot_sector(0, 0))?;
+    let command = bed.program(0, Path::new(&machine::program()));
+    let mut qemu = Qemu::start(command, folder, "empty", &["-m", &EMPTY_MIB.to_string()]);
+    let capabilities = json!([{ "capability": "events", "state": true }]);
+    asked(&mut qemu, "migrate-set-capabilities", json!({ "capabilities": capabilities }))?;
+    asked(&mut qemu, "migrate-set-parameters", json!({ "max-bandwidth": 1u64 << 33 }))?;
+    sleep(Duration::from_secs(1));
+    asked(&mut qemu, "migrate", json!({ "uri": "exec:cat > /dev/null" }))?;
+    let (began, ended) = (qemu.hears_of(&["active"]), qemu.hears("STOP"));
+    let pages = (EMPTY_MIB << 20) / 4096;
+    Ok(((at_ms(&ended) - at_ms(&began)) * 1e6 / pages as f64) as u64)
+}
+
 /// What a run is foretold to cost, from what QEMU says of this guest: its writes, its memory, the state of its devices.
-fn foretold(checker: &Path, qemu: &mut Qemu, folder: &Path, moved: Move) -> anyhow::Result<Cost> {
+fn foretold(
+    checker: &Path,
+    zero_ns: u64,
+    qemu: &mut Qemu,
+    folder: &Path,
+    moved: Move,
+) -> anyhow::Result<Cost> {
     let look = json!({ "calc-time": LOOKED_AT_S, "sample-pages": SAMPLED_PAGES });
     asked(qemu, "calc-dirty-rate", look)?;
     let rate = loop {
@@ -192,9 +227,10 @@ fn foretold(checker: &Path, qemu: &mut Qemu, folder: &Path, moved: Move) -> anyh
     ]);
     for (option, value) in [
         ("--bandwidth", format!("{RATE}bit/s")),
-        ("--send-buffer", SEND_BUFFER.to_string()),
+        ("--send-buffer", QUEUED.to_string()),
         ("--memory", memory.to_string()),
         ("--zero-share", zero_share.to_string()),
+        ("--zero-cost", format!("{zero_ns}ns")),
         ("--state", state_bytes.to_string()),
     ] {
         command.arg(option).arg(value);
@@ -248,10 +284,15 @@ fn what_is_foretold_of_a_guest_of_qemu_is_what_is_measured() {
     let (sojourn, checker) = (built("sojourn", "sojourn"), built("checker", "checker"));
     let bed = Bed::open(directory.path(), &sojourn, Links::Shaped(RATE)).expect("a bed");
     for at in 0..2 {
-        let set = format!("echo 4096 65536 {SEND_BUFFER} > /proc/sys/net/ipv4/tcp_wmem");
+        let set = format!(
+            "cd /proc/sys/net/ipv4 && echo 4096 65536 {SEND_BUFFER} > tcp_wmem && echo {CONGESTION_CONTROL} > tcp_congestion_control"
+        );
         let mut shell = bed.program(at, Path::new("sh"));
         assert!(shell.args(["-c", &set]).status().is_ok_and(|status| status.success()), "no send buffer");
     }
+    let folder = tempfile::tempdir().expect("a directory");
+    let zero_ns = zero_page_ns(&bed, folder.path()).expect("a guest without content");
+    println!("  {zero_ns} ns for a page that is all zero");
     let mut far = Vec::new();
     for (what, algorithm, pages_per_tick) in [
         ("pre-copy, idle", "pre-copy", 0),
@@ -265,7 +306,7 @@ fn what_is_foretold_of_a_guest_of_qemu_is_what_is_measured() {
             let folder = tempfile::tempdir()?;
             let mut both = pair(&bed, folder.path(), moved)?;
             let foretold =
-                asks.then(|| foretold(&checker, &mut both[0], folder.path(), moved)).transpose()?;
+                asks.then(|| foretold(&checker, zero_ns, &mut both[0], folder.path(), moved)).transpose()?;
             Ok((foretold, measured(both, moved)?))
         };
         let runs: anyhow::Result<Vec<_>> = (0..RUNS).map(|number| run(number == 0)).collect();
