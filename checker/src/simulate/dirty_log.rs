@@ -1,8 +1,11 @@
 //! What notices the writes of the process while pages are copied ahead.
 //!
 //! A log by page takes a page's mark when the page is sent: what was written before is in it. The reference has one on
-//! Linux, where it looks for new marks every few milliseconds. Hypervisors have a log by pass: it is read and cleared when
+//! Linux, where it looks for new marks every few milliseconds: what was written since the last look and then sent is found marked
+//! in the next one, and goes again. Hypervisors have a log by pass: it is read and cleared when
 //! a pass begins, and what is written afterwards is due in the next one, also if the page had not been sent yet.
+
+use std::collections::BTreeSet;
 
 use cost::Preset;
 use protocol::memory::{Accesses, Fault, Memory, MemoryError};
@@ -36,21 +39,62 @@ impl DirtyMarks {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Logged<M> {
     inner: M,
-    /// By pass: the pages written since the last one began.
-    since: Option<PageSet>,
+    marks: Marks,
+}
+
+/// What is known of writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Marks {
+    /// By page, and known at once.
+    AtOnce,
+    /// By pass: besides what is known at once, the pages written since the last pass began.
+    SincePass(PageSet),
+    /// By page, and looked for from time to time: the marks that have been seen, and the pages written since they were looked
+    /// for last. One of those that is sent meanwhile goes again, since its mark is seen only afterwards.
+    Looked { seen: PageSet, since: BTreeSet<PageNumber> },
 }
 
 impl<M: Memory> Logged<M> {
-    /// With a log by pass, or else by page.
-    pub fn new(inner: M, by_pass: bool) -> Self {
-        let since = by_pass.then(|| PageSet::empty(inner.page_count()));
-        Self { inner, since }
+    /// With marks that are known at once.
+    pub fn at_once(inner: M) -> Self {
+        Self { inner, marks: Marks::AtOnce }
+    }
+
+    /// With a log by pass.
+    pub fn by_pass(inner: M) -> Self {
+        let marks = Marks::SincePass(PageSet::empty(inner.page_count()));
+        Self { inner, marks }
+    }
+
+    /// With marks that have to be [looked for](Self::look).
+    pub fn looked_for(inner: M) -> Self {
+        let marks = Marks::Looked { seen: PageSet::empty(inner.page_count()), since: BTreeSet::new() };
+        Self { inner, marks }
     }
 
     /// A pass begins.
     pub fn begin_pass(&mut self) {
-        if let Some(since) = self.since.as_mut().filter(|since| !since.is_empty()) {
+        if let Marks::SincePass(since) = &mut self.marks
+            && !since.is_empty()
+        {
             *since = PageSet::empty(self.inner.page_count());
+        }
+    }
+
+    /// Marks are looked for, where they have to be.
+    pub fn look(&mut self) {
+        if let Marks::Looked { seen, since } = &mut self.marks {
+            for page in std::mem::take(since) {
+                seen.insert(page);
+            }
+        }
+    }
+
+    /// What has come, or is gone, has no mark.
+    fn forget(&mut self, page: PageNumber) {
+        if let Marks::Looked { seen, since } = &mut self.marks {
+            seen.remove(page);
+            since.remove(&page);
         }
     }
 }
@@ -65,27 +109,42 @@ impl<M: Memory> Memory for Logged<M> {
     }
 
     fn is_written(&self, page: PageNumber) -> bool {
-        self.inner.is_written(page)
+        match &self.marks {
+            Marks::Looked { seen, .. } => seen.contains(page),
+            _ => self.inner.is_written(page),
+        }
     }
 
     fn first_written(&self, from: PageNumber) -> Option<PageNumber> {
-        self.inner.first_written(from)
+        match &self.marks {
+            Marks::Looked { seen, .. } => seen.first_from(from),
+            _ => self.inner.first_written(from),
+        }
     }
 
     fn written_pages(&self) -> Result<PageSet, MemoryError> {
-        self.inner.written_pages()
+        match &self.marks {
+            Marks::Looked { seen, .. } => Ok(seen.clone()),
+            _ => self.inner.written_pages(),
+        }
     }
 
     fn take_written(&mut self, page: PageNumber) -> Result<bool, MemoryError> {
-        match self.since.as_ref().is_some_and(|since| since.contains(page)) {
-            true => Ok(true),
-            false => self.inner.take_written(page),
+        match &mut self.marks {
+            Marks::SincePass(since) if since.contains(page) => Ok(true),
+            Marks::Looked { seen, .. } => Ok(seen.remove(page)),
+            _ => self.inner.take_written(page),
         }
     }
 
     fn take_written_pages(&mut self) -> Result<PageSet, MemoryError> {
         self.begin_pass();
-        self.inner.take_written_pages()
+        self.look();
+        let (pages, written) = (self.page_count(), self.inner.take_written_pages()?);
+        Ok(match &mut self.marks {
+            Marks::Looked { seen, .. } => std::mem::replace(seen, PageSet::empty(pages)),
+            _ => written,
+        })
     }
 
     fn copy_out(&self, page: PageNumber) -> Result<PageBytes, MemoryError> {
@@ -93,18 +152,30 @@ impl<M: Memory> Memory for Logged<M> {
     }
 
     fn install(&mut self, page: PageNumber, content: &PageBytes) -> Result<(), MemoryError> {
+        self.forget(page);
         self.inner.install(page, content)
     }
 
     fn discard(&mut self, page: PageNumber) -> Result<(), MemoryError> {
+        self.forget(page);
         self.inner.discard(page)
     }
 
     fn discard_all(&mut self) -> Result<(), MemoryError> {
+        if let Marks::Looked { .. } = self.marks {
+            self.take_written_pages()?;
+        }
         self.inner.discard_all()
     }
 
     fn discard_all_but(&mut self, kept: &PageSet) -> Result<(), MemoryError> {
+        if let Marks::Looked { seen, since } = &mut self.marks {
+            since.retain(|page| kept.contains(*page));
+            let gone: Vec<_> = seen.iter().filter(|page| !kept.contains(*page)).collect();
+            gone.into_iter().for_each(|page| {
+                seen.remove(page);
+            });
+        }
         self.inner.discard_all_but(kept)
     }
 
@@ -124,8 +195,14 @@ impl<M: Accesses> Accesses for Logged<M> {
 
     fn write(&mut self, page: PageNumber, offset: usize, bytes: &[u8]) -> Result<(), Fault> {
         self.inner.write(page, offset, bytes)?;
-        if let Some(since) = &mut self.since {
-            since.insert(page);
+        match &mut self.marks {
+            Marks::AtOnce => {}
+            Marks::SincePass(since) => {
+                since.insert(page);
+            }
+            Marks::Looked { since, .. } => {
+                since.insert(page);
+            }
         }
         Ok(())
     }
@@ -139,16 +216,20 @@ mod tests {
 
     const PAGE: PageNumber = PageNumber(1);
 
-    fn written(by_pass: bool) -> Logged<Elided> {
-        let mut memory = Logged::new(Elided::loaded(3), by_pass);
+    fn loaded() -> Elided {
+        Elided::loaded(3)
+    }
+
+    fn written(memory: Logged<Elided>) -> Logged<Elided> {
+        let mut memory = memory;
         memory.write(PAGE, 0, &[1]).expect("a write");
         memory
     }
 
     #[test]
     fn a_page_written_in_a_pass_stays_marked_only_with_a_log_by_pass() {
-        for (by_pass, marked) in [(true, true), (false, false)] {
-            let mut memory = written(by_pass);
+        for (memory, marked) in [(Logged::by_pass(loaded()), true), (Logged::at_once(loaded()), false)] {
+            let mut memory = written(memory);
             assert_eq!(memory.take_written(PAGE), Ok(true));
             assert_eq!(memory.is_written(PAGE), marked);
         }
@@ -156,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_page_written_before_the_pass_is_taken_when_it_is_sent() {
-        let mut memory = written(true);
+        let mut memory = written(Logged::by_pass(loaded()));
         memory.begin_pass();
         assert_eq!(memory.take_written(PAGE), Ok(true));
         assert!(!memory.is_written(PAGE));
@@ -165,8 +246,45 @@ mod tests {
 
     #[test]
     fn at_the_suspension_every_mark_is_taken() {
-        let mut memory = written(true);
-        assert_eq!(memory.take_written_pages().map(|pages| pages.len()), Ok(1));
-        assert!(!memory.is_written(PAGE) && memory.take_written(PAGE) == Ok(false));
+        for memory in [Logged::by_pass(loaded()), Logged::at_once(loaded()), Logged::looked_for(loaded())] {
+            let mut memory = written(memory);
+            assert_eq!(memory.take_written_pages().map(|pages| pages.len()), Ok(1));
+            assert!(!memory.is_written(PAGE) && memory.take_written(PAGE) == Ok(false));
+            memory.look();
+            assert!(!memory.is_written(PAGE));
+        }
+    }
+
+    #[test]
+    fn a_mark_that_is_looked_for_is_seen_late_also_if_the_page_was_sent_meanwhile() {
+        let mut memory = written(Logged::looked_for(loaded()));
+        assert!(!memory.is_written(PAGE) && memory.first_written(PageNumber(0)).is_none());
+        assert_eq!(memory.take_written(PAGE), Ok(false));
+        memory.look();
+        assert!(memory.is_written(PAGE) && memory.first_written(PageNumber(0)) == Some(PAGE));
+        assert_eq!(memory.take_written(PAGE), Ok(true));
+        memory.look();
+        assert!(!memory.is_written(PAGE));
+    }
+
+    #[test]
+    fn what_comes_and_what_goes_has_no_mark() {
+        let changes: [fn(&mut Logged<Elided>) -> Result<(), MemoryError>; 4] = [
+            |memory| memory.install(PAGE, &PageBytes::zeroed()),
+            |memory| memory.discard(PAGE),
+            Memory::discard_all,
+            |memory| memory.discard_all_but(&PageSet::empty(3)),
+        ];
+        for change in changes {
+            for looks in [false, true] {
+                let mut memory = written(Logged::looked_for(loaded()));
+                if looks {
+                    memory.look();
+                }
+                change(&mut memory).expect("it is possible");
+                memory.look();
+                assert!(!memory.is_written(PAGE));
+            }
+        }
     }
 }

@@ -32,7 +32,11 @@ pub fn message_bytes(kind: MessageKind, setup: &SimulationSetup) -> u64 {
         }
         MessageKind::State => {
             let pages = setup.memory_bytes.div_ceil(setup.page_size_bytes.max(1));
-            header + setup.costs.state_bytes + (MAP_BITS_PER_PAGE * pages).div_ceil(8)
+            let description_bytes = match setup.policy.has_post_migration() {
+                true => 0,
+                false => setup.costs.description_bytes,
+            };
+            header + setup.costs.state_bytes + description_bytes + (MAP_BITS_PER_PAGE * pages).div_ceil(8)
         }
         MessageKind::Request | MessageKind::Fetch | MessageKind::AskVersion => header + 8,
         MessageKind::WriteBackDone | MessageKind::VersionTold => header + 16,

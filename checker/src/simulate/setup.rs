@@ -275,6 +275,7 @@ impl SimulationSetup {
             ("a window", costs.window_bytes.unwrap_or(0), BYTES_MAX),
             ("a backlog of pushes", costs.push_backlog_bytes, BYTES_MAX),
             ("a state", costs.state_bytes, BYTES_MAX),
+            ("a description of the state", costs.description_bytes, BYTES_MAX),
             ("a number of streams", costs.streams.into(), THREADS_MAX),
             ("a number of threads", self.threads.into(), THREADS_MAX),
             ("an access interval in ns", self.access_interval_ns, TIME_MAX_NS),
@@ -292,6 +293,7 @@ impl SimulationSetup {
             ),
             ("a cost of a fault in ns", costs.fault_ns.max(costs.serve_ns), TIME_MAX_NS),
             ("a pause for a request in ns", costs.request_pause_ns, TIME_MAX_NS),
+            ("a time between looks at the log in ns", costs.look_ns, TIME_MAX_NS),
         ];
         if let Some((what, value, most)) = bounds.into_iter().find(|(_, value, most)| value > most) {
             return Err(SimulationSetupError::TooMuch { what, value, most });
@@ -311,7 +313,10 @@ impl SimulationSetup {
         for (what, ns) in [
             ("to send the address space once", bytes * 8 * 1_000_000_000 / lowest),
             ("what the pages cost the software", u128::from(pages) * u128::from(page_ns)),
-            ("the state", u128::from(costs.state_bytes) * 8 * 1_000_000_000 / lowest),
+            (
+                "the state",
+                u128::from(costs.state_bytes + costs.description_bytes) * 8 * 1_000_000_000 / lowest,
+            ),
             ("the accesses", u128::from(self.accesses_min) * u128::from(self.access_interval_ns)),
         ] {
             let years = u64::try_from(ns / YEAR_NS).unwrap_or(u64::MAX);
@@ -344,6 +349,11 @@ impl SimulationSetup {
         if maps { self.costs.mapped_freeze_ns } else { 0 }
     }
 
+    /// How often it is looked which pages are marked, where marks are not known at once.
+    pub(super) fn look_ns(&self) -> Option<u64> {
+        (self.log == DirtyMarks::Page && self.costs.look_ns > 0).then_some(self.costs.look_ns)
+    }
+
     /// One page in so many, on a line as much slower: what takes time takes as long, and there is as much less of it. For
     /// what has too many pages to be simulated again and again.
     pub fn scaled(&self, divisor: u64) -> Self {
@@ -359,6 +369,7 @@ impl SimulationSetup {
             copy_cap_bits_per_s: self.costs.copy_cap_bits_per_s.map(less),
             post_cap_bits_per_s: self.costs.post_cap_bits_per_s.map(less),
             state_bytes: self.costs.state_bytes / divisor,
+            description_bytes: self.costs.description_bytes / divisor,
             scan_page_ps: more(self.costs.scan_page_ps),
             page_ns: more(self.costs.page_ns),
             zero_page_ns: more(self.costs.zero_page_ns),

@@ -58,6 +58,10 @@ pub(super) struct World<'a, M> {
     code_and_stack: (Option<PageNumber>, Option<PageNumber>),
     /// File-mapped pages that have to be written back before the process is suspended.
     write_backs_ahead: u64,
+    /// When marks of written pages are looked for next, if there are any to be seen.
+    marks_ns: Option<u64>,
+    /// Since when the process stands still for what is found marked when it is to be suspended.
+    held_ns: Option<u64>,
     /// When it was looked last during a pass whether the target is met.
     looked_ns: u64,
     /// Since when the process has been slowed down as much as it is.
@@ -69,6 +73,7 @@ pub(super) struct World<'a, M> {
 /// Something that happens at a point in time. What stands first comes first among what happens at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Occurrence {
+    Marks,
     Network,
     Room(usize),
     Fault,
@@ -81,11 +86,16 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         image: &'a Arc<Image>,
         [here, there]: [M; 2],
     ) -> Result<Self, SimulationError> {
-        let by_pass = setup.log == DirtyMarks::Pass && matches!(setup.policy.pre, Pre::Copy(_));
+        let logged: fn(M) -> Logged<M> = match setup.log {
+            DirtyMarks::Pass if matches!(setup.policy.pre, Pre::Copy(_)) => Logged::by_pass,
+            DirtyMarks::Page if setup.look_ns().is_some() => Logged::looked_for,
+            _ => Logged::at_once,
+        };
+        let logged_there = if setup.look_ns().is_some() { logged } else { Logged::at_once };
         let (policy, pages) = (&setup.policy, image.page_count());
         let mut ensemble = Ensemble::new(policy.clone(), Arc::clone(image))?;
-        ensemble.add_occupied(SOURCE, Logged::new(here, by_pass))?;
-        ensemble.add_vacant(DESTINATION, Logged::new(there, false))?;
+        ensemble.add_occupied(SOURCE, logged(here))?;
+        ensemble.add_vacant(DESTINATION, logged_there(there))?;
         let mut of_kind = image.page_numbers();
         let code = of_kind.find(|&page| image.kind(page) == PageKind::FileMapped);
         let stack = image.page_numbers().next_back().filter(|&page| image.kind(page) == PageKind::Private);
@@ -104,6 +114,8 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             zero,
             code_and_stack: (code, stack),
             write_backs_ahead: 0,
+            marks_ns: None,
+            held_ns: None,
             looked_ns: 0,
             throttled_since_ns: 0,
             divergence: None,
@@ -130,6 +142,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             let (at_ns, occurrence) = self.next().ok_or(SimulationError::Stuck { now_ns: self.now_ns })?;
             self.now_ns = at_ns;
             match occurrence {
+                Occurrence::Marks => self.look_for_marks()?,
                 Occurrence::Network => {
                     if let Some(envelope) = self.network.step() {
                         self.arrive(envelope)?;
@@ -154,6 +167,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             }
         }
         self.clear_log()?;
+        self.look_for_marks()?;
         self.ensemble.start(SOURCE, DESTINATION)?;
         self.begin_pass()?;
         self.process.go_on(0);
@@ -181,6 +195,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             let Some(at_ns) = at_ns else { return };
             next = Some(next.map_or((at_ns, occurrence), |next| next.min((at_ns, occurrence))));
         };
+        consider(self.marks_ns, Occurrence::Marks);
         consider(self.network.next_ns(), Occurrence::Network);
         (0..).zip(self.room_ns).for_each(|(at, room_ns)| consider(room_ns, Occurrence::Room(at)));
         consider(self.faults.front().map(|(at_ns, _)| *at_ns), Occurrence::Fault);
@@ -233,7 +248,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
 
     fn accessed(&mut self, thread: usize, page: PageNumber, writes: bool) {
         if writes {
-            self.zero.remove(page);
+            self.note_write(page);
         }
         self.process.done(thread, self.now_ns, self.setup);
         match self.image.kind(page) {
@@ -243,6 +258,25 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         if self.process.count == self.setup.accesses_min {
             self.costs.run_time_ns = Some(self.now_ns);
         }
+    }
+
+    /// A page has been written: its mark will be seen in the next look.
+    fn note_write(&mut self, page: PageNumber) {
+        self.zero.remove(page);
+        let next_ns = |every_ns: u64| (self.now_ns / every_ns + 1).saturating_mul(every_ns);
+        self.marks_ns = self.marks_ns.or(self.setup.look_ns().map(next_ns));
+    }
+
+    /// Looks which pages were written since this was last done.
+    fn look_for_marks(&mut self) -> Result<(), SimulationError> {
+        self.marks_ns = None;
+        for at_host in 0..HOSTS.len() {
+            self.tell(at_host, |host| {
+                host.memory_mut().look();
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     fn fault(&mut self, thread: usize, at_host: usize, page: PageNumber) -> Result<(), SimulationError> {
@@ -442,10 +476,11 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             Event::PageCopied { page, .. } | Event::PageWrittenBack { page, .. }
                 if place == SOURCE.into()
                     && self.setup.workload == SimulatedWorkload::All
-                    && self.source().is_some_and(Host::is_running) =>
+                    && self.source().is_some_and(Host::is_running)
+                    && self.held_ns.is_none() =>
             {
                 self.ensemble.act(SOURCE, |host| host.write(page, 0, &BYTE))?;
-                self.zero.remove(page);
+                self.note_write(page);
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use checker::simulate::summary::{Summary, outcomes};
-use checker::simulate::workload_file::{Measured, Profile};
+use checker::simulate::workload_file::{AccessList, ListedAccess, Measured, Profile};
 use checker::simulate::{
     CostModel, DirtyMarks, Endless, Fraction, Framing, Intervals, Patience, Preset, SimulatedWorkload,
     SimulationError, SimulationOutcome, SimulationSetup, SimulationSetupError, Span, StopRule, Throttling,
@@ -198,6 +198,58 @@ fn qemu_stops_within_a_pass_as_soon_as_the_target_is_met() {
     assert!(at_end.0 < 0.9 * within.0 && at_end.1 > within.1, "{at_end:?} and {within:?}");
 }
 
+/// Pages are sent one after the other, and each is written a while before: it goes again unless it was looked meanwhile.
+#[test]
+fn what_is_written_shortly_before_it_is_sent_goes_again_where_marks_are_looked_for() {
+    let setup = costing(bare(pre_copy_once()), |costs| costs.send_buffer_bytes = 8192);
+    let page_ns = (message_bytes(MessageKind::Page, &setup) * 8 * 10) as f64;
+    let before_ns = 20_000_000;
+    let access =
+        |page: u64| ListedAccess { at_ns: (page as f64 * page_ns) as u64 - before_ns, page, writes: true };
+    let begins = ListedAccess { at_ns: 0, page: 0, writes: false };
+    let accesses: Vec<_> = std::iter::once(begins).chain((100..2560).map(access)).collect();
+    let pages = accesses.len() as f64 - 1.0;
+    let workload = SimulatedWorkload::Listed(Arc::new(AccessList { accesses, period_ns: 1 << 60 }));
+    let left = |look_ns: u64| {
+        let setup = SimulationSetup { workload: workload.clone(), accesses_min: 0, ..setup.clone() };
+        outcome(&costing(setup, |costs| costs.look_ns = look_ns)).pages.transferred as f64
+    };
+    assert_eq!((left(0), left(10_000_000)), (0.0, 0.0));
+    assert_near(left(50_000_000), pages * (1.0 - 20.0 / 50.0), 0.05);
+    assert_near(left(200_000_000), pages * (1.0 - 20.0 / 200.0), 0.05);
+}
+
+/// Of what is written in every look, few enough are sent while the process stands still for them; with more it goes on.
+#[test]
+fn a_process_that_is_found_to_have_written_few_pages_is_held_until_they_are_sent() {
+    let setup = |pages: u64, every_ns: u64, look_ns: u64| {
+        let access = |page: u64| ListedAccess { at_ns: page * every_ns, page, writes: true };
+        let list = AccessList { accesses: (0..pages).map(access).collect(), period_ns: pages * every_ns };
+        let setup = SimulationSetup {
+            workload: SimulatedWorkload::Listed(Arc::new(list)),
+            accesses_min: 0,
+            ..bare(Policy::PRE_COPY_UNBOUNDED)
+        };
+        costing(setup, |costs| {
+            (costs.look_ns, costs.send_buffer_bytes) = (look_ns, 8192);
+        })
+    };
+    let page_s = (message_bytes(MessageKind::Page, &setup(1, 1, 0)) * 8) as f64 / 1e8;
+    let frozen_s = |pages, every_ns, look_ns| {
+        let setup = setup(pages, every_ns, look_ns);
+        let outcome = outcome(&setup);
+        assert_eq!(outcome.pages.transferred, 0, "{outcome:?}");
+        freeze_s(&outcome) - setup.bare_freeze_ns() as f64 / 1e9
+    };
+    // What is in the send buffer comes first in any case.
+    assert!(frozen_s(10, 1_000_000, 0) < 3.0 * page_s);
+    let held_s = frozen_s(10, 100_000, 50_000_000);
+    assert!((9.5..13.0).contains(&(held_s / page_s)), "{} pages", held_s / page_s);
+    // 60 are found, then 40, 26 and 17.
+    let held_s = frozen_s(60, 500_000, 50_000_000);
+    assert!((6.0..18.0).contains(&(held_s / page_s)), "{} pages", held_s / page_s);
+}
+
 /// What a freeze consists of besides the line, each where it has an occasion.
 #[test]
 fn a_freeze_takes_longer_with_mapped_files_and_with_outdated_pages() {
@@ -220,6 +272,19 @@ fn a_freeze_takes_longer_with_mapped_files_and_with_outdated_pages() {
         let name = setup.policy.name.clone();
         // What is in the buffer passes meanwhile.
         assert!((longer(setup, change) - expected).abs() < 0.1, "{name}: {expected}");
+    }
+}
+
+#[test]
+fn a_description_of_the_state_is_waited_for_where_no_page_follows_the_resume() {
+    let hybrid = Policy::ASSISTED_POST_COPY;
+    for (policy, expected_s) in
+        [(Policy::PRE_COPY, 1.0), (Policy::TOTAL_COPY, 1.0), (Policy::POST_COPY, 0.0), (hybrid, 0.0)]
+    {
+        let setup = SimulationSetup { workload: SimulatedWorkload::None, ..bare(policy) };
+        let described = costing(setup.clone(), |costs| costs.description_bytes = 12_500_000);
+        let longer_s = freeze_s(&outcome(&described)) - freeze_s(&outcome(&setup));
+        assert!((longer_s - expected_s).abs() < 1e-6, "{}: {longer_s}", setup.policy.name);
     }
 }
 

@@ -193,6 +193,10 @@ pub struct SimulateSetting {
     /// [default: pass; with --preset, as that system does]
     #[arg(long, help_heading = "When copying ahead ends")]
     pub log: Option<LogName>,
+    /// How often it is looked which pages are marked, with --log page; with 0s every mark is known at once [default: as the
+    /// preset has it]
+    #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "When copying ahead ends")]
+    pub look_every: Option<u64>,
     /// What leaves a host or the file server in a second, as in 100Mbit/s: the rate of the line, of which frames take 6 %
     /// unless --framing says otherwise [default: 100Mbit/s]
     #[arg(long, value_name = "RATE", value_parser = bits_per_second, help_heading = "Costs")]
@@ -238,6 +242,9 @@ pub struct SimulateSetting {
     /// Size of the state without pages [default: as the preset has it]
     #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = "Costs")]
     pub state: Option<u64>,
+    /// Size of what describes the state and follows it, where no page is sent after the resume [default: as the preset has it]
+    #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = "Costs")]
+    pub description: Option<u64>,
     /// Fixed time of a freeze
     #[arg(long, value_name = "TIME", value_parser = nanoseconds, help_heading = "Costs")]
     pub freeze_cost: Option<u64>,
@@ -441,6 +448,7 @@ impl SimulateSetting {
         costs.post_cap_bits_per_s = self.post_cap;
         costs.compressed = self.compress;
         set(&mut costs.state_bytes, self.state);
+        set(&mut costs.description_bytes, self.description);
         set(&mut costs.freeze_ns, self.freeze_cost);
         set(&mut costs.mapped_freeze_ns, self.mapped_freeze_cost);
         set(&mut costs.drop_ns, self.drop_cost);
@@ -452,6 +460,7 @@ impl SimulateSetting {
         set(&mut costs.fault_ns, self.fault_cost);
         set(&mut costs.serve_ns, self.serve_cost);
         set(&mut costs.request_pause_ns, self.request_pause);
+        set(&mut costs.look_ns, self.look_every);
         if let Some(rate) = self.process_rate {
             let ns = u128::from(page_size_bytes) * 8 * 1_000_000_000 / u128::from(rate.max(1));
             let ns = u64::try_from(ns).unwrap_or(u64::MAX);

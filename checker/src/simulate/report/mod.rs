@@ -208,8 +208,10 @@ pub fn in_words(setup: &SimulationSetup) -> String {
         share => format!(", {share} zero"),
     };
     let log = match setup.log {
-        DirtyMarks::Page => "page",
-        DirtyMarks::Pass => "pass",
+        DirtyMarks::Page => setup
+            .look_ns()
+            .map_or("page".to_owned(), |every_ns| format!("page, looked at every {}", time(every_ns))),
+        DirtyMarks::Pass => "pass".to_owned(),
     };
     format!(
         "{} in pages of {}, {} of them file-mapped{unsaved}, {dirty_share}{of_whom} modified{zero}; {}; dirty log by {log}; seed {}\n{}",
@@ -285,10 +287,14 @@ fn costs_in_words(
             software.push(format!("{what} {}", time(ns)));
         }
     }
+    let description = match costs.description_bytes {
+        0 => String::new(),
+        described => format!(" and {} that describe it", bytes(described)),
+    };
     let downtime =
         setup.stop.downtime_ns.map_or(String::new(), |target| format!("; downtime target {}", time(target)));
     format!(
-        "{}{framing} and {} between places, send buffer {}{window}, state {}; {}{downtime}",
+        "{}{framing} and {} between places, send buffer {}{window}, state {}{description}; {}{downtime}",
         Unit::BitsPerSecond.show(costs.bandwidth_bits_per_s as f64),
         time(costs.latency_ns),
         bytes(costs.buffer_bytes(setup.page_size_bytes)),

@@ -13,6 +13,10 @@ use crate::simulate::{Divergence, SimulationError};
 /// fewer are left, the sooner they are none by chance.
 const PASSES_IN_VAIN: [(u64, u32); 3] = [(1024, 8), (16, 32), (0, 512)];
 
+/// So many pages that are found marked when the process has been stopped are sent while it stands still, where it may be suspended
+/// only once everything is in step (`WRITTEN_BY_STOP_MAX` of the reference); with more it goes on.
+const HELD_PAGES_MAX: u64 = 16;
+
 /// Passes after which it is given up in any case.
 const PASSES_MAX: u32 = 10_000;
 
@@ -42,16 +46,41 @@ impl<M: Memory + Accesses> World<'_, M> {
         if self.divergence.is_some() || !(ready || stops) || !possible(self) {
             return Ok(false);
         }
+        if self.setup.look_ns().is_some() && !self.stop_and_look()? {
+            return Ok(false);
+        }
         let (code_page, stack_page) = self.code_and_stack;
         let suspension = Suspension { registers: Vec::new(), code_page, stack_page, switched: false };
         self.tell(0, |host| host.suspend(suspension))?;
+        let held_ns = self.held_ns.take();
         let outdated = self.costs.left_after_pass.last().is_some_and(|left| *left > 0);
         let software_ns = self.setup.freeze_software_ns(outdated);
         self.busy_ns[0] = self.busy_ns[0].max(self.now_ns).saturating_add(software_ns);
         self.count_throttled();
         self.process.halt();
         self.collect()?;
+        // It stands still since it was held.
+        self.costs.suspended_ns = held_ns.or(self.costs.suspended_ns);
         Ok(true)
+    }
+
+    /// Stops the process and looks for marks once more: whether it may be suspended as it is. If not, it runs on, or is held while
+    /// the few pages are sent that are marked.
+    fn stop_and_look(&mut self) -> Result<bool, SimulationError> {
+        self.look_for_marks()?;
+        let written = self.source().and_then(|source| source.memory().written_pages().ok());
+        let left = written.map_or(0, |pages| pages.len() as u64);
+        if let Some(last) = self.costs.left_after_pass.last_mut() {
+            *last = left;
+        }
+        if self.source().is_some_and(|source| source.check_suspension().is_ok()) {
+            return Ok(true);
+        }
+        if left <= HELD_PAGES_MAX {
+            self.held_ns = Some(self.now_ns);
+            self.process.halt();
+        }
+        Ok(false)
     }
 
     /// Whether the rule says to stop, at the end of a pass.
