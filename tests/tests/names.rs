@@ -28,6 +28,7 @@ const SHARED: &[&str] = &[
     "Rest",
     "Start",
     "Stop",
+    "Waking",
     "WriteBack",
 ];
 

@@ -33,6 +33,7 @@ pub fn explanations(
             of_event(migration, control, event).into_iter().chain(perishes).collect()
         }
         Happening::Step { event, .. } => of_event(migration, control, event),
+        Happening::Touched(page) => pages(*page, &[PageStep::FaultAgain]),
         Happening::Lost(kind, page) => of_link(*kind, *page, true),
         Happening::Resent(kind, page) => of_link(*kind, *page, false),
         Happening::Struck(disruption) => of_disruption(*disruption),
@@ -72,6 +73,8 @@ fn of_event(migration: &Migration, state: &Control, event: &Event) -> Vec<Explan
         Event::ProcessSuspended { .. } => migrate(),
         Event::PageWritten { page, .. } => pages(*page, &[Write]),
         Event::PageFaulted { page, .. } => pages(*page, &[Fault]),
+        Event::FaultHeard { page, .. } => pages(*page, &[HearFault]),
+        Event::ThreadsWoken { page } => pages(*page, &[Wake]),
         Event::PageLoaded { page } => pages(*page, &[LoadLocal, FallBack]),
         Event::PageFellBack { page, .. } => pages(*page, &[FallBack]),
         Event::PageLost { page, .. } => pages(*page, &[DeclareLost]),

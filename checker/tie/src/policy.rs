@@ -29,11 +29,7 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
     let Strategy { name, pre, freeze, working_set, missing, push, clean, rest, real, paging } =
         strategy.clone().check()?;
     let Paging { wake, pages, channels } = paging;
-    let lacking = [
-        ("pages", pages != Mappings::Fixed),
-        ("channels", channels == Channels::Striped),
-        ("wake", wake != Waking::WithPage),
-    ];
+    let lacking = [("pages", pages != Mappings::Fixed), ("channels", channels == Channels::Striped)];
     if let Some((field, _)) = lacking.into_iter().find(|(_, lacking)| *lacking) {
         return Err(Unsupported::Choice(field));
     }
@@ -91,6 +87,10 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
         channels: match channels {
             Channels::DemandApart => endpoint::Channels::DemandApart,
             Channels::One | Channels::Striped => endpoint::Channels::One,
+        },
+        wake: match wake {
+            Waking::WithPage => endpoint::Waking::WithPage,
+            Waking::Apart => endpoint::Waking::Apart,
         },
         log: match real.log {
             LogReading::Page => endpoint::LogReading::Page,
@@ -165,12 +165,13 @@ mod tests {
         };
         let all =
             all.flat_map(move |strategy| reals().map(move |real| Strategy { real, ..strategy.clone() }));
-        all.flat_map(|strategy| {
-            [Channels::One, Channels::DemandApart, Channels::Striped].map(|channels| {
-                let paging = Paging { channels, ..Paging::PLAIN };
-                Strategy { paging, ..strategy.clone() }
-            })
-        })
+        let pagings = [
+            Paging::PLAIN,
+            Paging { channels: Channels::DemandApart, ..Paging::PLAIN },
+            Paging { channels: Channels::Striped, ..Paging::PLAIN },
+            Paging { wake: Waking::Apart, ..Paging::PLAIN },
+        ];
+        all.flat_map(move |strategy| pagings.map(|paging| Strategy { paging, ..strategy.clone() }))
     }
 
     /// A file that describes an algorithm to the model describes the same one to the reference, or none.
@@ -214,7 +215,7 @@ mod tests {
                 named.push(field);
             }
         }
-        assert_eq!(named, ["wake", "pages", "pages", "pages", "channels"]);
+        assert_eq!(named, ["pages", "pages", "pages", "channels"]);
     }
 
     #[test]

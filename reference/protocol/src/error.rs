@@ -171,8 +171,8 @@ pub enum Refusal {
     /// The algorithm sends everything before the process resumes.
     #[error("the algorithm does not switch to post-copy")]
     NoSwitch,
-    /// A page that was asked for has not come.
-    #[error("{0} was requested and has not arrived")]
+    /// A page that was asked for has not come, or who waits for it has not been woken.
+    #[error("the process waits for {0}")]
     RequestOutstanding(PageNumber),
     /// The process accessed a page that it has; there is nothing to fetch.
     #[error("{0} is not missing")]

@@ -58,6 +58,8 @@ pub struct Policy {
     pub fallback: Fallback,
     /// The connections between source and destination.
     pub channels: Channels,
+    /// When whoever waits for a page runs on.
+    pub wake: Waking,
 }
 
 /// Transfer before suspension.
@@ -138,6 +140,17 @@ pub enum Channels {
     One,
     /// Requests, and the pages that answer them, go over one of their own, so that no page waits that was asked for.
     DemandApart,
+}
+
+/// When the threads of the process that wait for a page run on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Waking {
+    /// As soon as it is installed. Of several faults of one page the first is the only one that a host hears.
+    #[default]
+    WithPage,
+    /// In a step of its own. Each fault is heard, also that of a page which is there by then.
+    Apart,
 }
 
 /// How the hosts agree on the hand-over.
@@ -285,6 +298,9 @@ pub enum Contradiction {
     /// Requests have a connection of their own, and there are none.
     #[error("no page is asked of the source: say \"one\"")]
     NothingAsked,
+    /// Who waits is woken in a step of its own, and nobody waits.
+    #[error("no page is waited for that comes over a link: say \"with-page\"")]
+    NothingAwaited,
     /// All that the source owes is there alone.
     #[error("no backing store has what the source owes: say \"none\"")]
     NothingToFallBackOn,
@@ -307,6 +323,7 @@ impl Contradiction {
             Self::AnnouncedWithPagesElsewhere => "start",
             Self::NothingToFallBackOn => "fallback",
             Self::NothingAsked => "channels",
+            Self::NothingAwaited => "wake",
             Self::RestlessWriteBack => "rest",
         }
     }
@@ -388,7 +405,7 @@ impl Policy {
         let (name, working_set) = (Cow::Borrowed(name), writes_back);
         let (stop, hand_over, log, start) =
             (Stop::Passes, HandOver::ReadyGo, LogReading::Page, Start::AtOnce);
-        let (fallback, channels) = (Fallback::None, Channels::One);
+        let (fallback, channels, wake) = (Fallback::None, Channels::One, Waking::WithPage);
         Self {
             name,
             pre,
@@ -404,6 +421,7 @@ impl Policy {
             start,
             fallback,
             channels,
+            wake,
         }
     }
 
@@ -447,6 +465,7 @@ impl Policy {
                 self.channels == Channels::DemandApart && !self.has_post_migration(),
                 Contradiction::NothingAsked,
             ),
+            (self.wakes_apart() && !self.awaits_pages(), Contradiction::NothingAwaited),
             (self.falls_back() && !self.owes_what_a_store_has(), Contradiction::NothingToFallBackOn),
             (written_back != (self.rest == Rest::PreMigration), Contradiction::RestlessWriteBack),
         ];
@@ -480,6 +499,16 @@ impl Policy {
             Channels::One => Channel::Main,
             Channels::DemandApart => Channel::Demand,
         }
+    }
+
+    /// Whether whoever waits for a page waits on when it is installed, until the host wakes him.
+    pub fn wakes_apart(&self) -> bool {
+        self.wake == Waking::Apart
+    }
+
+    /// Whether the process can wait for a page that comes from elsewhere.
+    fn awaits_pages(&self) -> bool {
+        self.has_post_migration() || self.missing == Missing::FileServer
     }
 
     /// Whether a backing store is looked to for what a dead machine owed.
@@ -551,6 +580,8 @@ mod tests {
         assert_eq!(faulting.check(), Err(Contradiction::AnnouncedWithPagesElsewhere));
         let unasked = Policy { channels: Channels::DemandApart, ..Policy::PRE_COPY };
         assert_eq!(unasked.check(), Err(Contradiction::NothingAsked));
+        let unawaited = Policy { wake: Waking::Apart, ..Policy::PRE_COPY };
+        assert_eq!(unawaited.check(), Err(Contradiction::NothingAwaited));
         let copied = Policy { fallback: Fallback::Store, ..Policy::ASSISTED_POST_COPY };
         assert_eq!(copied.check(), Err(Contradiction::NothingToFallBackOn));
         let restless = Policy { rest: Rest::Normal, ..Policy::GENERIC };

@@ -250,7 +250,9 @@ fn input(event: &Event) -> Option<Input> {
         Event::PageWritten { page, offset, bytes } => {
             command(Command::Write(*page, *offset, bytes.0.clone()))
         }
-        Event::PageFaulted { page, .. } | Event::PageLoaded { page } => command(Command::Fault(*page)),
+        Event::PageFaulted { page, .. } | Event::PageLoaded { page } | Event::FaultHeard { page, .. } => {
+            command(Command::Fault(*page))
+        }
         Event::ProcessExited => command(Command::Exit),
 
         Event::PassBegun { .. } => work(Work::BeginPass),
@@ -265,6 +267,7 @@ fn input(event: &Event) -> Option<Input> {
         Event::PageServed { page, .. } => work(Work::Serve(*page)),
         Event::PagePushed { page, .. } => work(Work::Push(*page)),
         Event::PagePulled { page, .. } => work(Work::Pull(*page)),
+        Event::ThreadsWoken { page } => work(Work::Wake(*page)),
         Event::ImageDestroyed { .. } => work(Work::Destroy),
         Event::WriteBackRepeated { page, .. } | Event::FetchRepeated { page } => work(Work::Repeat(*page)),
         Event::VersionAsked { page } | Event::PageFellBack { page, version: None } => {

@@ -20,6 +20,7 @@
 //!
 //! Where the source owes pages there are `channels` (`one`, `demand-apart`) as well, and `fallback` (`none`, `store`) if a backing
 //! store may have some of them; both may be left out.
+//! Where a page can be waited for there is `wake` (`with-page`, `apart`), which may be left out.
 //! Where pages are copied ahead there are `stop` (`passes`, `target`, `switch`) and `log` (`page`, `pass`) as well; both may be left
 //! out.
 //!
@@ -33,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::{
     Channels, Clean, Contradiction, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre,
-    Push, Rest, Start, Stop,
+    Push, Rest, Start, Stop, Waking,
 };
 
 /// What is wrong with a strategy file.
@@ -62,8 +63,6 @@ pub enum NoPolicy {
     CleanPagesForgotten,
     /// Pages are to come from a store that nothing puts them into.
     NothingStored,
-    /// What the threads of a process wait for is between them and their host's driver.
-    WakesApart,
     /// The endpoints know the pages that the process was loaded with.
     PagesComeAndGo,
     /// The endpoints send what is not asked for over one connection.
@@ -78,7 +77,6 @@ impl NoPolicy {
             Self::Name => "name",
             Self::PassesMissing | Self::PassesWithoutCopy => "passes",
             Self::CleanPagesForgotten | Self::NothingStored => "missing",
-            Self::WakesApart => "wake",
             Self::PagesComeAndGo => "pages",
             Self::Striped => "channels",
         }
@@ -92,7 +90,6 @@ impl NoPolicy {
             Self::PassesWithoutCopy => "only pre = \"copy\" has passes",
             Self::CleanPagesForgotten => "clean = \"local-store\" leaves pages to the store: say \"store\"",
             Self::NothingStored => "\"store\" needs freeze = \"flush-modified\" or clean = \"local-store\"",
-            Self::WakesApart => "the endpoints wake with the page: say \"with-page\", or leave it out",
             Self::PagesComeAndGo => "the endpoints move pages that stay: say \"fixed\", or leave it out",
             Self::Striped => "the endpoints have \"one\" and \"demand-apart\"",
         })
@@ -124,9 +121,9 @@ pub(crate) struct File {
     start: Start,
     #[serde(default, skip_serializing_if = "is_default")]
     fallback: Fallback,
-    // Choices of an algorithm that is checked which the endpoints do not have.
-    #[serde(default, skip_serializing)]
-    wake: WakeName,
+    #[serde(default, skip_serializing_if = "is_default")]
+    wake: Waking,
+    // A choice of an algorithm that is checked which the endpoints do not have.
     #[serde(default, skip_serializing)]
     pages: PagesName,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -200,14 +197,6 @@ enum PushName {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum WakeName {
-    #[default]
-    WithPage,
-    Apart,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 enum PagesName {
     #[default]
     Fixed,
@@ -257,9 +246,6 @@ impl TryFrom<File> for Policy {
             StopName::Target => Stop::Target,
             StopName::Switch => Stop::Switch,
         };
-        if file.wake != WakeName::WithPage {
-            return Err(NoPolicy::WakesApart);
-        }
         if file.pages != PagesName::Fixed {
             return Err(NoPolicy::PagesComeAndGo);
         }
@@ -298,7 +284,7 @@ impl TryFrom<File> for Policy {
             PushName::Pull => Push::Pull,
         };
         let (name, hand_over, log, start) = (name.into(), file.hand_over, file.log, file.start);
-        let fallback = file.fallback;
+        let (fallback, wake) = (file.fallback, file.wake);
         let channels = match file.channels {
             ChannelsName::One => Channels::One,
             ChannelsName::DemandApart => Channels::DemandApart,
@@ -319,6 +305,7 @@ impl TryFrom<File> for Policy {
             start,
             fallback,
             channels,
+            wake,
         };
         policy.check()?;
         Ok(policy)
@@ -342,6 +329,7 @@ impl From<Policy> for File {
             start,
             fallback,
             channels,
+            wake,
         } = policy;
         let (pre, passes) = match pre {
             Pre::None => (PreName::None, None),
@@ -384,7 +372,7 @@ impl From<Policy> for File {
             log,
             start,
             fallback,
-            wake: WakeName::default(),
+            wake,
             pages: PagesName::default(),
             channels: match channels {
                 Channels::One => ChannelsName::One,

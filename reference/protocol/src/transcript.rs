@@ -72,6 +72,11 @@ impl fmt::Display for Sentence<'_> {
             Event::PageWritten { page, .. } => write!(f, "| writes {page}"),
             Event::PageFaulted { page, asked } => write!(f, "| faults on {page}, asks {asked} for it"),
             Event::PageLoaded { page } => write!(f, "| faults on {page}, loads it from the local store"),
+            Event::FaultHeard { page, woken: false } => write!(f, "| waits for {page} as well"),
+            Event::FaultHeard { page, woken: true } => {
+                write!(f, "| has faulted on {page}, which is there, is woken")
+            }
+            Event::ThreadsWoken { page } => write!(f, "wakes who waits for {page}"),
             Event::PagePulled { page, asked } => write!(f, "asks {asked} for {page} ahead"),
             Event::ProcessExited => f.write_str("| exits"),
             Event::PassBegun { pass } => write!(f, "begins pass {pass}"),

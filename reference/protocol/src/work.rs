@@ -36,6 +36,8 @@ pub enum Work {
     Repeat(PageNumber),
     /// Look to a backing store for a page that a dead machine owed.
     FallBack(PageNumber),
+    /// Wake whoever waits for a page that is there.
+    Wake(PageNumber),
     /// Tell the source that everything that travels has arrived.
     DeclareReady,
     /// Run the process, where nobody is asked before.
@@ -51,7 +53,7 @@ pub enum Work {
 }
 
 impl Work {
-    /// The page that is sent, or asked for again.
+    /// The page that is sent, or asked for again, or waited for.
     pub fn page(self) -> Option<PageNumber> {
         match self {
             Self::ClearMark(page)
@@ -63,7 +65,8 @@ impl Work {
             | Self::Pull(page)
             | Self::WriteBack(page)
             | Self::Repeat(page)
-            | Self::FallBack(page) => Some(page),
+            | Self::FallBack(page)
+            | Self::Wake(page) => Some(page),
             Self::BeginPass
             | Self::SendState
             | Self::HandOver

@@ -85,6 +85,11 @@ pub enum Event {
     PageFaulted { page: PageNumber, asked: Place },
     /// The process touched a page that was in the local backing store; now it is here.
     PageLoaded { page: PageNumber },
+    /// The fault of a further thread was heard, of a page that is waited for, or by now is there: then the thread was `woken` at
+    /// once, unless others wait still.
+    FaultHeard { page: PageNumber, woken: bool },
+    /// The threads that waited for a page run on, where that is no part of its being installed.
+    ThreadsWoken { page: PageNumber },
     /// The process ended.
     ProcessExited,
 

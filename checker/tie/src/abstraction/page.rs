@@ -57,7 +57,7 @@ pub(super) fn page(scene: &Scene<'_>, page: PageNumber) -> Result<Page, Unmapped
         stray: look.stray(),
         // An endpoint that keeps and answers its requests; one that does not is told by its steps.
         neglect: Neglect::None,
-        aside: Aside { pulled: look.is_pulled(), apart, ..Aside::NONE },
+        aside: Aside { late: look.is_late(), pulled: look.is_pulled(), apart, ..Aside::NONE },
     })
 }
 
@@ -271,6 +271,11 @@ impl Look<'_, '_> {
         self.scene.resident.pulled.contains(self.page)
     }
 
+    /// Is there a thread that waits for it of which its host has not heard?
+    fn is_late(&self) -> bool {
+        self.scene.rig.late.contains(&self.page)
+    }
+
     fn request(&self) -> Transit<()> {
         let asks = |flight: &&Flight| {
             matches!(flight.envelope.message, Message::Request { .. } | Message::Fetch { .. })
@@ -308,7 +313,7 @@ impl Look<'_, '_> {
                     older += 1;
                     continue;
                 }
-                Message::Fetched { content, .. } if self.record.requested => content,
+                Message::Fetched { content, .. } if self.lacks() => content,
                 _ => continue,
             };
             let currency = self.currency(content);
@@ -318,6 +323,11 @@ impl Look<'_, '_> {
             };
         }
         (newest, older)
+    }
+
+    /// Does the process wait for it because it is missing?
+    fn lacks(&self) -> bool {
+        self.record.requested && self.record.location != Location::Here
     }
 
     /// Is the newest content on its way over the connection for answers?

@@ -1,7 +1,7 @@
 //! What can happen next.
 
 use protocol::destination::Destination;
-use protocol::host::{Host, Location, Role, Work};
+use protocol::host::{Host, Location, Resident, Role, Work};
 use protocol::memory::Memory;
 use protocol::page::PageKind;
 use protocol::policy::Stop;
@@ -35,6 +35,10 @@ pub enum Action {
     Write(PageNumber),
     /// The process touches a page that is not in memory.
     Touch(PageNumber),
+    /// A further thread touches a page that is missing and waited for.
+    TouchAgain(PageNumber),
+    /// Its host hears of that.
+    Hear(PageNumber),
     /// The process exits.
     Exit,
     /// A host does work that is due.
@@ -114,7 +118,9 @@ impl Rig {
             }
             _ => false,
         };
-        if may_start && !self.is_apart() {
+        // Every fault is heard before pages are copied.
+        let waits = self.copies() && !self.announces() && !self.is_quiet(host);
+        if may_start && !self.is_apart() && !waits {
             let others = self.hosts().filter(|other| other.id() != host.id()).filter(may_take);
             actions.extend(others.map(|other| Action::Start { to: other.id() }));
         }
@@ -124,7 +130,8 @@ impl Rig {
         let in_vain = self.announces()
             && !self.copies()
             && self.attempt().is_some_and(|(_, to, epoch)| self.is_forgotten(to, epoch));
-        if host.check_suspension().is_ok() && !(begins && self.is_apart()) && !in_vain {
+        if host.check_suspension().is_ok() && self.late.is_empty() && !(begins && self.is_apart()) && !in_vain
+        {
             let pointers = |kind| {
                 let pages = self.image.page_numbers().filter(move |&page| self.image.kind(page) == kind);
                 let pages = pages.filter(|_| host.policy().working_set).map(Some);
@@ -152,15 +159,19 @@ impl Rig {
             match record.location {
                 Location::Here => actions.push(Action::Write(page)),
                 _ if !record.requested => actions.push(Action::Touch(page)),
+                _ if host.policy().wakes_apart() && !self.late.contains(&page) => {
+                    actions.push(Action::TouchAgain(page));
+                }
                 _ => {}
             }
         }
+        actions.extend(self.late.iter().copied().map(Action::Hear));
         actions.push(Action::Exit);
     }
 
     fn add_network_actions(&self, actions: &mut Vec<Action>) {
         for (at, flight) in self.network.flights().iter().enumerate() {
-            if self.network.is_deliverable(at) {
+            if self.network.is_deliverable(at) && !self.begins_too_soon(flight) {
                 actions.push(Action::Deliver { at, kept: false });
             }
             let fickle = !self.is_of_aborted(flight);
@@ -175,6 +186,20 @@ impl Rig {
                 actions.push(Action::Resend(at));
             }
         }
+    }
+
+    /// Does the process wait for nothing, and no thread that its host has not heard of?
+    fn is_quiet(&self, host: &Host<FlawedMemory>) -> bool {
+        let waits = |resident: &Resident| resident.waits.iter().next().is_some();
+        self.late.is_empty() && !host.role().resident().is_some_and(waits)
+    }
+
+    /// Is it the word on which copying begins, and the process waits for a page? Then the driver holds it back; also from one that
+    /// is to be released, which to the model has not exited.
+    fn begins_too_soon(&self, flight: &Flight) -> bool {
+        let begins = self.copies() && flight.envelope.message == Message::Expected;
+        let announced = |host: &Host<_>| matches!(host.role(), Role::Source(Source::Announced(_)));
+        begins && self.hosts().any(|host| announced(host) && !self.is_quiet(host))
     }
 
     /// Its sender's timer sends it again while there is a connection, and the other side has said what it needs.

@@ -18,6 +18,7 @@ pub use actions::Action;
 pub use disruption::Mending;
 pub(super) use disruption::{History, Trouble};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::disruption::Disruption;
@@ -40,6 +41,8 @@ use super::policy::{Unsupported, policy};
 /// What one endpoint or link did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happening {
+    /// A further thread touched a page that is missing and waited for. Its host has not heard of it.
+    Touched(PageNumber),
     /// A step of an endpoint.
     Step {
         /// Whose.
@@ -91,6 +94,8 @@ pub struct Rig {
     /// How often each page went from host to host in the migration under way.
     pub(super) crossings: Vec<u64>,
     writes: u64,
+    /// The pages that a further thread waits for of which its host has not heard.
+    pub(super) late: BTreeSet<PageNumber>,
     pub(super) trouble: Trouble,
     /// The host that last handed the process over, as it was before: some flaws bring it back.
     before_hand_over: Option<Box<Host<FlawedMemory>>>,
@@ -126,6 +131,7 @@ impl Rig {
             newest: image.page_numbers().filter_map(|page| image.content(page).cloned()).collect(),
             crossings: vec![0; kinds.len()],
             writes: 0,
+            late: BTreeSet::new(),
             trouble: Trouble::default(),
             before_hand_over: None,
             migration,
@@ -152,6 +158,14 @@ impl Rig {
             }
             Action::Write(page) => self.write(page)?,
             Action::Touch(page) => self.tell(self.process_host()?, |host| host.fault(page))?,
+            Action::TouchAgain(page) => {
+                self.late.insert(page);
+                happenings.push(Happening::Touched(page));
+            }
+            Action::Hear(page) => {
+                self.late.remove(&page);
+                self.tell(self.process_host()?, |host| host.fault(page))?;
+            }
             Action::Exit => self.tell(self.process_host()?, Host::exit)?,
             Action::Work(host, work) => {
                 let taken_back = matches!(self.flaw, Some(Flaw::ResumesOnSilence | Flaw::CancelsTooLate));

@@ -1,7 +1,7 @@
 //! What follows from a step at once: messages are sent, pages counted, and the network forgets.
 
 use protocol::ensemble::Said;
-use protocol::host::{Host, Role, WriteBack};
+use protocol::host::{Host, Location, Role, WriteBack};
 use protocol::source::{Draining, Shadow, Source};
 use protocol::wire::Message;
 use steplog::event::Event;
@@ -38,6 +38,7 @@ impl Rig {
         for happening in happenings {
             let Happening::Step { event, .. } = happening else { continue };
             match event {
+                Event::ProcessReleased { .. } => self.late.clear(),
                 Event::MigrationStarted { .. } if self.copies() => self.crossings.fill(0),
                 Event::ProcessSuspended { .. } if !self.copies() => {
                     self.crossings.fill(0);
@@ -104,7 +105,10 @@ impl Rig {
         let Rig { ensemble, network, .. } = self;
         let waits_for = |host: &Host<FlawedMemory>, page: PageNumber| {
             let resident = host.role().resident();
-            resident.is_some_and(|resident| resident.waits.contains(page) || resident.pulled.contains(page))
+            resident.is_some_and(|resident| {
+                let missing = resident.pages[page.index()].location != Location::Here;
+                missing && resident.waits.contains(page) || resident.pulled.contains(page)
+            })
         };
         network.drop_useless(|page| ensemble.hosts().any(|host| waits_for(host, page)));
     }

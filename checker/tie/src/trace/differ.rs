@@ -174,7 +174,9 @@ fn page_event(step: PageStep) -> Option<&'static str> {
     Some(match step {
         PageStep::Write => "page-written",
         PageStep::LoadLocal | PageStep::FallBack => "page-loaded",
-        PageStep::Fault | PageStep::FaultAgain => "page-faulted",
+        PageStep::Fault => "page-faulted",
+        PageStep::HearFault => "fault-heard",
+        PageStep::Wake => "threads-woken",
         PageStep::ClearLog => "mark-cleared",
         PageStep::Copy => "page-copied",
         PageStep::SendFrozen | PageStep::SendWorkingSet | PageStep::SendInVain => "page-transferred",
@@ -190,8 +192,7 @@ fn page_event(step: PageStep) -> Option<&'static str> {
         PageStep::DeliverAcknowledgement => "write-back-acknowledged",
         PageStep::ResendRequest => "fetch-repeated",
         PageStep::ResendWriteBack => "write-back-repeated",
-        PageStep::HearFault
-        | PageStep::Wake
+        PageStep::FaultAgain
         | PageStep::Discard
         | PageStep::Unmap
         | PageStep::Map

@@ -234,7 +234,8 @@ impl Trouble {
             Event::PageWritten { .. }
             | Event::PageFaulted { .. }
             | Event::PageLoaded { .. }
-            | Event::PagePulled { .. } => !found.is_empty(),
+            | Event::PagePulled { .. }
+            | Event::ThreadsWoken { .. } => !found.is_empty(),
             Event::MigrationStarted { .. } => phase != Phase::Forgotten,
             ref event if calls_off(event) => match phase.can_abort() {
                 true => !found.is_empty(),

@@ -9,7 +9,7 @@ use model::page::Plan;
 use model::{Page, Phase};
 use steplog::place::{Epoch, HostId, Place};
 
-use super::follow::Follower;
+use super::follow::{Follower, is_held_at_process};
 use super::objection::MessageName;
 
 /// Somebody waits for something that the log does not have.
@@ -22,6 +22,9 @@ pub enum Wait {
     /// A fault has not been served.
     #[error("the process on {on} waits for page {page}, which {asked} was asked for")]
     Page { on: HostId, page: u64, asked: Place },
+    /// It is there, and nobody has been woken.
+    #[error("page {page} is there on {on}, and whoever waits for it has not been woken")]
+    Woken { on: HostId, page: u64 },
     /// The source has not come as far as the state.
     #[error("{from} has begun to move the process to {to} in {epoch} and has not sent its state{}", meanwhile(*.suspended))]
     State { from: HostId, to: HostId, epoch: Epoch, suspended: bool },
@@ -92,6 +95,10 @@ impl Follower<'_> {
         let in_all = |page: &usize| state.records(*page).iter().all(|record| is_waiting(&record.page));
         let page = state.representatives(is_waiting).into_iter().find(in_all)?;
         let migration = self.model.migration();
+        let is_there = |page: &Page| is_held_at_process(state.control.phase, page);
+        if state.records(page).iter().all(|record| is_there(&record.page)) {
+            return Some(Wait::Woken { on, page: page as u64 });
+        }
         let stored =
             state.records(page).iter().all(|record| migration.comes_from_store(&state.control, &record.page));
         let former = self.roster.process.formers.last().map(|(host, _)| Place::Host(*host));

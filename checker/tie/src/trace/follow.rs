@@ -318,6 +318,8 @@ impl<'m> Follower<'m> {
             {
                 Stutters::Always
             }
+            // Another thread may have touched the page meanwhile.
+            Event::FaultHeard { .. } => Stutters::Always,
             _ if stays || waited_for => Stutters::IfStuck,
             _ => Stutters::Never,
         };
@@ -355,6 +357,10 @@ impl<'m> Follower<'m> {
                     !from_store() && last == (before.plan == Plan::FromSource)
                 }
             },
+            Event::FaultHeard { woken, .. } => {
+                let there = is_held_at_process(control.phase, before);
+                before.aside.late && woken == (there && !before.waiting)
+            }
             Event::PageLoaded { .. } => {
                 *step != Some(PageStep::FallBack) || orphaned() && !migration.is_on_file_server(before)
             }
@@ -489,7 +495,7 @@ fn is_such_control(event: &Event, lead: &[ControlStep], state: &Population) -> b
     }
 }
 
-fn is_held_at_process(phase: Phase, page: &Page) -> bool {
+pub(super) fn is_held_at_process(phase: Phase, page: &Page) -> bool {
     if phase.at_source() { page.source.is_held() } else { page.destination.is_held() }
 }
 
@@ -502,6 +508,8 @@ fn is_of_process(event: &Event) -> bool {
             | Event::PageFaulted { .. }
             | Event::PageLoaded { .. }
             | Event::PagePulled { .. }
+            | Event::FaultHeard { .. }
+            | Event::ThreadsWoken { .. }
             | Event::MigrationAnnounced { .. }
             | Event::MigrationStarted { .. }
             | Event::ProcessSuspended { .. }

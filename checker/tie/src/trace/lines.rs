@@ -50,7 +50,9 @@ impl Roster {
                 self.page_accessed(host, epoch, offset, bytes.0.len())
             }
             Event::PageFaulted { asked, .. } => self.page_faulted(host, epoch, asked),
-            Event::PageLoaded { .. } => self.runs(host, epoch),
+            Event::PageLoaded { .. } | Event::FaultHeard { .. } | Event::ThreadsWoken { .. } => {
+                self.runs(host, epoch)
+            }
             Event::PagePulled { asked, .. } => self.page_faulted(host, epoch, asked.into()),
             Event::ProcessExited => self.process_exited(host, epoch),
 

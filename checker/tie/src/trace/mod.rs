@@ -405,6 +405,8 @@ fn page_of(event: &Event) -> Option<PageNumber> {
         | Event::PageFaulted { page, .. }
         | Event::PageLoaded { page }
         | Event::PagePulled { page, .. }
+        | Event::FaultHeard { page, .. }
+        | Event::ThreadsWoken { page }
         | Event::MarkCleared { page }
         | Event::PageCopied { page, .. }
         | Event::PageTransferred { page, .. }

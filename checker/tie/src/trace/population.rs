@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use model::disruption::Connection;
 use model::page::{Kind, Transit};
+use model::paging::Waking;
 use model::strategy::LogReading;
 use model::system::{Conditions, System};
 use model::{Control, ControlStep, Page, PageStep, Phase, Process};
@@ -78,7 +79,7 @@ pub(super) struct Population {
     classes: Vec<Class>,
     of_page: Numbered,
     /// What may happen to a page at any time without anybody seeing it: that the process writes, that a mark in the dirty log
-    /// is cleared.
+    /// is cleared, that a further thread touches it.
     unseen: Arc<[PageStep]>,
     /// Nobody says that he has noticed the loss of a connection.
     connections_unseen: bool,
@@ -106,7 +107,8 @@ impl Population {
         let connections_unseen = unseen(Unseen::Connections);
         let writes = unseen(Unseen::Writes).then_some(PageStep::Write);
         let clears = (strategy.real.log == LogReading::Pass).then_some(PageStep::ClearLog);
-        let unseen = writes.into_iter().chain(clears).collect();
+        let touches = (strategy.paging.wake == Waking::Apart).then_some(PageStep::FaultAgain);
+        let unseen = writes.into_iter().chain(clears).chain(touches).collect();
         let mut population =
             Self { control, classes, of_page, unseen, connections_unseen, noticed, noticed_outage };
         population.close(model);

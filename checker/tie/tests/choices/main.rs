@@ -4,6 +4,7 @@
 mod channels;
 mod common;
 mod fallback;
+mod waking;
 
 use common::{drive_all, judge_all, run_all, scenario};
 use model::strategy::{Freeze, HandOver, LogReading, Passes, Pre, Push, Real, Start, Stop};

@@ -84,7 +84,7 @@ use crate::destination::{Destination, Post};
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::memory::{Memory, PageStore};
 use crate::page::Image;
-use crate::policy::{Contradiction, HandOver, Policy};
+use crate::policy::{Contradiction, HandOver, Policy, Start};
 use crate::running::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
 use crate::running::departure::Departure;
 use crate::running::links::Links;
@@ -232,6 +232,9 @@ impl<M: Memory> Host<M> {
         }
         match &self.role {
             Role::Source(Source::Resting(resident)) if resident.exited => Err(Refusal::Exited),
+            Role::Source(Source::Resting(resident)) if self.policy.start == Start::AtOnce => {
+                resident.check_start(&self.policy).map(|()| epoch)
+            }
             Role::Source(Source::Resting(_)) => Ok(epoch),
             Role::Source(Source::Announced(_) | Source::PreMigration(_)) => Err(Refusal::NotAtRest),
             Role::Destination(destination) => destination.check_move_on(to, &self.policy).map(|()| epoch),
@@ -312,12 +315,13 @@ impl<M: Memory> Host<M> {
         let view = self.view();
         let candidates: Box<dyn Iterator<Item = Work> + '_> = match &self.role {
             Role::Vacant | Role::Failed(_) => Box::new(std::iter::empty()),
-            // Nothing else is due then, and there may be millions of candidates.
+            // Little else is due then, and there may be millions of candidates.
             _ if self.is_full() => Box::new(std::iter::once(Work::BeginPass)),
             Role::Source(source) => source.candidates(view),
             Role::Destination(destination) => destination.candidates(view),
         };
-        candidates.filter(move |&work| self.is_due(work)).map(move |work| Task {
+        let wakes = self.role.resident().into_iter().flat_map(|resident| resident.wakes(&self.policy));
+        wakes.chain(candidates).filter(move |&work| self.is_due(work)).map(move |work| Task {
             work,
             page_to: self.page_to(work),
             channel: self.channel_of(work),
@@ -337,6 +341,7 @@ impl<M: Memory> Host<M> {
             return false;
         }
         match (&self.role, work) {
+            (role, Work::Wake(page)) => role.resident().is_some_and(|resident| resident.wake_due(page)),
             (Role::Source(source), _) => source.is_due(work, self.view()),
             // Instead of saying *ready* the host refuses what it has no room for.
             (Role::Destination(destination), Work::DeclareReady | Work::Resume | Work::Refuse) => {
@@ -361,6 +366,10 @@ impl<M: Memory> Host<M> {
             return self.refuse();
         }
         let (role, mut cx) = self.parts();
+        if let (Work::Wake(page), Some(resident)) = (work, role.running_mut()) {
+            let stepped = resident.wake(page);
+            return self.record(stepped);
+        }
         let stepped = match std::mem::take(role) {
             Role::Source(source) => {
                 let (source, stepped) = source.perform(work, &mut cx);
@@ -597,7 +606,8 @@ impl<M: Memory> Host<M> {
     /// Whether the work would say something that cannot be said now: to a place out of reach, or with no room for
     /// another message.
     fn is_held_back(&self, work: Work) -> bool {
-        (self.is_full() && work != Work::BeginPass) || !self.role.reaches(work, &self.links, self.view())
+        let says_nothing = matches!(work, Work::BeginPass | Work::Wake(_));
+        (self.is_full() && !says_nothing) || !self.role.reaches(work, &self.links, self.view())
     }
 
     fn is_full(&self) -> bool {

@@ -181,7 +181,12 @@ impl Role {
                 let Some(resident) = self.resident() else { return true };
                 return resident.former_hosts.iter().all(|former| links.are_up(former.host));
             }
-            Work::BeginPass | Work::ClearMark(_) | Work::Resume | Work::Destroy | Work::Release => None,
+            Work::BeginPass
+            | Work::ClearMark(_)
+            | Work::Wake(_)
+            | Work::Resume
+            | Work::Destroy
+            | Work::Release => None,
         };
         to.is_none_or(|to| links.are_up(to))
     }

@@ -14,7 +14,7 @@ use super::context::{Arrival, Context, Handled, Stepped, View, misbehaved};
 use crate::error::{Error, LocalFault, Misbehaviour, Refusal};
 use crate::page::{PageBytes, PageKind};
 use crate::page_set::PageSet;
-use crate::policy::{Policy, Push};
+use crate::policy::{Policy, Pre, Push};
 use crate::wire::FormerHost;
 use crate::wire::Message;
 use crate::work::Work;
@@ -28,7 +28,8 @@ pub struct Resident {
     pub pages: Vec<PageRecord>,
     /// The pages that only a former host has.
     pub owed: PageSet,
-    /// The pages that the process waits for: those whose record says that they are requested.
+    /// The pages that the process waits for: those whose record says that they are requested. Where waking is a step of its own
+    /// some of them may be here.
     pub waits: PageSet,
     /// The pages that this host has asked a former one for although nobody waits for them.
     pub pulled: PageSet,
@@ -65,7 +66,7 @@ pub struct PageRecord {
     pub dirty: bool,
     /// The last version written back.
     pub version: Version,
-    /// Whether the process waits for it.
+    /// Whether the process waits for it, be it that it is missing or that who waits has yet to be woken.
     pub requested: bool,
 }
 
@@ -136,6 +137,15 @@ impl Resident {
         last.map(|former| former.host)
     }
 
+    /// Whether copying may begin: not while the process waits for a page.
+    pub(crate) fn check_start(&self, policy: &Policy) -> Result<(), Refusal> {
+        let copies = matches!(policy.pre, Pre::Copy(_)) && !self.exited;
+        match self.outstanding_request().filter(|_| copies) {
+            Some(page) => Err(Refusal::RequestOutstanding(page)),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn outstanding_request(&self) -> Option<PageNumber> {
         self.waits.first_from(PageNumber(0))
     }
@@ -201,6 +211,11 @@ impl Resident {
             return Err(Refusal::Exited.into());
         }
         let record = self.pages.get(page.index()).ok_or(Refusal::NotMissing(page))?;
+        let here = record.location == Location::Here;
+        if cx.policy.wakes_apart() && (here || record.requested) {
+            let woken = here && !record.requested;
+            return Ok((self.epoch, Event::FaultHeard { page, woken }));
+        }
         if record.requested {
             return Err(Refusal::RequestOutstanding(page).into());
         }
@@ -227,6 +242,30 @@ impl Resident {
     pub(super) fn wait_for(&mut self, page: PageNumber) {
         self.page_mut(page).requested = true;
         self.waits.insert(page);
+    }
+
+    /// Whether somebody waits for a page that is here.
+    pub(crate) fn wake_due(&self, page: PageNumber) -> bool {
+        !self.exited && self.waits.contains(page) && self.is_here(page)
+    }
+
+    /// Whom to wake.
+    pub(crate) fn wakes(&self, policy: &Policy) -> impl Iterator<Item = Work> + '_ {
+        let waits = policy.wakes_apart().then(|| self.waits.iter());
+        waits.into_iter().flatten().filter(|&page| self.wake_due(page)).map(Work::Wake)
+    }
+
+    pub(crate) fn wake(&mut self, page: PageNumber) -> Stepped {
+        if !self.wake_due(page) {
+            return Err(Refusal::NotDue(Work::Wake(page)).into());
+        }
+        self.wait_no_more(page);
+        Ok((self.epoch, Event::ThreadsWoken { page }))
+    }
+
+    fn wait_no_more(&mut self, page: PageNumber) {
+        self.page_mut(page).requested = false;
+        self.waits.remove(page);
     }
 
     /// The file server has the page that a host owed which is dead.
@@ -294,12 +333,13 @@ impl Resident {
     ) -> Result<(), LocalFault> {
         cx.memory.install(page, content)?;
         self.owed.remove(page);
-        self.waits.remove(page);
+        if !cx.policy.wakes_apart() {
+            self.wait_no_more(page);
+        }
         self.pulled.remove(page);
         self.unpulled.remove(page);
         let record = self.page_mut(page);
         record.location = Location::Here;
-        record.requested = false;
         if record.dirty {
             self.unsaved.insert(page);
         }

@@ -40,12 +40,14 @@ impl Announced {
 }
 
 impl Source {
-    /// The destination expects the process: the migration begins. One that has called *exit* meanwhile goes no further.
+    /// The destination expects the process: the migration begins, unless the process waits for a page: then the driver hands this in
+    /// again when it does not. One that has called *exit* meanwhile goes no further.
     pub(super) fn begin(&mut self, from: HostId, view: View<'_>) -> Handled {
         let Self::Announced(Announced { resident, route }) = self else { return Ok(None) };
         if route.to != from {
             return Err(misbehaved(from, Misbehaviour::NotThePeer { kind: MessageKind::Expected }));
         }
+        resident.check_start(view.policy)?;
         let route = *route;
         *self = Self::start(std::mem::take(resident), route, view);
         Ok(Some((route.epoch, Event::MigrationStarted { to: from })))

@@ -78,6 +78,9 @@ pub enum DriverSetupError {
     /// Two hosts have one connection.
     #[error("{0}: this driver has channels = \"one\" alone")]
     Channels(String),
+    /// The kernel wakes whoever waits for a page in the call that installs it.
+    #[error("{0}: this driver has wake = \"with-page\" alone")]
+    Wake(String),
     /// The file server is needed.
     #[error("{0} needs a file server (--store), and none is known")]
     NoStore(String),
@@ -297,6 +300,9 @@ fn check_choices(
     }
     if policy.channels != Channels::One {
         return Err(DriverSetupError::Channels(policy.name.to_string()));
+    }
+    if policy.wakes_apart() {
+        return Err(DriverSetupError::Wake(policy.name.to_string()));
     }
     if needs_store(policy, layout) && setup.store.is_none() {
         return Err(DriverSetupError::NoStore(policy.name.to_string()));

@@ -18,7 +18,7 @@ impl World {
             return self.check_clean();
         }
         let underway = usize::from(self.underway.is_some());
-        let (hops_left, waits_for) = (self.hops.len() + underway, self.process.waits_for);
+        let (hops_left, waits_for) = (self.hops.len() + underway, self.process.waits_for());
         if hops_left > 0 || waits_for.is_some() {
             return Err(WorldError::Stuck { hops_left, waits_for });
         }

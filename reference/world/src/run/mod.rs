@@ -17,7 +17,7 @@ pub use oracle::{Discrepancy, Oracle};
 pub use scenario::{Ending, Scenario};
 pub use statistics::{Migration, migrations};
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use protocol::ensemble::{Ensemble, PlaceError, Said};
@@ -31,10 +31,18 @@ use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
 use crate::net::SimulatedNetwork;
+use crate::random::Random;
 use crate::workload::ACCESS_LEN;
 use disrupt::Trouble;
 use process::Process;
 use schedule::{Occurrence, Schedule};
+
+/// Threads of a process whose threads are woken in a step of its own.
+const THREADS: usize = 4;
+
+/// Within what time the fault of a further thread is heard, and within what time whoever waits for a page is woken when that is
+/// there.
+const HEARD_WITHIN_NS: u64 = 1_000_000;
 
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +118,10 @@ pub struct World {
     trouble: Trouble,
     steps_max: usize,
     occurrences: usize,
+    /// When faults are heard and threads woken.
+    delays: Random,
+    /// The pages that are there, and of which nobody is woken yet who waits for them.
+    asleep: BTreeSet<PageNumber>,
 }
 
 impl World {
@@ -132,7 +144,8 @@ impl World {
             ensemble.add_vacant(id, PageStore::vacant(image.page_count()))?;
         }
         let accesses = workload.accesses(image.page_count(), seed);
-        let mut process = Process::new(first, layout.initial_writes(seed), accesses, registers_len);
+        let threads = if scenario.policy.wakes_apart() { THREADS } else { 1 };
+        let mut process = Process::new(first, threads, layout.initial_writes(seed), accesses, registers_len);
         process.count_max = process.initial_len() + scenario.accesses_per_stay;
         let all_hosts = ensemble.hosts().map(Host::id).collect();
         let mut world = Self {
@@ -151,6 +164,8 @@ impl World {
             trouble: Trouble::default(),
             steps_max: usize::MAX,
             occurrences: 0,
+            delays: Random::new(seed),
+            asleep: BTreeSet::new(),
         };
         world.expect_trouble(disruptions);
         Ok(world)
@@ -197,6 +212,8 @@ impl World {
         let Some(occurrence) = self.schedule.next() else { return Ok(false) };
         match occurrence {
             Occurrence::Access => self.access()?,
+            Occurrence::Fault(page) => self.hear_fault(page)?,
+            Occurrence::Wake(page) => _ = self.asleep.remove(&page),
             Occurrence::Room(place) => self.schedule.room_has_come(place),
             Occurrence::Arrival { from, to, connection, frame } => {
                 if self.network.connection(from, to) == connection {
@@ -249,7 +266,7 @@ impl World {
         if !ensemble.host(at).is_some_and(Host::is_running) {
             return Ok(());
         }
-        let Some(access) = process.access().filter(|_| process.waits_for.is_none()) else { return Ok(()) };
+        let Some(access) = process.access() else { return Ok(()) };
         let (page, offset) = (access.page, access.offset);
         let mut read = [0; ACCESS_LEN];
         let done = ensemble.act(at, |host| match access.write {
@@ -267,13 +284,31 @@ impl World {
                 next_ns = self.scenario.workload.interval_ns;
             }
             Err(Fault::Missing(page)) => {
-                ensemble.tell(at, |host| host.fault(page))?;
-                let present = ensemble.host(at).is_some_and(|host| host.memory().is_present(page));
-                process.waits_for = Some(page).filter(|_| !present);
+                let resident = ensemble.host(at).and_then(|host| host.role().resident());
+                if resident.is_some_and(|resident| resident.waits.contains(page)) {
+                    process.sleep(page, false);
+                    let delay_ns = self.delays.below(HEARD_WITHIN_NS);
+                    self.schedule.after(delay_ns, Occurrence::Fault(page));
+                } else {
+                    ensemble.tell(at, |host| host.fault(page))?;
+                    if !ensemble.host(at).is_some_and(|host| host.memory().is_present(page)) {
+                        process.sleep(page, true);
+                    }
+                }
             }
             Err(fault) => return Err(fault.into()),
         }
         self.schedule.after(next_ns, Occurrence::Access);
+        Ok(())
+    }
+
+    /// The host hears a fault, if the process has not exited or died.
+    fn hear_fault(&mut self, page: PageNumber) -> Result<(), WorldError> {
+        let at = self.process.at;
+        let runs = self.ensemble.host(at).is_some_and(Host::is_running);
+        if runs && self.process.hear(page) {
+            self.ensemble.tell(at, |host| host.fault(page))?;
+        }
         Ok(())
     }
 
@@ -304,11 +339,14 @@ impl World {
 
     /// Does the most urgent work of a host whose page, if any, has room on its link.
     fn work(&mut self, id: HostId) -> Result<bool, WorldError> {
-        let Self { ensemble, network, schedule, .. } = self;
+        let Self { ensemble, network, schedule, asleep, .. } = self;
         let Some(host) = ensemble.host(id) else { return Ok(false) };
         let now_ns = schedule.now_ns();
         let mut busy_until_ns = BTreeMap::new();
         let possible = host.tasks().find(|task| {
+            if matches!(task.work, Work::Wake(page) if asleep.contains(&page)) {
+                return false;
+            }
             let Some(to) = task.page_to else { return true };
             let over = (to, task.channel);
             if busy_until_ns.contains_key(&over) {
@@ -385,16 +423,29 @@ impl World {
             Event::PageInstalled { page, .. }
             | Event::PageFetched { page, .. }
             | Event::PageFellBack { page, version: None }
-                if self.process.at == id && self.process.waits_for == Some(*page) =>
+                if self.process.at == id =>
             {
-                self.process.waits_for = None;
-                self.schedule.after(0, Occurrence::Access);
+                let page = *page;
+                if self.scenario.policy.wakes_apart() {
+                    self.asleep.insert(page);
+                    self.schedule.after(self.delays.below(HEARD_WITHIN_NS), Occurrence::Wake(page));
+                } else {
+                    self.wake(page);
+                }
             }
+            Event::ThreadsWoken { page } | Event::FaultHeard { page, woken: true } => self.wake(*page),
             _ => {
                 let event = event.clone();
                 self.notice_trouble(id, &event)?;
             }
         }
         Ok(())
+    }
+
+    /// Threads that wait for this page go on.
+    fn wake(&mut self, page: PageNumber) {
+        if self.process.wake(page) {
+            self.schedule.after(0, Occurrence::Access);
+        }
     }
 }

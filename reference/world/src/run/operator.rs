@@ -32,7 +32,7 @@ impl World {
             }
             _ => false,
         };
-        if may_start { self.start(at) } else { Ok(false) }
+        if may_start && !self.process.has_unheard() { self.start(at) } else { Ok(false) }
     }
 
     fn start(&mut self, at: HostId) -> Result<bool, WorldError> {
@@ -77,7 +77,9 @@ impl World {
         // The first pass at least: then what is left is less than all.
         let stopped = self.scenario.policy.stop != Stop::Passes;
         let first = matches!(host.role(), Role::Source(Source::PreMigration(pre)) if pre.pass.as_ref().is_some_and(|pass| pass.number == 1 && !pass.due.is_empty()));
-        if passes_left || (stopped && first) || host.check_suspension().is_err() {
+        // Every fault is to be heard before that.
+        let unheard = self.process.has_unheard();
+        if passes_left || (stopped && first) || unheard || host.check_suspension().is_err() {
             return Ok(false);
         }
         let suspension = self.process.suspension(self.scenario.policy.stop == Stop::Switch);

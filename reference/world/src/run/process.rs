@@ -1,4 +1,9 @@
 //! The process that is moved: a workload, and what it needs to go on from where it was.
+//!
+//! The accesses of the workload are done by whichever thread is free. There is one, or, where whoever waits for a page is woken
+//! in a step of its own, there are several.
+
+use std::collections::VecDeque;
 
 use protocol::host::Suspension;
 use protocol::page::{Image, PageKind};
@@ -12,10 +17,14 @@ use crate::workload::{Access, AccessSequence};
 pub(super) struct Process {
     /// Where it runs, or last ran.
     pub at: HostId,
-    /// What it is about to do: an access that faulted is tried again.
+    /// What it is about to do.
     pub next: Option<Access>,
-    /// The page that it waits for.
-    pub waits_for: Option<PageNumber>,
+    /// Its threads that wait for a page.
+    pub sleepers: Vec<Sleeper>,
+    /// The accesses of those that waited: they are tried again.
+    woken: VecDeque<Access>,
+    /// How many threads it has.
+    threads: usize,
     /// Accesses done.
     pub count: u64,
     /// Accesses that it may have done before something else happens.
@@ -27,14 +36,33 @@ pub(super) struct Process {
     registers_len: usize,
 }
 
+/// A thread that waits for a page.
+#[derive(Clone, Debug)]
+pub(super) struct Sleeper {
+    pub page: PageNumber,
+    /// What it tries again when it is woken.
+    access: Access,
+    /// Whether its host has heard of it. If not, it sleeps on when others are woken.
+    heard: bool,
+}
+
 impl Process {
-    pub fn new(at: HostId, initial: Vec<Access>, accesses: AccessSequence, registers_len: usize) -> Self {
-        let (next, waits_for, code_page, stack_page) = (None, None, None, None);
+    pub fn new(
+        at: HostId,
+        threads: usize,
+        initial: Vec<Access>,
+        accesses: AccessSequence,
+        registers_len: usize,
+    ) -> Self {
+        let (next, code_page, stack_page) = (None, None, None);
+        let (sleepers, woken) = (Vec::new(), VecDeque::new());
         let initial = initial.into_iter();
         Self {
             at,
             next,
-            waits_for,
+            sleepers,
+            woken,
+            threads,
             count: 0,
             count_max: 0,
             initial,
@@ -50,15 +78,52 @@ impl Process {
         self.initial.len() as u64
     }
 
-    /// What it does next, unless it is idle.
+    /// What it does next, unless it is idle, or all its threads wait.
     pub fn access(&mut self) -> Option<Access> {
-        if self.count >= self.count_max {
+        if self.count >= self.count_max || self.sleepers.len() >= self.threads {
             return None;
         }
         if self.next.is_none() {
+            self.next = self.woken.pop_front();
+        }
+        // Each of those who wait has an access still to do.
+        if self.next.is_none() && self.count + (self.sleepers.len() as u64) < self.count_max {
             self.next = self.initial.next().or_else(|| self.accesses.next());
         }
         self.next.clone()
+    }
+
+    /// The thread that was about to do the next access waits for a page.
+    pub fn sleep(&mut self, page: PageNumber, heard: bool) {
+        let access = self.next.take();
+        self.sleepers.extend(access.map(|access| Sleeper { page, access, heard }));
+    }
+
+    /// The page that a thread waits for.
+    pub fn waits_for(&self) -> Option<PageNumber> {
+        self.sleepers.first().map(|sleeper| sleeper.page)
+    }
+
+    /// Whether a thread waits of which its host has not heard.
+    pub fn has_unheard(&self) -> bool {
+        self.sleepers.iter().any(|sleeper| !sleeper.heard)
+    }
+
+    /// The threads that wait for a page go on, as far as their host has heard of them; whether there are any.
+    pub fn wake(&mut self, page: PageNumber) -> bool {
+        let sleepers = std::mem::take(&mut self.sleepers);
+        let (woken, asleep) =
+            sleepers.into_iter().partition::<Vec<_>, _>(|sleeper| sleeper.page == page && sleeper.heard);
+        self.sleepers = asleep;
+        let any = !woken.is_empty();
+        self.woken.extend(woken.into_iter().map(|sleeper| sleeper.access));
+        any
+    }
+
+    /// The host hears of one of the threads that wait for a page; whether there is one.
+    pub fn hear(&mut self, page: PageNumber) -> bool {
+        let mut unheard = self.sleepers.iter_mut().filter(|sleeper| sleeper.page == page && !sleeper.heard);
+        unheard.next().map(|sleeper| sleeper.heard = true).is_some()
     }
 
     /// The access is done.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use steplog::page::PageNumber;
 use steplog::place::{HostId, Place};
 
 use super::Disruption;
@@ -11,6 +12,10 @@ use super::Disruption;
 pub(super) enum Occurrence {
     /// The process does its next access.
     Access,
+    /// A host hears the fault of a further thread.
+    Fault(PageNumber),
+    /// Whoever waits for this page may be woken.
+    Wake(PageNumber),
     /// There is room in a send buffer of this place.
     Room(Place),
     /// A frame arrives, if the connection over which it was sent is still there.
