@@ -286,7 +286,7 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
             .iter()
             .any(|other| other.waits_for.is_some_and(|(awaited, _)| awaited == page));
         self.process.threads[thread].waits_for = Some((page, self.now_ns));
-        if others_wait {
+        if others_wait && !self.setup.policy.wakes_apart() {
             return Ok(());
         }
         match self.setup.costs.fault_ns {
@@ -310,10 +310,14 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
         let is_present = |world: &Self| {
             world.ensemble.host(HOSTS[at_host]).is_some_and(|host| host.memory().is_present(page))
         };
-        if !is_present(self) {
+        let every_one = self.setup.policy.wakes_apart();
+        if every_one || !is_present(self) {
             self.tell(at_host, |host| host.fault(page))?;
         }
-        if is_present(self) {
+        // Who has been told of it says whom to wake.
+        let resident = self.ensemble.host(HOSTS[at_host]).and_then(|host| host.role().resident());
+        let awaited = resident.is_some_and(|resident| resident.waits.contains(page));
+        if is_present(self) && !awaited {
             self.wake(page, 0);
         }
         Ok(())
@@ -469,9 +473,12 @@ impl<'a, M: Memory + Accesses> World<'a, M> {
                 self.process.at = DESTINATION;
                 self.process.go_on(self.now_ns);
             }
-            Event::PageInstalled { page, .. } | Event::PageFetched { page, .. } => {
+            Event::PageInstalled { page, .. } | Event::PageFetched { page, .. }
+                if !self.setup.policy.wakes_apart() =>
+            {
                 self.wake(page, self.setup.costs.fault_ns);
             }
+            Event::ThreadsWoken { page } => self.wake(page, self.setup.costs.fault_ns),
             // The worst moment for a write is right after the page has been sent.
             Event::PageCopied { page, .. } | Event::PageWrittenBack { page, .. }
                 if place == SOURCE.into()

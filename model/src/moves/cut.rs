@@ -85,7 +85,7 @@ impl Migration {
             page.content = Transit::Lost(content);
         }
         if page.request == Transit::Flying(()) && !self.asks_store(control, page) {
-            page.request = if self.awaits_answer(page) { Transit::Lost(()) } else { Transit::Idle };
+            page.request = if self.awaits_answer(control, page) { Transit::Lost(()) } else { Transit::Idle };
         }
     }
 }

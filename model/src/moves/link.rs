@@ -109,7 +109,7 @@ impl Migration {
 
     /// A lost request that nobody waits for any more is gone for good.
     pub(crate) fn lose_request(&self, control: &Control, page: &Page) -> AfterPage {
-        let request = if self.awaits_answer(page) { Transit::Lost(()) } else { Transit::Idle };
+        let request = if self.awaits_answer(control, page) { Transit::Lost(()) } else { Transit::Idle };
         if page.request == Transit::Flying(()) { alone(control, Page { request, ..*page }) } else { None }
     }
 

@@ -39,8 +39,9 @@ impl Migration {
         next.asked |= step == ControlStep::DeliverResync && before.asked && self.strategy.pulls();
     }
 
-    /// Does somebody wait for the answer to a request for the page? Then one that is lost is sent again.
-    pub(crate) fn awaits_answer(&self, page: &Page) -> bool {
-        page.waiting || page.aside.pulled
+    /// Does somebody wait for the answer to a request for the page? Then one that is lost is sent again. Who has only to be woken
+    /// waits for none.
+    pub(crate) fn awaits_answer(&self, control: &Control, page: &Page) -> bool {
+        (page.waiting && !self.copy_at_process(control, page).is_held()) || page.aside.pulled
     }
 }

@@ -62,7 +62,7 @@ pub fn source(rig: &Rig) -> Result<Option<HostId>, Unmapped> {
 /// While the destination waits for the newest content of a page that travelled, nothing depends on whether it
 /// still has an older one: the reference has thrown it away, the model keeps it until it is overwritten. While the
 /// hosts have no connection, nothing depends on whether a request was lost on it: the destination's resync says again
-/// what it waits for. Nor does anything on one that was lost for a page that has come, although who waits for it has yet to be woken. When the source is dead, nobody can say whether it had heard *complete*, nor whether a page that is at a
+/// what it waits for. When the source is dead, nobody can say whether it had heard *complete*, nor whether a page that is at a
 /// destination which has not resumed the process was pushed.
 pub fn canonical(migration: &Migration, mut state: State<Migration>) -> State<Migration> {
     let by_pass = migration.strategy.real.log == LogReading::Pass;
@@ -107,11 +107,6 @@ pub fn canonical(migration: &Migration, mut state: State<Migration>) -> State<Mi
         }
         if by_pass && copied && (again || left) && page.destination == Holding::Held(Currency::Current) {
             page.destination = Holding::Held(Currency::Stale);
-        }
-        // Who waits for a page that is there waits for no answer.
-        let here = if phase.at_source() { page.source } else { page.destination };
-        if page.waiting && here.is_held() && page.request == Transit::Lost(()) {
-            page.request = Transit::Idle;
         }
         let to_host = !phase.at_source() && page.plan != Plan::FromStore;
         if to_host && !aftermath.is_connected() && page.request == Transit::Lost(()) {

@@ -5,13 +5,18 @@ use model::disruption::Disruptions;
 use model::paging::{Channels, Paging, Waking};
 use model::strategy::{HandOver, Real, Start, Stop, Strategy};
 use model::{Hosts, Migration, algorithms};
+use steplog::event::{Event, Step};
+use steplog::header::Header;
+use steplog::place::HostId;
 use tie::campaign::{CampaignCoverage, weather};
 use tie::drive::drive;
 use tie::network::RigOrder;
 use tie::policy::policy;
-use world::storm;
+use tie::trace::{TraceError, conform_steps};
+use world::net::FrameOrder;
+use world::{Disrupted, Ending, Scenario, World, storm};
 
-use super::common::{drive_all, judge_all, run_all};
+use super::common::{drive_all, judge_all, run_all, scenario};
 
 fn threads() -> Vec<Strategy> {
     let paging = Paging { wake: Waking::Apart, ..Paging::PLAIN };
@@ -90,4 +95,90 @@ fn storms_of_threads_are_runs_of_the_model() {
             .unwrap_or_else(|error| panic!("{error}\n{}", serde_json::to_string(&run).unwrap()));
     }
     assert!(coverage.runs > 100);
+}
+
+/// A log with faults of further threads that are heard before others are woken, and after.
+fn log_of_threads() -> (Header, Vec<Step>) {
+    let heard = |log: &[Step], as_woken| {
+        log.iter().any(|step| matches!(step.event, Event::FaultHeard { woken, .. } if woken == as_woken))
+    };
+    for seed in 0..200 {
+        let plain = scenario(&algorithms::POST_COPY_THREADS, FrameOrder::Fifo, Ending::Idle);
+        let scenario = Scenario { seed, accesses_per_stay: 400, ..plain };
+        let log = World::run(&scenario).unwrap().log;
+        if heard(&log, false) && heard(&log, true) {
+            return (scenario.header(false), log);
+        }
+    }
+    panic!("no fault is heard late");
+}
+
+/// The defects that the model has of this, in the log of an endpoint that would have them.
+#[test]
+fn what_is_wrong_with_a_wake_is_no_run_of_the_model() {
+    let (header, log) = log_of_threads();
+    let judged = |log: &[Step]| conform_steps(header.clone(), algorithms::POST_COPY_THREADS, log);
+    judged(&log).unwrap();
+    let at = |is_such: &dyn Fn(&Event) -> bool| log.iter().position(|step| is_such(&step.event)).unwrap();
+    let changed = |at: usize, change: &dyn Fn(&mut Event)| {
+        let mut log = log.clone();
+        change(&mut log[at].event);
+        judged(&log)
+    };
+    let rejected_at = |judged: Result<_, TraceError>, at: usize| match judged {
+        Err(TraceError::Rejected(rejection)) => assert_eq!(rejection.line, at + 2, "{rejection}"),
+        other => panic!("{other:?}"),
+    };
+    // Nobody is woken: whoever waits does so for ever.
+    let last = log.iter().rposition(|step| matches!(step.event, Event::ThreadsWoken { .. })).unwrap();
+    let mut forgotten = log.clone();
+    forgotten.remove(last);
+    let end = match judged(&forgotten) {
+        Err(TraceError::Unfinished(end)) => end.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(end.contains("has not been woken"), "{end}");
+    // A late fault is heard of a page that is there, and its thread sleeps on; or it is woken with others still to be.
+    let late = at(&|event| matches!(event, Event::FaultHeard { woken: true, .. }));
+    rejected_at(changed(late, &|event| *event = with_woken(event, false)), late);
+    let early = at(&|event| matches!(event, Event::FaultHeard { woken: false, .. }));
+    rejected_at(changed(early, &|event| *event = with_woken(event, true)), early);
+    // A page that is there is asked for.
+    let asked = &|event: &mut Event| {
+        let Event::FaultHeard { page, .. } = *event else { panic!("{event:?}") };
+        *event = Event::PageFaulted { page, asked: HostId(0).into() };
+    };
+    rejected_at(changed(late, asked), late);
+    // Threads are woken before the page is there.
+    let woken = at(&|event| matches!(event, Event::ThreadsWoken { .. }));
+    let Event::ThreadsWoken { page } = log[woken].event else { panic!() };
+    let installed = at(&|event| matches!(event, Event::PageInstalled { page: of, .. } if *of == page));
+    let mut swapped = log.clone();
+    let step = swapped.remove(woken);
+    swapped.insert(installed, step);
+    rejected_at(judged(&swapped), installed);
+    // Without the choice nobody is woken in a step of his own.
+    assert!(conform_steps(header.clone(), algorithms::POST_COPY, &log).is_err());
+}
+
+fn with_woken(event: &Event, woken: bool) -> Event {
+    let Event::FaultHeard { page, .. } = *event else { panic!("{event:?}") };
+    Event::FaultHeard { page, woken }
+}
+
+/// A connection breaks after *complete* with a request on it for a page that has come since, and for which somebody has yet to be
+/// woken. Nobody asks for it again, so *complete* waits for no such request on the new connection.
+#[test]
+fn a_request_that_is_lost_for_a_page_that_is_there_keeps_nobody() {
+    let run = r#"{"scenario":{"policy":{"name":"post-copy-threads","pre":"none","freeze":"none","missing":"source",
+        "push":"next","clean":"travel","rest":"normal","wake":"apart"},"layout":{"pages":3,"file-mapped-percent":43,
+        "initially-dirty-percent":70,"noise-percent":0},"workload":{"pattern":"uniform","write-percent":47,
+        "interval-ns":24599},"link":{"bandwidth-bits-per-s":208843445,"latency-ns":443226,"send-buffer-frames":2,
+        "order":"fifo"},"route":[0,1],"accesses-per-stay":20,"registers-len":16,"ending":"idle",
+        "seed":16583538031491800563},"disruptions":[{"when":{"after-steps":55},"disruption":{"cut":{"between":[1,0],
+        "noticed_after_ns":[1509,112],"lasts_ns":3893931}}}],"limits":{"outbox-messages-max":1024,
+        "pages-at-resumption-max":null},"timeouts":{"hand-over-ns":null,"arrival-ns":null,"answer-ns":null}}"#;
+    let run: Disrupted = serde_json::from_str(run).unwrap();
+    let mut coverage = CampaignCoverage::of(vec![algorithms::POST_COPY_THREADS]);
+    weather(&run, &mut coverage).unwrap();
 }
