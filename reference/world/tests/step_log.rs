@@ -101,7 +101,7 @@ fn sample(event: &str, field: &str) -> serde_json::Value {
         ("peer-disconnected" | "peer-timed-out" | "peer-connected", "peer") => json!("file-server"),
         (_, "told" | "discarded" | "owed_again" | "requested") => json!([]),
         (_, "registers" | "bytes") => json!("00"),
-        (_, "at_rest") => json!(true),
+        (_, "at_rest" | "woken") => json!(true),
         (_, "kind") => json!("page"),
         (_, "progress") => json!("running"),
         _ => json!(1),

@@ -2,7 +2,7 @@
 
 use model::disruption::Connection;
 use model::page::{Holding, Plan, Transit};
-use model::paging::Channels;
+use model::paging::{Channels, Waking};
 use model::strategy::{Fallback, Real, Start};
 use model::system::System;
 use model::{Control, ControlStep, Move, Page, PageStep, Phase};
@@ -204,7 +204,13 @@ impl<'m> Follower<'m> {
         }
         let mut all = Vec::new();
         for Group { lead, steps, stays } in grouped(self.found(step, handling, state)) {
-            let Some(led) = self.led(state, &lead, step) else { continue };
+            let Some(mut led) = self.led(state, &lead, step) else { continue };
+            if let Event::ResyncAccepted { requested, .. } = &step.event
+                && lead.is_empty()
+                && self.may_wait_for_several()
+            {
+                led = Some(requests(state.clone(), requested));
+            }
             let at = led.as_ref().unwrap_or(state);
             // What the model has heard already is true all the same: but of a process that has ended, and without order, where
             // what was asked for later may have been served before.
@@ -276,6 +282,12 @@ impl<'m> Follower<'m> {
         self.header.link == LinkOrder::Fifo && !self.ledger.answers_apart()
     }
 
+    /// Can the process wait for several pages, and what it waits for be heard in any order?
+    fn may_wait_for_several(&self) -> bool {
+        let apart = self.model.migration().strategy.paging.wake == Waking::Apart;
+        apart && self.trouble.is_some() && !self.keeps_order()
+    }
+
     /// Where control steps lead: nowhere, or to the state itself where there are none.
     #[expect(clippy::option_option, reason = "the state itself is not copied")]
     fn led(&self, state: &Population, steps: &[ControlStep], line: &Step) -> Option<Option<Population>> {
@@ -296,7 +308,13 @@ impl<'m> Follower<'m> {
                 }
                 _ => None,
             };
-            led = Some(told.as_ref().unwrap_or(from).after_control(self.model, *step)?);
+            let after = told.as_ref().unwrap_or(from).after_control(self.model, *step)?;
+            // A request that comes before the resync says nothing of other pages that are waited for.
+            let overtakes = *step == ControlStep::DeliverResync
+                && matches!(line.event, Event::RequestAccepted { .. })
+                && self.may_wait_for_several();
+            let unasked = |page: &Page| page.asked.then_some(Page { asked: false, ..*page });
+            led = Some(if overtakes { after.maybe_changed(unasked) } else { after });
         }
         Some(led)
     }
@@ -468,6 +486,19 @@ fn resyncs(
         state = state.changed(page.index(), |page| waits(page).then_some(Page { asked: true, ..*page }))?;
     }
     Some(state)
+}
+
+/// What the resync says when a request has overtaken it, to which the model had heard it: those are requested that are
+/// waited for still.
+fn requests(state: Population, requested: &[PageNumber]) -> Population {
+    let asked = |page: &Page| {
+        let waits = page.plan == Plan::FromSource && page.waiting;
+        Some(Page { asked: page.asked || waits, ..*page })
+    };
+    requested.iter().fold(state, |state, page| {
+        let next = state.clone().changed(page.index(), asked);
+        next.unwrap_or(state)
+    })
 }
 
 /// Does the source take it for sent, and it has not come?

@@ -256,6 +256,16 @@ impl Population {
         Some(self)
     }
 
+    /// What is possible when each record can be changed so, or stay as it is.
+    pub(super) fn maybe_changed(mut self, change: impl Fn(&Page) -> Option<Page>) -> Self {
+        for class in self.inhabited_mut() {
+            let changed = |record: &Record| Some(Record { page: change(&record.page)?, ..*record });
+            let changed = class.records.iter().filter_map(changed);
+            class.replace(class.records.iter().copied().chain(changed).collect());
+        }
+        self
+    }
+
     /// What remains possible when the records of all pages are of this sort.
     pub(super) fn all_only(mut self, is_such: impl Fn(&Page) -> bool) -> Option<Self> {
         for class in self.inhabited_mut() {

@@ -46,6 +46,10 @@ impl<M: Memory + Accesses> Host<M> {
 
 impl<M: Memory> Host<M> {
     /// The process cannot go on without this page: load it, or ask for it.
+    ///
+    /// Where waking is a step of its own, every fault is to be told, also that of a further thread, and that of a page which is
+    /// there by then: if nobody else waits for it, the thread goes on at once. A driver tells all before it starts to move the
+    /// process or suspends it. Who has been told of goes on with [`Work::Wake`](super::Work::Wake).
     pub fn fault(&mut self, page: PageNumber) -> Result<(), Error> {
         self.check_failure()?;
         let (role, mut cx) = self.parts();
