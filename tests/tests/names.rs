@@ -28,7 +28,6 @@ const SHARED: &[&str] = &[
     "Rest",
     "Start",
     "Stop",
-    "Waking",
     "WriteBack",
 ];
 

@@ -89,8 +89,8 @@ pub fn policy(strategy: &Strategy) -> Result<Policy, Unsupported> {
             Channels::One | Channels::Striped => endpoint::Channels::One,
         },
         wake: match wake {
-            Waking::WithPage => endpoint::Waking::WithPage,
-            Waking::Apart => endpoint::Waking::Apart,
+            Waking::WithPage => endpoint::Wake::WithPage,
+            Waking::Apart => endpoint::Wake::Apart,
         },
         log: match real.log {
             LogReading::Page => endpoint::LogReading::Page,

@@ -6,7 +6,7 @@ use arbitrary::Arbitrary;
 use protocol::page::{Image, PAGE_SIZE, PageBytes, PageKind};
 use protocol::policy::{
     Channels, Clean, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start,
-    Stop, Waking,
+    Stop, Wake,
 };
 
 /// Most pages of a process: enough for every relation between two pages and a third.
@@ -64,7 +64,7 @@ impl BenchSetup {
             start: Start::AtOnce,
             fallback: Fallback::None,
             channels: Channels::One,
-            wake: Waking::WithPage,
+            wake: Wake::WithPage,
         }
     }
 

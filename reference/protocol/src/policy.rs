@@ -59,7 +59,7 @@ pub struct Policy {
     /// The connections between source and destination.
     pub channels: Channels,
     /// When whoever waits for a page runs on.
-    pub wake: Waking,
+    pub wake: Wake,
 }
 
 /// Transfer before suspension.
@@ -145,7 +145,7 @@ pub enum Channels {
 /// When the threads of the process that wait for a page run on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Waking {
+pub enum Wake {
     /// As soon as it is installed. Of several faults of one page the first is the only one that a host hears.
     #[default]
     WithPage,
@@ -405,7 +405,7 @@ impl Policy {
         let (name, working_set) = (Cow::Borrowed(name), writes_back);
         let (stop, hand_over, log, start) =
             (Stop::Passes, HandOver::ReadyGo, LogReading::Page, Start::AtOnce);
-        let (fallback, channels, wake) = (Fallback::None, Channels::One, Waking::WithPage);
+        let (fallback, channels, wake) = (Fallback::None, Channels::One, Wake::WithPage);
         Self {
             name,
             pre,
@@ -503,7 +503,7 @@ impl Policy {
 
     /// Whether whoever waits for a page waits on when it is installed, until the host wakes him.
     pub fn wakes_apart(&self) -> bool {
-        self.wake == Waking::Apart
+        self.wake == Wake::Apart
     }
 
     /// Whether the process can wait for a page that comes from elsewhere.
@@ -580,7 +580,7 @@ mod tests {
         assert_eq!(faulting.check(), Err(Contradiction::AnnouncedWithPagesElsewhere));
         let unasked = Policy { channels: Channels::DemandApart, ..Policy::PRE_COPY };
         assert_eq!(unasked.check(), Err(Contradiction::NothingAsked));
-        let unawaited = Policy { wake: Waking::Apart, ..Policy::PRE_COPY };
+        let unawaited = Policy { wake: Wake::Apart, ..Policy::PRE_COPY };
         assert_eq!(unawaited.check(), Err(Contradiction::NothingAwaited));
         let copied = Policy { fallback: Fallback::Store, ..Policy::ASSISTED_POST_COPY };
         assert_eq!(copied.check(), Err(Contradiction::NothingToFallBackOn));

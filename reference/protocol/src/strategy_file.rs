@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::{
     Channels, Clean, Contradiction, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre,
-    Push, Rest, Start, Stop, Waking,
+    Push, Rest, Start, Stop, Wake,
 };
 
 /// What is wrong with a strategy file.
@@ -122,7 +122,7 @@ pub(crate) struct File {
     #[serde(default, skip_serializing_if = "is_default")]
     fallback: Fallback,
     #[serde(default, skip_serializing_if = "is_default")]
-    wake: Waking,
+    wake: Wake,
     // A choice of an algorithm that is checked which the endpoints do not have.
     #[serde(default, skip_serializing)]
     pages: PagesName,

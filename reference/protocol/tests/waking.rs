@@ -5,7 +5,7 @@ mod pair;
 use pair::{A, B, Pair, events};
 use protocol::error::{Error, Refusal};
 use protocol::host::{HostLimits, Role, Suspension, Timeouts, Work};
-use protocol::policy::{Policy, Start, Waking};
+use protocol::policy::{Policy, Start, Wake};
 use protocol::source::Source;
 use protocol::wire::Message;
 use steplog::event::Event;
@@ -15,7 +15,7 @@ use steplog::page::PageNumber;
 const PAGE: PageNumber = PageNumber(0);
 
 fn threads(policy: Policy) -> Policy {
-    Policy { wake: Waking::Apart, ..policy }
+    Policy { wake: Wake::Apart, ..policy }
 }
 
 /// The process has asked for a page, and that is there.
@@ -135,7 +135,7 @@ fn who_waits_is_woken_before_an_announced_migration_begins() {
     assert!(matches!(pair[B].role(), Role::Source(Source::PreMigration(_))));
 }
 
-/// Waking says nothing, so it waits for no room.
+/// Wake says nothing, so it waits for no room.
 #[test]
 fn who_waits_is_woken_though_nothing_more_can_be_said() {
     let mut pair = installed(Policy::POST_COPY);

@@ -7,7 +7,7 @@ mod properties;
 use proptest::prelude::*;
 use protocol::policy::{
     Channels, Clean, Fallback, Freeze, HandOver, LogReading, Missing, Passes, Policy, Pre, Push, Rest, Start,
-    Stop, Waking,
+    Stop, Wake,
 };
 use protocol::transcript::transcript;
 use steplog::place::HostId;
@@ -86,7 +86,7 @@ fn consistent() -> Vec<Policy> {
                         start: Start::AtOnce,
                         fallback: Fallback::None,
                         channels: Channels::One,
-                        wake: Waking::WithPage,
+                        wake: Wake::WithPage,
                     });
                 }
             }
