@@ -200,17 +200,17 @@ impl CostModel {
     };
 
     /// The reference's own on Linux, measured on one machine: a userfault takes 5 to 11 µs, a copy 2 µs, a scan of 2560
-    /// pages 6 to 26 µs, the stop for tracking 0.1 to 0.3 ms. The parts of a freeze are those of `sojourn measure`: the
-    /// source takes 1.5 ms to stop a process of one thread, to collect what it is in the middle of and to look for marks, the
-    /// destination 0.8 ms to bring up to date what it has built and 0.6 ms to let it go; with a shared mapping of a file all of that
-    /// and a plan of more runs take 0.5 ms more; 0.5 ms to take out outdated pages, however many. The state is 1.3 KiB of
+    /// pages 6 to 26 µs, the stop for tracking 0.1 to 0.3 ms. A freeze is that of `sojourn measure`, the median of
+    /// post-copies of a process of one thread: 2.5 ms of software, in which the source stops it, collects what it is in the middle of and
+    /// looks for marks, and the destination brings up to date what it has built and lets it go; with a shared mapping of a file all of
+    /// that and a plan of more runs take 0.5 ms more; 0.5 ms to take out outdated pages, however many. The state is 1.3 KiB of
     /// registers, signals and the like, and what both ends put around it, which is on the line for 0.35 ms.
     pub const SOJOURN: Self = Self {
         paced: true,
         push_backlog_bytes: 0,
         own_channel: true,
         state_bytes: 4 << 10,
-        freeze_ns: 2_900_000,
+        freeze_ns: 2_500_000,
         mapped_freeze_ns: 500_000,
         drop_ns: 500_000,
         pass_ns: 300_000,
