@@ -269,7 +269,8 @@ mod tests {
 
     #[test]
     fn what_comes_and_what_goes_has_no_mark() {
-        let changes: [fn(&mut Logged<Elided>) -> Result<(), MemoryError>; 4] = [
+        type Change = fn(&mut Logged<Elided>) -> Result<(), MemoryError>;
+        let changes: [Change; 4] = [
             |memory| memory.install(PAGE, &PageBytes::zeroed()),
             |memory| memory.discard(PAGE),
             Memory::discard_all,

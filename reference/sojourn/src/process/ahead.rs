@@ -30,13 +30,13 @@ impl ReadAhead {
 
 /// Pages that follow each other and have come for a process that does not run yet.
 #[derive(Default)]
-pub struct Arrived {
+pub struct ArrivedPages {
     first: u64,
     place: u64,
     bytes: Vec<u8>,
 }
 
-impl Arrived {
+impl ArrivedPages {
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn pages_that_follow_each_other_are_put_in_together() {
-        let mut arrived = Arrived::default();
+        let mut arrived = ArrivedPages::default();
         assert!(arrived.takes(PageNumber(7), 100));
         arrived.push(PageNumber(7), 100, &content(1));
         assert!(arrived.takes(PageNumber(8), 101));

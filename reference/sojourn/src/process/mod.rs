@@ -37,7 +37,7 @@ use steplog::page::PageNumber;
 pub use builder::ProcessBuilder;
 
 use crate::subject::{Alarm, Occurrence, SubjectError};
-use ahead::{Arrived, ReadAhead};
+use ahead::{ArrivedPages, ReadAhead};
 use parcel::BuildPlan;
 use stored::StoredFiles;
 use table::Table;
@@ -64,7 +64,7 @@ pub struct LiveProcess {
     /// What was read of it while it stands still.
     ahead: RefCell<ReadAhead>,
     /// What has come and is still to be put in, before it runs.
-    arrived: Arrived,
+    arrived: ArrivedPages,
     occurrences: VecDeque<Occurrence>,
     alarm: Option<Alarm>,
     /// Its end can be seen by this, where it came here.
@@ -156,7 +156,7 @@ impl LiveProcess {
             events: VecDeque::new(),
             stored: StoredFiles::default(),
             ahead: RefCell::default(),
-            arrived: Arrived::default(),
+            arrived: ArrivedPages::default(),
             occurrences: VecDeque::new(),
             alarm: None,
             running: None,
