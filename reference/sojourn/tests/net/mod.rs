@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use protocol::policy::Policy;
@@ -53,7 +54,10 @@ fn ip(arguments: &str) {
 
 impl Net {
     pub fn new(tag: &str) -> Self {
-        let tag = format!("sj{tag}{}", std::process::id() % 10_000);
+        // Tests of one program run side by side, and a name of an interface has 15 characters at most.
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed) % 1000;
+        let tag = format!("sj{tag}{}-{number}", std::process::id() % 10_000);
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("root")).unwrap();
         let mut net = Self { directory, tag, children: Vec::new(), addresses: Vec::new() };
