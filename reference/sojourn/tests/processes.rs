@@ -4,6 +4,7 @@
 mod net;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -237,4 +238,57 @@ fn a_text_processor() {
     let program = "BEGIN { print \"begin\"; fflush(); for (i = 0; i < 6000000; i++) { n[i % 70001] += i % 97; s = (s * 31 + i) % 1000003 } \
                    for (i = 0; i < 70001; i++) t = (t * 7 + n[i]) % 1000003; print s, t }";
     same_when_moved("awk", "awk", &[program], &[Policy::POST_COPY, Policy::TOTAL_COPY_DIRTY]);
+}
+
+/// Whether this test is skipped, which is said.
+fn skipped(tag: &str, needed: &str) -> bool {
+    let reason = missing().or_else(|| lacks(needed).then(|| format!("{needed} is not installed")));
+    reason.inspect(|reason| eprintln!("SKIPPED: {tag}: {reason}")).is_some()
+}
+
+/// A shell line whose program takes the place of the shell, which would be a process with a child if it waited.
+fn line_same_when_moved(tag: &str, line: &str, file: &Path) {
+    let line = format!("echo begin; exec {line}");
+    same_when_moved(tag, "sh", &["-c", &line, "sh", file.to_str().unwrap()], &ending());
+}
+
+/// A file of text that compresses, the same in every run.
+fn text(directory: &Path, lines: usize) -> PathBuf {
+    let mut state = 88_172_645_463_325_252u64;
+    let line = |line: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        format!("{line} {} the process of line {} moves {state:x}\n", state % 997, state % 13)
+    };
+    let text: String = (0..lines).map(line).collect();
+    let path = directory.join("text");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_long_query_on_a_file() {
+    if skipped("sq", "sqlite3") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path().join("base");
+    let made = "create table t(a integer primary key, b integer, c text);
+        with recursive n(i) as (select 1 union all select i + 1 from n where i < 300000)
+        insert into t select i, i * 7919 % 10007, 'row ' || i from n;";
+    assert!(Command::new("sqlite3").arg(&base).arg(made).status().unwrap().success());
+    let line = r#"sqlite3 "$1" "select x.b, count(*), sum(y.a + length(y.c)) from t x join t y on y.b = (x.b * 31 + 7) % 10007 where x.a < 250000 group by x.b order by 2 desc, 1 limit 200;""#;
+    line_same_when_moved("sq", line, &base);
+}
+
+#[test]
+fn a_script_that_reads_a_file() {
+    if skipped("pl", "perl") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = text(directory.path(), 2_500_000);
+    let line = r#"perl -e '$| = 1; while (<>) { my @w = split; $n{$w[1]} .= substr($w[-1], 0, 3); $k++; print "$k\n" if $k % 30000 == 0 } print "$_ ", length $n{$_}, " ", unpack("%32C*", $n{$_}), "\n" for sort keys %n' "$1""#;
+    line_same_when_moved("pl", line, &file);
 }
