@@ -4,19 +4,17 @@ use enumset::EnumSet;
 use model::disruption::Disruptions;
 use model::paging::{Channels, Paging};
 use model::strategy::{HandOver, Real, Stop, Strategy};
-use model::{Hosts, Migration, algorithms};
+use model::{Hosts, algorithms};
 use steplog::event::{Event, Step};
 use steplog::place::HostId;
 use tie::campaign::{CampaignCoverage, weather};
-use tie::drive::drive;
-use tie::network::RigOrder;
 use tie::policy::policy;
 use tie::trace::conform_steps;
 use world::net::FrameOrder;
 use world::storm;
 use world::{Ending, World};
 
-use super::common::{drive_all, judge_all, run_all, scenario};
+use super::common::{drive_all, drive_disrupted, judge_all, run_all, scenario};
 
 fn apart() -> Vec<Strategy> {
     let paging = Paging { channels: Channels::DemandApart, ..Paging::PLAIN };
@@ -60,16 +58,7 @@ fn what_is_logged_of_every_request_apart_is_a_run_of_the_model() {
 /// Real endpoints take every transition of the model with one page and one disruption.
 #[test]
 fn every_request_apart_is_driven_while_something_goes_wrong() {
-    let strategy = algorithms::POST_COPY_DEMAND_APART;
-    for order in [RigOrder::FifoByPage, RigOrder::Unordered, RigOrder::Lossy] {
-        let migration = Migration::new(strategy.clone(), Hosts::Two, order.link());
-        let migration = migration.with_disruptions(Disruptions::up_to(1, EnumSet::all()));
-        let coverage = drive(&migration, order, 1, None).unwrap_or_else(|error| panic!("{order:?}: {error}"));
-        let unexcused: Vec<_> = coverage.unexcused().collect();
-        let few: Vec<_> = unexcused.iter().take(3).collect();
-        assert!(unexcused.is_empty(), "{order:?}: {} not driven: {few:?}", unexcused.len());
-        assert!(coverage.refuted.is_empty(), "{order:?}: {:#?}", coverage.refuted);
-    }
+    drive_disrupted(&algorithms::POST_COPY_DEMAND_APART, |_| Disruptions::up_to(1, EnumSet::all()));
 }
 
 #[test]

@@ -4,19 +4,17 @@ use enumset::EnumSet;
 use model::disruption::Disruptions;
 use model::paging::{Channels, Paging, Waking};
 use model::strategy::{HandOver, Real, Start, Stop, Strategy};
-use model::{Hosts, Migration, algorithms};
+use model::{Hosts, algorithms};
 use steplog::event::{Event, Step};
 use steplog::header::Header;
 use steplog::place::HostId;
 use tie::campaign::{CampaignCoverage, weather};
-use tie::drive::drive;
-use tie::network::RigOrder;
 use tie::policy::policy;
 use tie::trace::{TraceError, conform_steps};
 use world::net::FrameOrder;
 use world::{Disrupted, Ending, Scenario, World, storm};
 
-use super::common::{drive_all, judge_all, run_all, scenario};
+use super::common::{drive_all, drive_disrupted, judge_all, run_all, scenario};
 
 fn threads() -> Vec<Strategy> {
     let paging = Paging { wake: Waking::Apart, ..Paging::PLAIN };
@@ -69,16 +67,7 @@ fn what_is_logged_of_every_wake_is_a_run_of_the_model() {
 /// Real endpoints take every transition of the model with one page and one disruption.
 #[test]
 fn every_wake_is_driven_while_something_goes_wrong() {
-    let strategy = algorithms::POST_COPY_THREADS;
-    for order in [RigOrder::FifoByPage, RigOrder::Unordered, RigOrder::Lossy] {
-        let migration = Migration::new(strategy.clone(), Hosts::Two, order.link());
-        let migration = migration.with_disruptions(Disruptions::up_to(1, EnumSet::all()));
-        let coverage = drive(&migration, order, 1, None).unwrap_or_else(|error| panic!("{order:?}: {error}"));
-        let unexcused: Vec<_> = coverage.unexcused().collect();
-        let few: Vec<_> = unexcused.iter().take(3).collect();
-        assert!(unexcused.is_empty(), "{order:?}: {} not driven: {few:?}", unexcused.len());
-        assert!(coverage.refuted.is_empty(), "{order:?}: {:#?}", coverage.refuted);
-    }
+    drive_disrupted(&algorithms::POST_COPY_THREADS, |_| Disruptions::up_to(1, EnumSet::all()));
 }
 
 #[test]
